@@ -1,0 +1,1 @@
+"""Statistics, tables and styles of the comparison: numbers in, numbers out. Imports no torch."""

@@ -1,0 +1,183 @@
+"""savings.md and scores.md: the tables a person reads, each with a caption that says what the numbers are."""
+
+from collections.abc import Callable, Iterable
+
+import pandas as pd
+
+from growbench.analysis.savings import AT_FIRST, BASELINE, NOT_REACHED
+from growbench.analysis.scores_table import AVERAGE
+
+Row = dict[str, object]
+
+
+def grid(head: list[str], rows: Iterable[list[str]]) -> str:
+    """Return a Markdown table, the first column left-aligned and the others right-aligned."""
+    lines = [head, [":---", *["---:"] * (len(head) - 1)], *rows]
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines) + "\n"
+
+
+def number(value: object, digits: int = 1, sign: bool = False) -> str:
+    """Return a number with so many decimals, a dash where there is none."""
+    if value is None or pd.isna(value):
+        return "–"
+    return f"{float(value):{'+' if sign else ''}.{digits}f}"
+
+
+def saving_text(row: Row, name: str, kind: str = "saving") -> str:
+    """Return e.g. `41.2 % [38.0, 44.1]`, `≥ 60.0 %`, `not reached`; open ends of an interval say what they are."""
+    status = row[f"status_{name}"]
+    if status == BASELINE:
+        return "0 (baseline)"
+    value, lo, hi = (row[f"{kind}_{name}{end}"] for end in ("", "_lo", "_hi"))
+    missed = float(row[f"share_not_reached_{name}"])
+    several = int(row["n"]) > 1
+    if status == NOT_REACHED:
+        return NOT_REACHED + (f" ({100 * missed:.0f} % of resamples)" if several and missed < 1 else "")
+    text = ("≥ " if status == AT_FIRST else "") + f"{100 * float(value):.1f} %"
+    if not several:
+        return text
+    low = NOT_REACHED if pd.isna(lo) else f"{100 * float(lo):.1f}"
+    high = (NOT_REACHED if missed > 0.5 else "open") if pd.isna(hi) else f"{100 * float(hi):.1f}"
+    note = f", not reached in {100 * missed:.0f} % of resamples" if missed else ""
+    return f"{text} [{low}, {high}]{note}"
+
+
+def savings(table: pd.DataFrame, points: pd.DataFrame) -> str:
+    """Return savings.md for the frames of savings_table.py and frames.py."""
+    rows = table.to_dict("records")
+    reuses = max(int(row["source_reuses"]) for row in rows)
+    columns: dict[str, Callable[[Row], str]] = {
+        "method": lambda r: str(r["method"]),
+        "saving, target only": lambda r: saving_text(r, "target_only"),
+        "saving, everything counted": lambda r: saving_text(r, "total"),
+        f"saving, source / {max(reuses, 1)}": lambda r: saving_text(r, "amortised"),
+        "speed-up, target only": lambda r: saving_text(r, "target_only", "speedup"),
+        "speed-up, everything counted": lambda r: saving_text(r, "total", "speedup"),
+        "saving, target only, ELECTRA FLOPs": lambda r: saving_text(r, "electra_target_only"),
+        "saving, everything counted, ELECTRA FLOPs": lambda r: saving_text(r, "electra_total"),
+        "loss after growth": lambda r: number(r["initial_loss"], 3),
+        "final loss": lambda r: number(r["final_loss"], 4) + _ends(r, "final_loss", 4),
+        "final loss − scratch's": lambda r: _gap(r),
+        "n": lambda r: str(r["n"]),
+        "published saving (paper, setting, grade)": lambda r: str(r["published"] or "–"),
+    }
+    body = grid(list(columns), [[cell(row) for cell in columns.values()] for row in rows])
+    return f"# Savings: {rows[0]['study']}\n\n{body}\n{_savings_caption(rows, points, reuses)}"
+
+
+def _ends(row: Row, name: str, digits: int, sign: bool = False) -> str:
+    if pd.isna(row[f"{name}_lo"]):
+        return ""
+    return f" [{number(row[f'{name}_lo'], digits, sign)}, {number(row[f'{name}_hi'], digits, sign)}]"
+
+
+def _gap(row: Row) -> str:
+    if row["method"] == "scratch":
+        return "0 (baseline)"
+    return number(row["loss_gap"], 4, sign=True) + _ends(row, "loss_gap", 4, sign=True)
+
+
+def scale(points: pd.DataFrame) -> str:
+    """Return the scale in words, e.g. `bert (2, 64) → (4, 128)`: layers and hidden size of source and target."""
+    first = points[points["method"] != "source"].iloc[0]
+    source = f"{first['source']} → " if isinstance(first["source"], str) and first["source"] else ""
+    return f"{first['family']} {source}{first['target']}"
+
+
+def provenance(points: pd.DataFrame) -> str:
+    """Return commit(s) and hardware class(es) of the pre-training records; + marks uncommitted changes."""
+    commits, hardware = (", ".join(sorted({str(v) for v in points[name]})) for name in ("commit", "hardware"))
+    return f"commit {commits}; {hardware}"
+
+
+def protocol_text(protocol: str) -> str:
+    """Return the protocol in words."""
+    if protocol == "paper":
+        return "protocol paper (one linear decay; intermediate points, running median of three)"
+    return "protocol trunk (every point is a finished model, its cool-down counted)"
+
+
+def interval_text(n: int) -> str:
+    """Return how the intervals were made, or why there are none."""
+    if n < 2:
+        return "One seed: no intervals, no claim about the order of the methods."
+    few = " With so few seeds an interval is about the range of the runs." if n <= 5 else ""
+    return f"Brackets: 95 % bootstrap, the {n} seeds resampled, paired, the crossing recomputed.{few}"
+
+
+def _savings_caption(rows: list[Row], points: pd.DataFrame, reuses: int) -> str:
+    protocol, n = str(rows[0]["protocol"]), int(rows[0]["n"])
+    lines = [
+        f"Scale: {scale(points)} (layers, hidden). n = {n} pre-training seed(s). {protocol_text(protocol)}.",
+        f"Saving = 1 − F / F_scratch where the method first reaches scratch's final validation loss "
+        f"({number(rows[0]['threshold_loss'], 4)} nats); speed-up = F_scratch / F − 1. "
+        "Interpolated in (log FLOPs, loss), never extrapolated: `not reached`, or `≥` where the first point is "
+        "already below.",
+        "FLOPs: matmul, multiply + add = 2, backward = 2 × forward (ELECTRA's convention: backward = forward). "
+        "Target only: the source is free. Everything counted: source, operator learning and all stages. "
+        f"Source / {max(reuses, 1)}: the source's cost shared by the {reuses} method(s) of this study that start "
+        "from it.",
+        "Final loss − scratch's: at the largest target budget, negative is better; the source's cost is not counted.",
+        interval_text(n),
+        "Published values come from other models, data and budgets: another scale, to be read beside ours, not "
+        "against it. [S] read in the paper or its code, [S2] second hand.",
+        f"Records: {provenance(points)}.",
+    ]
+    return "\n".join(f"- {line}" for line in lines) + "\n"
+
+
+def scores(table: pd.DataFrame, points: pd.DataFrame) -> str:
+    """Return scores.md: means over runs x 100, one table per finished point."""
+    if table.empty:
+        return "# Scores\n\nNothing was fine-tuned in this study.\n"
+    suite, study = str(table["suite"].iloc[0]), str(table["study"].iloc[0])
+    parts = [f"# Scores: {study} ({suite})\n"]
+    for point in sorted(set(table["point"]), key=lambda name: table.loc[table["point"] == name, "fraction"].iloc[0]):
+        parts.append(f"## Finished point {point}\n\n{_score_grid(table[table['point'] == point])}")
+    return "\n".join([*parts, _scores_caption(table, points, suite)])
+
+
+def _score_grid(table: pd.DataFrame) -> str:
+    tasks = sorted(dict.fromkeys(table["task"]), key=lambda name: name != AVERAGE)
+    first = table.drop_duplicates("task").set_index("task")
+    marks = {task: "*" if table.loc[table["task"] == task, "subset"].any() else "" for task in tasks}
+    head = [f"{t}{marks[t]} ({first.loc[t, 'metric']})" if t != AVERAGE else f"average{marks[t]}" for t in tasks]
+    rows = []
+    for method in dict.fromkeys(table["method"]):
+        own = table[table["method"] == method].set_index("task")
+        extra = own.loc[AVERAGE]
+        gap = "0 (baseline)" if method == "scratch" else _times100(extra, "gap", sign=True)
+        cells = [_times100(own.loc[task], "mean", spread=True) for task in tasks]
+        runs = [f"{100 * extra['median']:.1f}", f"{100 * extra['best']:.1f}", str(extra["failed"]), str(extra["n"])]
+        rows.append([str(method), *cells, gap, *runs])
+    rows.append(["majority or mean", *[f"{100 * first.loc[task, 'majority']:.1f}" for task in tasks], *["–"] * 5])
+    extra_head = ["average − scratch's", "median average", "best average", "failed", "n"]
+    return grid(["method", *head, *extra_head], rows)
+
+
+def _times100(row: "pd.Series[float]", name: str, sign: bool = False, spread: bool = False) -> str:
+    value, lo, hi = row[name], row["lo" if name == "mean" else f"{name}_lo"], row["hi" if name == "mean" else f"{name}_hi"]
+    if pd.isna(value):
+        return "–"
+    text = number(100 * value, 1, sign)
+    if spread and not pd.isna(row["std"]):
+        return f"{text} ± {100 * row['std']:.1f}"
+    return text if pd.isna(lo) else f"{text} [{number(100 * lo, 1, sign)}, {number(100 * hi, 1, sign)}]"
+
+
+def _scores_caption(table: pd.DataFrame, points: pd.DataFrame, suite: str) -> str:
+    n, seeds = int(table["n"].max()), int(table["n_seeds"].max())
+    toy = "toyglue is generated by this project from its synthetic language; it is not GLUE and not comparable to it."
+    lines = [
+        f"Scale: {scale(points)} (layers, hidden). {protocol_text(str(points['protocol'].iloc[0]))}.",
+        f"Scores x 100 on the development sets: mean ± standard deviation over n = {n} runs "
+        f"({seeds} pre-training x {n // seeds} fine-tuning seeds). The average over tasks is taken within a run; "
+        "median and best are over runs. Failed runs (constant prediction or loss not finite) are counted and stay in.",
+        "average − scratch's: paired by pre-training seed. " + interval_text(seeds),
+    ]
+    if suite == "toyglue":
+        lines.append(toy)
+    if table["subset"].any():
+        lines.append("\\* trained on a subset of the task's training rows (finetune.max_train).")
+    lines.append(f"Pre-training records: {provenance(points)}.")
+    return "\n".join(f"- {line}" for line in lines) + "\n"

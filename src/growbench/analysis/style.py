@@ -1,0 +1,63 @@
+"""One colour, marker and dash per method, everywhere: a function of the method's name alone.
+
+Known methods have a fixed entry. A new method file gets one from a hash of its name, so that nothing is edited and
+nothing else changes colour; two new names may share a colour, hardly ever the marker and the dash as well.
+Colours are Okabe and Ito's and Paul Tol's, safe for colour-blind readers; markers and dashes carry the figure in grey.
+"""
+
+import hashlib
+from dataclasses import dataclass
+
+SOLID: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Style:
+    """colour: hex; marker: matplotlib marker; dash: on-off lengths in line widths, empty for a solid line."""
+
+    colour: str
+    marker: str
+    dash: tuple[float, ...] = SOLID
+
+    @property
+    def line(self) -> tuple[float, tuple[float, ...]] | str:
+        """Return the matplotlib linestyle."""
+        return (0.0, self.dash) if self.dash else "-"
+
+
+KNOWN = {
+    "scratch": Style(colour="#000000", marker="o", dash=(4, 1.5)),
+    "source": Style(colour="#888888", marker="x", dash=(1, 1)),
+    "stackbert": Style(colour="#E69F00", marker="s"),
+    "direct_copy": Style(colour="#CC79A7", marker="v", dash=(1, 1)),
+    "bert2bert_fpi": Style(colour="#0072B2", marker="^"),
+    "bert2bert_aki": Style(colour="#D55E00", marker="D", dash=(5, 1.5, 1, 1.5)),
+    "bert2bert": Style(colour="#009E73", marker="P"),
+    "mslt": Style(colour="#56B4E9", marker="X", dash=(3, 1)),
+    "ligo": Style(colour="#882255", marker="*"),
+    "mango": Style(colour="#999933", marker="p", dash=(3, 1)),
+    "compoundgrow": Style(colour="#332288", marker="h", dash=(5, 1.5, 1, 1.5)),
+    "hypercloning": Style(colour="#44AA99", marker="<", dash=(1, 1)),
+    "lemon": Style(colour="#B8860B", marker=">", dash=(3, 1)),
+    "g_stack": Style(colour="#AA4499", marker="d"),
+}
+COLOURS = ("#117733", "#CC6677", "#6699CC", "#AA3377", "#997700", "#4477AA", "#EE7733", "#225555")
+MARKERS = ("h", "p", "<", ">", "P", "X", "d", "8")
+DASHES = (SOLID, (3.0, 1.0), (1.0, 1.0), (5.0, 1.5, 1.0, 1.5))
+
+
+def style(method: str) -> Style:
+    """Return the style of a method by its name; the same name has the same style in every figure and study."""
+    if method in KNOWN:
+        return KNOWN[method]
+    code = hashlib.sha256(method.encode()).digest()
+    return Style(
+        colour=COLOURS[code[0] % len(COLOURS)],
+        marker=MARKERS[code[1] % len(MARKERS)],
+        dash=DASHES[code[2] % len(DASHES)],
+    )
+
+
+def order(methods: list[str]) -> list[str]:
+    """Return the methods with scratch first and the others as they come: the order of rows and legends."""
+    return sorted(dict.fromkeys(methods), key=lambda name: name != "scratch")

@@ -1,0 +1,16 @@
+"""The one exception a user is meant to read."""
+
+import difflib
+from collections.abc import Iterable
+
+
+class GrowBenchError(ValueError):
+    """One line: what is wrong, where (key or file), and the remedy. The CLI prints it and exits with 2."""
+
+
+def nearest(word: str, allowed: Iterable[str]) -> str:
+    """Return a `did you mean` hint listing the allowed words, for the end of an error line."""
+    options = sorted(str(o) for o in allowed)
+    close = difflib.get_close_matches(str(word), options, n=1)
+    hint = f"did you mean '{close[0]}'? " if close else ""
+    return f"{hint}allowed: {', '.join(options)}"

@@ -1,0 +1,1 @@
+"""The engine: any method's maps applied to any family's roles."""

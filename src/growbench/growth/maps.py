@@ -1,0 +1,226 @@
+"""Maps between the coordinates of a source space and those of its wider target space.
+
+A SpaceMap says, per target coordinate j, which source coordinate it is a copy of, with which factor it is written
+(x_t[j] = write[j] * x_s[index[j]]) and with which factor whoever reads it multiplies (read[j]). A product is kept when
+the factors of all copies of a source coordinate satisfy sum_j write[j] * read[j] = 1 (Net2Net; bert2BERT, section 3).
+numpy only: plans and checks are built without torch.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from growbench.errors import GrowBenchError
+from growbench.spec import ModelSpec
+
+NEW = -1  # a coordinate without a source: filled by the Fill policy
+MEAN = -2  # a coordinate that holds the mean of all source coordinates (LEMON's average expansion)
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpaceMap:
+    """One linear map per space. index, write, read, copy, donor: arrays of the target's length.
+
+    copy numbers the copies of one source coordinate from 0 (NEW and MEAN: 0). donor is True where a row is written
+    from the next source layer instead of its own (bert2BERT's AKI).
+    """
+
+    index: Ints
+    write: Floats
+    read: Floats
+    copy: Ints
+    donor: NDArray[np.bool_]
+    source_size: int
+
+    @property
+    def target_size(self) -> int:
+        return len(self.index)
+
+    @property
+    def is_identity(self) -> bool:
+        return (
+            self.target_size == self.source_size
+            and bool((self.index == np.arange(self.target_size)).all() and (self.write == 1).all())
+            and bool((self.read == 1).all() and not self.donor.any())
+        )
+
+    def with_donors(self) -> "SpaceMap":
+        """Return the map whose added coordinates (those after the source's own) are written from the next layer."""
+        return replace(self, donor=np.arange(self.target_size) >= self.source_size)
+
+
+def counts(index: Ints, source_size: int) -> Ints:
+    """How often each source coordinate is copied, [source_size]."""
+    return np.bincount(index[index >= 0], minlength=source_size).astype(np.int64)
+
+
+def copy_numbers(index: Ints) -> Ints:
+    """Number the copies of each source coordinate in order of appearance, [len(index)]."""
+    seen: dict[int, int] = {}
+    numbers = np.zeros(len(index), dtype=np.int64)
+    for position, source in enumerate(index.tolist()):
+        if source >= 0:
+            numbers[position] = seen.get(source, 0)
+            seen[source] = seen.get(source, 0) + 1
+    return numbers
+
+
+def from_index(index: Sequence[int] | Ints, source_size: int, *, divide: bool = True) -> SpaceMap:
+    """Make a map from an index list; readers divide by the number of copies unless `divide` is False.
+
+    Raises GrowBenchError when the index names a coordinate that the source does not have.
+    """
+    chosen = np.asarray(index, dtype=np.int64)
+    if len(chosen) and (chosen.max() >= source_size or chosen.min() < MEAN):
+        raise GrowBenchError(f"map: coordinate {chosen.max()} is outside the source's {source_size}; use 0..{source_size - 1}")
+    read = np.ones(len(chosen))
+    old = chosen >= 0
+    if divide and old.any():
+        read[old] = 1.0 / counts(chosen, source_size)[chosen[old]]
+    read[chosen == MEAN] = 0.0
+    return SpaceMap(
+        index=chosen,
+        write=np.ones(len(chosen)),
+        read=read,
+        copy=copy_numbers(chosen),
+        donor=np.zeros(len(chosen), dtype=bool),
+        source_size=source_size,
+    )
+
+
+Draw = Literal["balanced", "random", "new"]
+
+
+def draw_index(source_size: int, target_size: int, draw: Draw, rng: np.random.Generator) -> Ints:
+    """Source index of each target coordinate; the first ones are the source itself.
+
+    balanced: round and round (every coordinate equally often at an integer ratio); random: uniform with replacement,
+    as bert2BERT publishes it; new: no source.
+    """
+    added = target_size - source_size
+    if added < 0:
+        raise GrowBenchError(f"map: {target_size} coordinates are fewer than the source's {source_size}; growth cannot shrink")
+    extra = {
+        "balanced": lambda: np.arange(source_size, target_size) % source_size,
+        "random": lambda: rng.integers(0, source_size, added),
+        "new": lambda: np.full(added, NEW),
+    }[draw]()
+    return np.concatenate([np.arange(source_size), extra]).astype(np.int64)
+
+
+def expand_heads(head_index: Ints, head_size: int) -> Ints:
+    """Turn an index over heads into one over their coordinates, head_size each."""
+    inner = np.arange(head_size)
+    return np.where(head_index[:, None] >= 0, head_index[:, None] * head_size + inner, head_index[:, None]).reshape(-1)
+
+
+def head_indices(source: ModelSpec, target: ModelSpec, draw: Draw, rng: np.random.Generator) -> tuple[Ints, Ints]:
+    """Draw the query-head and key/value-head maps so that each query head keeps its key/value group.
+
+    With as many key/value heads as heads both maps are one; with groups (GQA) the groups are drawn first and the
+    query heads of a target group come from the source group that it copies.
+    """
+    kv = draw_index(source.kv_heads, target.kv_heads, draw, rng)
+    per_source, per_target = source.heads // source.kv_heads, target.heads // target.kv_heads
+    if per_target < per_source:
+        raise GrowBenchError(
+            f"target.kv_heads: {target.kv_heads} leaves {per_target} heads a group, fewer than the source's {per_source}; "
+            f"use at most {target.heads // per_source}"
+        )
+    heads = []
+    for group in kv:
+        inner = draw_index(per_source, per_target, draw, rng)
+        heads.append(np.where((inner >= 0) & (group >= 0), group * per_source + inner, NEW))
+    return np.concatenate(heads), kv
+
+
+def require_same_head_size(source: ModelSpec, target: ModelSpec) -> None:
+    """Raise unless whole heads can be copied."""
+    if source.head_size != target.head_size:
+        fitting = target.hidden // source.head_size
+        raise GrowBenchError(
+            f"target.heads: {target.heads} heads of {target.head_size} cannot be copied from heads of {source.head_size}; "
+            f"use {fitting} heads" + ("" if fitting * source.head_size == target.hidden else " and a hidden size that they divide")
+        )
+
+
+FillRule = Literal["init", "zero"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fill:
+    """What stands where a tensor meets a NEW coordinate, per (space, verb); `init` is the family's own random start.
+
+    A cell whose row or column says `zero` is zero.
+    """
+
+    rules: dict[tuple[str, str], FillRule] = field(default_factory=dict)
+    std: float | None = None
+
+    def rule(self, space: str, verb: str) -> FillRule:
+        return self.rules.get((space, verb), "init")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Widening:
+    """Every map of one growth: residual for the whole network, the others per source layer.
+
+    fill: see Fill. coupling: copies read all copies (`shared`) or only their own (`diagonal`). noise: share of a
+    tensor's standard deviation added to the copies that a reader reads, with sum zero over the copies of one source
+    coordinate, so that products are kept. gain: factor on norm gains (RMSNorm after zero padding). query: factor on
+    queries (wider heads).
+    """
+
+    residual: SpaceMap
+    heads: tuple[SpaceMap, ...]
+    kv_heads: tuple[SpaceMap, ...]
+    ffn: tuple[SpaceMap, ...]
+    fill: Fill = Fill()
+    coupling: Literal["shared", "diagonal"] = "shared"
+    noise: float = 0.0
+    gain: float = 1.0
+    query: float = 1.0
+
+    def space(self, name: str, layer: int | None) -> SpaceMap:
+        if name == "residual" or layer is None:
+            return self.residual
+        return getattr(self, name)[layer]
+
+
+def widen(source: ModelSpec, target: ModelSpec, draw: Draw, rng: np.random.Generator) -> Widening:
+    """Draw one residual map for the whole network, and head and FFN maps per source layer."""
+    require_same_head_size(source, target)
+    residual = from_index(draw_index(source.hidden, target.hidden, draw, rng), source.hidden)
+    heads, kv_heads, ffn = [], [], []
+    for _ in range(source.layers):
+        head_index, kv_index = head_indices(source, target, draw, rng)
+        heads.append(from_index(expand_heads(head_index, source.head_size), source.heads * source.head_size))
+        kv_heads.append(from_index(expand_heads(kv_index, source.head_size), source.kv_heads * source.head_size))
+        ffn.append(from_index(draw_index(source.ffn, target.ffn, draw, rng), source.ffn))
+    return Widening(residual=residual, heads=tuple(heads), kv_heads=tuple(kv_heads), ffn=tuple(ffn))
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """Where a target layer comes from: (source layer, weight) pairs. silent: it writes nothing to the residual."""
+
+    sources: tuple[tuple[int, float], ...]
+    silent: bool = False
+
+
+def stacked(source_layers: int, target_layers: int) -> tuple[Layer, ...]:
+    """Stack the source as often as it fits, then its top layers (bert2BERT, section 3.4; StackBERT at a multiple)."""
+    whole, rest = divmod(target_layers, source_layers)
+    order = list(range(source_layers)) * whole + list(range(source_layers - rest, source_layers))
+    return tuple(Layer(((i, 1.0),)) for i in order)
+
+
+def interpolated(source_layers: int, target_layers: int) -> tuple[Layer, ...]:
+    """Repeat each source layer in place: target layer t comes from source layer floor(t * L_s / L_t)."""
+    return tuple(Layer(((t * source_layers // target_layers, 1.0),)) for t in range(target_layers))

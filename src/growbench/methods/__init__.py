@@ -1,0 +1,20 @@
+"""Methods: one file each, discovered by name. See _contract.py; nothing here imports torch."""
+
+import importlib
+from pathlib import Path
+
+from growbench.errors import GrowBenchError, nearest
+from growbench.methods._contract import Method
+
+
+def names() -> list[str]:
+    """Return the discovered methods."""
+    return sorted(p.stem for p in Path(__file__).parent.glob("[!_]*.py"))
+
+
+def load(name: str) -> Method:
+    """Return the method of this name; raise GrowBenchError naming the nearest when there is none."""
+    if name not in names():
+        raise GrowBenchError(f"methods: '{name}' is not known; {nearest(name, names())}")
+    method: Method = importlib.import_module(f"growbench.methods.{name}").METHOD
+    return method

@@ -1,0 +1,35 @@
+"""bert2BERT AKI: advanced knowledge initialisation (Chen et al., ACL 2022, section 3.3; arXiv 2110.07143).
+
+Widened like FPI, but the added columns come from the next source layer, each in-expanded with its own division:
+
+    U^l[:, j] = U~^l    [:, j]                    j <= d_out^s
+              = U~^(l+1)[:, g_out^(l+1)(j)]       j >  d_out^s
+
+for the query, key and value heads, O, fc1 and fc2; biases follow their columns. Embeddings and norms as FPI. The top
+layer has no next one and falls back to FPI. Not function preserving.
+"""
+
+from dataclasses import replace
+
+from growbench.growth.maps import Widening, widen
+from growbench.methods._contract import Method
+from growbench.methods.bert2bert_fpi import MAP
+
+
+class Bert2BertAki(Method):
+    title = "bert2BERT AKI"
+    paper = "Chen et al., ACL 2022"
+    options = {"map": MAP}
+
+    def widen(self, source, target, options, rng) -> Widening:
+        drawn = widen(source, target, options["map"], rng)
+        return replace(
+            drawn,
+            residual=drawn.residual.with_donors(),
+            heads=tuple(m.with_donors() for m in drawn.heads),
+            kv_heads=tuple(m.with_donors() for m in drawn.kv_heads),
+            ffn=tuple(m.with_donors() for m in drawn.ffn),
+        )
+
+
+METHOD = Bert2BertAki()

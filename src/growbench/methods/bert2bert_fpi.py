@@ -1,0 +1,35 @@
+"""bert2BERT FPI: function-preserving initialisation (Chen et al., ACL 2022, section 3.2; arXiv 2110.07143).
+
+With y = x W (W: in x out), an index map g_in on the rows, g_out on the columns, and C(i) the number of target
+coordinates that map to source coordinate i:
+
+    U~[i, :] = W[g_in(i), :] / C(g_in(i))        reading side: divide by the count
+    U [:, j] = U~[:, g_out(j)]                   writing side: copy
+    b_u[j]   = b[g_out(j)]                       no division
+
+One residual map g_D serves the whole network (embeddings, every layer, head); whole heads are copied, a map per layer;
+the FFN has a map per layer. Norm gains and shifts are copied through g_D. The tied token table cannot be divided, so
+the gains and shifts of the norm before it are (options of the paper's authors are not known; Staged Training does so).
+Depth: stack, then the top layers (section 3.4).
+
+`map: random` draws added coordinates with replacement, as published; `balanced` takes them round and round. Exact
+under LayerNorm only where every residual coordinate is copied equally often: `balanced` at an integer ratio.
+"""
+
+from growbench.growth.maps import Widening, widen
+from growbench.methods._contract import Method, Option
+
+MAP = Option("balanced", "how added coordinates choose their source", choices=("balanced", "random"))
+
+
+class Bert2BertFpi(Method):
+    title = "bert2BERT FPI"
+    paper = "Chen et al., ACL 2022"
+    preserves = "width at an integer ratio with the balanced map; depth unchanged"
+    options = {"map": MAP}
+
+    def widen(self, source, target, options, rng) -> Widening:
+        return widen(source, target, options["map"], rng)
+
+
+METHOD = Bert2BertFpi()

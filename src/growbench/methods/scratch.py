@@ -1,0 +1,17 @@
+"""Scratch: train the target from random weights. The baseline that every saving is measured against."""
+
+from growbench.methods._contract import Method
+from growbench.plan import Plan, Stage
+
+
+class Scratch(Method):
+    title = "From scratch"
+    paper = "baseline"
+    grows = ()
+    needs_source = False
+
+    def plan(self, source, target, options) -> Plan:
+        return Plan(stages=(Stage(spec=target, until=1.0, enter="init"),))
+
+
+METHOD = Scratch()

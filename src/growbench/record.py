@@ -1,0 +1,109 @@
+"""Records: one JSON file per finished job, written last and atomically, with its provenance."""
+
+import datetime
+import hashlib
+import json
+import os
+import platform
+import subprocess
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from growbench.errors import GrowBenchError
+
+PACKAGES = ("growbench", "torch", "transformers", "tokenizers", "numpy")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write `text` so that `path` is either absent, the old content, or all of the new one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    with open(temporary, "w", encoding="utf-8") as handle:
+        handle.write(text)
+        handle.flush()
+        os.fsync(handle.fileno())
+    os.replace(temporary, path)
+
+
+def write(path: Path, values: dict[str, Any]) -> None:
+    """Write one record as JSON, atomically."""
+    write_text(Path(path), json.dumps(values, indent=1, allow_nan=False) + "\n")
+
+
+def read(path: Path) -> dict[str, Any]:
+    """Read one record; raise GrowBenchError naming the file when it is missing or damaged."""
+    try:
+        with open(path, encoding="utf-8") as handle:
+            return json.load(handle)
+    except FileNotFoundError as error:
+        raise GrowBenchError(f"{path}: no such record; run the job that writes it") from error
+    except json.JSONDecodeError as error:
+        raise GrowBenchError(f"{path}: not a whole JSON file ({error.msg}); delete it and run its job again") from error
+
+
+def digest(values: Any) -> str:
+    """Return the first 12 hex digits of the SHA-256 of a JSON-able value, keys sorted."""
+    return hashlib.sha256(json.dumps(values, sort_keys=True, default=str).encode()).hexdigest()[:12]
+
+
+def file_digest(path: Path) -> str:
+    """Return the SHA-256 of a file's bytes."""
+    with open(path, "rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def provenance(threads: int) -> dict[str, Any]:
+    """Return commit, versions, hardware and date of the running job."""
+    commit, dirty = _commit()
+    return {
+        "commit": commit,
+        "dirty": dirty,
+        "versions": {"python": platform.python_version(), **_versions()},
+        "hardware": _hardware(),
+        "threads": threads,
+        "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d"),
+    }
+
+
+@cache
+def _versions() -> dict[str, str]:
+    found = {}
+    for name in PACKAGES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def _commit() -> tuple[str, bool]:
+    """Return the checkout's commit and whether its code differs from it (results and figures do not count)."""
+    root = Path(__file__).resolve().parents[2]
+
+    def git(*words: str) -> str:
+        return subprocess.run(["git", "-C", str(root), *words], capture_output=True, text=True, check=True).stdout.strip()
+
+    try:
+        changed = git("status", "--porcelain", "--", "src", "workflow", "config", "Snakefile")
+        return git("rev-parse", "--short=12", "HEAD"), bool(changed)
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown", False
+
+
+@cache
+def _hardware() -> str:
+    """Return the device class: the GPU's name where one is used, else the CPU's model and core count."""
+    torch = __import__("sys").modules.get("torch")
+    if torch is not None and torch.cuda.is_available():
+        return str(torch.cuda.get_device_name())
+    name = platform.machine()
+    try:
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                name = line.split(":", 1)[1].strip()
+                break
+    except OSError:
+        pass
+    return f"{name}, {os.cpu_count()} cores"

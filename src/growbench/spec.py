@@ -1,0 +1,88 @@
+"""ModelSpec: the shape of one model, the same words for every family."""
+
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any
+
+from growbench.errors import GrowBenchError, nearest
+
+SHAPE_KEYS = ("layers", "hidden", "heads", "kv_heads", "head_size", "ffn")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ModelSpec:
+    """Shape of a Transformer.
+
+    family: name of a file in families/. layers, hidden, heads, ffn: sizes. vocab: rows of the token table
+    (0 for vision). max_length: longest input. kv_heads: key/value heads (= heads unless grouped).
+    head_size: coordinates of one head (= hidden / heads unless the family frees it).
+    """
+
+    family: str
+    layers: int
+    hidden: int
+    heads: int
+    ffn: int
+    vocab: int
+    max_length: int
+    kv_heads: int = 0
+    head_size: int = 0
+
+    def __post_init__(self) -> None:
+        for key in ("layers", "hidden", "heads", "ffn", "max_length"):
+            value = getattr(self, key)
+            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+                raise GrowBenchError(f"model.{key}: {value!r} is not a whole number of at least 1")
+        if not self.kv_heads:
+            object.__setattr__(self, "kv_heads", self.heads)
+        if self.heads % self.kv_heads:
+            raise GrowBenchError(
+                f"model.kv_heads: {self.kv_heads} does not divide heads {self.heads}; use a divisor of heads"
+            )
+        if not self.head_size:
+            if self.hidden % self.heads:
+                raise GrowBenchError(
+                    f"model.heads: {self.heads} heads do not divide hidden {self.hidden}; "
+                    f"use one of {divisors(self.hidden)}"
+                )
+            object.__setattr__(self, "head_size", self.hidden // self.heads)
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> "ModelSpec":
+        known = {f.name for f in fields(cls)}
+        for key in values:
+            if key not in known:
+                raise GrowBenchError(f"model.{key}: unknown key; {nearest(key, known)}")
+        missing = [k for k in ("family", "layers", "hidden", "heads", "ffn", "vocab", "max_length") if k not in values]
+        if missing:
+            raise GrowBenchError(f"model.{missing[0]}: missing; give it a value")
+        return cls(**values)
+
+    def resized(self, **sizes: int) -> "ModelSpec":
+        """Return a copy with other sizes; kv_heads and head_size follow heads and hidden unless given."""
+        free = {"kv_heads": 0, "head_size": 0}
+        if self.kv_heads != self.heads or "heads" not in sizes:
+            free.pop("kv_heads")
+        if self.head_size * self.heads != self.hidden:
+            free.pop("head_size")
+        return replace(self, **{**free, **sizes})
+
+    def short(self) -> str:
+        """Return the papers' way of writing it, e.g. `(12, 768)`."""
+        return f"({self.layers}, {self.hidden})"
+
+
+def divisors(n: int) -> list[int]:
+    return [d for d in range(1, n + 1) if n % d == 0]
+
+
+def check_growth(source: ModelSpec, target: ModelSpec) -> None:
+    """Raise unless target is at least as large as source on every axis and of the same family."""
+    if source.family != target.family:
+        raise GrowBenchError(f"target.family: {target.family} cannot be grown from {source.family}; use one family")
+    for key in ("layers", "hidden", "heads", "kv_heads", "ffn"):
+        small, big = getattr(source, key), getattr(target, key)
+        if big < small:
+            raise GrowBenchError(f"target.{key}: {big} is smaller than the source's {small}; growth needs at least {small}")

@@ -1,0 +1,124 @@
+"""The training loop: steps of one model under one objective, counted in FLOPs."""
+
+import logging
+import resource
+import time
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import nn
+
+from growbench import flops
+from growbench.errors import GrowBenchError
+from growbench.families import Family
+from growbench.train.data import Windows
+from growbench.train.objective import Batch, Objective, loss
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class Ledger:
+    """What each (phase, stage) cost."""
+
+    entries: list[dict[str, Any]] = field(default_factory=list)
+
+    def add(self, phase: str, stage: int, **amounts: float) -> None:
+        """Add amounts to the entry of (phase, stage); peak_memory_mb is a maximum, the rest are sums."""
+        for entry in self.entries:
+            if entry["phase"] == phase and entry["stage"] == stage:
+                break
+        else:
+            zero = dict.fromkeys(("flops", "flops_electra", "tokens", "steps", "wall_seconds", "cpu_seconds"), 0)
+            entry = {"phase": phase, "stage": stage, **zero, "peak_memory_mb": 0}
+            self.entries.append(entry)
+        for key, value in amounts.items():
+            entry[key] += value
+        entry["peak_memory_mb"] = max(entry["peak_memory_mb"], peak_memory_mb())
+
+
+def peak_memory_mb() -> float:
+    """Peak memory so far: of the GPU where there is one, else of the process."""
+    if torch.cuda.is_available():
+        return torch.cuda.max_memory_allocated() / 2**20
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+@dataclass
+class Trainer:
+    """A model in training. objective makes batches from windows; step numbers choose data and masks."""
+
+    family: Family
+    model: nn.Module
+    opt: torch.optim.Optimizer
+    objective: Objective
+    windows: Windows
+    batch: int
+    seed: int
+    cost: flops.StepCost
+    clip: float | None
+    autocast: bool = False
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.model.parameters()).device
+
+    def step(self, number: int, lr: float) -> torch.Tensor:
+        """Take optimizer step `number` at this LR; return the training loss (nats) without waiting for the device."""
+        ids = self.windows.batch(number, self.batch)
+        batch = self.objective.batch(ids, self.seed, number).to(self.device)
+        for group in self.opt.param_groups:
+            group["lr"] = lr
+        self.opt.zero_grad(set_to_none=True)
+        with precision(self.device, self.autocast):
+            value = loss(self.family, self.model, batch)
+        value.backward()
+        if self.clip is not None:
+            nn.utils.clip_grad_norm_(self.model.parameters(), self.clip, foreach=True)
+        self.opt.step()
+        return value.detach()
+
+    def run(self, first: int, count: int, lr: Callable[[int], float], after: Callable[[int, float], None]) -> None:
+        """Take `count` steps from number `first`; call after(steps done, mean loss since the last call)."""
+        total, since = torch.zeros((), device=self.device), 0
+        for i in range(count):
+            total += self.step(first + i, lr(i))
+            since += 1
+            if since == 20 or i == count - 1:
+                mean = float(total) / since
+                if mean != mean or mean == float("inf"):
+                    raise GrowBenchError(f"optimizer.lr: the loss is not finite at step {first + i}; use a smaller LR")
+                after(since, mean)
+                total.zero_()
+                since = 0
+
+
+def precision(device: torch.device, bf16: bool) -> Any:
+    return torch.autocast(device.type, dtype=torch.bfloat16) if bf16 else nullcontext()
+
+
+@torch.no_grad()
+def evaluate(family: Family, model: nn.Module, batches: list[Batch], bf16: bool) -> float:
+    """Mean validation loss in nats over fixed batches of equal size."""
+    device = next(model.parameters()).device
+    model.eval()
+    with precision(device, bf16):
+        total = sum(float(loss(family, model, b.to(device))) for b in batches)
+    model.train()
+    return total / len(batches)
+
+
+class Clock:
+    """Wall and CPU seconds since the last reading."""
+
+    def __init__(self) -> None:
+        self.wall, self.cpu = time.perf_counter(), time.process_time()
+
+    def read(self) -> dict[str, float]:
+        wall, cpu = time.perf_counter(), time.process_time()
+        passed = {"wall_seconds": round(wall - self.wall, 3), "cpu_seconds": round(cpu - self.cpu, 3)}
+        self.wall, self.cpu = wall, cpu
+        return passed

@@ -1,0 +1,72 @@
+"""Masked LM and causal LM behind one interface; the head sees predicted positions only."""
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from growbench.families import Family
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """inputs: ids [B, T]. positions: flat indices [P] into B*T whose hidden states are used. labels: ids [P]."""
+
+    inputs: Tensor
+    positions: Tensor
+    labels: Tensor
+
+    def to(self, device: torch.device) -> "Batch":
+        return Batch(*(t.to(device, non_blocking=True) for t in (self.inputs, self.positions, self.labels)))
+
+
+@dataclass(frozen=True, slots=True)
+class MaskedLM:
+    """Predict a fixed number of positions per sequence; of these 80 % [MASK], 10 % random, 10 % kept (BERT, 3.1)."""
+
+    rate: float
+    mask_id: int
+    vocab: int
+
+    def positions(self, length: int) -> int:
+        """Predicted positions of one sequence; the first token, [CLS], is never one."""
+        return max(1, round(self.rate * (length - 1)))
+
+    def batch(self, ids: Tensor, seed: int, step: int) -> Batch:
+        """Corrupt ids [B, T]; masks are a function of (seed, step) alone."""
+        rng = torch.Generator().manual_seed((seed * 1_000_003 + step) % 2**63)
+        rows, length = ids.shape
+        count = self.positions(length)
+        chosen = torch.rand(rows, length - 1, generator=rng).topk(count, dim=1).indices.sort(dim=1).values + 1
+        flat = (chosen + torch.arange(rows)[:, None] * length).reshape(-1)
+        labels = ids.reshape(-1)[flat]
+        kind = torch.rand(len(flat), generator=rng)
+        random_ids = torch.randint(0, self.vocab, (len(flat),), generator=rng)
+        replaced = torch.where(kind < 0.8, torch.full_like(labels, self.mask_id), torch.where(kind < 0.9, random_ids, labels))
+        inputs = ids.reshape(-1).clone()
+        inputs[flat] = replaced
+        return Batch(inputs.view(rows, length), flat, labels)
+
+
+@dataclass(frozen=True, slots=True)
+class CausalLM:
+    """Predict every next token."""
+
+    def positions(self, length: int) -> int:
+        return length - 1
+
+    def batch(self, ids: Tensor, seed: int, step: int) -> Batch:
+        rows, length = ids.shape
+        flat = (torch.arange(length - 1) + torch.arange(rows)[:, None] * length).reshape(-1)
+        return Batch(ids, flat, ids[:, 1:].reshape(-1))
+
+
+Objective = MaskedLM | CausalLM
+
+
+def loss(family: Family, model: nn.Module, batch: Batch) -> Tensor:
+    """Mean cross-entropy in nats over the predicted positions."""
+    hidden = family.encode(model, batch.inputs)
+    logits = family.head(model, hidden.flatten(0, 1)[batch.positions])
+    return F.cross_entropy(logits.float(), batch.labels)
