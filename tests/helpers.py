@@ -9,7 +9,9 @@ from growbench.spec import ModelSpec
 SOURCE = ModelSpec(family="bert", layers=2, hidden=32, heads=2, ffn=64, vocab=50, max_length=16)
 
 
-def perturbed(family: Family, spec: ModelSpec, *, seed: int = 0, dtype: torch.dtype = torch.float64, steps: int = 2) -> nn.Module:
+def perturbed(
+    family: Family, spec: ModelSpec, *, seed: int = 0, dtype: torch.dtype = torch.float64, steps: int = 2
+) -> nn.Module:
     """A model whose biases, gains and head are far from their defaults, after a few optimizer steps."""
     model = family.build(family.config(spec, **no_dropout()), seed=seed).to(dtype)
     rng = torch.Generator().manual_seed(seed + 1)

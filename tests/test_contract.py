@@ -134,7 +134,9 @@ def test_stacking_copies_whole_layers() -> None:
     source, target = grown("stackbert", "depth")
     for t in range(4):
         for (n, a), (_, b) in zip(
-            target.bert.encoder.layer[t].named_parameters(), source.bert.encoder.layer[t % 2].named_parameters(), strict=True
+            target.bert.encoder.layer[t].named_parameters(),
+            source.bert.encoder.layer[t % 2].named_parameters(),
+            strict=True,
         ):
             assert torch.equal(a, b), n
 

@@ -18,7 +18,9 @@ SHAPES = [
 @pytest.mark.parametrize("spec", SHAPES)
 @pytest.mark.parametrize("attention", ["eager", "sdpa"])
 def test_formula_equals_the_counter(spec: ModelSpec, attention: str) -> None:
-    model = FAMILY.build(FAMILY.config(spec, attn_implementation=attention, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0))
+    model = FAMILY.build(
+        FAMILY.config(spec, attn_implementation=attention, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)
+    )
     objective = MaskedLM(0.15, 4, spec.vocab)
     batch = objective.batch(torch.randint(5, spec.vocab, (4, 32)), seed=0, step=0)
     cost = flops.step(spec, FAMILY, batch=4, length=32, positions=objective.positions(32))
@@ -32,7 +34,9 @@ def test_formula_equals_the_counter(spec: ModelSpec, attention: str) -> None:
 
 
 def per_token(layers: int, hidden: int) -> float:
-    spec = ModelSpec(family="bert", layers=layers, hidden=hidden, heads=hidden // 64, ffn=4 * hidden, vocab=30522, max_length=512)
+    spec = ModelSpec(
+        family="bert", layers=layers, hidden=hidden, heads=hidden // 64, ffn=4 * hidden, vocab=30522, max_length=512
+    )
     dense = flops.body(spec, FAMILY, 128) / 128
     return 3 * (dense + 0.15 * flops.head(spec, FAMILY, 1))
 

@@ -103,7 +103,9 @@ def _complete(path: Path, values: Record, study: "Study", point: str) -> None:
     for task in study.tasks.names:
         for seed in study.finetune.seeds:
             if (task, seed) not in have:
-                raise GrowBenchError(f"{path}: task {task} with seed {seed} is missing; delete it and run its job again")
+                raise GrowBenchError(
+                    f"{path}: task {task} with seed {seed} is missing; delete it and run its job again"
+                )
 
 
 def _agree(records: dict[Path, Record]) -> None:

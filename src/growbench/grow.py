@@ -14,7 +14,13 @@ from growbench.spec import ModelSpec, check_growth
 
 
 def growth_of(
-    family: Family, config: Any, target: ModelSpec, method: Method, options: Mapping[str, Any], seed: int, init_std: float
+    family: Family,
+    config: Any,
+    target: ModelSpec,
+    method: Method,
+    options: Mapping[str, Any],
+    seed: int,
+    init_std: float,
 ) -> Growth:
     """Draw the maps of one growth; the same seed gives the same maps. Raises GrowBenchError where it is impossible."""
     source = family.spec(config)
@@ -36,7 +42,7 @@ def grow_model(
     model: nn.Module, family: Family, target: ModelSpec, method: Method, options: Mapping[str, Any], *, seed: int = 0
 ) -> nn.Module:
     """Return a stock model of the target spec grown from `model`; the source is left as it was."""
-    config = model.config
+    config: Any = model.config
     growth = growth_of(family, config, target, method, options, seed, config.initializer_range)
     grown_config = family.config(target, base=config)
     grown = family.build(grown_config, seed=seed).to(next(model.parameters()).dtype)

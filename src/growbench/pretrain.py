@@ -23,13 +23,25 @@ from growbench.grow import grow_model
 from growbench.plan import Plan, Stage
 from growbench.spec import ModelSpec
 from growbench.train import checkpoint, schedule
-from growbench.train.data import Windows
+from growbench.train.data import Stream, Windows
 from growbench.train.loop import Clock, Ledger, Trainer, evaluate
 from growbench.train.objective import CausalLM, MaskedLM, Objective
 
 log = logging.getLogger(__name__)
 SOURCE = "source"
-COLUMNS = ("step", "phase", "stage", "point", "flops", "flops_total", "tokens", "lr", "train_loss", "valid_loss", "wall_seconds")
+COLUMNS = (
+    "step",
+    "phase",
+    "stage",
+    "point",
+    "flops",
+    "flops_total",
+    "tokens",
+    "lr",
+    "train_loss",
+    "valid_loss",
+    "wall_seconds",
+)
 
 
 def results(study: Any) -> Path:
@@ -93,10 +105,16 @@ class Run:
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.bf16 = study.train.precision == "bf16" or (study.train.precision == "auto" and self.device.type == "cuda")
         self.full_cost = self._cost(study.target_spec(self.vocab))
-        self.budget = self._cost(self.source_spec).flops * study.source.steps if method == SOURCE else (
-            self.full_cost.flops * study.budget.steps
+        self.budget = (
+            self._cost(self.source_spec).flops * study.source.steps
+            if method == SOURCE
+            else (self.full_cost.flops * study.budget.steps)
         )
-        self.points = (1.0,) if method == SOURCE else tuple(p for p in study.budget.points if self._branch(p) >= self.plan.last_growth)
+        self.points = (
+            (1.0,)
+            if method == SOURCE
+            else tuple(p for p in study.budget.points if self._branch(p) >= self.plan.last_growth)
+        )
         self.ledger = Ledger()
         self.at = Position()
         self.done: list[dict[str, Any]] = []
@@ -106,7 +124,9 @@ class Run:
 
     def _plan(self) -> tuple[Plan, dict[str, Any]]:
         if self.method == SOURCE:
-            return Plan(stages=(Stage(spec=self.source_spec, until=1.0, enter="init"),)), {"lr": self.study.optimizer.source_lr}
+            return Plan(stages=(Stage(spec=self.source_spec, until=1.0, enter="init"),)), {
+                "lr": self.study.optimizer.source_lr
+            }
         chosen = methods.load(self.method)
         options = chosen.check_options(self.study.methods.get(self.method))
         return chosen.plan(self.source_spec, self.target_spec, options), options
@@ -114,7 +134,11 @@ class Run:
     def _cost(self, spec: ModelSpec) -> flops.StepCost:
         length = self.study.objective.length
         return flops.step(
-            spec, self.family, batch=self.study.optimizer.batch, length=length, positions=self.objective.positions(length)
+            spec,
+            self.family,
+            batch=self.study.optimizer.batch,
+            length=length,
+            positions=self.objective.positions(length),
         )
 
     def _branch(self, fraction: float) -> float:
@@ -131,17 +155,13 @@ class Run:
 
     def _check_text(self) -> None:
         """Refuse to read text twice unless the config allows it."""
-        cheapest = min(self._cost(stage.spec).flops for stage in self.plan.stages)
-        rows = (self.study.budget.steps if self.method != SOURCE else self.study.source.steps) * self.study.optimizer.batch
-        if self.method != SOURCE:
-            rows = self._rows_needed()
+        rows = self._rows_needed()
         windows = len(self.corpus.train) // (self.study.objective.length - 1)
         if rows > windows and not self.study.data.repeat:
             raise GrowBenchError(
                 f"data.repeat: {self.method} reads {rows} sequences, the corpus has {windows}; "
                 "give more text, a smaller budget, or set data.repeat: true"
             )
-        assert cheapest > 0
 
     def _rows_needed(self) -> int:
         rows, start = 0.0, 0.0
@@ -155,7 +175,10 @@ class Run:
         self.clock, self.saved = Clock(), time.monotonic()
         self.valid = self._validation()
         self.trainer = self._resume() or self._enter(0, None)
-        events = sorted([(self._branch(p), 1, p) for p in self.points] + [(s.until, 0, i) for i, s in enumerate(self.plan.stages[:-1])])
+        events = sorted(
+            [(self._branch(p), 1, p) for p in self.points]
+            + [(s.until, 0, i) for i, s in enumerate(self.plan.stages[:-1])]
+        )
         for share, kind, what in events:
             if kind == 0:
                 if what < self.at.stage:
@@ -202,7 +225,9 @@ class Run:
     def _load_source(self) -> Any:
         folder = self.root / "runs" / run_name(SOURCE, self.seed) / "points" / "p100"
         if not (folder / "config.json").exists():
-            raise GrowBenchError(f"{folder}: the source model is not there; run `growbench pretrain --method source` first")
+            raise GrowBenchError(
+                f"{folder}: the source model is not there; run `growbench pretrain --method source` first"
+            )
         return self.family.model_class().from_pretrained(folder)
 
     def _trainer(self, model: Any, stage: Stage) -> Trainer:
@@ -211,9 +236,20 @@ class Run:
         if self.study.train.compile:
             model.compile()
         opt = checkpoint.optimizer(model, lr=o.lr, betas=tuple(o.betas), weight_decay=o.weight_decay)
-        stream = "source" if self.method == SOURCE else "target"
+        stream: Stream = "source" if self.method == SOURCE else "target"
         windows = Windows(self.corpus.train, self.study.objective.length, self._cls(), self.seed, stream)
-        return Trainer(self.family, model, opt, self.objective, windows, o.batch, self.seed, self._cost(stage.spec), o.clip, self.bf16)
+        return Trainer(
+            self.family,
+            model,
+            opt,
+            self.objective,
+            windows,
+            o.batch,
+            self.seed,
+            self._cost(stage.spec),
+            o.clip,
+            self.bf16,
+        )
 
     def _schedule(self) -> schedule.Schedule:
         o, b = self.study.optimizer, self.study.budget
@@ -228,7 +264,7 @@ class Run:
             until_eval = max(1, round((every - self.at.spent % every) / cost.flops))
             spent = self.at.spent
             count = min(left, until_eval)
-            self._steps("trunk", "", count, lambda i: plan_lr.lr(spent + i * cost.flops, cost.flops))
+            self._steps("trunk", "", count, lambda i, spent=spent: plan_lr.lr(spent + i * cost.flops, cost.flops))
             if time.monotonic() - self.saved > self.study.train.checkpoint_seconds:
                 self._save()
 
@@ -248,9 +284,18 @@ class Run:
         speed = count * cost.tokens / max(passed["wall_seconds"], 1e-9)
         left = (self.budget - self.at.spent) / cost.flops * cost.tokens / speed
         log.info(
-            "%s-s%d %s%s step %d loss %.4f valid %s %.0f tokens/s %.3g FLOPs (%.0f %%) %.0f s left", self.method, self.seed, phase,
-            " " + point if point else "", self.at.step, train, f"{valid:.4f}" if valid else "-", speed, self.at.spent,
-            100 * self.at.spent / self.budget, left,
+            "%s-s%d %s%s step %d loss %.4f valid %s %.0f tokens/s %.3g FLOPs (%.0f %%) %.0f s left",
+            self.method,
+            self.seed,
+            phase,
+            " " + point if point else "",
+            self.at.step,
+            train,
+            f"{valid:.4f}" if valid else "-",
+            speed,
+            self.at.spent,
+            100 * self.at.spent / self.budget,
+            left,
         )
 
     def _spend(self, phase: str, cost: flops.StepCost, count: int, passed: dict[str, float]) -> None:
@@ -258,8 +303,13 @@ class Run:
         a.step, a.tokens, a.wall = a.step + count, a.tokens + count * cost.tokens, a.wall + passed["wall_seconds"]
         a.spent, a.spent_electra = a.spent + count * cost.flops, a.spent_electra + count * cost.flops_electra
         self.ledger.add(
-            phase, a.stage, flops=count * cost.flops, flops_electra=count * cost.flops_electra, tokens=count * cost.tokens,
-            steps=count, **passed,
+            phase,
+            a.stage,
+            flops=count * cost.flops,
+            flops_electra=count * cost.flops_electra,
+            tokens=count * cost.tokens,
+            steps=count,
+            **passed,
         )
 
     def _evaluate(self, trainer: Trainer) -> float:
@@ -269,7 +319,19 @@ class Run:
 
     def _row(self, phase: str, point: str, lr: float, train: float | None, valid: float | None) -> None:
         a = self.at
-        values = (a.step, phase, a.stage, point, a.spent, a.spent + self.source_cost["flops"], a.tokens, lr, train, valid, round(a.wall, 3))
+        values = (
+            a.step,
+            phase,
+            a.stage,
+            point,
+            a.spent,
+            a.spent + self.source_cost["flops"],
+            a.tokens,
+            lr,
+            train,
+            valid,
+            round(a.wall, 3),
+        )
         self.curve.append({k: "" if v is None else v for k, v in zip(COLUMNS, values, strict=True)})
 
     def _finish(self, fraction: float) -> None:
@@ -303,7 +365,9 @@ class Run:
         }  # fmt: skip
 
     def _save(self) -> None:
-        checkpoint.save_state(self.folder / "state", checkpoint.snapshot(self.trainer.model, self.trainer.opt), self._state())
+        checkpoint.save_state(
+            self.folder / "state", checkpoint.snapshot(self.trainer.model, self.trainer.opt), self._state()
+        )
         self.saved = time.monotonic()
 
     def _resume(self) -> Trainer | None:
@@ -325,7 +389,9 @@ class Run:
 
     def _write_record(self) -> Path:
         manifest, needs = self.corpus.manifest, self.source_cost["flops"] > 0
-        source = [{"phase": "source", "stage": -1, "steps": 0, "cpu_seconds": 0, "peak_memory_mb": 0, **self.source_cost}]
+        source = [
+            {"phase": "source", "stage": -1, "steps": 0, "cpu_seconds": 0, "peak_memory_mb": 0, **self.source_cost}
+        ]
         text = io.StringIO()
         writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
         writer.writeheader()

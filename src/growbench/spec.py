@@ -85,4 +85,6 @@ def check_growth(source: ModelSpec, target: ModelSpec) -> None:
     for key in ("layers", "hidden", "heads", "kv_heads", "ffn"):
         small, big = getattr(source, key), getattr(target, key)
         if big < small:
-            raise GrowBenchError(f"target.{key}: {big} is smaller than the source's {small}; growth needs at least {small}")
+            raise GrowBenchError(
+                f"target.{key}: {big} is smaller than the source's {small}; growth needs at least {small}"
+            )

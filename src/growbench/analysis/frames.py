@@ -94,7 +94,6 @@ def points(records: list[Record], protocol: str) -> pd.DataFrame:
         after = {
             **{name: record.get(name) for name in RUN_METRICS},
             "source_flops": source_flops(record),
-            "source_flops_electra": source_flops(record, "_electra"),
             "peak_memory_mb": max((e.get("peak_memory_mb") or 0 for e in record["ledger"]), default=0) or None,
             "commit": commit(record),
             "hardware": record["provenance"].get("hardware", "unknown"),
@@ -109,16 +108,13 @@ def _short(spec: Record | None) -> str:
     return ModelSpec.from_dict(spec).short() if spec else ""
 
 
-def source_flops(record: Record, convention: str = "") -> float:
-    """Return what the run's source cost (0 without one): its ledger's source phase, else total minus target."""
-    column = f"flops{convention}"
-    entries = [entry[column] for entry in record["ledger"] if entry["phase"] == "source"]
-    if entries and record["method"] != "source":
-        return float(sum(entries))
-    if not record["points"] or record["method"] == "source":
+def source_flops(record: Record) -> float:
+    """Return what the run's source cost in FLOPs (0 without one): its ledger's source phase, else total minus target."""
+    if record["method"] == "source" or not record["points"]:
         return 0.0
+    entries = [entry["flops"] for entry in record["ledger"] if entry["phase"] == "source"]
     last = record["points"][-1]
-    return float(last[f"flops_total{convention}"] - last[column])
+    return float(sum(entries) if entries else last["flops_total"] - last["flops"])
 
 
 def curves(files: dict[tuple[str, int], Path]) -> pd.DataFrame:

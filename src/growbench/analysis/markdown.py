@@ -1,13 +1,14 @@
 """savings.md and scores.md: the tables a person reads, each with a caption that says what the numbers are."""
 
 from collections.abc import Callable, Iterable
+from typing import Any
 
 import pandas as pd
 
 from growbench.analysis.savings import AT_FIRST, BASELINE, NOT_REACHED
 from growbench.analysis.scores_table import AVERAGE
 
-Row = dict[str, object]
+Row = dict[str, Any]
 
 
 def grid(head: list[str], rows: Iterable[list[str]]) -> str:
@@ -16,30 +17,33 @@ def grid(head: list[str], rows: Iterable[list[str]]) -> str:
     return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines) + "\n"
 
 
-def number(value: object, digits: int = 1, sign: bool = False) -> str:
+def number(value: Any, digits: int = 1, sign: bool = False) -> str:
     """Return a number with so many decimals, a dash where there is none."""
     if value is None or pd.isna(value):
         return "–"
     return f"{float(value):{'+' if sign else ''}.{digits}f}"
 
 
-def saving_text(row: Row, name: str, kind: str = "saving") -> str:
-    """Return e.g. `41.2 % [38.0, 44.1]`, `≥ 60.0 %`, `not reached`; open ends of an interval say what they are."""
+def saving_text(row: Row, name: str, kind: str = "saving", note: bool = False) -> str:
+    """Return e.g. `41.2 % [38.0, 44.1]`, `≥ 60.0 %`, `not reached`; open ends of an interval say what they are.
+
+    note: add the share of resamples that do not reach the threshold, where there are such.
+    """
     status = row[f"status_{name}"]
     if status == BASELINE:
         return "0 (baseline)"
     value, lo, hi = (row[f"{kind}_{name}{end}"] for end in ("", "_lo", "_hi"))
     missed = float(row[f"share_not_reached_{name}"])
     several = int(row["n"]) > 1
+    share = f" (not in {100 * missed:.0f} % of resamples)" if note and several and 0 < missed < 1 else ""
     if status == NOT_REACHED:
-        return NOT_REACHED + (f" ({100 * missed:.0f} % of resamples)" if several and missed < 1 else "")
+        return NOT_REACHED + share
     text = ("≥ " if status == AT_FIRST else "") + f"{100 * float(value):.1f} %"
     if not several:
         return text
     low = NOT_REACHED if pd.isna(lo) else f"{100 * float(lo):.1f}"
     high = (NOT_REACHED if missed > 0.5 else "open") if pd.isna(hi) else f"{100 * float(hi):.1f}"
-    note = f", not reached in {100 * missed:.0f} % of resamples" if missed else ""
-    return f"{text} [{low}, {high}]{note}"
+    return f"{text} [{low}, {high}]{share}"
 
 
 def savings(table: pd.DataFrame, points: pd.DataFrame) -> str:
@@ -48,8 +52,8 @@ def savings(table: pd.DataFrame, points: pd.DataFrame) -> str:
     reuses = max(int(row["source_reuses"]) for row in rows)
     columns: dict[str, Callable[[Row], str]] = {
         "method": lambda r: str(r["method"]),
-        "saving, target only": lambda r: saving_text(r, "target_only"),
-        "saving, everything counted": lambda r: saving_text(r, "total"),
+        "saving, target only": lambda r: saving_text(r, "target_only", note=True),
+        "saving, everything counted": lambda r: saving_text(r, "total", note=True),
         f"saving, source / {max(reuses, 1)}": lambda r: saving_text(r, "amortised"),
         "speed-up, target only": lambda r: saving_text(r, "target_only", "speedup"),
         "speed-up, everything counted": lambda r: saving_text(r, "total", "speedup"),
@@ -107,23 +111,21 @@ def interval_text(n: int) -> str:
 
 def _savings_caption(rows: list[Row], points: pd.DataFrame, reuses: int) -> str:
     protocol, n = str(rows[0]["protocol"]), int(rows[0]["n"])
-    lines = [
-        f"Scale: {scale(points)} (layers, hidden). n = {n} pre-training seed(s). {protocol_text(protocol)}.",
-        f"Saving = 1 − F / F_scratch where the method first reaches scratch's final validation loss "
-        f"({number(rows[0]['threshold_loss'], 4)} nats); speed-up = F_scratch / F − 1. "
-        "Interpolated in (log FLOPs, loss), never extrapolated: `not reached`, or `≥` where the first point is "
-        "already below.",
-        "FLOPs: matmul, multiply + add = 2, backward = 2 × forward (ELECTRA's convention: backward = forward). "
-        "Target only: the source is free. Everything counted: source, operator learning and all stages. "
-        f"Source / {max(reuses, 1)}: the source's cost shared by the {reuses} method(s) of this study that start "
-        "from it.",
-        "Final loss − scratch's: at the largest target budget, negative is better; the source's cost is not counted.",
-        interval_text(n),
-        "Published values come from other models, data and budgets: another scale, to be read beside ours, not "
-        "against it. [S] read in the paper or its code, [S2] second hand.",
-        f"Records: {provenance(points)}.",
-    ]
-    return "\n".join(f"- {line}" for line in lines) + "\n"
+    share = max(reuses, 1)
+    return f"""\
+- Scale: {scale(points)} (layers, hidden). n = {n} pre-training seed(s). {protocol_text(protocol)}.
+- Saving = 1 − F / F_scratch where the method first reaches scratch's final validation loss \
+({number(rows[0]["threshold_loss"], 4)} nats); speed-up = F_scratch / F − 1. Interpolated in (log FLOPs, loss), never \
+extrapolated: `not reached`, or `≥` where the first point is already below.
+- FLOPs: matmul, multiply + add = 2, backward = 2 × forward (ELECTRA's convention: backward = forward). Target only: the \
+source is free. Everything counted: source, operator learning and all stages. Source / {share}: the source's cost \
+shared by the {reuses} method(s) of this study that start from it.
+- Final loss − scratch's: at the largest target budget, negative is better; the source's cost is not counted.
+- {interval_text(n)}
+- Published values come from other models, data and budgets: another scale, to be read beside ours, not against it. \
+[S] read in the paper or its code, [S2] second hand.
+- Records: {provenance(points)}.
+"""
 
 
 def scores(table: pd.DataFrame, points: pd.DataFrame) -> str:
@@ -147,7 +149,7 @@ def _score_grid(table: pd.DataFrame) -> str:
         own = table[table["method"] == method].set_index("task")
         extra = own.loc[AVERAGE]
         gap = "0 (baseline)" if method == "scratch" else _times100(extra, "gap", sign=True)
-        cells = [_times100(own.loc[task], "mean", spread=True) for task in tasks]
+        cells = [_times100(own.loc[task], "mean") for task in tasks]
         runs = [f"{100 * extra['median']:.1f}", f"{100 * extra['best']:.1f}", str(extra["failed"]), str(extra["n"])]
         rows.append([str(method), *cells, gap, *runs])
     rows.append(["majority or mean", *[f"{100 * first.loc[task, 'majority']:.1f}" for task in tasks], *["–"] * 5])
@@ -155,29 +157,28 @@ def _score_grid(table: pd.DataFrame) -> str:
     return grid(["method", *head, *extra_head], rows)
 
 
-def _times100(row: "pd.Series[float]", name: str, sign: bool = False, spread: bool = False) -> str:
-    value, lo, hi = row[name], row["lo" if name == "mean" else f"{name}_lo"], row["hi" if name == "mean" else f"{name}_hi"]
-    if pd.isna(value):
+def _times100(row: "pd.Series[float]", name: str, sign: bool = False) -> str:
+    if pd.isna(row[name]):
         return "–"
-    text = number(100 * value, 1, sign)
-    if spread and not pd.isna(row["std"]):
-        return f"{text} ± {100 * row['std']:.1f}"
+    text = number(100 * row[name], 1, sign)
+    if name == "mean":
+        return text if pd.isna(row["std"]) else f"{text} ± {100 * row['std']:.1f}"
+    lo, hi = row[f"{name}_lo"], row[f"{name}_hi"]
     return text if pd.isna(lo) else f"{text} [{number(100 * lo, 1, sign)}, {number(100 * hi, 1, sign)}]"
 
 
 def _scores_caption(table: pd.DataFrame, points: pd.DataFrame, suite: str) -> str:
     n, seeds = int(table["n"].max()), int(table["n_seeds"].max())
-    toy = "toyglue is generated by this project from its synthetic language; it is not GLUE and not comparable to it."
-    lines = [
-        f"Scale: {scale(points)} (layers, hidden). {protocol_text(str(points['protocol'].iloc[0]))}.",
-        f"Scores x 100 on the development sets: mean ± standard deviation over n = {n} runs "
-        f"({seeds} pre-training x {n // seeds} fine-tuning seeds). The average over tasks is taken within a run; "
-        "median and best are over runs. Failed runs (constant prediction or loss not finite) are counted and stay in.",
-        "average − scratch's: paired by pre-training seed. " + interval_text(seeds),
-    ]
-    if suite == "toyglue":
-        lines.append(toy)
-    if table["subset"].any():
-        lines.append("\\* trained on a subset of the task's training rows (finetune.max_train).")
-    lines.append(f"Pre-training records: {provenance(points)}.")
-    return "\n".join(f"- {line}" for line in lines) + "\n"
+    toy = (
+        "- toyglue is generated by this project from its synthetic language; it is not GLUE and not comparable to it.\n"
+    )
+    subset = "- \\* trained on a subset of the task's training rows (finetune.max_train).\n"
+    return f"""\
+- Scale: {scale(points)} (layers, hidden). {protocol_text(str(points["protocol"].iloc[0]))}.
+- Scores × 100 on the development sets: mean ± standard deviation over n = {n} runs ({seeds} pre-training × {n // seeds} \
+fine-tuning seeds). The average over tasks is taken within a run; median and best are over runs. Failed runs (constant \
+prediction or loss not finite) are counted and stay in.
+- average − scratch's: paired by pre-training seed. {interval_text(seeds)}
+{toy if suite == "toyglue" else ""}{subset if table["subset"].any() else ""}\
+- Pre-training records: {provenance(points)}.
+"""

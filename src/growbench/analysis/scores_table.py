@@ -11,6 +11,7 @@ from growbench.analysis.intervals import mean_interval
 
 AVERAGE = "average"
 KEYS = ["method", "point"]
+LEAD = ["study", "suite", "method", "point", "fraction", "flops", "flops_total"]
 
 
 def runs(records: list[Record]) -> pd.DataFrame:
@@ -40,7 +41,7 @@ def build(records: list[Record], points: pd.DataFrame, methods: Sequence[str]) -
     """
     table = runs(records)
     if table.empty:
-        return pd.DataFrame()
+        return pd.DataFrame(columns=[*LEAD, "task", "metric", "mean"])
     table = pd.concat([table, _averages(table)], ignore_index=True)
     tasks = list(dict.fromkeys(table["task"]))
     cost = points.groupby(KEYS)[["fraction", "flops", "flops_total"]].mean()
@@ -52,9 +53,8 @@ def build(records: list[Record], points: pd.DataFrame, methods: Sequence[str]) -
             here = table[table["point"] == point]
             place = {"method": method, "point": point, **cost.loc[(method, point)].to_dict()}
             rows += [{**place, **_row(here[here["task"] == task], method)} for task in tasks]
-    lead = ["study", "suite", "method", "point", "fraction", "flops", "flops_total"]
     frame = pd.DataFrame(rows)
-    return frame[lead + [name for name in frame if name not in lead]]
+    return frame[LEAD + [name for name in frame if name not in LEAD]]
 
 
 def _averages(table: pd.DataFrame) -> pd.DataFrame:

@@ -7,6 +7,7 @@ Colours are Okabe and Ito's and Paul Tol's, safe for colour-blind readers; marke
 
 import hashlib
 from dataclasses import dataclass
+from typing import Literal
 
 SOLID: tuple[float, ...] = ()
 
@@ -20,7 +21,7 @@ class Style:
     dash: tuple[float, ...] = SOLID
 
     @property
-    def line(self) -> tuple[float, tuple[float, ...]] | str:
+    def line(self) -> tuple[float, tuple[float, ...]] | Literal["-"]:
         """Return the matplotlib linestyle."""
         return (0.0, self.dash) if self.dash else "-"
 

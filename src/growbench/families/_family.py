@@ -35,7 +35,7 @@ class Family:
         """Return the spec that a stock config describes."""
         raise NotImplementedError
 
-    def model_class(self) -> type:
+    def model_class(self) -> Any:
         """Return the stock class with the pre-training head."""
         raise NotImplementedError
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from growbench.families._family import Family
 from growbench.families._roles import fixed, reads, role, scales, writes
@@ -79,15 +79,15 @@ class Bert(Family):
             max_length=config.max_position_embeddings,
         )
 
-    def model_class(self) -> type:
+    def model_class(self) -> Any:
         from transformers import BertForMaskedLM
 
         return BertForMaskedLM
 
-    def encode(self, model: nn.Module, ids: Tensor) -> Tensor:
+    def encode(self, model: Any, ids: Tensor) -> Tensor:
         return model.bert(input_ids=ids).last_hidden_state
 
-    def head(self, model: nn.Module, hidden: Tensor) -> Tensor:
+    def head(self, model: Any, hidden: Tensor) -> Tensor:
         return model.cls(hidden)
 
 

@@ -78,7 +78,9 @@ def from_index(index: Sequence[int] | Ints, source_size: int, *, divide: bool = 
     """
     chosen = np.asarray(index, dtype=np.int64)
     if len(chosen) and (chosen.max() >= source_size or chosen.min() < MEAN):
-        raise GrowBenchError(f"map: coordinate {chosen.max()} is outside the source's {source_size}; use 0..{source_size - 1}")
+        raise GrowBenchError(
+            f"map: coordinate {chosen.max()} is outside the source's {source_size}; use 0..{source_size - 1}"
+        )
     read = np.ones(len(chosen))
     old = chosen >= 0
     if divide and old.any():
@@ -105,7 +107,9 @@ def draw_index(source_size: int, target_size: int, draw: Draw, rng: np.random.Ge
     """
     added = target_size - source_size
     if added < 0:
-        raise GrowBenchError(f"map: {target_size} coordinates are fewer than the source's {source_size}; growth cannot shrink")
+        raise GrowBenchError(
+            f"map: {target_size} coordinates are fewer than the source's {source_size}; growth cannot shrink"
+        )
     extra = {
         "balanced": lambda: np.arange(source_size, target_size) % source_size,
         "random": lambda: rng.integers(0, source_size, added),
@@ -146,7 +150,8 @@ def require_same_head_size(source: ModelSpec, target: ModelSpec) -> None:
         fitting = target.hidden // source.head_size
         raise GrowBenchError(
             f"target.heads: {target.heads} heads of {target.head_size} cannot be copied from heads of {source.head_size}; "
-            f"use {fitting} heads" + ("" if fitting * source.head_size == target.hidden else " and a hidden size that they divide")
+            f"use {fitting} heads"
+            + ("" if fitting * source.head_size == target.hidden else " and a hidden size that they divide")
         )
 
 

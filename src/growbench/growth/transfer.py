@@ -40,17 +40,23 @@ class Growth:
 
     def __post_init__(self) -> None:
         if len(self.depth) != self.target.layers:
-            raise GrowBenchError(f"depth map: {len(self.depth)} layers for a target of {self.target.layers}; give one entry a layer")
+            raise GrowBenchError(
+                f"depth map: {len(self.depth)} layers for a target of {self.target.layers}; give one entry a layer"
+            )
         for t, layer in enumerate(self.depth):
             for s, _ in layer.sources:
                 if not 0 <= s < self.source.layers:
-                    raise GrowBenchError(f"depth map: target layer {t} names source layer {s}; use 0..{self.source.layers - 1}")
+                    raise GrowBenchError(
+                        f"depth map: target layer {t} names source layer {s}; use 0..{self.source.layers - 1}"
+                    )
 
 
 Source = Mapping[str, Tensor]
 
 
-def transfer(growth: Growth, source: Source, source_roles: Mapping[str, Role], target_roles: Mapping[str, Role]) -> Iterator[tuple[str, Tensor]]:
+def transfer(
+    growth: Growth, source: Source, source_roles: Mapping[str, Role], target_roles: Mapping[str, Role]
+) -> Iterator[tuple[str, Tensor]]:
     """Yield (name, tensor) for each target parameter, one at a time; nothing shares storage with the source."""
     names = {(_stem(name, role), role.layer): name for name, role in source_roles.items()}
 
@@ -89,7 +95,9 @@ def _widened(growth: Growth, name: str, stem: str, role: Role, layer: int | None
         donors = _donor_rows(growth, part, layer)
         if donors is not None and layer is not None and layer + 1 < growth.source.layers:
             above = split(read(layer + 1), role, growth.source)[number]
-            wide = _replace_rows(part, donors, wide, widen_part(growth, f"{name}#{number}", stem, part, layer + 1, above))
+            wide = _replace_rows(
+                part, donors, wide, widen_part(growth, f"{name}#{number}", stem, part, layer + 1, above)
+            )
         parts.append(wide)
     return join(parts, role, growth.target)
 
@@ -124,7 +132,9 @@ def widen_part(growth: Growth, name: str, stem: str, part: Part, layer: int | No
     wide = tensor
     for dim, axis, space in grown:
         if space.source_size != wide.shape[dim]:
-            raise GrowBenchError(f"{name}: axis {dim} has {wide.shape[dim]} entries, its map expects {space.source_size}; check the spec")
+            raise GrowBenchError(
+                f"{name}: axis {dim} has {wide.shape[dim]} entries, its map expects {space.source_size}; check the spec"
+            )
         wide = _gather(wide, dim, space, _factors(axis, space))
     wide = _couple(widening, part, grown, wide)
     wide = _noise(growth, name, part, grown, wide)
@@ -168,7 +178,9 @@ def _couple(widening: Widening, part: Part, grown: list[tuple[int, Axis, SpaceMa
         return wide
     (row_dim, rows), (column_dim, columns) = pair
     copies = counts_of(columns)
-    same = _along(torch.from_numpy(rows.copy % copies.max()), row_dim, 2) == _along(torch.from_numpy(columns.copy), column_dim, 2)
+    same = _along(torch.from_numpy(rows.copy % copies.max()), row_dim, 2) == _along(
+        torch.from_numpy(columns.copy), column_dim, 2
+    )
     full = _along(torch.from_numpy(1.0 / columns.read).to(wide.dtype), column_dim, 2)
     return torch.where(same, wide * full, torch.zeros((), dtype=wide.dtype))
 
@@ -201,14 +213,18 @@ def _correct(growth: Growth, stem: str, part: Part, wide: Tensor) -> Tensor:
     if part.kind == "norm" and widening.gain != 1 and stem.endswith("weight"):
         wide = wide * widening.gain
     if growth.tied and growth.family.output_norm in stem:
-        wide = wide * torch.from_numpy(np.where(widening.residual.index >= 0, widening.residual.read, 1.0)).to(wide.dtype)
+        wide = wide * torch.from_numpy(np.where(widening.residual.index >= 0, widening.residual.read, 1.0)).to(
+            wide.dtype
+        )
     return wide
 
 
-def _fill(growth: Growth, name: str, stem: str, part: Part, grown: list[tuple[int, Axis, SpaceMap]], wide: Tensor) -> Tensor:
+def _fill(
+    growth: Growth, name: str, stem: str, part: Part, grown: list[tuple[int, Axis, SpaceMap]], wide: Tensor
+) -> Tensor:
     """Put the family's random start, or zeros, wherever a coordinate has no source."""
     fresh: Tensor | None = None
-    for dim, axis, space in grown:
+    for dim, _, space in grown:
         new = torch.from_numpy(space.index == NEW)
         if not new.any():
             continue

@@ -66,7 +66,9 @@ class Method:
     def name(self) -> str:
         return type(self).__module__.rsplit(".", 1)[-1]
 
-    def widen(self, source: ModelSpec, target: ModelSpec, options: Mapping[str, Any], rng: np.random.Generator) -> Widening:
+    def widen(
+        self, source: ModelSpec, target: ModelSpec, options: Mapping[str, Any], rng: np.random.Generator
+    ) -> Widening:
         """Return the maps of every space; only called when the method grows something."""
         raise NotImplementedError(f"{self.name} grows nothing")
 

@@ -62,7 +62,9 @@ def load_state(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
     old = folder.with_name(f"{folder.name}.old")
     for place in (folder, old):
         if (place / "state.json").exists():
-            return load_file(place / "tensors.safetensors"), json.loads((place / "state.json").read_text(encoding="utf-8"))
+            return load_file(place / "tensors.safetensors"), json.loads(
+                (place / "state.json").read_text(encoding="utf-8")
+            )
     return None
 
 

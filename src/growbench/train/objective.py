@@ -43,7 +43,9 @@ class MaskedLM:
         labels = ids.reshape(-1)[flat]
         kind = torch.rand(len(flat), generator=rng)
         random_ids = torch.randint(0, self.vocab, (len(flat),), generator=rng)
-        replaced = torch.where(kind < 0.8, torch.full_like(labels, self.mask_id), torch.where(kind < 0.9, random_ids, labels))
+        replaced = torch.where(
+            kind < 0.8, torch.full_like(labels, self.mask_id), torch.where(kind < 0.9, random_ids, labels)
+        )
         inputs = ids.reshape(-1).clone()
         inputs[flat] = replaced
         return Batch(inputs.view(rows, length), flat, labels)

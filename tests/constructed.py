@@ -1,0 +1,115 @@
+"""Constructed records with a known answer: loss = A - B log(FLOPs), a method needing `cost` times scratch's FLOPs."""
+
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+A, B, F = 10.0, 0.25, 1e14
+FRACTIONS = (0.25, 0.5, 1.0)
+SOURCE = 1e13
+TASKS = ("acceptability", "topic", "similarity")
+
+
+def loss_at(flops: float, cost: float = 1.0) -> float:
+    """Return the loss of a run that needs `cost` times scratch's FLOPs for the same loss."""
+    return A - B * math.log(flops / cost)
+
+
+def study(methods: Mapping[str, Any], seeds: tuple[int, ...] = (0, 1, 2), **changes: Any) -> Any:
+    """Return what aggregate.run needs of a Study; fine-tuning points and protocol may be changed."""
+    return SimpleNamespace(
+        study="made",
+        seeds=seeds,
+        methods=dict(methods),
+        budget=SimpleNamespace(protocol=changes.get("protocol", "trunk")),
+        tasks=SimpleNamespace(source="toyglue", names=list(TASKS)),
+        finetune=SimpleNamespace(points=changes.get("points", [1.0]), seeds=[0, 1]),
+    )
+
+
+def provenance() -> dict[str, Any]:
+    return {"commit": "abc123def456", "dirty": False, "versions": {"torch": "2"}, "hardware": "CPU, 2 cores"}
+
+
+def pretrain(method: str, seed: int, cost: float, *, grown: bool = False, noise: float = 0.0) -> dict[str, Any]:
+    """Return a pre-training record; a grown one is charged SOURCE in its total."""
+    target = {"family": "bert", "layers": 4, "hidden": 128, "heads": 4, "ffn": 512, "vocab": 512, "max_length": 64}
+    small = {**target, "layers": 2, "hidden": 64, "heads": 2, "ffn": 256}
+    free = SOURCE if grown else 0.0
+    points = [
+        {
+            "point": f"p{round(100 * f)}", "fraction": f, "budget_flops": f * F, "loss": loss_at(f * F, cost) + noise,
+            "flops": f * F, "flops_total": f * F + free, "flops_electra": f * F * 2 / 3,
+            "flops_total_electra": (f * F + free) * 2 / 3, "steps": int(1000 * f), "tokens": int(1e6 * f),
+            "wall_seconds": 100 * f,
+        }
+        for f in FRACTIONS
+    ]  # fmt: skip
+    ledger = [{"phase": "trunk", "stage": 0, "flops": F, "flops_electra": F * 2 / 3, "tokens": 10, "wall_seconds": 1.0,
+               "cpu_seconds": 1.0, "peak_memory_mb": 50.0, "steps": 1000}]  # fmt: skip
+    if grown:
+        ledger.append({**ledger[0], "phase": "source", "flops": SOURCE, "flops_electra": SOURCE * 2 / 3})
+    return {
+        "kind": "pretrain", "version": 1, "study": "made", "method": method, "seed": seed, "config_hash": "c0ffee",
+        "method_hash": method, "spec": small if method == "source" else target,
+        "source_spec": small if grown else None, "options": {}, "plan": [], "initial_loss": 5.0, "points": points,
+        "ledger": ledger, "unigram_entropy": 5.2, "entropy_floor": 1.3, "provenance": provenance(),
+    }  # fmt: skip
+
+
+def curve(method_record: dict[str, Any], cost: float) -> str:
+    """Return the run's curve file: 20 trunk rows on the law (0.05 nats above it) and one cool-down row."""
+    head = "step,phase,stage,point,flops,flops_total,tokens,lr,train_loss,valid_loss,wall_seconds"
+    last = method_record["points"][-1]
+    free = last["flops_total"] - last["flops"]
+    rows = [
+        f"{50 * i},trunk,0,,{F * i / 20!r},{F * i / 20 + free!r},{i},0.001,,{loss_at(F * i / 20, cost) + 0.05!r},{5 * i}"
+        for i in range(1, 21)
+    ]
+    return "\n".join([head, *rows, f"1000,cooldown,0,p100,{F!r},{F + free!r},20,0,2.0,2.0,100"]) + "\n"
+
+
+def finetune(method: str, seed: int, point: str, score: float, failed: bool = False) -> dict[str, Any]:
+    """Return a fine-tuning record: every task, two seeds (second 0.02 better); `failed` marks the last run."""
+    runs = [
+        {
+            "task": task, "seed": s, "n_train": 400, "n_dev": 100, "subset": task == "topic",
+            "metrics": {"accuracy": score + 0.02 * s}, "main_metric": "accuracy", "score": score + 0.02 * s,
+            "majority": 0.5, "failed": False, "epochs": 3, "lr": 5e-4, "seconds": 1.0,
+        }
+        for task in TASKS for s in (0, 1)
+    ]  # fmt: skip
+    if failed:
+        runs[-1] |= {"failed": True, "score": 0.5, "metrics": {"accuracy": 0.5}}
+    return {
+        "kind": "finetune", "version": 1, "study": "made", "method": method, "seed": seed, "point": point,
+        "config_hash": "c0ffee", "suite": "toyglue", "runs": runs, "provenance": provenance(),
+    }  # fmt: skip
+
+
+def write(folder: Path, made: Any, costs: Mapping[str, float], noise: Mapping[int, float] | None = None) -> Path:
+    """Write a whole study's records below folder/results/made; every method but scratch and stackbert is grown."""
+    records = folder / "results" / "made" / "records"
+    for kind in ("pretrain", "finetune"):
+        (records / kind).mkdir(parents=True, exist_ok=True)
+    for seed in made.seeds:
+        for method in [*made.methods, "source"]:
+            cost = costs.get(method, 1.0)
+            shift = (noise or {}).get(seed, 0.0) * (1 if method == "scratch" else -0.5)
+            values = pretrain(method, seed, cost, grown=method not in ("scratch", "stackbert", "source"), noise=shift)
+            dump(records / "pretrain" / f"{method}-s{seed}.json", values)
+            (records / "pretrain" / f"{method}-s{seed}.csv").write_text(curve(values, cost))
+            if method == "source":
+                continue
+            for fraction in made.finetune.points:
+                point = f"p{round(100 * fraction)}"
+                score = 0.7 + 0.1 * fraction + 0.05 * (1 - cost) + 0.3 * shift
+                dump(records / "finetune" / f"{method}-s{seed}-{point}.json", finetune(method, seed, point, score))
+    return records
+
+
+def dump(path: Path, values: dict[str, Any]) -> None:
+    path.write_text(json.dumps(values))

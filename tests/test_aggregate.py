@@ -1,0 +1,207 @@
+"""Tables from constructed records: known savings, what is refused, what is kept."""
+
+import json
+import logging
+from pathlib import Path
+from typing import Any
+
+import constructed
+import pandas as pd
+import pytest
+
+from growbench import aggregate
+from growbench.errors import GrowBenchError
+
+COSTS = {"scratch": 1.0, "stackbert": 0.8, "direct_copy": 1.3, "bert2bert_fpi": 0.5, "bert2bert_aki": 0.5}
+
+
+@pytest.fixture
+def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Any, Path]:
+    """A study of five methods with three equal seeds, its records written; the working folder is its root."""
+    monkeypatch.chdir(tmp_path)
+    study = constructed.study(dict.fromkeys(COSTS))
+    return study, constructed.write(tmp_path, study, COSTS)
+
+
+def row(tables: Path, method: str) -> "pd.Series[Any]":
+    return pd.read_csv(tables / "savings.csv").set_index("method").loc[method]
+
+
+def edit(path: Path, **values: Any) -> None:
+    constructed.dump(path, json.loads(path.read_text()) | values)
+
+
+def test_savings_are_those_that_were_put_in(made: tuple[Any, Path]) -> None:
+    tables = aggregate.run(made[0])
+    grown = row(tables, "bert2bert_fpi")
+    assert grown["saving_target_only"] == pytest.approx(0.5)
+    assert grown["speedup_target_only"] == pytest.approx(1.0)
+    assert grown["saving_total"] == pytest.approx(0.4), "the source costs a tenth of the budget"
+    assert grown["saving_amortised"] == pytest.approx(0.5 - 0.1 / 3), "three methods share it"
+    assert grown["source_reuses"] == 3
+    assert grown["saving_electra_total"] == pytest.approx(0.4)
+    assert grown["saving_wall_target_only"] == pytest.approx(0.5)
+    assert (grown["saving_target_only_lo"], grown["saving_target_only_hi"]) == (pytest.approx(0.5),) * 2
+    assert grown["n"] == 3 and grown["status_total"] == "reached"
+    assert grown["threshold_loss"] == pytest.approx(constructed.loss_at(constructed.F))
+
+
+def test_a_method_that_never_gets_there_stays_in_the_table(made: tuple[Any, Path]) -> None:
+    tables = aggregate.run(made[0])
+    worse = row(tables, "direct_copy")
+    assert worse["status_target_only"] == "not reached" and pd.isna(worse["saving_target_only"])
+    assert worse["loss_gap"] > 0 and worse["loss_gap_lo"] == pytest.approx(worse["loss_gap"])
+    assert "| direct_copy | not reached |" in (tables / "savings.md").read_text()
+
+
+def test_a_method_without_a_source_pays_none(made: tuple[Any, Path]) -> None:
+    found = row(aggregate.run(made[0]), "stackbert")
+    assert found["saving_total"] == found["saving_target_only"] == found["saving_amortised"]
+    assert found["source_reuses"] == 0
+
+
+def test_every_number_of_every_record_is_in_runs(made: tuple[Any, Path]) -> None:
+    study, _ = made
+    table = pd.read_csv(aggregate.run(study) / "runs.csv")
+    scores = table[(table["kind"] == "finetune") & table["main"].eq(True)]
+    assert len(scores) == 5 * 3 * 3 * 2
+    losses = table[(table["metric"] == "loss") & (table["method"] == "scratch")]
+    assert sorted(losses["value"].unique()) == pytest.approx(
+        sorted(constructed.loss_at(f * constructed.F) for f in constructed.FRACTIONS)
+    )
+    assert {"source", *COSTS} == set(table["method"])
+
+
+def test_failed_runs_are_counted_and_kept(made: tuple[Any, Path]) -> None:
+    study, records = made
+    values = constructed.finetune("stackbert", 0, "p100", 0.8, failed=True)
+    values["runs"][-2]["score"] = None
+    values["runs"][-2]["failed"] = True
+    constructed.dump(records / "finetune" / "stackbert-s0-p100.json", values)
+    table = pd.read_csv(aggregate.run(study) / "scores.csv").set_index(["method", "task"])
+    found = table.loc[("stackbert", "similarity")]
+    others = table.loc[("stackbert", "acceptability")]
+    assert found["failed"] == 2 and found["n"] == 6 and others["failed"] == 0
+    assert found["mean"] == pytest.approx((0.0 + 0.5 + 2 * (0.81 + 0.83)) / 6)
+    assert table.loc[("stackbert", "average"), "failed"] == 2
+
+
+def test_scores_are_the_right_statistics(made: tuple[Any, Path]) -> None:
+    tables = aggregate.run(made[0])
+    table = pd.read_csv(tables / "scores.csv").set_index(["method", "task"])
+    found = table.loc[("bert2bert_fpi", "average")]
+    assert found["mean"] == pytest.approx(0.835) and found["best"] == pytest.approx(0.845)
+    assert found["median"] == pytest.approx(0.835) and found["majority"] == 0.5
+    assert found["gap"] == pytest.approx(0.025) and found["gap_lo"] == pytest.approx(0.025)
+    assert found["flops_total"] - found["flops"] == pytest.approx(constructed.SOURCE)
+    assert table.loc[("scratch", "topic"), "subset"] and not table.loc[("scratch", "similarity"), "subset"]
+    text = (tables / "scores.md").read_text()
+    assert "not GLUE" in text and "topic*" in text and "average*" in text
+
+
+def test_captions_say_scale_n_protocol_commit_and_hardware(made: tuple[Any, Path]) -> None:
+    text = (aggregate.run(made[0]) / "savings.md").read_text()
+    for word in (
+        "bert (2, 64) → (4, 128)",
+        "n = 3",
+        "protocol trunk",
+        "abc123def456",
+        "CPU, 2 cores",
+        "ELECTRA",
+        "[S2]",
+    ):
+        assert word in text
+
+
+def test_published_values_carry_their_grade(made: tuple[Any, Path]) -> None:
+    tables = aggregate.run(made[0])
+    assert "34.1 %" in row(tables, "stackbert")["published"] and "[S]" in row(tables, "stackbert")["published"]
+    assert "DeiT" not in row(tables, "stackbert")["published"], "the study's family is bert"
+    assert pd.isna(row(tables, "direct_copy")["published"])
+
+
+def test_one_seed_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    study = constructed.study(dict.fromkeys(COSTS), seeds=(0,))
+    constructed.write(tmp_path, study, COSTS)
+    tables = aggregate.run(study)
+    found = row(tables, "bert2bert_fpi")
+    assert found["saving_target_only"] == pytest.approx(0.5) and pd.isna(found["saving_target_only_lo"])
+    assert "One seed: no intervals" in (tables / "savings.md").read_text()
+
+
+def test_the_papers_protocol_reads_the_logged_curve(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The curve lies 0.05 nats above the law, so that cost 0.5 crosses where 0.5 e^0.2 of the budget is spent."""
+    monkeypatch.chdir(tmp_path)
+    study = constructed.study(dict.fromkeys(COSTS), protocol="paper")
+    constructed.write(tmp_path, study, COSTS)
+    found = row(aggregate.run(study), "bert2bert_fpi")
+    assert found["saving_target_only"] == pytest.approx(1 - 0.5 * 2.718281828**0.2, abs=1e-3)
+    assert found["saving_target_only"] - found["saving_amortised"] == pytest.approx(0.1 / 3, abs=1e-3)
+    assert found["saving_electra_target_only"] == pytest.approx(0.5), "points, as the curve has no such column"
+
+
+def test_records_of_other_methods_and_seeds_are_not_read(made: tuple[Any, Path]) -> None:
+    study, records = made
+    (records / "pretrain" / "old_method-s0.json").write_text("{ not JSON")
+    (records / "pretrain" / "scratch-s9.json").write_text("{ not JSON")
+    aggregate.run(study)
+
+
+def test_the_same_records_give_the_same_bytes(made: tuple[Any, Path]) -> None:
+    def read() -> dict[str, bytes]:
+        return {path.name: path.read_bytes() for path in sorted(aggregate.run(made[0]).iterdir())}
+
+    first = read()
+    assert first == read()
+    assert set(first) == {f"{n}.csv" for n in ("runs", "points", "savings", "scores", "curves")} | {
+        "savings.md", "scores.md",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["pretrain/stackbert-s1.json", "pretrain/source-s2.json", "pretrain/scratch-s0.csv",
+                                  "finetune/scratch-s0-p100.json"])  # fmt: skip
+def test_a_missing_file_is_named(made: tuple[Any, Path], name: str) -> None:
+    study, records = made
+    (records / name).unlink()
+    with pytest.raises(GrowBenchError, match=name):
+        aggregate.run(study)
+
+
+def test_records_of_two_configs_are_refused(made: tuple[Any, Path]) -> None:
+    study, records = made
+    edit(records / "pretrain" / "stackbert-s1.json", config_hash="decaf")
+    with pytest.raises(GrowBenchError, match=r"stackbert-s1\.json: config_hash decaf differs"):
+        aggregate.run(study)
+
+
+@pytest.mark.parametrize(("key", "value"), [("version", 2), ("seed", 5), ("method", "other"), ("kind", "finetune")])
+def test_a_record_that_is_not_what_its_name_says_is_refused(made: tuple[Any, Path], key: str, value: Any) -> None:
+    study, records = made
+    edit(records / "pretrain" / "stackbert-s1.json", **{key: value})
+    with pytest.raises(GrowBenchError, match=rf"stackbert-s1\.json: {key} is"):
+        aggregate.run(study)
+
+
+def test_a_fine_tuning_record_without_a_task_is_refused(made: tuple[Any, Path]) -> None:
+    study, records = made
+    path = records / "finetune" / "stackbert-s1-p100.json"
+    edit(path, runs=json.loads(path.read_text())["runs"][:-1])
+    with pytest.raises(GrowBenchError, match="task similarity with seed 1 is missing"):
+        aggregate.run(study)
+
+
+def test_mixed_commits_are_warned_of(made: tuple[Any, Path], caplog: pytest.LogCaptureFixture) -> None:
+    study, records = made
+    edit(records / "pretrain" / "stackbert-s1.json", provenance=constructed.provenance() | {"dirty": True})
+    with caplog.at_level(logging.WARNING):
+        tables = aggregate.run(study)
+    assert "abc123def456, abc123def456+" in caplog.text
+    assert "abc123def456, abc123def456+" in (tables / "savings.md").read_text()
+
+
+def test_a_study_without_scratch_is_refused(made: tuple[Any, Path]) -> None:
+    study, _ = made
+    del study.methods["scratch"]
+    with pytest.raises(GrowBenchError, match=r"methods\.scratch"):
+        aggregate.run(study)

@@ -1,0 +1,111 @@
+"""Validation loss against FLOPs: finished points with intervals on light trunks, in both accountings."""
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from growbench.analysis import figure
+from growbench.analysis.figure import GREY, Tables
+from growbench.analysis.intervals import mean_interval
+from growbench.analysis.style import style
+
+PANELS = (("flops", "Target only (the source is free)"), ("flops_total", "Everything counted (source included)"))
+ROOM = 2.5  # an entropy line is drawn where the axis need not grow by more than this factor to show it
+
+
+def limits(tables: Tables) -> tuple[float, float, list[tuple[str, float]]]:
+    """Return the y axis in nats and the entropy lines that lie outside of it, named, with their values."""
+    points, curves = tables.points, tables.curves
+    start = points["flops"].min() / 2
+    seen = np.concatenate([points["loss"], curves.loc[curves["flops"] >= start, "valid_loss"]])
+    low, high = float(seen.min()), float(np.quantile(seen, 0.99))
+    span = max(high - low, 1e-3)
+    outside = []
+    for name, value in entropies(points):
+        if value - low <= ROOM * span and high - value <= ROOM * span:
+            low, high = min(low, value), max(high, value)
+        else:
+            outside.append((name, value))
+    pad = 0.06 * (high - low)
+    return low - pad, high + pad, outside
+
+
+def entropies(points: pd.DataFrame) -> list[tuple[str, float]]:
+    """Return the reference lines that the study has: name and mean over seeds, nats."""
+    lines = [("unigram entropy", points["unigram_entropy"].mean()), ("entropy floor", points["entropy_floor"].mean())]
+    return [(name, float(value)) for name, value in lines if not np.isnan(value)]
+
+
+def panel(axes: Axes, tables: Tables, column: str) -> None:
+    """Draw every method over one accounting's FLOPs."""
+    for i, method in enumerate(tables.methods):
+        look = style(method)
+        for _, trunk in tables.curves[tables.curves["method"] == method].groupby("seed"):
+            axes.plot(trunk[column], trunk["valid_loss"], color=look.colour, lw=0.5, alpha=0.3, zorder=2)
+        own = tables.points[tables.points["method"] == method]
+        axes.plot(own[column], own["loss"], ".", color=look.colour, ms=2, alpha=0.5, mew=0, zorder=3)
+        rows = [_mean(group, column) for _, group in own.groupby("fraction")]
+        cost, loss, below, above = np.array(rows).T
+        axes.errorbar(
+            cost, loss, yerr=[below, above], color=look.colour, marker=look.marker, linestyle=look.line,
+            elinewidth=0.8, capsize=1.5, mec="white", mew=0.4, zorder=5 + i,
+        )  # fmt: skip
+    baseline = tables.savings.loc[tables.savings["method"] == "scratch", "threshold_loss"].iloc[0]
+    axes.axhline(baseline, color="black", lw=0.7, ls=(0, (1, 1)), zorder=1)
+    axes.annotate(
+        f"scratch finishes at {baseline:.3f}", (0.01, baseline), xycoords=("axes fraction", "data"), xytext=(0, -2),
+        textcoords="offset points", fontsize=6.5, va="top", zorder=40,
+        bbox={"facecolor": "white", "alpha": 0.7, "pad": 0.5, "edgecolor": "none"},
+    )  # fmt: skip
+
+
+def _mean(group: pd.DataFrame, column: str) -> tuple[float, float, float, float]:
+    loss = group.sort_values("seed")["loss"].to_numpy(dtype=np.float64)
+    ends, mean = mean_interval(loss), float(loss.mean())
+    below = 0.0 if ends.lo is None else max(0.0, mean - ends.lo)
+    above = 0.0 if ends.hi is None else max(0.0, ends.hi - mean)
+    return float(group[column].mean()), mean, below, above
+
+
+def draw(tables: Tables) -> Figure:
+    """Return the figure."""
+    top = 0.53 + figure.legend_height(tables.methods)
+    height = top + 4.75
+    canvas = figure.canvas(height, tables, "Validation loss against training compute")
+    figure.legend(canvas, tables.methods, top=0.5)
+    grid = canvas.add_gridspec(
+        2, 1, left=0.13, right=0.97, top=1 - (top + 0.22) / height, bottom=0.55 / height, hspace=0.36
+    )
+    low, high, outside = limits(tables)
+    for i, (column, title) in enumerate(PANELS):
+        axes = canvas.add_subplot(grid[i])
+        panel(axes, tables, column)
+        axes.set_ylim(low, high)
+        costs = tables.points[column]
+        figure.flops_axis(axes, costs.min() / 2.2, costs.max() * 1.12, "training FLOPs (matmul, forward + backward)")
+        axes.set_title(title)
+        axes.set_ylabel("validation loss (nats/token)")
+        for name, value in entropies(tables.points):
+            _entropy(axes, name, value, (name, value) in outside)
+    return canvas
+
+
+def _entropy(axes: Axes, name: str, value: float, outside: bool) -> None:
+    """Draw a reference line, or say at the edge that it lies beyond the axis."""
+    up = value > sum(axes.get_ylim()) / 2
+    if outside:
+        text, place, coordinates = f"{'↑' if up else '↓'} {name} {value:.2f}", (0.99, float(up)), "axes fraction"
+        axes.annotate(
+            text, place, xycoords=coordinates, fontsize=6.5, color=GREY, ha="right", va="top" if up else "bottom"
+        )
+        return
+    axes.axhline(value, color=GREY, lw=0.8, ls=(0, (6, 2)), zorder=1)
+    axes.annotate(
+        f"{name} {value:.2f}", (0.99, value), xycoords=("axes fraction", "data"), xytext=(0, -2 if up else 2),
+        textcoords="offset points", fontsize=6.5, color=GREY, ha="right", va="top" if up else "bottom",
+    )  # fmt: skip
+
+
+if __name__ == "__main__":
+    figure.script(draw, globals())

@@ -1,0 +1,86 @@
+"""Forest plot: share of scratch's FLOPs that each method saves, in both accountings, with intervals."""
+
+import math
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from growbench.analysis import figure, markdown
+from growbench.analysis.figure import GREY, Tables
+from growbench.analysis.savings import AT_FIRST, NOT_REACHED
+from growbench.analysis.style import style
+
+SHIFT = {"target_only": 0.17, "total": -0.17}
+ROW = 0.52
+
+
+def limits(savings: pd.DataFrame) -> tuple[float, float]:
+    """Return the x axis in percent: every finite value and interval end, and zero, with room at both sides."""
+    columns = [f"saving_{name}{end}" for name in SHIFT for end in ("", "_lo", "_hi")]
+    values = 100 * savings[[c for c in columns if c in savings]].to_numpy(dtype=np.float64).ravel()
+    values = np.append(values[np.isfinite(values)], 0.0)
+    low, high = values.min(), values.max()
+    pad = max(0.08 * (high - low), 2.0)
+    return low - pad, high + pad
+
+
+def bar(axes: Axes, row: dict[str, Any], name: str, y: float) -> None:
+    """Draw one saving: its marker, its interval (an arrow where an end is open), and its value as text."""
+    low, high = axes.get_xlim()
+    look, filled = style(str(row["method"])), name == "target_only"
+    text = markdown.saving_text(row, name)
+    if row[f"status_{name}"] != NOT_REACHED:
+        value = 100 * float(row[f"saving_{name}"])
+        lo, hi = (100 * float(row[f"saving_{name}_{end}"]) for end in ("lo", "hi"))
+        if int(row["n"]) > 1:
+            ends = low if math.isnan(lo) else lo, high if math.isnan(hi) else hi
+            axes.plot(ends, (y, y), color=look.colour, lw=1.2, solid_capstyle="butt")
+            for end, is_open, arrow in ((ends[0], math.isnan(lo), "<"), (ends[1], math.isnan(hi), ">")):
+                axes.plot(end, y, arrow if is_open else "|", color=look.colour, ms=4, clip_on=False)
+        elif row[f"status_{name}"] == AT_FIRST:
+            axes.annotate("", (high, y), (value, y), arrowprops={"arrowstyle": "->", "color": look.colour, "lw": 0.8})
+        axes.plot(value, y, look.marker, ms=5.5, mec=look.colour, mfc=look.colour if filled else "white", zorder=5)
+    axes.annotate(
+        text, (1.06, y), xycoords=("axes fraction", "data"), fontsize=6.3, va="center", color="black" if filled else GREY,
+        linespacing=1.1, annotation_clip=False,
+    )  # fmt: skip
+
+
+def draw(tables: Tables) -> Figure:
+    """Return the figure: one row per growing method."""
+    rows = tables.savings[tables.savings["method"] != "scratch"].to_dict("records")
+    height = 1.35 + ROW * max(len(rows), 1)
+    canvas = figure.canvas(height, tables, "FLOPs saved at scratch's final loss")
+    left = (0.14 + 0.062 * max((len(str(row["method"])) for row in rows), default=8)) / figure.WIDTH
+    axes = canvas.add_axes((left, 0.62 / height, max(0.62 - left, 0.2), (ROW * max(len(rows), 1)) / height))
+    axes.set_xlim(*limits(tables.savings))
+    axes.set_ylim(-0.6, len(rows) - 0.4)
+    axes.axvline(0, color="black", lw=0.8)
+    for i, row in enumerate(reversed(rows)):
+        for name, shift in SHIFT.items():
+            bar(axes, row, name, i + shift)
+    axes.set_yticks(range(len(rows)), [str(row["method"]) for row in reversed(rows)])
+    axes.tick_params(axis="y", length=0)
+    axes.grid(axis="y", visible=False)
+    axes.set_xlabel("saving 1 − F / F_scratch (%)")
+    handles = [
+        Line2D([], [], ls="", marker="o", mec="black", mfc=fill, label=label)
+        for fill, label in (("black", "target only"), ("white", "everything counted"))
+    ]
+    canvas.legend(
+        handles=handles,
+        loc="upper left",
+        bbox_to_anchor=(0.0, 1 - 0.5 / height),
+        ncols=2,
+        fontsize=7,
+        handletextpad=0.1,
+    )
+    return canvas
+
+
+if __name__ == "__main__":
+    figure.script(draw, globals())
