@@ -11,7 +11,7 @@ from growbench.analysis.scores_table import AVERAGE
 from growbench.analysis.style import style
 
 ROOM = 2.5  # the majority line is drawn where the axis need not grow by more than this factor to show it
-DODGE = 0.07  # share of the axis between markers that would cover each other
+DODGE = 0.055  # share of the axis between markers that would cover each other
 
 
 def dodge(scores: pd.DataFrame, column: str, methods: list[str], width: float) -> dict[tuple[str, str], float]:
@@ -98,25 +98,29 @@ def draw(tables: Tables) -> Figure:
     tasks = [task for task in dict.fromkeys(scores["task"]) if task != AVERAGE]
     rows = 1 + -(-len(tasks) // 2)
     top = 0.53 + figure.legend_height(tables.methods)
-    height = top + 0.55 + 1.45 * rows
+    height = top + 0.67 + 1.45 * rows
     canvas = figure.canvas(height, tables, f"{label} against compute")
     figure.legend(canvas, tables.methods, top=0.5)
     grid = canvas.add_gridspec(
-        rows, 2, left=0.12, right=0.98, top=1 - (top + 0.3) / height, bottom=0.6 / height, hspace=0.5, wspace=0.26
+        rows, 2, left=0.12, right=0.98, top=1 - (top + 0.3) / height, bottom=0.72 / height, hspace=0.5, wspace=0.26
     )
     for i, (column, title) in enumerate((("flops", "Average, target only"), ("flops_total", "Average, all counted"))):
         panel(canvas.add_subplot(grid[0, i]), tables, AVERAGE, column, title)
     for i, task in enumerate(tasks):
         panel(canvas.add_subplot(grid[1 + i // 2, i % 2]), tables, task, "flops_total", name(scores, task))
+    label = "training FLOPs (matmul, forward + backward)"
     if len(tasks) % 2:
-        _note(canvas.add_subplot(grid[rows - 1, 1]))
-    canvas.supxlabel("training FLOPs (matmul, forward + backward)", y=0.22 / height, va="bottom", fontsize=7.5)
+        _note(canvas.add_subplot(grid[rows - 1, 1]), subset)
+    else:
+        label += "\ntasks: everything counted; a single point's markers side by side"
+    canvas.supxlabel(label, y=0.16 / height, va="bottom", fontsize=7)
     canvas.supylabel("score × 100, development set", x=0.005, fontsize=7.5)
     return canvas
 
 
-def _note(axes: Axes) -> None:
-    text = "Tasks: x counts everything.\nA single point's markers at\nequal FLOPs are drawn side\nby side. * trained on a subset\nof the task's rows."
+def _note(axes: Axes, subset: bool) -> None:
+    text = "Tasks: x counts everything.\nA single point's markers at\nequal FLOPs are drawn side\nby side."
+    text += "\n* trained on a subset of rows." if subset else ""
     axes.axis("off")
     axes.text(0.0, 0.95, text, color=GREY, fontsize=6.5, va="top", transform=axes.transAxes, linespacing=1.35)
 

@@ -1,0 +1,116 @@
+"""The runner on a real, tiny study: budgets are met, the ledger adds up, an interrupted run ends with the same bytes."""
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import yaml
+
+from growbench import config, pretrain, record
+from growbench.errors import GrowBenchError
+from growbench.train.loop import Trainer
+
+ROOT = Path(__file__).resolve().parents[1]
+VOCAB = 64
+
+
+@pytest.fixture
+def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """A study of a few steps on a predictable text, in a folder of its own."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("GROWBENCH_DATA", raising=False)
+    values = yaml.safe_load((ROOT / "config/demo.yaml").read_text())
+    values.update(study="tiny", seeds=[0])
+    values["objective"]["length"] = values["finetune"]["max_length"] = 16
+    values["source"].update(layers=2, hidden=16, heads=2, ffn=32, steps=20)
+    values["target"].update(layers=4, hidden=32, heads=4, ffn=64)
+    values["budget"].update(steps=40)
+    values["optimizer"].update(batch=4)
+    values["train"].update(eval_sequences=32, eval_every=0.2)
+    rng = np.random.default_rng(0)
+    folder = tmp_path / "results/tiny/corpus"
+    folder.mkdir(parents=True)
+    parts = {}
+    for part, size in (("train", 40_000), ("valid", 2_000)):
+        ids = ((np.arange(size) % 3) * 2 + rng.integers(0, 2, size) + 5).astype(np.uint16)
+        ids.tofile(folder / f"{part}.bin")
+        digest = record.file_digest(folder / f"{part}.bin")
+        parts[part] = {"file": f"{part}.bin", "tokens": size, "documents": 1, "sha256": digest}
+    special = dict(zip(("pad", "unk", "cls", "sep", "mask"), range(5), strict=True))
+    (folder / "tokenizer").mkdir()
+    (folder / "tokenizer/tokenizer.json").write_text("{}")
+    manifest = {"version": 1, "tokenizer": "tokenizer", "vocab": VOCAB, "dtype": "uint16", "special": special, **parts}
+    record.write(
+        folder / "manifest.json",
+        {**manifest, "unigram_entropy": 4.0, "entropy_floor": None, "source": {}, "seconds": 0},
+    )
+    return config.load(values)
+
+
+def result(path: Path) -> dict:
+    return json.loads(path.read_text())
+
+
+def test_finished_points_cost_their_budget_and_belong_to_the_target(study) -> None:
+    pretrain.run(study, "source", 0)
+    source = result(Path("results/tiny/records/pretrain/source-s0.json"))
+    for method in ("scratch", "stackbert", "bert2bert_fpi"):
+        values = result(pretrain.run(study, method, 0))
+        assert [p["point"] for p in values["points"]] == ["p40", "p70", "p100"]
+        for point in values["points"]:
+            assert point["flops"] == pytest.approx(point["budget_flops"], rel=0.06)
+            extra = source["points"][-1]["flops"] if method.startswith("bert2bert") else 0
+            assert point["flops_total"] == pytest.approx(point["flops"] + extra)
+            assert point["flops_electra"] == pytest.approx(point["flops"] * 2 / 3)
+        trunk = sum(e["flops"] for e in values["ledger"] if e["phase"] == "trunk")
+        cooled = sum(e["flops"] for e in values["ledger"] if e["phase"] == "cooldown")
+        assert trunk < values["points"][-1]["flops"] < trunk + cooled
+        assert values["spec"]["layers"] == 4 and values["points"][-1]["loss"] < values["initial_loss"]
+        with open(f"results/tiny/records/pretrain/{method}-s0.csv") as handle:
+            rows = list(csv.DictReader(handle))
+        assert float(rows[-1]["valid_loss"]) == values["points"][-1]["loss"]
+    stages = [s["spec"]["layers"] for s in result(Path("results/tiny/records/pretrain/stackbert-s0.json"))["plan"]]
+    assert stages == [1, 2, 4]
+
+
+@pytest.mark.parametrize(("method", "at"), [("scratch", 21), ("stackbert", 40), ("scratch", 38)])
+def test_an_interrupted_run_ends_with_the_same_bytes(study, method, at, monkeypatch) -> None:
+    def weights() -> dict[str, bytes]:
+        return {p.parent.name: p.read_bytes() for p in Path("results/tiny/runs").glob("*/points/*/model.safetensors")}
+
+    pretrain.run(study, method, 0)
+    whole = weights()
+    for path in sorted(Path("results/tiny/runs").rglob("*"), reverse=True):
+        path.unlink() if path.is_file() else path.rmdir()
+    honest, taken = Trainer.step, []
+
+    def breaks(self, number, lr):
+        taken.append(number)
+        if len(taken) == at:
+            raise KeyboardInterrupt
+        return honest(self, number, lr)
+
+    monkeypatch.setattr(Trainer, "step", breaks)
+    with pytest.raises(KeyboardInterrupt):
+        pretrain.run(study, method, 0)
+    before = len(taken)
+    pretrain.run(study, method, 0)
+    assert weights() == whole
+    assert len(taken) - before < before + 30
+
+
+def test_a_method_without_its_source_and_too_little_text_are_refused(study) -> None:
+    with pytest.raises(GrowBenchError, match=r"source-s0\.json"):
+        pretrain.run(study, "bert2bert_aki", 0)
+    (Path("results/tiny/corpus") / "train.bin").write_bytes(b"\0" * 1000)
+    with pytest.raises(GrowBenchError, match=r"train\.bin"):
+        pretrain.run(study, "scratch", 0)
+
+
+def test_a_loss_that_is_not_finite_stops_the_run(study, monkeypatch) -> None:
+    monkeypatch.setattr(Trainer, "step", lambda self, number, lr: torch.tensor(float("nan")))
+    with pytest.raises(GrowBenchError, match="not finite"):
+        pretrain.run(study, "scratch", 0)
