@@ -4,29 +4,97 @@ import argparse
 import json
 import logging
 import sys
+import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from growbench import __version__
-from growbench.errors import GrowBenchError
+from growbench.errors import GrowBenchError, nearest
+
+if TYPE_CHECKING:
+    from growbench.config import Study
+
+log = logging.getLogger(__name__)
+PROGRESS_SECONDS = 10.0
+BAD_INPUT, INTERRUPTED = 2, 130
+
+
+def _study(args: argparse.Namespace) -> "Study":
+    """Return the study of `--config` (several files are merged in order) with the values of `--set`."""
+    from growbench import config
+
+    values: dict[str, Any] = {}
+    for path in args.config:
+        values = config.merged(values, config.read(path))
+    for change in args.set:
+        values = config.merged(values, _change(change))
+    return config.load(values, name=" + ".join(args.config))
+
+
+def _change(text: str) -> dict[str, Any]:
+    """Return `optimizer.lr=1e-3` as a nested mapping; the value is YAML."""
+    import yaml
+
+    key, equals, value = text.partition("=")
+    if not equals or not key:
+        raise GrowBenchError(f"--set {text}: not of the form KEY=VALUE; write, e.g., --set optimizer.lr=1e-3")
+    try:
+        found: Any = yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        raise GrowBenchError(f"--set {text}: the value is not YAML; quote it") from error
+    for word in reversed(key.split(".")):
+        found = {word: found}
+    return dict(found)
+
+
+def _run_of(study: "Study", args: argparse.Namespace) -> tuple[str, int]:
+    """Return method and seed, refused unless the study has them."""
+    if args.method not in (known := [*study.methods, "source"]):
+        raise GrowBenchError(
+            f"--method {args.method}: not a method of study {study.study}; {nearest(args.method, known)}"
+        )
+    if args.seed not in study.seeds:
+        raise GrowBenchError(f"--seed {args.seed}: not one of seeds; {nearest(str(args.seed), map(str, study.seeds))}")
+    return args.method, args.seed
 
 
 def _corpus(args: argparse.Namespace) -> None:
-    from growbench import config, corpus
+    from growbench import corpus
 
-    study = config.load(args.config)
+    study = _study(args)
     corpus.build(study)
+    if study.tasks.source == "toyglue":
+        from growbench.tasks import toyglue
+
+        toyglue.build(study)
 
 
 def _pretrain(args: argparse.Namespace) -> None:
-    from growbench import config, pretrain
+    study = _study(args)
+    method, seed = _run_of(study, args)
+    from growbench import pretrain
 
-    pretrain.run(config.load(args.config), args.method, args.seed)
+    pretrain.run(study, method, seed)
+
+
+def _finetune(args: argparse.Namespace) -> None:
+    study = _study(args)
+    method, seed = _run_of(study, args)
+    known = study.finetuned_points(method) if method != "source" else ("p100",)
+    for point in args.points:
+        if point not in known:
+            raise GrowBenchError(f"--points {point}: not a fine-tuned point of {method}; {nearest(point, known)}")
+    from growbench import finetune
+
+    finetune.run(study, method, seed, list(args.points))
 
 
 def _aggregate(args: argparse.Namespace) -> None:
-    from growbench import aggregate, config
+    study = _study(args)
+    from growbench import aggregate
 
-    aggregate.run(config.load(args.config))
+    aggregate.run(study)
 
 
 def _methods(args: argparse.Namespace) -> None:
@@ -43,20 +111,25 @@ def _methods(args: argparse.Namespace) -> None:
 
 
 def _check(args: argparse.Namespace) -> None:
-    from growbench import config, corpus
+    study = _study(args)
+    from growbench import corpus
 
-    study = config.load(args.config)
     corpus.check(study)
-    print(f"{args.config}: nothing wrong found")
+    if study.tasks.source == "local":
+        from growbench.tasks import glue
+
+        glue.check(study)
+    print(f"{' + '.join(args.config)}: nothing wrong found")
 
 
 Verb = Callable[[argparse.Namespace], None]
 VERBS: dict[str, tuple[Verb, str]] = {
-    "corpus": (_corpus, "tokenise a study's text"),
+    "corpus": (_corpus, "tokenise a study's text, and generate its toyglue tasks where it uses them"),
     "pretrain": (_pretrain, "train one method (or the source) for one seed"),
+    "finetune": (_finetune, "fine-tune finished points on every task"),
     "aggregate": (_aggregate, "turn records into tables"),
     "methods": (_methods, "list the growth methods"),
-    "check": (_check, "check a config before anything is spent"),
+    "check": (_check, "check a config and its files before anything is spent"),
 }
 
 
@@ -64,32 +137,83 @@ def parser() -> argparse.ArgumentParser:
     """Return the parser of all verbs."""
     top = argparse.ArgumentParser(prog="growbench", description="Grow trained Transformers and measure what it saves.")
     top.add_argument("--version", action="version", version=__version__)
-    verbs = top.add_subparsers(dest="verb", required=True)
+    verbs = top.add_subparsers(dest="verb", required=True, metavar="verb")
     for name, (function, words) in VERBS.items():
-        verb = verbs.add_parser(name, help=words, description=words)
-        verb.set_defaults(function=function)
+        verb = verbs.add_parser(name, help=words, description=words[0].upper() + words[1:] + ".")
+        verb.set_defaults(function=function, log=None)
         if name == "methods":
             verb.add_argument("--json", action="store_true", help="print JSON")
-        else:
-            verb.add_argument("--config", required=True, help="the study's config file")
-        if name == "pretrain":
+            continue
+        verb.add_argument("--config", required=True, nargs="+", metavar="FILE", help="the study's config file")
+        verb.add_argument(
+            "--set", action="append", default=[], metavar="KEY=VALUE", help="change a value, e.g. optimizer.lr=1e-3"
+        )
+        verb.add_argument("--log", type=Path, metavar="FILE", help="write every message here, only progress to stderr")
+        if name in ("pretrain", "finetune"):
             verb.add_argument("--method", required=True, help="a method's name, or `source`")
-            verb.add_argument("--seed", type=int, required=True)
+            verb.add_argument("--seed", type=int, required=True, help="one of the study's seeds")
+        if name == "finetune":
+            verb.add_argument(
+                "--points", nargs="+", required=True, metavar="POINT", help="finished points, e.g. p50 p100"
+            )
     return top
 
 
+class Progress(logging.Filter):
+    """Lets an information message through every ten seconds, and every warning."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.last = float("-inf")
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        now = time.monotonic()
+        if record.levelno < logging.WARNING and now - self.last < PROGRESS_SECONDS:
+            return False
+        self.last = now
+        return True
+
+
+def set_up_logging(file: Path | None = None) -> None:
+    """Send messages to stderr; with a file, every message goes there and stderr gets one every ten seconds."""
+    stderr = logging.StreamHandler(sys.stderr)
+    handlers: list[logging.Handler] = [stderr]
+    if file is not None:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        handlers.append(logging.FileHandler(file, mode="a", encoding="utf-8"))
+        stderr.addFilter(Progress())
+    logging.basicConfig(
+        level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", handlers=handlers, force=True
+    )
+    logging.captureWarnings(True)
+    for noisy in ("httpx", "httpcore", "urllib3", "filelock", "fsspec", "datasets", "matplotlib"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+
+
 def main(words: Sequence[str] | None = None) -> int:
-    """Run one verb; a GrowBenchError becomes one line on stderr and exit status 2."""
+    """Run one verb and return the exit status: 2 after one line on stderr for a GrowBenchError, 130 when interrupted."""
     args = parser().parse_args(words)
-    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
+    set_up_logging(args.log)
     try:
         args.function(args)
     except GrowBenchError as error:
-        print(f"growbench: {error}", file=sys.stderr)
-        return 2
+        return _stop(args, f"growbench: {error}", BAD_INPUT)
     except KeyboardInterrupt:
-        return 130
+        return _stop(args, "growbench: interrupted; the same command goes on", INTERRUPTED)
+    except Exception:
+        if args.log is not None:
+            log.exception("growbench %s failed", args.verb)
+            return 1
+        raise
     return 0
+
+
+def _stop(args: argparse.Namespace, line: str, status: int) -> int:
+    print(line, file=sys.stderr)
+    if args.log is not None:
+        with open(args.log, "a", encoding="utf-8") as handle:
+            handle.write(line + "\n")
+    return status
 
 
 if __name__ == "__main__":

@@ -5,14 +5,16 @@ No torch here: the Snakefile loads the study each time it is parsed.
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import yaml
 
 from growbench import schema
 from growbench.errors import GrowBenchError, nearest
+from growbench.plan import Plan
 from growbench.spec import ModelSpec
 
 DATA_VARIABLE = "GROWBENCH_DATA"
@@ -148,19 +150,30 @@ class Study:
         """Return the big model's shape over a vocabulary of this size."""
         return self._spec(self.target, vocab)
 
-    def points_of(self, method: str) -> tuple[str, ...]:
-        """Return the names of the points that are fine-tuned for a method: those that its plan finishes."""
-        grown = self.last_growth(method)
-        return tuple(point_name(p) for p in self.finetune.points if self.budget.branch(p) >= grown)
-
-    def last_growth(self, method: str) -> float:
-        """Return the share of the largest budget at which a method's plan has reached the target."""
+    def plan(self, method: str) -> Plan:
+        """Return a method's stages under this study's sizes and options."""
         from growbench import methods
 
         chosen = methods.load(method)
         options = chosen.check_options(self.methods.get(method))
-        vocab = self.corpus.vocab
-        return chosen.plan(self.source_spec(vocab), self.target_spec(vocab), options).last_growth
+        return chosen.plan(self.source_spec(self.corpus.vocab), self.target_spec(self.corpus.vocab), options)
+
+    def finetuned_points(self, method: str) -> tuple[str, ...]:
+        """Return the names of the points that are fine-tuned for a method: those that its plan finishes."""
+        grown = self.plan(method).last_growth
+        return tuple(point_name(p) for p in self.finetune.points if self.budget.branch(p) >= grown)
+
+    def trained_part(self) -> dict[str, Any]:
+        """Return the values that every trained model of the study depends on; its digest tells configs apart."""
+        whole = asdict(self)
+        whole["train"] = {k: v for k, v in whole["train"].items() if k not in ("threads", "checkpoint_seconds")}
+        names = ("corpus", "objective", "source", "target", "optimizer", "train", "budget")
+        return {**{name: whole[name] for name in names}, "repeat": self.data.repeat}
+
+    def finetuned_part(self) -> dict[str, Any]:
+        """Return the values that a fine-tuned model depends on besides its checkpoint."""
+        values = asdict(self.finetune)
+        return {"tasks": asdict(self.tasks), **{k: v for k, v in values.items() if k not in ("points", "threads")}}
 
     def _spec(self, sizes: Source | Target, vocab: int) -> ModelSpec:
         return ModelSpec(
@@ -193,18 +206,18 @@ def point_name(fraction: float) -> str:
     return f"p{round(100 * fraction)}"
 
 
-def load(config: str | Path | Mapping[str, Any], overrides: Mapping[str, Any] | None = None) -> Study:
+def load(
+    config: str | Path | Mapping[str, Any], overrides: Mapping[str, Any] | None = None, name: str | None = None
+) -> Study:
     """Return the study of a YAML file or of its mapping; `overrides` is merged in, section by section.
 
-    Raises GrowBenchError, one line with the key, its value, what is allowed and the nearest match.
+    Raises GrowBenchError, one line with the file (or `name`), the key, its value, what is allowed and the nearest match.
     """
-    if isinstance(config, Mapping):
-        return _study(merged(config, overrides or {}))
-    values = read(config)
+    values, name = (config, name) if isinstance(config, Mapping) else (read(config), name or str(config))
     try:
         return _study(merged(values, overrides or {}))
     except GrowBenchError as error:
-        raise GrowBenchError(f"{config}: {error}") from error
+        raise GrowBenchError(f"{name}: {error}" if name else str(error)) from error
 
 
 def read(path: str | Path) -> dict[str, Any]:
@@ -262,10 +275,14 @@ def check(study: Study) -> None:
 def _check_sizes(study: Study) -> None:
     families = sorted(p.stem for p in (Path(__file__).parent / "families").glob("[!_]*.py"))
     if study.target.family not in families:
-        raise GrowBenchError(f"target.family: '{study.target.family}' is not known; {nearest(study.target.family, families)}")
+        raise GrowBenchError(
+            f"target.family: '{study.target.family}' is not known; {nearest(study.target.family, families)}"
+        )
     for name, sizes in (("source", study.source), ("target", study.target)):
         if sizes.hidden % sizes.heads:
-            near = min((d for d in range(1, sizes.hidden + 1) if sizes.hidden % d == 0), key=lambda d: abs(d - sizes.heads))
+            near = min(
+                (d for d in range(1, sizes.hidden + 1) if sizes.hidden % d == 0), key=lambda d: abs(d - sizes.heads)
+            )
             raise GrowBenchError(
                 f"{name}.heads: {sizes.heads} does not divide {name}.hidden {sizes.hidden}; use a divisor, nearest: {near}"
             )
@@ -296,13 +313,19 @@ def _check_budget(study: Study) -> None:
 
 def _check_inputs(study: Study) -> None:
     corpus, tasks = study.corpus, study.tasks
-    local = [key for key, source in (("corpus.source", corpus.source), ("tasks.source", tasks.source)) if source == "local"]
-    if local and study.data.dir is None:
-        raise GrowBenchError(f"data.dir: null, but {local[0]} is local; set data.dir or the variable {DATA_VARIABLE}")
     if corpus.source != "synthetic" and corpus.train is None:
         raise GrowBenchError(f"corpus.train: null, but corpus.source is {corpus.source}; name its files or its dataset")
+    if corpus.source == "synthetic" and corpus.max_tokens is None:
+        raise GrowBenchError("corpus.max_tokens: null, but the synthetic language never ends; give a number of tokens")
+    if corpus.tokenizer == "word" and corpus.source != "synthetic":
+        raise GrowBenchError(
+            f"corpus.tokenizer: word is for the synthetic language, but corpus.source is {corpus.source}; "
+            "use wordpiece, bpe or pretrained"
+        )
     if corpus.tokenizer == "pretrained" and corpus.tokenizer_name is None:
-        raise GrowBenchError("corpus.tokenizer_name: null, but corpus.tokenizer is pretrained; name a folder or a hub model")
+        raise GrowBenchError(
+            "corpus.tokenizer_name: null, but corpus.tokenizer is pretrained; name a folder or a hub model"
+        )
     if tasks.source == "toyglue" and corpus.source != "synthetic":
         raise GrowBenchError(
             f"tasks.source: toyglue is made of the synthetic language, but corpus.source is {corpus.source}; use local or hub"
@@ -319,9 +342,15 @@ def _check_methods(study: Study) -> None:
     if "scratch" not in study.methods:
         raise GrowBenchError("methods.scratch: missing; every saving is measured against it, add `scratch:`")
     for name, options in study.methods.items():
-        methods.load(name).check_options(options)
+        method = methods.load(name)
+        options = method.check_options(options)
         try:
-            study.last_growth(name)
+            before = study.source_spec(study.corpus.vocab)
+            for stage in study.plan(name).stages:
+                if stage.enter != "init":
+                    method.widen(before, stage.spec, options, np.random.default_rng(0))
+                    method.deepen(before.layers, stage.spec.layers, options)
+                before = stage.spec
         except GrowBenchError as error:
             raise GrowBenchError(f"methods.{name}: {error}") from error
 
@@ -339,8 +368,3 @@ class _Loader(yaml.SafeLoader):
                 )
             seen.add(key)
         return super().construct_mapping(node, deep)
-
-
-def keys(kind: type) -> list[str]:
-    """Return the keys of a section."""
-    return [f.name for f in fields(kind)]

@@ -1,0 +1,17 @@
+rule aggregate:
+    """Turn all records into tables: runs, finished points, savings in both accountings, scores."""
+    input:
+        pretrain=pretrain_records,
+        finetune=finetune_records,
+    output:
+        expand("results/{{study}}/tables/{table}", table=TABLES),
+    log:
+        "logs/{study}/aggregate.log",
+    benchmark:
+        "benchmarks/{study}/aggregate.tsv"
+    localrule: True
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    shell:
+        "python -m growbench aggregate {CONFIG} --log {log}"

@@ -1,0 +1,18 @@
+rule corpus:
+    """Tokenise the study's text once; generate the toyglue tasks where the study uses them."""
+    output:
+        manifest=CORPUS,
+        tasks=TOYGLUE,
+    log:
+        "logs/{study}/corpus.log",
+    benchmark:
+        "benchmarks/{study}/corpus.tsv"
+    threads: 4
+    resources:
+        cpus_per_task=4,
+        mem_mb=lambda wildcards, attempt: 8000 * attempt,
+        runtime=240,
+    params:
+        corpus=asdict(STUDY.corpus),
+    shell:
+        "RAYON_NUM_THREADS={threads} python -m growbench corpus {CONFIG} --log {log}"

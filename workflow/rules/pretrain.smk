@@ -1,0 +1,44 @@
+rule source:
+    """Train the small source model that growing methods start from."""
+    input:
+        corpus=CORPUS,
+    output:
+        record=SOURCE_RECORD,
+        curve="results/{study}/records/pretrain/source-s{seed}.csv",
+    log:
+        "logs/{study}/pretrain/source-s{seed}.log",
+    benchmark:
+        "benchmarks/{study}/pretrain/source-s{seed}.tsv"
+    threads: STUDY.train.threads
+    resources:
+        cpus_per_task=STUDY.train.threads,
+        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+        runtime=1440,
+    params:
+        trained=trained,
+    shell:
+        "python -m growbench pretrain {CONFIG} --method source --seed {wildcards.seed} --log {log}"
+
+
+rule pretrain:
+    """Run one method's plan for one seed: trunk, growths, and a finished point at each share of the budget."""
+    input:
+        corpus=CORPUS,
+        source=source_record,
+        method="src/growbench/methods/{method}.py",
+    output:
+        record="results/{study}/records/pretrain/{method}-s{seed}.json",
+        curve="results/{study}/records/pretrain/{method}-s{seed}.csv",
+    log:
+        "logs/{study}/pretrain/{method}-s{seed}.log",
+    benchmark:
+        "benchmarks/{study}/pretrain/{method}-s{seed}.tsv"
+    threads: STUDY.train.threads
+    resources:
+        cpus_per_task=STUDY.train.threads,
+        mem_mb=lambda wildcards, attempt: 6000 * attempt,
+        runtime=1440,
+    params:
+        trained=trained,
+    shell:
+        "python -m growbench pretrain {CONFIG} --method {wildcards.method} --seed {wildcards.seed} --log {log}"
