@@ -4,7 +4,9 @@ from snakemake.utils import min_version
 
 min_version("9.20")
 
-if not workflow.overwrite_configfiles:  # a study's file stands alone: nothing of the demo is merged into it
+if (
+    not workflow.overwrite_configfiles
+):  # a study's file stands alone: nothing of the demo is merged into it
 
     configfile: "config/demo.yaml"
 
@@ -24,13 +26,18 @@ include: "workflow/rules/figures.smk"
 
 
 rule all:
+    default_target: True
     """Everything that a study's reader wants: its tables and figures."""
     input:
         tables=expand("results/{study}/tables/{table}", study=STUDY.study, table=TABLES),
-        figures=expand("figures/{study}/{figure}.{kind}", study=STUDY.study, figure=FIGURES, kind=["png", "pdf"]),
-    default_target: True
+        figures=expand(
+            "figures/{study}/{figure}.{kind}",
+            study=STUDY.study,
+            figure=FIGURES,
+            kind=["png", "pdf"],
+        ),
     localrule: True
 
 
 onstart:
-    check_inputs(STUDY)
+    check_inputs()

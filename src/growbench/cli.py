@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from growbench import __version__
 from growbench.errors import GrowBenchError, nearest
@@ -24,28 +24,7 @@ def _study(args: argparse.Namespace) -> "Study":
     """Return the study of `--config` (several files are merged in order) with the values of `--set`."""
     from growbench import config
 
-    values: dict[str, Any] = {}
-    for path in args.config:
-        values = config.merged(values, config.read(path))
-    for change in args.set:
-        values = config.merged(values, _change(change))
-    return config.load(values, name=" + ".join(args.config))
-
-
-def _change(text: str) -> dict[str, Any]:
-    """Return `optimizer.lr=1e-3` as a nested mapping; the value is YAML."""
-    import yaml
-
-    key, equals, value = text.partition("=")
-    if not equals or not key:
-        raise GrowBenchError(f"--set {text}: not of the form KEY=VALUE; write, e.g., --set optimizer.lr=1e-3")
-    try:
-        found: Any = yaml.safe_load(value)
-    except yaml.YAMLError as error:
-        raise GrowBenchError(f"--set {text}: the value is not YAML; quote it") from error
-    for word in reversed(key.split(".")):
-        found = {word: found}
-    return dict(found)
+    return config.gather(args.config, args.set)
 
 
 def _run_of(study: "Study", args: argparse.Namespace) -> tuple[str, int]:

@@ -4,7 +4,7 @@ No torch here: the Snakefile loads the study each time it is parsed.
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -218,6 +218,30 @@ def load(
         return _study(merged(values, overrides or {}))
     except GrowBenchError as error:
         raise GrowBenchError(f"{name}: {error}" if name else str(error)) from error
+
+
+def gather(files: Sequence[str | Path], changes: Sequence[str] = ()) -> Study:
+    """Return the study of config files, merged in order, with changes such as `optimizer.lr=1e-3` merged in last."""
+    values: dict[str, Any] = {}
+    for path in files:
+        values = merged(values, read(path))
+    for text in changes:
+        values = merged(values, change(text))
+    return load(values, name=" + ".join(map(str, files)))
+
+
+def change(text: str) -> dict[str, Any]:
+    """Return `optimizer.lr=1e-3` as a nested mapping; the value is YAML."""
+    key, equals, value = text.partition("=")
+    if not equals or not all(words := key.split(".")):
+        raise GrowBenchError(f"{text}: not of the form KEY=VALUE; write, for example, optimizer.lr=1e-3")
+    try:
+        found: Any = yaml.load(value, Loader=_Loader)
+    except yaml.YAMLError as error:
+        raise GrowBenchError(f"{text}: the value is not YAML; quote it") from error
+    for word in reversed(words):
+        found = {word: found}
+    return dict(found)
 
 
 def read(path: str | Path) -> dict[str, Any]:

@@ -11,6 +11,7 @@ class GrowBenchError(ValueError):
 def nearest(word: str, allowed: Iterable[str]) -> str:
     """Return a `did you mean` hint listing the allowed words, for the end of an error line."""
     options = sorted(str(o) for o in allowed)
-    close = difflib.get_close_matches(str(word), options, n=1)
-    hint = f"did you mean '{close[0]}'? " if close else ""
+    folded = {o.casefold(): o for o in options}
+    close = difflib.get_close_matches(str(word).casefold(), folded, n=1)
+    hint = f"did you mean '{folded[close[0]]}'? " if close else ""
     return f"{hint}allowed: {', '.join(options)}"

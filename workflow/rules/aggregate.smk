@@ -13,5 +13,7 @@ rule aggregate:
     resources:
         mem_mb=2000,
         runtime=30,
+    params:
+        options=options,
     shell:
-        "python -m growbench aggregate {CONFIG} --log {log}"
+        "python -m growbench aggregate {params.options} --log {log}"

@@ -1,56 +1,50 @@
 # Shared by all rules: the study, what a stage depends on, and how a rule calls the command line.
 import os
 import shlex
+import subprocess
 import sys
 from dataclasses import asdict
-from json import dumps
 from pathlib import Path
 
 sys.path.insert(0, f"{workflow.basedir}/src")  # a clone works before it is installed
-os.environ["PYTHONPATH"] = os.pathsep.join(sys.path[:1] + list(filter(None, [os.environ.get("PYTHONPATH")])))
-os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+os.environ.update(
+    PYTHONPATH=os.pathsep.join([sys.path[0], *filter(None, [os.getenv("PYTHONPATH")])]),
+    PATH=os.pathsep.join(
+        [str(Path(sys.executable).parent), os.getenv("PATH", os.defpath)]
+    ),
+)
 
 from growbench import methods
-from growbench.config import Study, load, point_name, read
+from growbench.config import gather
 from growbench.errors import GrowBenchError
 
 
-def fail(error):
-    """End with the one line that a GrowBenchError is."""
-    sys.tracebacklimit = 0
-    sys.stderr.write(f"growbench: {error}\n")
-    sys.stderr.flush()
-    raise SystemExit(2)
-
-
-def load_study():
-    """Return the study of the config files and `--config`, checked."""
-    files = list(map(str, workflow.overwrite_configfiles)) or ["config/demo.yaml"]
+def load_study(files, changes):
+    """Return the study of the config files and of `--config`; a fault ends the run in one line."""
     try:
-        for path in files:
-            read(path)  # refuses repeated keys, which the merged config no longer shows
-        return load(config, name=" + ".join(files)), files
+        return gather(files, changes)
     except GrowBenchError as error:
-        fail(error)
+        sys.stderr.write(f"growbench: {error}\n")
+        raise SystemExit(2) from None
 
 
-def config_options(files):
-    """Return the options that give a job of the command line the same study."""
-    changes = workflow.config_settings.config or {}
-    options = ["--config", *files]
-    for key, value in changes.items():
-        options += ["--set", f"{key}={dumps(value)}"]
-    return shlex.join(options)
+def check_inputs():
+    """End the run before its first job where text or task files are missing."""
+    words = [sys.executable, "-m", "growbench", "check", *shlex.split(OPTIONS)]
+    if subprocess.run(words, stdout=subprocess.DEVNULL).returncode:
+        raise SystemExit(2)
 
 
-def check_inputs(study):
-    """End the run before its first job when text or task files are missing."""
-    shell("python -m growbench check {CONFIG}")
+def options(wildcards, input):
+    """Return a job's options that name the study. Taking `input` keeps them out of the re-run triggers."""
+    return OPTIONS
 
 
 def trained(wildcards):
     """Return the config values that a trained model depends on; a change trains it again."""
-    return STUDY.trained_part() | {"options": STUDY.methods.get(wildcards.get("method"))}
+    return STUDY.trained_part() | {
+        "options": STUDY.methods.get(wildcards.get("method"))
+    }
 
 
 def finetuned(wildcards):
@@ -69,7 +63,9 @@ def pretrain_records(wildcards):
     if any(methods.load(name).needs_source for name in names):
         names.append("source")
     pattern = "results/{study}/records/pretrain/{method}-s{seed}.{kind}"
-    return expand(pattern, study=STUDY.study, method=names, seed=STUDY.seeds, kind=["json", "csv"])
+    return expand(
+        pattern, study=STUDY.study, method=names, seed=STUDY.seeds, kind=["json", "csv"]
+    )
 
 
 def finetune_records(wildcards):
@@ -79,23 +75,48 @@ def finetune_records(wildcards):
         path
         for method in STUDY.methods
         for path in expand(
-            pattern, study=STUDY.study, method=method, seed=STUDY.seeds, point=STUDY.finetuned_points(method)
+            pattern,
+            study=STUDY.study,
+            method=method,
+            seed=STUDY.seeds,
+            point=STUDY.finetuned_points(method),
         )
     ]
 
 
 def caption(wildcards):
     """Return a figure's caption."""
-    return Path(workflow.basedir, f"workflow/report/{wildcards.figure}.rst").read_text(encoding="utf-8")
+    return Path(workflow.basedir, f"workflow/report/{wildcards.figure}.rst").read_text(
+        encoding="utf-8"
+    )
 
 
-STUDY, CONFIG_FILES = load_study()
-CONFIG = config_options(CONFIG_FILES)
+CONFIG_FILES = [
+    os.path.relpath(path)
+    for path in workflow.overwrite_configfiles or ["config/demo.yaml"]
+]
+CHANGES = list(workflow.config_settings.config_args or [])
+STUDY = load_study(CONFIG_FILES, CHANGES)
+OPTIONS = shlex.join(
+    ["--config", *CONFIG_FILES, *(word for text in CHANGES for word in ("--set", text))]
+)
 CORPUS = "results/{study}/corpus/manifest.json"
 SOURCE_RECORD = "results/{study}/records/pretrain/source-s{seed}.json"
-TOYGLUE = ["results/{study}/tasks/manifest.json"] if STUDY.tasks.source == "toyglue" else []
-TABLES = ["runs.csv", "points.csv", "savings.csv", "scores.csv", "curves.csv", "savings.md", "scores.md"]
-FIGURES = sorted(path.stem for path in Path(workflow.basedir, "workflow/figures").glob("[!_]*.py"))
+TOYGLUE = (
+    ["results/{study}/tasks/manifest.json"] if STUDY.tasks.source == "toyglue" else []
+)
+TABLES = [
+    "runs.csv",
+    "points.csv",
+    "savings.csv",
+    "scores.csv",
+    "curves.csv",
+    "savings.md",
+    "scores.md",
+]
+FIGURES = sorted(
+    path.stem for path in Path(workflow.basedir, "workflow/figures").glob("[!_]*.py")
+)
 
 
 wildcard_constraints:

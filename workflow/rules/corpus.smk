@@ -13,6 +13,7 @@ rule corpus:
         mem_mb=lambda wildcards, attempt: 8000 * attempt,
         runtime=240,
     params:
+        options=options,
         corpus=asdict(STUDY.corpus),
     shell:
-        "RAYON_NUM_THREADS={threads} python -m growbench corpus {CONFIG} --log {log}"
+        "RAYON_NUM_THREADS={threads} python -m growbench corpus {params.options} --log {log}"

@@ -16,7 +16,8 @@ rule finetune:
         mem_mb=lambda wildcards, attempt: 4000 * attempt,
         runtime=480,
     params:
+        options=options,
         finetuned=finetuned,
     shell:
-        "python -m growbench finetune {CONFIG} --method {wildcards.method} --seed {wildcards.seed}"
+        "python -m growbench finetune {params.options} --method {wildcards.method} --seed {wildcards.seed}"
         " --points {wildcards.point} --log {log}"

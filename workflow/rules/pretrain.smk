@@ -15,9 +15,10 @@ rule source:
         mem_mb=lambda wildcards, attempt: 4000 * attempt,
         runtime=1440,
     params:
+        options=options,
         trained=trained,
     shell:
-        "python -m growbench pretrain {CONFIG} --method source --seed {wildcards.seed} --log {log}"
+        "python -m growbench pretrain {params.options} --method source --seed {wildcards.seed} --log {log}"
 
 
 rule pretrain:
@@ -39,6 +40,7 @@ rule pretrain:
         mem_mb=lambda wildcards, attempt: 6000 * attempt,
         runtime=1440,
     params:
+        options=options,
         trained=trained,
     shell:
-        "python -m growbench pretrain {CONFIG} --method {wildcards.method} --seed {wildcards.seed} --log {log}"
+        "python -m growbench pretrain {params.options} --method {wildcards.method} --seed {wildcards.seed} --log {log}"

@@ -1,0 +1,120 @@
+"""Words of the synthetic language, and how likely each is given a document's topic, mood and focus.
+
+Inflection is regular: a plural noun ends in -s, a verb with a singular subject ends in -s.
+"""
+
+from dataclasses import dataclass
+from itertools import product
+
+import numpy as np
+
+# topic: agents / things / verbs with an object / verb without one, of agents / of things / adjectives
+TOPICS = {
+    "sea": "sailor captain diver whale gull/boat sail net anchor harbor/steer row board haul/dive/drift/salty deep wet",
+    "farm": "farmer shepherd horse cow goat/field barn plow fence wagon/plant feed milk tend/graze/ripen/green muddy dry",
+    "music": "singer drummer pianist composer fiddler/song violin drum concert melody/play rehearse tune sing/hum/resound/"
+    "loud tuneful slow",
+    "space": "astronaut pilot alien robot explorer/rocket planet comet moon orbit/track scan detect probe/hover/glow/"
+    "distant starry dark",
+    "kitchen": "cook baker waiter guest chef/soup oven plate recipe spoon/bake stir taste serve/snack/boil/hot spicy sweet",
+    "court": "judge lawyer juror clerk bandit/trial verdict contract prison crime/accuse defend sue arrest/plead/expire/"
+    "guilty legal secret",
+    "castle": "king queen knight dragon wizard/sword tower crown shield spell/guard attack rule conquer/reign/crumble/"
+    "royal ancient golden",
+    "city": "driver tourist banker painter student/street bridge train market tram/visit tour build rent/stroll/close/"
+    "crowded busy modern",
+}
+SHARED = "child friend stranger/thing place picture/see like follow need/wait/change/"
+GROUPS = ("agent", "thing", "take", "stand agent", "stand thing", "adjective")
+MOODS = {"good": "happy kind bright lovely calm/gladly gently well safely",
+         "bad": "angry cruel gloomy ugly rough/sadly badly rudely harshly"}  # fmt: skip
+FOCI = 5
+NUMBERS, KINDS = ("s", "p"), ("agent", "thing")
+SEP = "[SEP]"
+FIXED = {
+    "Det s": "the a this each", "Det p": "the some these many", "Poss s": "its", "Poss p": "their",
+    "Refl s": "itself", "Refl p": "themselves", "Cop s": "is", "Cop p": "are",
+    "Rel agent": "that who", "Rel thing": "that which", "Prep": "near behind with under above",
+    "Conj": "and but while", "Never": "never", "(": "(", ")": ")", ",": ",", ".": ".", SEP: SEP,
+}  # fmt: skip
+TOPICAL, FOCUSED, MOODY = 0.85, 0.5, 0.9
+
+
+@dataclass(frozen=True, slots=True)
+class Latent:
+    """What a document keeps to throughout: a topic, a mood, and the agent and thing (by number) it is mostly about."""
+
+    topic: str
+    mood: str
+    focus: int
+
+
+LATENTS = tuple(Latent(*t) for t in product(TOPICS, MOODS, range(FOCI)))
+
+
+def lemmas(topic: str | None) -> dict[str, list[str]]:
+    """The uninflected words of a topic, or (None) those that all topics share, by group."""
+    line = SHARED if topic is None else TOPICS[topic]
+    return {group: words.split() for group, words in zip(GROUPS, line.split("/"), strict=True)}
+
+
+def inflect(lemma: str, group: str, number: str) -> str:
+    """The form of a noun (agent, thing), or of a verb of the other groups that follows a subject of this number."""
+    return lemma + "s" if (group in KINDS) == (number == "p") else lemma
+
+
+def classes() -> list[str]:
+    """All word classes: a class and a latent fix the distribution of a word."""
+    inflected = [f"{group} {number}" for group in GROUPS[:5] for number in NUMBERS]
+    return [*inflected, "Adj", "Adv", *FIXED]
+
+
+def vocabulary() -> list[str]:
+    """All words, each once, in a fixed order."""
+    words: dict[str, None] = {}
+    for latent in LATENTS:
+        for name in classes():
+            words.update(dict.fromkeys(_weights(name, latent, None)))
+    return list(words)
+
+
+def emissions(seed: int) -> np.ndarray:
+    """P(word | class, latent) as [classes, latents, words]. The seed decides how likely the words of a group are."""
+    names, words = classes(), {word: i for i, word in enumerate(vocabulary())}
+    table = np.zeros((len(names), len(LATENTS), len(words)))
+    for c, name in enumerate(names):
+        for z, latent in enumerate(LATENTS):
+            for word, weight in _weights(name, latent, seed).items():
+                table[c, z, words[word]] += weight
+    return table
+
+
+def _weights(name: str, latent: Latent, seed: int | None) -> dict[str, float]:
+    if name in FIXED:
+        return _zipf(FIXED[name].split(), name, seed)
+    group, _, number = name.rpartition(" ")
+    topic = latent.topic
+    if name in ("Adj", "Adv"):
+        moods = {mood: dict(zip(("Adj", "Adv"), MOODS[mood].split("/"), strict=True))[name].split() for mood in MOODS}
+        share = {mood: MOODY if mood == latent.mood else 1 - MOODY for mood in MOODS}
+        found = {w: p * share[m] for m in MOODS for w, p in _zipf(moods[m], f"{m} {name}", seed).items()}
+        if name == "Adv":
+            return found
+        own = _zipf(lemmas(topic)["adjective"], f"{topic} Adj", seed)
+        return {**{w: p / 2 for w, p in found.items()}, **{w: p / 2 for w, p in own.items()}}
+    own = _zipf(lemmas(topic)[group], f"{topic} {group}", seed)
+    if group in KINDS:
+        favourite = lemmas(topic)[group][latent.focus]
+        own = {w: (1 - FOCUSED) * p + FOCUSED * (w == favourite) for w, p in own.items()}
+    shared = _zipf(lemmas(None)[group], group, seed)
+    mixed = {**{w: TOPICAL * p for w, p in own.items()}, **{w: (1 - TOPICAL) * p for w, p in shared.items()}}
+    return {inflect(w, group, number): p for w, p in mixed.items()}
+
+
+def _zipf(words: list[str], name: str, seed: int | None) -> dict[str, float]:
+    """Weights 1 / rank^0.7, ranks permuted by the seed; equal for all forms of a group."""
+    ranks = np.arange(1, len(words) + 1, dtype=float)
+    if seed is not None:
+        ranks = np.random.default_rng([seed, *name.encode()]).permutation(ranks)
+    weights = ranks**-0.7
+    return dict(zip(words, weights / weights.sum(), strict=True))
