@@ -1,23 +1,38 @@
-# The two commands of the README. Both set everything up for themselves.
+# Everything sets itself up: the environment in .venv, then the work. `make` alone runs the tests.
 PYTHON ?= python3
 BIN := .venv/bin
-export OMP_NUM_THREADS ?= 1
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+PYTHON_FILES := src tests workflow
 
-.PHONY: demo test lint types
+.PHONY: demo test lint types readme clean
 .DEFAULT_GOAL := test
 
 .venv/.installed: pyproject.toml constraints.txt
+	@test -x $(BIN)/python || $(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13))' \
+	    || { echo 'make: Python 3.11 or 3.12 is needed; say, for example, make PYTHON=python3.12' >&2; exit 2; }
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt torch==2.13.0
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	$(PIP) install -c constraints.txt torch==2.13.0
+	$(PIP) install -c constraints.txt -e '.[dev]'
 	touch $@
 
+demo: .venv/.installed  ## the default study, from text to figures
+	PATH="$(CURDIR)/$(BIN):$$PATH" snakemake --cores all --rerun-incomplete
+	@echo; cat results/demo/tables/savings.md; echo; echo 'Figures:'; ls figures/demo/*.png
+
 test: .venv/.installed
-	$(BIN)/python -m pytest -q -n 2
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2
 
 lint: .venv/.installed
-	$(BIN)/ruff check src tests
-	$(BIN)/ruff format --check src tests
+	$(BIN)/ruff check $(PYTHON_FILES)
+	$(BIN)/ruff format --check $(PYTHON_FILES)
+	$(BIN)/snakefmt --check Snakefile workflow
+	$(BIN)/snakemake --lint
 
 types: .venv/.installed
 	$(BIN)/mypy
+
+readme: .venv/.installed  ## the generated blocks of README.md
+	$(BIN)/python workflow/readme.py
+
+clean:  ## what was trained and drawn from the demo; committed records of other studies stay
+	rm -rf results/demo figures/demo logs/demo benchmarks/demo

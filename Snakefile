@@ -4,13 +4,13 @@ from snakemake.utils import min_version
 
 min_version("9.20")
 
-if (
-    not workflow.overwrite_configfiles
-):  # a study's file stands alone: nothing of the demo is merged into it
+# A study's file stands alone: the demo is the default, and nothing of it is merged into another study.
+if not workflow.overwrite_configfiles:
 
     configfile: "config/demo.yaml"
 
 
+# The Python that is tested. The packages come from constraints.txt (make) or environment.yml, not from an image.
 container: "docker://python:3.11-slim"
 
 
@@ -18,25 +18,21 @@ report: "workflow/report/workflow.rst"
 
 
 include: "workflow/rules/common.smk"
+
+
+rule all:
+    """Make a study's tables and figures."""
+    input:
+        tables=expand("results/{study}/tables/{table}", study=STUDY.study, table=TABLES),
+        figures=expand("figures/{study}/{figure}.{kind}", study=STUDY.study, figure=FIGURES, kind=["png", "pdf"]),
+    localrule: True
+
+
 include: "workflow/rules/corpus.smk"
 include: "workflow/rules/pretrain.smk"
 include: "workflow/rules/finetune.smk"
 include: "workflow/rules/aggregate.smk"
 include: "workflow/rules/figures.smk"
-
-
-rule all:
-    default_target: True
-    """Everything that a study's reader wants: its tables and figures."""
-    input:
-        tables=expand("results/{study}/tables/{table}", study=STUDY.study, table=TABLES),
-        figures=expand(
-            "figures/{study}/{figure}.{kind}",
-            study=STUDY.study,
-            figure=FIGURES,
-            kind=["png", "pdf"],
-        ),
-    localrule: True
 
 
 onstart:

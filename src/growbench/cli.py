@@ -60,10 +60,10 @@ def _pretrain(args: argparse.Namespace) -> None:
 def _finetune(args: argparse.Namespace) -> None:
     study = _study(args)
     method, seed = _run_of(study, args)
-    known = study.finetuned_points(method) if method != "source" else ("p100",)
+    known = study.finetuned_points()
     for point in args.points:
         if point not in known:
-            raise GrowBenchError(f"--points {point}: not a fine-tuned point of {method}; {nearest(point, known)}")
+            raise GrowBenchError(f"--points {point}: not one of finetune.points; {nearest(point, known)}")
     from growbench import finetune
 
     finetune.run(study, method, seed, list(args.points))

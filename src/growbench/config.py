@@ -158,10 +158,9 @@ class Study:
         options = chosen.check_options(self.methods.get(method))
         return chosen.plan(self.source_spec(self.corpus.vocab), self.target_spec(self.corpus.vocab), options)
 
-    def finetuned_points(self, method: str) -> tuple[str, ...]:
-        """Return the names of the points that are fine-tuned for a method: those that its plan finishes."""
-        grown = self.plan(method).last_growth
-        return tuple(point_name(p) for p in self.finetune.points if self.budget.branch(p) >= grown)
+    def finetuned_points(self) -> tuple[str, ...]:
+        """Return the names of the finished points that are fine-tuned."""
+        return tuple(point_name(point) for point in self.finetune.points)
 
     def trained_part(self) -> dict[str, Any]:
         """Return the values that every trained model of the study depends on; its digest tells configs apart."""
@@ -366,17 +365,32 @@ def _check_methods(study: Study) -> None:
     if "scratch" not in study.methods:
         raise GrowBenchError("methods.scratch: missing; every saving is measured against it, add `scratch:`")
     for name, options in study.methods.items():
-        method = methods.load(name)
-        options = method.check_options(options)
+        methods.load(name).check_options(options)
         try:
-            before = study.source_spec(study.corpus.vocab)
-            for stage in study.plan(name).stages:
-                if stage.enter != "init":
-                    method.widen(before, stage.spec, options, np.random.default_rng(0))
-                    method.deepen(before.layers, stage.spec.layers, options)
-                before = stage.spec
+            _check_growths(study, name)
         except GrowBenchError as error:
             raise GrowBenchError(f"methods.{name}: {error}") from error
+        grown, first = study.plan(name).last_growth, study.budget.points[0]
+        if study.budget.branch(first) < grown:
+            least = next(p / 100 for p in range(1, 101) if study.budget.branch(p / 100) >= grown)
+            raise GrowBenchError(
+                f"budget.points: {first} leaves the trunk at {study.budget.branch(first):g}, before {name} has grown to "
+                f"the target at {grown:g}; use at least {least:g}"
+            )
+
+
+def _check_growths(study: Study, name: str) -> None:
+    """Raise where one of a method's growths is impossible at these sizes."""
+    from growbench import methods
+
+    method = methods.load(name)
+    options = method.check_options(study.methods[name])
+    before = study.source_spec(study.corpus.vocab)
+    for stage in study.plan(name).stages:
+        if stage.enter != "init":
+            method.widen(before, stage.spec, options, np.random.default_rng(0))
+            method.deepen(before.layers, stage.spec.layers, options)
+        before = stage.spec
 
 
 class _Loader(yaml.SafeLoader):

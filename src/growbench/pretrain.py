@@ -62,16 +62,6 @@ def run(study: Any, method: str, seed: int) -> Path:
     return Run(study, method, seed).execute()
 
 
-def trained_part(study: Any, method: str) -> dict[str, Any]:
-    """The config values that this run depends on; their digest tells records of another config apart."""
-    whole = asdict(study)
-    keys = ["corpus", "objective", "source", "target", "optimizer", "train"]
-    part = {key: whole[key] for key in keys}
-    for key in ("threads", "checkpoint_seconds"):
-        part["train"] = {k: v for k, v in part["train"].items() if k != key}
-    return {**part, "budget": whole["budget"], "repeat": whole["data"]["repeat"]}
-
-
 @dataclass
 class Position:
     """Where a run stands: everything that is not a tensor and must survive an interruption."""
@@ -360,7 +350,7 @@ class Run:
 
     def _state(self) -> dict[str, Any]:
         return {
-            "config": record.digest(trained_part(self.study, self.method)), "options": self.options, "at": asdict(self.at),
+            "config": record.digest(self.study.trained_part()), "options": self.options, "at": asdict(self.at),
             "done": self.done, "curve": self.curve, "ledger": self.ledger.entries,
         }  # fmt: skip
 
@@ -401,7 +391,7 @@ class Run:
             self.record_path,
             {
                 "kind": "pretrain", "version": 1, "study": self.study.study, "method": self.method, "seed": self.seed,
-                "config_hash": record.digest(trained_part(self.study, self.method)),
+                "config_hash": record.digest(self.study.trained_part()),
                 "method_hash": self._method_hash(), "spec": self.target_spec.to_dict(),
                 "source_spec": self.source_spec.to_dict() if needs else None, "options": self.options,
                 "plan": self.plan.to_list(), "initial_loss": self.at.initial_loss, "points": self.done,

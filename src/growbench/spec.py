@@ -62,7 +62,7 @@ class ModelSpec:
 
     def resized(self, **sizes: int) -> "ModelSpec":
         """Return a copy with other sizes; kv_heads and head_size follow heads and hidden unless given."""
-        free = {"kv_heads": 0, "head_size": 0}
+        free: dict[str, Any] = {"kv_heads": 0, "head_size": 0}
         if self.kv_heads != self.heads or "heads" not in sizes:
             free.pop("kv_heads")
         if self.head_size * self.heads != self.hidden:

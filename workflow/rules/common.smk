@@ -9,9 +9,7 @@ from pathlib import Path
 sys.path.insert(0, f"{workflow.basedir}/src")  # a clone works before it is installed
 os.environ.update(
     PYTHONPATH=os.pathsep.join([sys.path[0], *filter(None, [os.getenv("PYTHONPATH")])]),
-    PATH=os.pathsep.join(
-        [str(Path(sys.executable).parent), os.getenv("PATH", os.defpath)]
-    ),
+    PATH=os.pathsep.join([str(Path(sys.executable).parent), os.getenv("PATH", os.defpath)]),
 )
 
 from growbench import methods
@@ -42,9 +40,7 @@ def options(wildcards, input):
 
 def trained(wildcards):
     """Return the config values that a trained model depends on; a change trains it again."""
-    return STUDY.trained_part() | {
-        "options": STUDY.methods.get(wildcards.get("method"))
-    }
+    return STUDY.trained_part() | {"options": STUDY.methods.get(wildcards.get("method"))}
 
 
 def finetuned(wildcards):
@@ -63,47 +59,36 @@ def pretrain_records(wildcards):
     if any(methods.load(name).needs_source for name in names):
         names.append("source")
     pattern = "results/{study}/records/pretrain/{method}-s{seed}.{kind}"
-    return expand(
-        pattern, study=STUDY.study, method=names, seed=STUDY.seeds, kind=["json", "csv"]
-    )
+    return expand(pattern, study=STUDY.study, method=names, seed=STUDY.seeds, kind=["json", "csv"])
+
+
+def points(wildcards, input):
+    """Return the points of a fine-tuning job, which are no re-run trigger: a new one has no record yet."""
+    return STUDY.finetuned_points()
 
 
 def finetune_records(wildcards):
-    """Return the records of every fine-tuned point; a plan's points lie after its last growth."""
-    pattern = "results/{study}/records/finetune/{method}-s{seed}-{point}.json"
-    return [
-        path
-        for method in STUDY.methods
-        for path in expand(
-            pattern,
-            study=STUDY.study,
-            method=method,
-            seed=STUDY.seeds,
-            point=STUDY.finetuned_points(method),
-        )
-    ]
+    """Return the records of every fine-tuned point."""
+    return expand(FINETUNE_RECORDS, study=STUDY.study, method=STUDY.methods, seed=STUDY.seeds)
 
 
 def caption(wildcards):
     """Return a figure's caption."""
-    return Path(workflow.basedir, f"workflow/report/{wildcards.figure}.rst").read_text(
-        encoding="utf-8"
-    )
+    return Path(workflow.basedir, f"workflow/report/{wildcards.figure}.rst").read_text(encoding="utf-8")
 
 
 CONFIG_FILES = [
-    os.path.relpath(path)
+    os.path.relpath(path) if Path(path).absolute().is_relative_to(Path.cwd()) else str(path)
     for path in workflow.overwrite_configfiles or ["config/demo.yaml"]
 ]
 CHANGES = list(workflow.config_settings.config_args or [])
 STUDY = load_study(CONFIG_FILES, CHANGES)
-OPTIONS = shlex.join(
-    ["--config", *CONFIG_FILES, *(word for text in CHANGES for word in ("--set", text))]
-)
+OPTIONS = shlex.join(["--config", *CONFIG_FILES, *(word for text in CHANGES for word in ("--set", text))])
 CORPUS = "results/{study}/corpus/manifest.json"
 SOURCE_RECORD = "results/{study}/records/pretrain/source-s{seed}.json"
-TOYGLUE = (
-    ["results/{study}/tasks/manifest.json"] if STUDY.tasks.source == "toyglue" else []
+TOYGLUE = ["results/{study}/tasks/manifest.json"] if STUDY.tasks.source == "toyglue" else []
+FINETUNE_RECORDS = expand(
+    "results/{{study}}/records/finetune/{{method}}-s{{seed}}-{point}.json", point=STUDY.finetuned_points()
 )
 TABLES = [
     "runs.csv",
@@ -114,14 +99,11 @@ TABLES = [
     "savings.md",
     "scores.md",
 ]
-FIGURES = sorted(
-    path.stem for path in Path(workflow.basedir, "workflow/figures").glob("[!_]*.py")
-)
+FIGURES = sorted(path.stem for path in Path(workflow.basedir, "workflow/figures").glob("[!_]*.py"))
 
 
 wildcard_constraints:
     study=STUDY.study,
     method="|".join(STUDY.methods),
     seed=r"\d+",
-    point=r"p\d+",
     figure="|".join(FIGURES),

@@ -14,6 +14,6 @@ rule corpus:
         runtime=240,
     params:
         options=options,
-        corpus=asdict(STUDY.corpus),
+        corpus=[asdict(STUDY.corpus), asdict(STUDY.objective)],  # the entropy floor depends on the objective
     shell:
         "RAYON_NUM_THREADS={threads} python -m growbench corpus {params.options} --log {log}"

@@ -1,10 +1,7 @@
 rule figures:
     """Draw one figure from the tables; each script in workflow/figures is one figure."""
     input:
-        **{
-            name: f"results/{{study}}/tables/{name}.csv"
-            for name in ("points", "savings", "scores", "curves", "runs")
-        },
+        **{name: f"results/{{study}}/tables/{name}.csv" for name in ("points", "savings", "scores", "curves", "runs")},
     output:
         png=report(
             "figures/{study}/{figure}.png",

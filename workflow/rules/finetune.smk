@@ -1,15 +1,15 @@
 rule finetune:
-    """Fine-tune one finished point on every task with every fine-tuning seed."""
+    """Fine-tune a run's finished points on every task with every fine-tuning seed."""
     input:
         record="results/{study}/records/pretrain/{method}-s{seed}.json",
         corpus=CORPUS,
         tasks=TOYGLUE,
     output:
-        record="results/{study}/records/finetune/{method}-s{seed}-{point}.json",
+        FINETUNE_RECORDS,
     log:
-        "logs/{study}/finetune/{method}-s{seed}-{point}.log",
+        "logs/{study}/finetune/{method}-s{seed}.log",
     benchmark:
-        "benchmarks/{study}/finetune/{method}-s{seed}-{point}.tsv"
+        "benchmarks/{study}/finetune/{method}-s{seed}.tsv"
     threads: STUDY.finetune.threads
     resources:
         cpus_per_task=STUDY.finetune.threads,
@@ -17,7 +17,8 @@ rule finetune:
         runtime=480,
     params:
         options=options,
+        points=points,
         finetuned=finetuned,
     shell:
         "python -m growbench finetune {params.options} --method {wildcards.method} --seed {wildcards.seed}"
-        " --points {wildcards.point} --log {log}"
+        " --points {params.points} --log {log}"

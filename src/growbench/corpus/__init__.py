@@ -6,7 +6,6 @@ import shutil
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,6 @@ from growbench.errors import GrowBenchError
 log = logging.getLogger(__name__)
 VERSION = 1
 REMEDY = "delete the folder and run `growbench corpus` again"
-SYNTHETIC_DOCUMENTS = 2000
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -101,7 +99,7 @@ def _floor(study: Any, source: sources.Source) -> dict[str, Any]:
     """The manifest's entropy_floor and source: the floor is known for the synthetic language only."""
     if source.note["kind"] != "synthetic":
         return {"entropy_floor": None, "source": source.note}
-    floors = synthetic.floors(study.corpus.seed, study.objective.mask_rate)
+    floors = synthetic.floors(study.corpus.seed, study.objective.mask_rate, study.objective.length)
     return {"entropy_floor": floors[study.objective.kind], "source": {**source.note, "entropy_floors": floors}}
 
 

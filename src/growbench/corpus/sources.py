@@ -102,7 +102,7 @@ def _local(study: Any) -> Source:
         )
         for key, paths in files.items()
     }
-    note = {"kind": "local", **{k: [{"file": p.name} for p in v] for k, v in parts.items()}}
+    note: dict[str, Any] = {"kind": "local", **{k: [{"file": p.name} for p in v] for k, v in parts.items()}}
     for key, paths in files.items():
         for entry, path in zip(note[key], paths, strict=True):
             entry["bytes"] = path.stat().st_size
@@ -184,7 +184,9 @@ def _lines(path: Path) -> Iterator[str]:
             yield from handle
     except UNREADABLE as error:
         reason = str(error) or type(error).__name__
-        raise GrowBenchError(f"{path}: cannot be read to its end ({reason}); replace the file by a whole one") from error
+        raise GrowBenchError(
+            f"{path}: cannot be read to its end ({reason}); replace the file by a whole one"
+        ) from error
 
 
 def read_file(path: Path, layout: str, text_key: str) -> Iterator[str]:
@@ -226,7 +228,9 @@ def _json_documents(path: Path, text_key: str) -> Iterator[str]:
         try:
             row = json.loads(line)
         except json.JSONDecodeError as error:
-            raise GrowBenchError(f"{path}, line {number}: not JSON ({error.msg}); correct or remove the line") from error
+            raise GrowBenchError(
+                f"{path}, line {number}: not JSON ({error.msg}); correct or remove the line"
+            ) from error
         yield from _text(row, text_key, f"{path}, line {number}")
 
 
@@ -247,7 +251,7 @@ def _hub(study: Any) -> Source:
         raise GrowBenchError("corpus.train: not set, but corpus.source is hub; give the name of a dataset")
     parts = {}
     for key, split in (("train", "train"), ("valid", config.valid)):
-        if isinstance(split, str | None):
+        if split is None or isinstance(split, str):
             wanted = names if split else []
             parts[key] = tuple(Part(name=n, read=partial(_stream, n, config, split)) for n in wanted)
         else:
@@ -256,7 +260,7 @@ def _hub(study: Any) -> Source:
     return Source(train=parts["train"], valid=parts["valid"] or None, note=note)
 
 
-def _stream(name: str, config: Any, split: str) -> Iterator[str]:
+def _stream(name: str, config: Any, split: str | None) -> Iterator[str]:
     import datasets
 
     path, _, subset = name.partition(":")
@@ -268,4 +272,6 @@ def _stream(name: str, config: Any, split: str) -> Iterator[str]:
         raise
     except Exception as error:
         reason = " ".join(str(error).split())[:200] or type(error).__name__
-        raise GrowBenchError(f"corpus.train: dataset '{name}', split '{split}': {reason}; correct it or go online") from error
+        raise GrowBenchError(
+            f"corpus.train: dataset '{name}', split '{split}': {reason}; correct it or go online"
+        ) from error

@@ -42,9 +42,9 @@ def train(kind: str, text: Iterable[str], vocab: int, lowercase: bool) -> Tokeni
     needs for words.
     """
     special = list(SPECIAL.values())
-    options = {"vocab_size": vocab, "special_tokens": special, "show_progress": False}
+    options: dict[str, Any] = {"vocab_size": vocab, "special_tokens": special, "show_progress": False}
     trainer: Any
-    lower = normalizers.Lowercase() if lowercase else None
+    lower: Any = normalizers.Lowercase() if lowercase else None
     if kind == "word":
         tokenizer = Tokenizer(models.WordLevel(unk_token=SPECIAL["unk"]))
         tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
@@ -84,12 +84,16 @@ def _pretrained(study: Any) -> Any:
 
     name = study.corpus.tokenizer_name
     if not name:
-        raise GrowBenchError("corpus.tokenizer_name: not set, but corpus.tokenizer is pretrained; name a folder or hub id")
+        raise GrowBenchError(
+            "corpus.tokenizer_name: not set, but corpus.tokenizer is pretrained; name a folder or hub id"
+        )
     try:
         fast = AutoTokenizer.from_pretrained(name, use_fast=True)
     except Exception as error:
         reason = " ".join(str(error).split())[:200]
-        raise GrowBenchError(f"corpus.tokenizer_name: '{name}' cannot be loaded ({reason}); name a folder or hub id") from error
+        raise GrowBenchError(
+            f"corpus.tokenizer_name: '{name}' cannot be loaded ({reason}); name a folder or hub id"
+        ) from error
     if getattr(fast, "backend_tokenizer", None) is None:
         raise GrowBenchError(f"corpus.tokenizer_name: '{name}' is not a fast tokenizer; use one with a tokenizer.json")
     if fast.mask_token is None and study.objective.kind == "mlm":
@@ -98,7 +102,9 @@ def _pretrained(study: Any) -> Any:
     for key in ("cls_token", "sep_token", "pad_token"):
         if getattr(fast, key) is None:
             if end is None:
-                raise GrowBenchError(f"corpus.tokenizer_name: '{name}' has no {key} and no end-of-text token; use another")
+                raise GrowBenchError(
+                    f"corpus.tokenizer_name: '{name}' has no {key} and no end-of-text token; use another"
+                )
             setattr(fast, key, end)
     fast.backend_tokenizer.no_truncation()
     fast.backend_tokenizer.no_padding()

@@ -82,7 +82,7 @@ def _pp(depth: str) -> list[Rule]:
 def _vp(n: str, k: str, depth: str) -> list[Rule]:
     stand, adverb = t(f"stand {k} {n}"), ("MaybeAdv",)
     whole: list[Rule] = [(0.35, (t(f"Cop {n}"), t("Adj")))]
-    kinds = [(0.65, (t(f"take {n}"), ("Object", n, depth), adverb))] if k == "agent" else []
+    kinds: list[Rule] = [(0.65, (t(f"take {n}"), ("Object", n, depth), adverb))] if k == "agent" else []
     kinds += [((0.25 if k == "agent" else 0.9), (stand, adverb)), (0.10, (stand, ("PP", "0")))]
     for p, body in kinds:
         whole += [(0.65 * p * 0.85, body), (0.65 * p * 0.15, (t("Never"), *body))]
@@ -144,5 +144,5 @@ def automaton() -> Automaton:
             key = (states[remains], number[name])
             joint[key] = joint.get(key, 0.0) + p
         arcs += [(states[stack], target, emits, p) for (target, emits), p in joint.items()]
-    source, target, emits, p = (np.array(column) for column in zip(*arcs, strict=True))
-    return Automaton(len(states), source, target, emits, p)
+    columns = [np.array(column) for column in zip(*arcs, strict=True)]
+    return Automaton(len(states), *columns)

@@ -4,6 +4,7 @@ Inflection is regular: a plural noun ends in -s, a verb with a singular subject 
 """
 
 from dataclasses import dataclass
+from functools import cache
 from itertools import product
 
 import numpy as np
@@ -12,7 +13,7 @@ import numpy as np
 TOPICS = {
     "sea": "sailor captain diver whale gull/boat sail net anchor harbor/steer row board haul/dive/drift/salty deep wet",
     "farm": "farmer shepherd horse cow goat/field barn plow fence wagon/plant feed milk tend/graze/ripen/green muddy dry",
-    "music": "singer drummer pianist composer fiddler/song violin drum concert melody/play rehearse tune sing/hum/resound/"
+    "music": "singer drummer pianist composer fiddler/song violin drum concert chord/play rehearse tune sing/hum/resound/"
     "loud tuneful slow",
     "space": "astronaut pilot alien robot explorer/rocket planet comet moon orbit/track scan detect probe/hover/glow/"
     "distant starry dark",
@@ -52,10 +53,17 @@ class Latent:
 LATENTS = tuple(Latent(*t) for t in product(TOPICS, MOODS, range(FOCI)))
 
 
-def lemmas(topic: str | None) -> dict[str, list[str]]:
+@cache
+def lemmas(topic: str | None) -> dict[str, tuple[str, ...]]:
     """The uninflected words of a topic, or (None) those that all topics share, by group."""
     line = SHARED if topic is None else TOPICS[topic]
-    return {group: words.split() for group, words in zip(GROUPS, line.split("/"), strict=True)}
+    return {group: tuple(words.split()) for group, words in zip(GROUPS, line.split("/"), strict=True)}
+
+
+def mood_words(mood: str, name: str) -> tuple[str, ...]:
+    """The adjectives (Adj) or adverbs (Adv) of one mood."""
+    adjectives, adverbs = MOODS[mood].split("/")
+    return tuple((adjectives if name == "Adj" else adverbs).split())
 
 
 def inflect(lemma: str, group: str, number: str) -> str:
@@ -69,6 +77,7 @@ def classes() -> list[str]:
     return [*inflected, "Adj", "Adv", *FIXED]
 
 
+@cache
 def vocabulary() -> list[str]:
     """All words, each once, in a fixed order."""
     words: dict[str, None] = {}
@@ -78,6 +87,7 @@ def vocabulary() -> list[str]:
     return list(words)
 
 
+@cache
 def emissions(seed: int) -> np.ndarray:
     """P(word | class, latent) as [classes, latents, words]. The seed decides how likely the words of a group are."""
     names, words = classes(), {word: i for i, word in enumerate(vocabulary())}
@@ -91,11 +101,11 @@ def emissions(seed: int) -> np.ndarray:
 
 def _weights(name: str, latent: Latent, seed: int | None) -> dict[str, float]:
     if name in FIXED:
-        return _zipf(FIXED[name].split(), name, seed)
+        return _zipf(tuple(FIXED[name].split()), name, seed)
     group, _, number = name.rpartition(" ")
     topic = latent.topic
     if name in ("Adj", "Adv"):
-        moods = {mood: dict(zip(("Adj", "Adv"), MOODS[mood].split("/"), strict=True))[name].split() for mood in MOODS}
+        moods = {mood: mood_words(mood, name) for mood in MOODS}
         share = {mood: MOODY if mood == latent.mood else 1 - MOODY for mood in MOODS}
         found = {w: p * share[m] for m in MOODS for w, p in _zipf(moods[m], f"{m} {name}", seed).items()}
         if name == "Adv":
@@ -111,7 +121,8 @@ def _weights(name: str, latent: Latent, seed: int | None) -> dict[str, float]:
     return {inflect(w, group, number): p for w, p in mixed.items()}
 
 
-def _zipf(words: list[str], name: str, seed: int | None) -> dict[str, float]:
+@cache
+def _zipf(words: tuple[str, ...], name: str, seed: int | None) -> dict[str, float]:
     """Weights 1 / rank^0.7, ranks permuted by the seed; equal for all forms of a group."""
     ranks = np.arange(1, len(words) + 1, dtype=float)
     if seed is not None:

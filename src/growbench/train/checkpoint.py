@@ -68,7 +68,7 @@ def load_state(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
     return None
 
 
-def save_model(folder: Path, model: nn.Module) -> None:
+def save_model(folder: Path, model: Any) -> None:
     """Write a Hugging Face directory, whole or not at all."""
     temporary = folder.with_name(f"{folder.name}.tmp")
     shutil.rmtree(temporary, ignore_errors=True)
