@@ -1,7 +1,7 @@
 """Write the generated blocks of README.md: the rule graph, the methods table, the results. `make readme` calls it.
 
     python workflow/readme.py            write them
-    python workflow/readme.py --check    only say whether they are up to date (exit status 1 when not)
+    python workflow/readme.py --check    only say whether rule graph and methods are up to date (exit status 1 when not)
 
 A block lies between `<!-- generated: <name> -->` and `<!-- end: <name> -->`.
 """
@@ -13,7 +13,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 from growbench import methods
-from growbench.analysis.markdown import grid
 
 ROOT = Path(__file__).resolve().parents[1]
 README = ROOT / "README.md"
@@ -31,7 +30,8 @@ def rulegraph() -> str:
 def methods_table() -> str:
     """Return a row for each discovered method."""
     rows = [methods.load(name).row() for name in methods.names()]
-    return grid(list(rows[0]), [[str(value) for value in row.values()] for row in rows]).rstrip()
+    lines = [list(rows[0]), [":---"] * len(rows[0]), *([str(value) for value in row.values()] for row in rows)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def results() -> str:
@@ -66,13 +66,13 @@ def render(text: str, names: list[str] | None = None) -> str:
 def main() -> int:
     """Write README.md, or with --check compare it."""
     old = README.read_text(encoding="utf-8")
-    new = render(old)
-    if "--check" in sys.argv:
-        if new != old:
-            sys.stderr.write("README.md: its generated blocks are out of date; run `make readme`\n")
-        return int(new != old)
-    README.write_text(new, encoding="utf-8")
-    return 0
+    if "--check" not in sys.argv:
+        README.write_text(render(old), encoding="utf-8")
+        return 0
+    same = render(old, ["rulegraph", "methods"]) == old
+    if not same:
+        sys.stderr.write("README.md: its generated blocks are out of date; run `make readme`\n")
+    return int(not same)
 
 
 if __name__ == "__main__":

@@ -397,9 +397,9 @@ class _Loader(yaml.SafeLoader):
     """Refuses a key that stands twice in one mapping; plain YAML takes the last one silently."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen: set[Any] = set()
+        seen: set[str] = set()
         for key_node, _ in node.value:
-            key = key_node.value
+            key = str(key_node.value)
             if key in seen:
                 raise yaml.constructor.ConstructorError(
                     None, None, f"{key}: this key stands there twice, give it once", key_node.start_mark

@@ -1,5 +1,6 @@
 """The config's schema, and its errors as one line: key, value, what is allowed, nearest match."""
 
+import math
 import re
 from collections.abc import Iterable, Mapping
 from functools import cache
@@ -43,6 +44,7 @@ def task_names(source: str) -> list[str]:
 
 def validate(config: Mapping[str, Any]) -> None:
     """Raise GrowBenchError for the first fault, unknown keys before missing ones, else in the schema's order."""
+    _finite(config, [])
     errors = list(Draft202012Validator(schema()).iter_errors(dict(config)))
     if errors:
         raise GrowBenchError(describe(min(errors, key=_rank)))
@@ -59,6 +61,15 @@ def exponents(value: Any, node: Mapping[str, Any] | None = None) -> Any:
     if isinstance(value, str) and "number" in _types(node) and NUMBER.fullmatch(value):
         return float(value)
     return value
+
+
+def _finite(value: Any, path: list[str]) -> None:
+    """Raise for nan and inf, which no bound of a schema keeps out."""
+    if isinstance(value, float) and not math.isfinite(value):
+        raise GrowBenchError(f"{_dotted(path)}: {value} is not allowed; use a finite number")
+    items = value.items() if isinstance(value, Mapping) else enumerate(value) if isinstance(value, list) else ()
+    for key, item in items:
+        _finite(item, [*path, str(key)])
 
 
 def describe(error: ValidationError) -> str:

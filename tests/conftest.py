@@ -1,0 +1,16 @@
+"""What holds in every test: no network, no folder of real data, one thread."""
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+os.environ.update(HF_HUB_OFFLINE="1", HF_DATASETS_OFFLINE="1", MPLBACKEND="Agg")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+@pytest.fixture(autouse=True)
+def no_data_folder(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Tests pass without GROWBENCH_DATA and are not changed by it."""
+    monkeypatch.delenv("GROWBENCH_DATA", raising=False)
+    yield

@@ -1,0 +1,282 @@
+"""Configs: what is taken, and that every fault is one line with key, value, what is allowed and the nearest match."""
+
+import dataclasses
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from growbench import config, methods, schema
+from growbench.errors import GrowBenchError
+
+ROOT = Path(__file__).resolve().parents[1]
+CONFIGS = sorted((ROOT / "config").glob("*.yaml"))
+GROWING = [name for name in methods.names() if methods.load(name).needs_source]
+
+
+def study() -> dict[str, Any]:
+    """A valid config whose numbers do not follow the tuning of config/demo.yaml."""
+    values = config.read(ROOT / "config/demo.yaml")
+    return config.merged(
+        values,
+        {
+            "study": "demo",
+            "seeds": [0, 1],
+            "source": {"layers": 2, "hidden": 64, "heads": 2, "ffn": 256},
+            "target": {"layers": 4, "hidden": 128, "heads": 4, "ffn": 512},
+            "budget": {"points": [0.5, 1.0], "cooldown": 0.15, "protocol": "trunk"},
+            "optimizer": {"warmup": 0.05},
+            "finetune": {"points": [1.0], "seeds": [0]},
+        },
+    ) | {"methods": {"scratch": None, **dict.fromkeys(GROWING)}}
+
+
+def changed(path: str, value: Any) -> dict[str, Any]:
+    """The valid config with one value changed; `...` removes the key."""
+    values = study()
+    *sections, key = path.split(".")
+    node = values
+    for word in sections:
+        node[word] = dict(node[word] or {})
+        node = node[word]
+    if value is ...:
+        del node[key]
+    else:
+        node[key] = value
+    return values
+
+
+def message(values: dict[str, Any]) -> str:
+    with pytest.raises(GrowBenchError) as caught:
+        config.load(values)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_every_config_file_is_valid_and_named_after_its_study(path: Path) -> None:
+    assert config.load(path).study == path.stem
+
+
+def test_a_study_holds_what_the_file_says() -> None:
+    loaded = config.load(changed("methods.scratch", {"lr": 0.001}))
+    assert loaded.seeds == (0, 1)
+    assert loaded.methods["scratch"] == {"lr": 0.001}
+    assert loaded.methods[GROWING[0]] == {}
+    spec = loaded.target_spec(100)
+    assert (spec.family, spec.layers, spec.hidden, spec.heads, spec.ffn, spec.vocab) == ("bert", 4, 128, 4, 512, 100)
+    assert spec.max_length == max(loaded.objective.length, loaded.finetune.max_length)
+    assert loaded.source_spec(100).hidden == 64
+
+
+def test_sections_and_schema_have_the_same_keys() -> None:
+    properties = schema.schema()["properties"]
+    for name, kind in config.SECTIONS.items():
+        keys = [field.name for field in dataclasses.fields(kind)]
+        assert keys == list(properties[name]["properties"]) == properties[name]["required"]
+    assert [field.name for field in dataclasses.fields(config.Study)] == list(properties)
+
+
+def test_every_key_of_the_schema_is_described() -> None:
+    for name, section in schema.schema()["properties"].items():
+        for key, node in section.get("properties", {"": section}).items():
+            assert node.get("description"), f"{name}.{key}"
+
+
+MALFORMED: list[tuple[str, Any, str]] = [  # key, value (... removes it), what the line must hold besides the key
+    ("studdy", 1, "did you mean 'study'"),
+    ("study", "My study", "lower-case"),
+    ("study", None, "null"),
+    ("study", ..., "missing"),
+    ("seeds", [], "at least 1"),
+    ("seeds", [1, 1], "twice"),
+    ("seeds", [-1], "at least 0"),
+    ("seeds", ["x"], "'x'"),
+    ("seeds", 3, "a list"),
+    ("seeds", [True], "true"),
+    ("data", None, "a section of keys"),
+    ("data.repeat", "maybe", "true or false"),
+    ("data.dir", 5, "a text or null"),
+    ("data.dri", "x", "did you mean 'dir'"),
+    ("corpus.source", "sinthetic", "did you mean 'synthetic'"),
+    ("corpus.source", "local", "corpus.train"),
+    ("corpus.train", {}, "a list"),
+    ("corpus.tokenizer", "wordpeice", "did you mean 'wordpiece'"),
+    ("corpus.tokenizer", "pretrained", "tokenizer_name"),
+    ("corpus.documents", "paragraph", "blank_line"),
+    ("corpus.valid_fraction", 0.9, "at most 0.5"),
+    ("corpus.max_tokens", None, "never ends"),
+    ("corpus.max_tokens", 0, "at least 1"),
+    ("corpus.vocab", 1, "at least 32"),
+    ("corpus.vocab", 512.5, "a whole number"),
+    ("corpus.lowercase", 1, "true or false"),
+    ("corpus.vocab", ..., "missing"),
+    ("objective.kind", "mlmm", "did you mean 'mlm'"),
+    ("objective.length", 4, "at least 8"),
+    ("objective.mask_rate", 1.0, "below 1"),
+    ("objective.mask_rate", 0, "above 0"),
+    ("source.heads", 3, "nearest: 2"),
+    ("source.layers", 0, "at least 1"),
+    ("source.family", "bert", "unknown key"),
+    ("source.hidden", 256, "target.hidden: 128 is smaller"),
+    ("target.heads", 5, "nearest: 4"),
+    ("target.hidden", 32, "at least 64"),
+    ("target.layers", 1, "at least 2"),
+    ("target.ffn", 128, "at least 256"),
+    ("target.heads", 1, "at least 2"),
+    ("target.family", "bret", "did you mean 'bert'"),
+    ("methods", {}, "a section of keys"),
+    ("methods", {"scrach": None}, "scratch"),
+    ("methods", ["scratch"], "a section of keys"),
+    ("methods.scratchh", None, "did you mean 'scratch'"),
+    ("methods.scratch", {"lrr": 1}, "did you mean 'lr'"),
+    ("methods.scratch", {"lr": 5.0}, "a number from"),
+    ("methods.scratch", 3, "a section of keys"),
+    ("methods.scratch", ..., "missing"),
+    ("budget.points", [0.5], "the last one 1.0"),
+    ("budget.points", [1.0, 0.5], "rising"),
+    ("budget.points", [0.5, 1.5], "at most 1"),
+    ("budget.points", [0.501, 0.502, 1.0], "whole percents"),
+    ("budget.cooldown", 0.95, "below 0.9"),
+    ("budget.cooldown", 0, "above 0"),
+    ("budget.protocol", "papr", "did you mean 'paper'"),
+    ("budget.steps", "many", "a whole number"),
+    ("optimizer.lr", "fast", "a number"),
+    ("optimizer.lr", 0, "above 0"),
+    ("optimizer.warmup", 0.45, "0.425"),
+    ("optimizer.betas", [0.9], "a list of 2"),
+    ("optimizer.betas", [0.9, 1.0], "below 1"),
+    ("optimizer.clip", -1, "or null"),
+    ("optimizer.clip", float("inf"), "finite"),
+    ("optimizer.weight_decay", float("nan"), "finite"),
+    ("optimizer.betas", [0.9, float("nan")], "finite"),
+    ("optimizer.learning_rate", 1, "unknown key"),
+    ("train.precision", "fp16", "bf16"),
+    ("train.threads", 0, "at least 1"),
+    ("train.eval_every", 0, "above 0"),
+    ("tasks.source", "gleu", "toyglue"),
+    ("tasks.source", "local", "tasks.names"),
+    ("tasks.names", ["topics"], "did you mean 'topic'"),
+    ("tasks.names", [], "at least 1"),
+    ("finetune.points", [0.6], "nearest: 0.5"),
+    ("finetune.epochs", 0, "at least 1"),
+    ("finetune.seeds", [2, 2], "twice"),
+    ("finetune.max_train", 0, "or null"),
+    ("finetune.dropout", 1, "below 1"),
+]
+
+
+@pytest.mark.parametrize(("path", "value", "wanted"), MALFORMED, ids=[f"{p}={v!r}"[:40] for p, v, _ in MALFORMED])
+def test_a_fault_is_one_line_with_its_key_and_what_is_allowed(path: str, value: Any, wanted: str) -> None:
+    line = message(changed(path, value))
+    assert "\n" not in line
+    assert wanted in line
+    assert path.split(".")[0].removesuffix("s") in line
+
+
+@given(st.sampled_from(sorted(schema.schema()["properties"])), st.data())
+def test_any_value_in_any_place_is_taken_or_refused_in_one_line(name: str, data: st.DataObject) -> None:
+    keys = schema.schema()["properties"][name].get("properties")
+    path = f"{name}.{data.draw(st.sampled_from(sorted(keys)))}" if keys else name
+    leaf = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5)
+    value = data.draw(leaf | st.lists(leaf, max_size=3) | st.dictionaries(st.text(max_size=5), leaf, max_size=2))
+    try:
+        config.load(changed(path, value))
+    except GrowBenchError as error:
+        assert "\n" not in str(error)
+        assert name.removesuffix("s") in str(error) or "target" in str(error) or "corpus" in str(error)
+
+
+def test_an_impossible_growth_is_refused_before_any_job() -> None:
+    """Heads of 48 cannot be copied from heads of 32."""
+    assert "heads" in message(changed("target.hidden", 192))
+
+
+def test_points_before_a_plan_has_grown_are_refused() -> None:
+    late = [
+        name for name in methods.names() if config.load(changed(f"methods.{name}", None)).plan(name).last_growth > 0
+    ]
+    if not late:
+        pytest.skip("no method grows on the way")
+    values = changed(f"methods.{late[0]}", None)
+    line = message(config.merged(values, {"budget": {"points": [0.1, 1.0]}, "optimizer": {"warmup": 0.01}}))
+    assert line.startswith("budget.points: 0.1")
+    assert late[0] in line
+
+
+def test_a_file_is_named_in_its_faults(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(yaml.safe_dump(changed("corpus.vocb", 3)), encoding="utf-8")
+    with pytest.raises(GrowBenchError, match=r"mine\.yaml: corpus\.vocb: unknown key; did you mean 'vocab'"):
+        config.load(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("seeds: [0]\nstudy: a\nseeds: [1]\n", "line 3 seeds: this key stands there twice"),
+        ("data:\n  dir: a\n  dir: b\n", "line 3 dir: this key stands there twice"),
+        ("seeds: [0\n", "correct the YAML"),
+        ("- 1\n", "config/demo.yaml shows the keys"),
+        ("", "config/demo.yaml shows the keys"),
+    ],
+)
+def test_bad_yaml_is_one_line(tmp_path: Path, text: str, wanted: str) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(GrowBenchError) as caught:
+        config.load(path)
+    assert wanted in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_a_missing_file_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(GrowBenchError, match="No such file"):
+        config.load(tmp_path / "none.yaml")
+
+
+def test_numbers_that_yaml_reads_as_text_are_numbers() -> None:
+    assert yaml.safe_load("1e-3") == "1e-3"
+    assert config.load(changed("optimizer.lr", "1e-3")).optimizer.lr == 0.001
+
+
+def test_the_environment_variable_overrides_the_data_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    values = changed("data.dir", "here")
+    assert config.load(values).data.dir == Path("here")
+    monkeypatch.setenv(config.DATA_VARIABLE, "there")
+    assert config.load(values).data.dir == Path("there")
+
+
+def test_overrides_are_merged_by_section() -> None:
+    loaded = config.load(study(), {"optimizer": {"lr": 0.5}, "seeds": [7]})
+    assert (loaded.optimizer.lr, loaded.optimizer.warmup, loaded.seeds) == (0.5, 0.05, (7,))
+
+
+def test_changes_are_written_as_dotted_keys() -> None:
+    assert config.change("optimizer.lr=1e-3") == {"optimizer": {"lr": "1e-3"}}
+    assert config.change("seeds=[1, 2]") == {"seeds": [1, 2]}
+    with pytest.raises(GrowBenchError, match="KEY=VALUE"):
+        config.change("seeds")
+
+
+def test_what_a_stage_depends_on() -> None:
+    """Threads and checkpoint times change no result; fine-tuning keys change no trained model."""
+    before = config.load(study())
+    after = config.load(study(), {"train": {"threads": 2, "checkpoint_seconds": 5}, "finetune": {"epochs": 9}})
+    assert before.trained_part() == after.trained_part()
+    assert before.finetuned_part() != after.finetuned_part()
+    more = config.load(study(), {"finetune": {"points": [0.5, 1.0], "threads": 3}})
+    assert before.finetuned_part() == more.finetuned_part()
+    assert before.trained_part() != config.load(study(), {"optimizer": {"lr": 0.5}}).trained_part()
+
+
+def test_reading_a_config_imports_no_torch() -> None:
+    code = (
+        "import sys; from growbench import config, methods, corpus; config.load('config/demo.yaml'); "
+        "print(sorted({'torch', 'transformers'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
