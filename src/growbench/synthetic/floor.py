@@ -160,7 +160,7 @@ def floors(seed: int, mask_rate: float, length: int, windows: int = WINDOWS) -> 
     """Both floors, and their standard errors, over `windows` windows of length - 1 tokens of a text of its own."""
     reader, rng = Reader(seed), np.random.default_rng([seed, 1 << 20])
     body, vocab = length - 1, len(vocabulary()) + 4
-    ids, _, _ = draw(seed, rng, count=max(64, windows * body // 40))
+    ids = draw(seed, rng, count=max(64, windows * body // 40)).words
     rows = ids[: len(ids) // body * body].reshape(-1, body)[:windows]
     masked, causal = [], []
     for row in rows:

@@ -15,7 +15,7 @@ level 0 takes nothing after its noun. The left-to-right derivation is therefore 
 the stacks of what is still to come. Every quantity about the text is exact on it (see floor.py).
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 
@@ -146,3 +146,14 @@ def automaton() -> Automaton:
         arcs += [(states[stack], target, emits, p) for (target, emits), p in joint.items()]
     columns = [np.array(column) for column in zip(*arcs, strict=True)]
     return Automaton(len(states), *columns)
+
+
+def accepts(readings: Iterable[Collection[int]]) -> bool:
+    """Can a document begin with these words? readings: of each word, the classes (numbers in classes()) that say it."""
+    net = automaton()
+    states = np.arange(net.states) == 0
+    for possible in readings:
+        taken = states[net.source] & np.isin(net.emits, list(possible))
+        states = np.zeros(net.states, dtype=bool)
+        states[net.target[taken]] = True
+    return bool(states.any())

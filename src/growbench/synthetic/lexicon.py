@@ -38,12 +38,12 @@ FIXED = {
     "Rel agent": "that who", "Rel thing": "that which", "Prep": "near behind with under above",
     "Conj": "and but while", "Never": "never", "(": "(", ")": ")", ",": ",", ".": ".", SEP: SEP,
 }  # fmt: skip
-TOPICAL, FOCUSED, MOODY = 0.85, 0.5, 0.9
+TOPICAL, FOCUSED, MOODY = 0.95, 0.75, 0.95
 
 
 @dataclass(frozen=True, slots=True)
 class Latent:
-    """What a document keeps to throughout: a topic, a mood, and the agent and thing (by number) it is mostly about."""
+    """What a document keeps to throughout: a topic, a mood, and a focus, the number of its favourite in every group."""
 
     topic: str
     mood: str
@@ -100,25 +100,26 @@ def emissions(seed: int) -> np.ndarray:
 
 
 def _weights(name: str, latent: Latent, seed: int | None) -> dict[str, float]:
+    """P(word | class, latent); with no seed only the words count."""
     if name in FIXED:
-        return _zipf(tuple(FIXED[name].split()), name, seed)
-    group, _, number = name.rpartition(" ")
-    topic = latent.topic
+        return _focused(tuple(FIXED[name].split()), name, latent, seed)
     if name in ("Adj", "Adv"):
-        moods = {mood: mood_words(mood, name) for mood in MOODS}
         share = {mood: MOODY if mood == latent.mood else 1 - MOODY for mood in MOODS}
-        found = {w: p * share[m] for m in MOODS for w, p in _zipf(moods[m], f"{m} {name}", seed).items()}
-        if name == "Adv":
-            return found
-        own = _zipf(lemmas(topic)["adjective"], f"{topic} Adj", seed)
-        return {**{w: p / 2 for w, p in found.items()}, **{w: p / 2 for w, p in own.items()}}
-    own = _zipf(lemmas(topic)[group], f"{topic} {group}", seed)
-    if group in KINDS:
-        favourite = lemmas(topic)[group][latent.focus]
-        own = {w: (1 - FOCUSED) * p + FOCUSED * (w == favourite) for w, p in own.items()}
+        moods = {w: share[m] * p for m in MOODS for w, p in _focused(mood_words(m, name), name, latent, seed).items()}
+        own = _focused(lemmas(latent.topic)["adjective"], f"{latent.topic} Adj", latent, seed) if name == "Adj" else {}
+        half = 0.5 if own else 1.0
+        return {**{w: half * p for w, p in moods.items()}, **{w: (1 - half) * p for w, p in own.items()}}
+    group, number = name.rsplit(" ", 1)
+    own = _focused(lemmas(latent.topic)[group], f"{latent.topic} {group}", latent, seed)
     shared = _zipf(lemmas(None)[group], group, seed)
     mixed = {**{w: TOPICAL * p for w, p in own.items()}, **{w: (1 - TOPICAL) * p for w, p in shared.items()}}
     return {inflect(w, group, number): p for w, p in mixed.items()}
+
+
+def _focused(words: tuple[str, ...], name: str, latent: Latent, seed: int | None) -> dict[str, float]:
+    """The words of a group, with FOCUSED of the probability on the one that the document's focus picks."""
+    favourite = words[latent.focus % len(words)]
+    return {w: (1 - FOCUSED) * p + FOCUSED * (w == favourite) for w, p in _zipf(words, name, seed).items()}
 
 
 @cache

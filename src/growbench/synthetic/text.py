@@ -1,6 +1,7 @@
 """Drawing documents of the synthetic language: many at once, one random walk on the automaton each."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -10,25 +11,33 @@ from growbench.synthetic.lexicon import LATENTS, SEP, classes, emissions, vocabu
 BLOCK = 8192
 
 
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """Documents one after the other: words [tokens] (numbers in vocabulary()) and their classes [tokens] (numbers in
+    classes()), the separators included; lengths [documents]; latents [documents], numbers in LATENTS.
+    """
+
+    words: np.ndarray
+    classes: np.ndarray
+    lengths: np.ndarray
+    latents: np.ndarray
+
+
 def documents(seed: int, stream: int = 0) -> Iterator[str]:
     """Yield documents without end: words and blanks, without the separator. Streams of one language are independent."""
     words = np.array(vocabulary(), dtype=object)
     block = 0
     while True:
-        ids, lengths, _ = draw(seed, np.random.default_rng([seed, stream, block]), BLOCK)
-        text = words[ids].tolist()
-        end = np.cumsum(lengths)
-        for first, last in zip((end - lengths).tolist(), end.tolist(), strict=True):
+        drawn = draw(seed, np.random.default_rng([seed, stream, block]), BLOCK)
+        text = words[drawn.words].tolist()
+        end = np.cumsum(drawn.lengths)
+        for first, last in zip((end - drawn.lengths).tolist(), end.tolist(), strict=True):
             yield " ".join(text[first : last - 1])
         block += 1
 
 
-def draw(seed: int, rng: np.random.Generator, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Draw documents of the language `seed`.
-
-    Returns the word numbers of all documents one after the other, each with its separator; the documents' lengths
-    [count]; and their latents [count], numbers in LATENTS.
-    """
+def draw(seed: int, rng: np.random.Generator, count: int) -> Drawn:
+    """Draw `count` documents of the language `seed`."""
     net, table = automaton(), emissions(seed)
     leaves, moves = _ladder(net.source, net.p), table.reshape(-1, table.shape[2])
     word_rows, word_ids = np.nonzero(moves)
@@ -36,16 +45,18 @@ def draw(seed: int, rng: np.random.Generator, count: int) -> tuple[np.ndarray, n
     sep = classes().index(SEP)
     latent = rng.integers(len(LATENTS), size=count)
     alive, state = np.arange(count), np.zeros(count, dtype=np.int64)
-    owners, said = [], []
+    owners, said, meant = [], [], []
     while len(alive):
         arc = _pick(leaves, net.source, state, rng)
         row = net.emits[arc] * len(LATENTS) + latent[alive]
         owners.append(alive)
         said.append(word_ids[_pick(words, word_rows, row, rng)])
+        meant.append(net.emits[arc])
         goes_on = net.emits[arc] != sep
         alive, state = alive[goes_on], net.target[arc][goes_on]
     owner = np.concatenate(owners)
-    return np.concatenate(said)[np.argsort(owner, kind="stable")], np.bincount(owner), latent
+    order = np.argsort(owner, kind="stable")
+    return Drawn(np.concatenate(said)[order], np.concatenate(meant)[order], np.bincount(owner), latent)
 
 
 def _ladder(rows: np.ndarray, p: np.ndarray) -> np.ndarray:

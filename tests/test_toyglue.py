@@ -1,0 +1,110 @@
+"""The generated tasks: labels are true by construction, balanced, reproducible, and files read back as tasks."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from growbench.synthetic.lexicon import FIXED, LATENTS, TOPICS, lemmas
+from growbench.synthetic.sentences import grammatical
+from growbench.tasks import glue, toyglue
+
+FUNCTION = {word for line in FIXED.values() for word in line.split()}
+
+
+def made(name: str, count: int = 300) -> list[tuple[str, ...]]:
+    return list(islice(toyglue.rows(name, 5), count))
+
+
+@pytest.mark.parametrize("name", list(toyglue.TASKS))
+def test_rows_follow_from_the_seed_and_hold_no_tabs_or_duplicates(name: str) -> None:
+    first = made(name)
+    assert first == made(name)
+    assert first != list(islice(toyglue.rows(name, 6), 300))
+    assert all(len(row) == len(toyglue.TASKS[name].text_columns) + 1 and "\t" not in "".join(row) for row in first)
+    assert len({row[0] for row in first}) == len(first)
+
+
+def test_no_label_is_far_from_its_share() -> None:
+    for name, task in toyglue.TASKS.items():
+        if task.labels is not None:
+            found = Counter(row[-1] for row in made(name))
+            assert set(found) == set(task.labels)
+            assert max(found.values()) < 1.6 * 300 / task.num_labels
+
+
+def test_acceptable_is_what_the_grammar_accepts() -> None:
+    for sentence, label in made("acceptability"):
+        assert grammatical(tuple(sentence.split())) == (label == "1")
+
+
+def test_faults_leave_no_trace_in_single_words() -> None:
+    """No word is (almost) only in sentences of one label: the fault lies in how words go together."""
+    found = {label: Counter() for label in "01"}
+    for sentence, label in made("acceptability", 2000):
+        found[label].update(sentence.split())
+    for word, count in (found["0"] + found["1"]).items():
+        if count >= 100:
+            assert 0.3 < found["1"][word] / count < 0.7, word
+
+
+def test_a_topic_is_that_of_most_of_its_words() -> None:
+    own = {t: {w for group in lemmas(t).values() for w in group} for t in TOPICS}
+    right = 0
+    for sentence, label in made("topic"):
+        said = {w for word in sentence.split() for w in (word, word.removesuffix("s"))}
+        right += max(TOPICS, key=lambda t: len(said & own[t])) == label
+    assert right / 300 > 0.9
+
+
+def test_paraphrases_keep_their_content_words_and_others_do_not() -> None:
+    for first, second, label in made("paraphrase"):
+        kept = [Counter(w for w in text.split() if w not in FUNCTION) for text in (first, second)]
+        assert (kept[0] == kept[1]) == (label == "1")
+        assert first != second
+
+
+def test_contradictions_differ_by_one_never_and_entailments_by_none() -> None:
+    for premise, hypothesis, label in made("entailment"):
+        nevers = abs(premise.split().count("never") - hypothesis.split().count("never"))
+        assert nevers == (label == "contradiction")
+        if label == "entailment":
+            assert set(hypothesis.split()) <= set(premise.split())
+
+
+def test_similarity_is_the_share_of_content_words_kept() -> None:
+    scores = []
+    for first, second, score in made("similarity"):
+        pairs = [(a, b) for a, b in zip(first.split(), second.split(), strict=True) if a not in FUNCTION]
+        assert float(score) == pytest.approx(5 * np.mean([a == b for a, b in pairs]), abs=1e-3)
+        scores.append(float(score))
+    assert 1.0 < np.std(scores) < 2.5 and min(scores) == 0.0 and max(scores) == 5.0
+
+
+@dataclass
+class Study:
+    study: str = "tiny"
+    corpus: SimpleNamespace = field(default_factory=lambda: SimpleNamespace(seed=0))
+    tasks: SimpleNamespace = field(
+        default_factory=lambda: SimpleNamespace(source="toyglue", names=["topic", "similarity"])
+    )
+
+
+def test_files_read_back_as_tasks_and_are_the_same_bytes_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    study = Study()
+    manifest = toyglue.build(study)
+    before = manifest.read_bytes()
+    for name in study.tasks.names:
+        task, train, dev = glue.load(glue.task(name, study), study)
+        assert (len(train), len(dev)) == (toyglue.TRAIN, toyglue.DEV)
+        assert not task.subset
+        assert not {row[0] for row in train} & {row[0] for row in dev}
+    assert toyglue.build(study).read_bytes() == before
+    assert len(LATENTS) > len(TOPICS)

@@ -1,0 +1,169 @@
+"""The workflow, through snakemake itself: what is planned, what runs again, and how bad input ends."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from growbench import config, methods
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def snakemake(folder: Path, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "snakemake", "--nocolor", *words]
+    cleaned = {k: v for k, v in os.environ.items() if not k.startswith(("SNAKEMAKE", "PYTEST", "GROWBENCH"))}
+    return subprocess.run(
+        command, cwd=folder, capture_output=True, text=True, env={**cleaned, **environment}, timeout=120
+    )
+
+
+def planned(done: subprocess.CompletedProcess[str]) -> Counter[str]:
+    """Count the planned jobs of a dry run by rule."""
+    assert done.returncode == 0, done.stderr
+    jobs = re.findall(r"^(?:local)?rule (\w+):$", done.stdout + done.stderr, re.MULTILINE)
+    return Counter(jobs)
+
+
+def outputs(done: subprocess.CompletedProcess[str], rule: str) -> set[str]:
+    """Return the first output of every planned job of a rule."""
+    text = done.stdout + done.stderr
+    return set(re.findall(rf"^(?:local)?rule {rule}:\n(?:    input: .*\n)?    output: ([^,\n]+)", text, re.MULTILINE))
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    """A copy of what the workflow needs, in which nothing has been built."""
+    for name in ("workflow", "config", "slurm", "src"):
+        ignored = shutil.ignore_patterns("__pycache__", "*.egg-info")
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=ignored)
+    shutil.copy(ROOT / "Snakefile", tmp_path)
+    return tmp_path
+
+
+STUB = """
+import sys
+from pathlib import Path
+
+verb, *words = sys.argv[1:]
+given = dict(zip(words, words[1:]))
+run, records = f"{given.get('--method')}-s{given.get('--seed')}", Path("results/demo/records")
+made = {
+    "check": [],
+    "corpus": ["results/demo/corpus/manifest.json", "results/demo/tasks/manifest.json"],
+    "pretrain": [records / f"pretrain/{run}.json", records / f"pretrain/{run}.csv"],
+    "finetune": [records / f"finetune/{run}-{point}.json" for point in words if point.startswith("p1")],
+    "aggregate": [f"results/demo/tables/{name}" for name in TABLES],
+}
+for path in map(Path, made[verb]):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("{}")
+"""
+TABLES = ["runs.csv", "points.csv", "savings.csv", "scores.csv", "curves.csv", "savings.md", "scores.md"]
+
+
+def build(tree: Path) -> None:
+    """Run the whole workflow of one seed, with stages and figures that only write their files."""
+    path = tree / "config/demo.yaml"
+    text = re.sub(r"^seeds:.*$", "seeds: [0]", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    path.write_text(re.sub(r"^  points:.*$", "  points: [1.0]", text, flags=re.MULTILINE), encoding="utf-8")
+    (tree / "src/growbench/__main__.py").write_text(f"TABLES = {TABLES}\n{STUB}", encoding="utf-8")
+    for script in (tree / "workflow/figures").glob("*.py"):
+        script.write_text("for path in snakemake.output:\n    open(path, 'w').close()\n", encoding="utf-8")
+    done = snakemake(tree, "--cores", "2")
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("profile", [[], ["--profile", "slurm"]], ids=["local", "slurm"])
+def test_the_default_study_is_planned(tree: Path, profile: list[str]) -> None:
+    study = config.load(tree / "config/demo.yaml")
+    runs = len(study.methods) * len(study.seeds)
+    needs = any(methods.load(name).needs_source for name in study.methods)
+    jobs = planned(snakemake(tree, "--cores", "all", "-n", *profile))
+    figures = len(list((ROOT / "workflow/figures").glob("[!_]*.py")))
+    expected = {"corpus": 1, "source": len(study.seeds) * needs, "pretrain": runs, "finetune": runs}
+    assert jobs == {**expected, "aggregate": 1, "figures": figures, "all": 1}
+
+
+def test_another_study_stands_alone(tree: Path) -> None:
+    """Methods, seeds and paths of the demo do not leak into a study given by --configfile."""
+    text = (tree / "config/demo.yaml").read_text(encoding="utf-8")
+    values = config.read(tree / "config/demo.yaml")
+    other = re.sub(r"^methods:.*?^budget:", "methods:\n  scratch:\n\nbudget:", text, flags=re.MULTILINE | re.DOTALL)
+    other = other.replace("study: demo", "study: other")
+    assert set(values["methods"]) > {"scratch"}
+    (tree / "config/other.yaml").write_text(other, encoding="utf-8")
+    done = snakemake(tree, "-n", "-p", "--configfile", "config/other.yaml", "--config", "seeds=[4]")
+    assert outputs(done, "pretrain") == {"results/other/records/pretrain/scratch-s4.json"}
+    assert "demo" not in re.sub(r"Command: .*|Config.*", "", done.stdout)
+    assert "--config config/other.yaml --set 'seeds=[4]' --method scratch --seed 4" in done.stdout + done.stderr
+
+
+def test_the_mini_study_is_planned_and_ends_in_one_line_without_its_data(tree: Path) -> None:
+    (tree / "nowhere").mkdir()
+    study = config.load(tree / "config/mini.yaml")
+    jobs = planned(snakemake(tree, "-n", "--configfile", "config/mini.yaml"))
+    assert jobs["pretrain"] == len(study.methods) * len(study.seeds)
+    done = snakemake(tree, "--cores", "1", "--configfile", "config/mini.yaml", GROWBENCH_DATA=str(tree / "none"))
+    assert done.returncode != 0
+    last = done.stderr.strip().splitlines()[-1]
+    assert last.startswith("growbench: data.dir: ") and "GROWBENCH_DATA" in last
+    assert not (tree / "results").exists()
+    assert not list((tree / ".snakemake/locks").glob("*"))
+
+
+def test_a_wrong_config_ends_in_one_line_before_the_plan(tree: Path) -> None:
+    done = snakemake(tree, "--cores", "1", "--config", "optimizer={lrr: 1}")
+    assert done.returncode != 0
+    assert (
+        done.stderr.strip()
+        .splitlines()[-1]
+        .startswith("growbench: config/demo.yaml: optimizer.lrr: unknown key; did you mean 'lr'?")
+    )
+    assert "Traceback" not in done.stderr
+    path = tree / "config/demo.yaml"
+    path.write_text(path.read_text(encoding="utf-8") + "seeds: [1]\n", encoding="utf-8")
+    assert "seeds: this key stands there twice" in snakemake(tree, "-n").stderr
+
+
+def test_a_copy_of_a_method_file_gets_its_jobs(tree: Path) -> None:
+    folder = tree / "src/growbench/methods"
+    shutil.copy(folder / "scratch.py", folder / "another.py")
+    path = tree / "config/demo.yaml"
+    path.write_text(
+        path.read_text(encoding="utf-8").replace("  scratch:\n", "  scratch:\n  another:\n"), encoding="utf-8"
+    )
+    done = snakemake(tree, "-n")
+    seeds = config.load(ROOT / "config/demo.yaml").seeds
+    assert {f"results/demo/records/pretrain/another-s{s}.json" for s in seeds} < outputs(done, "pretrain")
+    assert any("another-s" in name for name in outputs(done, "finetune"))
+
+
+def test_only_what_depends_on_a_change_runs_again(tree: Path) -> None:
+    build(tree)
+    study = config.load(tree / "config/demo.yaml")
+    runs, figures = len(study.methods), len(list((tree / "workflow/figures").glob("[!_]*.py")))
+    after = {"aggregate": 1, "figures": figures, "all": 1}
+    change = ("-n", "--cores", "1", "--config")
+    assert not planned(snakemake(tree, *change, "train={threads: 2, checkpoint_seconds: 7}"))
+    assert planned(snakemake(tree, *change, "finetune={epochs: 9}")) == {"finetune": runs, **after}
+    trained = planned(snakemake(tree, *change, "optimizer={lr: 1e-5}"))
+    assert trained["pretrain"] == runs and "corpus" not in trained
+    method = tree / "src/growbench/methods/scratch.py"
+    method.write_text(method.read_text(encoding="utf-8") + "\n# edited\n", encoding="utf-8")
+    assert planned(snakemake(tree, "-n")) == {"pretrain": 1, "finetune": 1, **after}
+
+
+def test_the_workflow_is_lint_free() -> None:
+    done = snakemake(ROOT, "--lint")
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_generated_blocks_of_the_readme_are_up_to_date() -> None:
+    done = subprocess.run([sys.executable, "workflow/readme.py", "--check"], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
