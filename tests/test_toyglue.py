@@ -94,9 +94,7 @@ class Study:
     )
 
 
-def test_files_read_back_as_tasks_and_are_the_same_bytes_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_files_read_back_as_tasks_and_are_the_same_bytes_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     study = Study()
     manifest = toyglue.build(study)

@@ -1,6 +1,7 @@
 """Tokenizers: trained on the study's own text, or a named one; saved in Hugging Face layout."""
 
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,34 +36,14 @@ def build(study: Any, text: Iterable[str], folder: Path) -> tuple[Tokenizer, dic
 
 
 def train(kind: str, text: Iterable[str], vocab: int, lowercase: bool) -> Tokenizer:
-    """Train a vocabulary of at most `vocab` entries, the five special tokens first.
+    """Train a vocabulary of at most `vocab` entries, the five special tokens first: the same text, the same entries.
 
     word: whole words between blanks. wordpiece: BERT's normaliser and pieces. bpe: bytes, as in GPT-2.
-    Rare characters of other scripts become [UNK] in wordpiece: each costs two entries, which a small vocabulary
-    needs for words.
     """
-    special = list(SPECIAL.values())
-    options: dict[str, Any] = {"vocab_size": vocab, "special_tokens": special, "show_progress": False}
-    trainer: Any
-    lower: Any = normalizers.Lowercase() if lowercase else None
-    if kind == "word":
-        tokenizer = Tokenizer(models.WordLevel(unk_token=SPECIAL["unk"]))
-        tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
-        trainer = trainers.WordLevelTrainer(**options)
-    elif kind == "wordpiece":
-        tokenizer = Tokenizer(models.WordPiece(unk_token=SPECIAL["unk"]))
-        lower = normalizers.BertNormalizer(lowercase=lowercase)
-        tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-        tokenizer.decoder = decoders.WordPiece()
-        trainer = trainers.WordPieceTrainer(**options, limit_alphabet=max(64, int(vocab * ALPHABET_SHARE)))
-    else:
-        tokenizer = Tokenizer(models.BPE())
-        tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-        tokenizer.decoder = decoders.ByteLevel()
-        trainer = trainers.BpeTrainer(**options, initial_alphabet=pre_tokenizers.ByteLevel.alphabet())
-    if lower is not None:
-        tokenizer.normalizer = lower
-    tokenizer.train_from_iterator(_pieces(text), trainer=trainer)
+    lower = normalizers.Lowercase() if lowercase else None
+    # The trainer is quicker on short strings, and counts the same.
+    lines = (line for document in text for line in document.split("\n"))
+    tokenizer = {"word": _words, "wordpiece": _wordpieces, "bpe": _bytes}[kind](lines, vocab, lower)
     cls, sep = SPECIAL["cls"], SPECIAL["sep"]
     tokenizer.post_processor = processors.TemplateProcessing(
         single=f"{cls} $A {sep}",
@@ -72,10 +53,61 @@ def train(kind: str, text: Iterable[str], vocab: int, lowercase: bool) -> Tokeni
     return tokenizer
 
 
-def _pieces(text: Iterable[str]) -> Iterator[str]:
-    """Lines of the documents: the trainer is quicker on short strings, and counts the same."""
-    for document in text:
-        yield from document.split("\n")
+def _words(lines: Iterable[str], vocab: int, lower: normalizers.Normalizer | None) -> Tokenizer:
+    tokenizer = Tokenizer(models.WordLevel(unk_token=SPECIAL["unk"]))
+    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    return _trained(tokenizer, trainers.WordLevelTrainer, lines, vocab, lower)
+
+
+def _bytes(lines: Iterable[str], vocab: int, lower: normalizers.Normalizer | None) -> Tokenizer:
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    return _trained(tokenizer, trainers.BpeTrainer, lines, vocab, lower, initial_alphabet=alphabet)
+
+
+def _wordpieces(lines: Iterable[str], vocab: int, lower: normalizers.Normalizer | None) -> Tokenizer:
+    """Pieces merged by frequency, as the library's WordPiece trainer does, but with ties broken the same way each time.
+
+    That trainer numbers the continuing letters in the order of a hash map; here they come first, sorted. Rare
+    characters of other scripts become [UNK]: each costs two entries, which a small vocabulary needs for words.
+    """
+    normal = normalizers.BertNormalizer(lowercase=lower is not None)
+    text = [normal.normalize_str(line) for line in lines]
+    found = Counter[str]()
+    for line in text:
+        found.update(line)
+    room = max(64, int(vocab * ALPHABET_SHARE))
+    letters = [c for c in sorted(found, key=lambda c: (-found[c], c)) if not c.isspace()][:room]
+    pieces = Tokenizer(models.BPE())
+    pieces.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    options = {"limit_alphabet": len(letters), "initial_alphabet": letters, "continuing_subword_prefix": "##"}
+    first = [f"##{c}" for c in sorted(letters)]
+    _trained(pieces, trainers.BpeTrainer, text, vocab, None, first, **options)
+    tokenizer = Tokenizer(models.WordPiece(pieces.get_vocab(), unk_token=SPECIAL["unk"]))
+    tokenizer.normalizer, tokenizer.pre_tokenizer = normal, pre_tokenizers.BertPreTokenizer()
+    tokenizer.decoder = decoders.WordPiece()
+    tokenizer.add_special_tokens(list(SPECIAL.values()))
+    return tokenizer
+
+
+def _trained(
+    tokenizer: Tokenizer,
+    trainer: Any,
+    lines: Iterable[str],
+    vocab: int,
+    lower: Any,
+    first: Sequence[str] = (),
+    **more: Any,
+) -> Tokenizer:
+    if lower is not None:
+        tokenizer.normalizer = lower
+    special = [*SPECIAL.values(), *first]
+    tokenizer.train_from_iterator(
+        lines, trainer=trainer(vocab_size=vocab, special_tokens=special, show_progress=False, **more)
+    )
+    return tokenizer
 
 
 def _pretrained(study: Any) -> Any:

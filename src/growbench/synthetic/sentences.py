@@ -54,7 +54,7 @@ def sentences(seed: int, rng: np.random.Generator) -> Iterator[Sentence]:
         drawn = draw(seed, rng, 1024)
         starts = np.cumsum(drawn.lengths) - drawn.lengths
         for start, length, latent in zip(starts.tolist(), drawn.lengths.tolist(), drawn.latents.tolist(), strict=True):
-            end = start + 1 + int(np.argmax(drawn.classes[start : start + length] == stop))
+            end = start + 1 + drawn.classes[start : start + length].tolist().index(stop)
             said = tuple(words[i] for i in drawn.words[start:end])
             if SHORTEST <= len(said) <= LONGEST and said not in seen:
                 seen.add(said)

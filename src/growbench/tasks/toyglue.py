@@ -30,6 +30,7 @@ VERSION = 1
 TRAIN, DEV = 2000, 500
 STREAM = 1 << 21
 THREE = ("entailment", "neutral", "contradiction")
+AGREEING = ("agent", "thing", "take", "stand", "Cop")
 FUNCTION = ("Det s", "Det p", "Rel agent", "Rel thing", "Conj")
 Row = tuple[str, ...]
 
@@ -64,9 +65,6 @@ def _wrong_number(s: Sentence, rng: np.random.Generator) -> tuple[str, ...] | No
     places = [i for i, name in enumerate(s.classes) if name.endswith((" s", " p")) and name.split()[0] in AGREEING]
     place = int(rng.choice(places))
     return s.with_words({place: other_number(s.words[place])}).words
-
-
-AGREEING = ("agent", "thing", "take", "stand", "Cop")
 
 
 def _swapped(s: Sentence, rng: np.random.Generator) -> tuple[str, ...]:
@@ -129,7 +127,8 @@ def _negated(s: Sentence, verb: int) -> Sentence:
     if s.classes[verb - 1] == "Never":
         return s.without({verb - 1})
     words, names = list(s.words), list(s.classes)
-    words.insert(verb, "never"), names.insert(verb, "Never")
+    words.insert(verb, "never")
+    names.insert(verb, "Never")
     return Sentence(tuple(words), tuple(names), s.latent)
 
 
