@@ -280,3 +280,16 @@ def test_reading_a_config_imports_no_torch() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_all_methods_are_taken_with_options_added_and_some_left_out() -> None:
+    from growbench import methods
+
+    values = config.read(ROOT / "config/demo.yaml")
+    values["methods"] = {"all": None, "bert2bert_fpi": {"map": "random"}, "direct_copy": False}
+    chosen = config.load(values).methods
+    assert list(chosen) == [name for name in methods.names() if name != "direct_copy"]
+    assert chosen["bert2bert_fpi"] == {"map": "random"}
+    values["methods"] = {"all": None, "direct_cop": False}
+    with pytest.raises(GrowBenchError, match="did you mean 'direct_copy'"):
+        config.load(values)

@@ -18,6 +18,7 @@ from growbench.plan import Plan
 from growbench.spec import ModelSpec
 
 DATA_VARIABLE = "GROWBENCH_DATA"
+ALL = "all"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -277,10 +278,21 @@ def _study(values: Mapping[str, Any]) -> Study:
     parts: dict[str, Any] = {key: kind(**_tuples(values[key])) for key, kind in SECTIONS.items()}
     folder = os.environ.get(DATA_VARIABLE) or parts["data"].dir
     parts["data"] = Data(dir=Path(folder).expanduser() if folder else None, repeat=parts["data"].repeat)
-    options = {str(name): dict(given or {}) for name, given in values["methods"].items()}
+    options = _chosen(values["methods"])
     study = Study(study=values["study"], seeds=tuple(values["seeds"]), methods=options, **parts)
     check(study)
     return study
+
+
+def _chosen(given: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Options by method name: `all` stands for every method there is, `name: false` leaves one out."""
+    from growbench import methods
+
+    named = {str(name): options for name, options in given.items() if name != ALL}
+    everything = dict.fromkeys(methods.names()) if ALL in given else {}
+    for name in named:
+        methods.load(name)
+    return {name: dict(options or {}) for name, options in {**everything, **named}.items() if options is not False}
 
 
 def _tuples(section: Mapping[str, Any]) -> dict[str, Any]:

@@ -96,6 +96,8 @@ def allowed(node: Mapping[str, Any]) -> str:
     node = _resolve(node)
     if "enum" in node:
         return "one of " + ", ".join(node["enum"])
+    if "const" in node:
+        return _shown(node["const"])
     if "anyOf" in node:
         return " or ".join(allowed(option) for option in node["anyOf"])
     types = _types(node)

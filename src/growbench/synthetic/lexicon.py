@@ -18,10 +18,6 @@ TOPICS = {
     "space": "astronaut pilot alien robot explorer/rocket planet comet moon orbit/track scan detect probe/hover/glow/"
     "distant starry dark",
     "kitchen": "cook baker waiter guest chef/soup oven plate recipe spoon/bake stir taste serve/snack/boil/hot spicy sweet",
-    "court": "judge lawyer juror clerk bandit/trial verdict contract prison crime/accuse defend sue arrest/plead/expire/"
-    "guilty legal secret",
-    "castle": "king queen knight dragon wizard/sword tower crown shield spell/guard attack rule conquer/reign/crumble/"
-    "royal ancient golden",
     "city": "driver tourist banker painter student/street bridge train market tram/visit tour build rent/stroll/close/"
     "crowded busy modern",
 }
@@ -29,7 +25,7 @@ SHARED = "child friend stranger/thing place picture/see like follow need/wait/ch
 GROUPS = ("agent", "thing", "take", "stand agent", "stand thing", "adjective")
 MOODS = {"good": "happy kind bright lovely calm/gladly gently well safely",
          "bad": "angry cruel gloomy ugly rough/sadly badly rudely harshly"}  # fmt: skip
-FOCI = 5
+FOCI = 4
 NUMBERS, KINDS = ("s", "p"), ("agent", "thing")
 SEP = "[SEP]"
 FIXED = {

@@ -10,7 +10,7 @@ from growbench.synthetic.grammar import accepts
 from growbench.synthetic.lexicon import GROUPS, LATENTS, Latent, classes, emissions, vocabulary
 from growbench.synthetic.text import draw
 
-SHORTEST, LONGEST = 5, 24
+SHORTEST, LONGEST = 4, 14  # two of them, with [CLS] and two [SEP], are at most 31 tokens
 INFLECTED = GROUPS[:5]
 
 
@@ -69,7 +69,7 @@ def grammatical(words: tuple[str, ...]) -> bool:
 @cache
 def _readings() -> dict[str, tuple[int, ...]]:
     """The classes that can say each word, under any latent."""
-    possible = emissions(0).any(axis=1)
+    possible = np.asarray(emissions(0).any(axis=1))
     return {word: tuple(np.flatnonzero(possible[:, i])) for i, word in enumerate(vocabulary())}
 
 
