@@ -46,6 +46,7 @@ def study(tmp: Path, source: str = "local", names: tuple[str, ...] = ("CoLA",), 
     made = SimpleNamespace(
         study="tiny", data=SimpleNamespace(dir=str(tmp)), tasks=SimpleNamespace(source=source, names=list(names))
     )
+    made.target = SimpleNamespace(family="bert")
     made.finetune = SimpleNamespace(**settings)
     made.finetuned_part = lambda: settings
     return made

@@ -70,7 +70,7 @@ def test_schedules() -> None:
     assert [trunk.lr(s, 1.0) for s in (0, 4, 50, 99)] == [0.1, 0.5, 1.0, 1.0]
     paper = Schedule(1.0, 10.0, 100.0, "paper")
     assert paper.lr(55.0, 1.0) == pytest.approx(0.5) and paper.lr(100.0, 1.0) == 0.0
-    rates = [cooldown(1.0, i, 9) for i in range(9)]
+    rates = [cooldown(1.0, 9, i) for i in range(9)]
     assert rates == sorted(rates, reverse=True) and 0 < rates[-1] < rates[0] < 1
 
 

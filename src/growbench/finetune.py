@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from growbench import metrics, record
+from growbench import families, metrics, record
 from growbench.errors import GrowBenchError
 from growbench.tasks import Task, glue
 from growbench.train import checkpoint
@@ -136,7 +136,7 @@ def _task(study: Any, folder: Path, ready: Ready, pad: int) -> list[dict[str, An
     f, device = study.finetune, torch.device("cuda" if torch.cuda.is_available() else "cpu")
     kind = "regression" if ready.task.regression else "single_label_classification"
     settings = {"num_labels": ready.task.num_labels, "problem_type": kind, "pad_token_id": pad}
-    rates = {"hidden_dropout_prob": f.dropout, "attention_probs_dropout_prob": f.dropout}
+    rates = families.load(study.target.family).dropout(f.dropout)
     model = AutoModelForSequenceClassification.from_pretrained(folder, **settings, **rates).to(device)
     start = {name: value.clone() for name, value in model.state_dict().items()}
     return [_train(study, model, start, ready, seed, pad, device) for seed in f.seeds]
@@ -152,6 +152,8 @@ def _train(
     for name, parameter in model.named_parameters():
         if "classifier" in name or "score" in name or "pooler" in name:
             torch.nn.init.normal_(parameter, std=0.02) if parameter.dim() > 1 else torch.nn.init.zeros_(parameter)
+    if ready.task.regression:  # from zero, small models spend their few steps on finding the mean
+        torch.nn.init.constant_(model.classifier.bias, float(ready.train.labels.mean()))
     opt = checkpoint.optimizer(model, lr=f.lr, betas=(0.9, 0.999), weight_decay=f.weight_decay)
     rng, finite = np.random.default_rng(seed), True
     plan = [rows for _ in range(f.epochs) for rows in batches(ready.train, f.batch, rng)]

@@ -15,7 +15,7 @@ class Family:
     name: the file's name. objective: `mlm` or `clm`. norm: `layer` or `rms`. norm_first: residual blocks normalise
     their input (pre-LN) rather than their sum (post-LN). ffn_matrices: matmuls of one FFN. head_matrices: square
     matmuls between the last layer and the vocabulary. output_norm: end of the name of the norm that feeds the head.
-    table: role by the end of a parameter's name.
+    dropouts: the stock config's keys of dropout rates. table: role by the end of a parameter's name.
     """
 
     name: str
@@ -24,6 +24,7 @@ class Family:
     norm_first: bool = False
     ffn_matrices: int = 2
     head_matrices: int = 0
+    dropouts: tuple[str, ...] = ("hidden_dropout_prob", "attention_probs_dropout_prob")
     output_norm: str
     table: Table
 
@@ -46,6 +47,10 @@ class Family:
     def head(self, model: nn.Module, hidden: Tensor) -> Tensor:
         """Map hidden states [..., hidden] to logits [..., vocab]."""
         raise NotImplementedError
+
+    def dropout(self, rate: float) -> dict[str, float]:
+        """Return the stock config's settings for one dropout rate everywhere."""
+        return dict.fromkeys(self.dropouts, rate)
 
     def tied(self, config: Any) -> bool:
         """Whether the head's matrix is the token table."""

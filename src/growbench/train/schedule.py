@@ -22,7 +22,11 @@ class Schedule:
             return self.peak
         return self.peak * max(0.0, (self.total - spent) / (self.total - self.warmup))
 
+    def lr_of_step(self, spent: float, step_flops: float, step: int) -> float:
+        """LR of step 0, 1, ... of equal steps after `spent` FLOPs."""
+        return self.lr(spent + step * step_flops, step_flops)
 
-def cooldown(lr: float, step: int, steps: int) -> float:
+
+def cooldown(lr: float, steps: int, step: int) -> float:
     """LR of step 0 .. steps - 1 of a linear decay from `lr` that would be 0 at step `steps`."""
     return lr * (steps - step) / (steps + 1)
