@@ -2,35 +2,54 @@
 
 import pytest
 import torch
+from helpers import SETTINGS, SPECS
 from torch.utils.flop_counter import FlopCounterMode
 
 from growbench import families, flops
 from growbench.spec import ModelSpec
-from growbench.train.objective import MaskedLM, loss
+from growbench.train.objective import CausalLM, MaskedLM, loss
 
 FAMILY = families.load("bert")
-SHAPES = [
+LANGUAGE = [name for name in families.names() if families.load(name).objective != "classification"]
+SHAPES = [SPECS[name].resized(layers=3, max_length=32) for name in LANGUAGE] + [
     ModelSpec(family="bert", layers=2, hidden=32, heads=2, ffn=64, vocab=50, max_length=32),
     ModelSpec(family="bert", layers=3, hidden=48, heads=3, ffn=100, vocab=211, max_length=32),
+    ModelSpec(family="llama", layers=2, hidden=48, heads=4, kv_heads=1, head_size=8, ffn=100, vocab=90, max_length=32),
 ]
 
 
-@pytest.mark.parametrize("spec", SHAPES)
+def counted(forward) -> tuple[float, float]:
+    """FLOPs that torch counts for a forward and for the backward of its value."""
+    with torch.nn.attention.sdpa_kernel(torch.nn.attention.SDPBackend.MATH):
+        with FlopCounterMode(display=False) as first:
+            value = forward()
+        with FlopCounterMode(display=False) as second:
+            value.backward()
+    return first.get_total_flops(), second.get_total_flops()
+
+
+@pytest.mark.parametrize("spec", SHAPES, ids=lambda spec: f"{spec.family} {spec.short()}")
 @pytest.mark.parametrize("attention", ["eager", "sdpa"])
 def test_formula_equals_the_counter(spec: ModelSpec, attention: str) -> None:
-    model = FAMILY.build(
-        FAMILY.config(spec, attn_implementation=attention, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)
-    )
-    objective = MaskedLM(0.15, 4, spec.vocab)
+    family = families.load(spec.family)
+    model = family.build(family.config(spec, attn_implementation=attention, **family.dropout(0.0)))
+    objective = MaskedLM(0.15, 4, spec.vocab) if family.objective == "mlm" else CausalLM()
     batch = objective.batch(torch.randint(5, spec.vocab, (4, 32)), seed=0, step=0)
-    cost = flops.step(spec, FAMILY, batch=4, length=32, positions=objective.positions(32))
-    with torch.nn.attention.sdpa_kernel(torch.nn.attention.SDPBackend.MATH):
-        with FlopCounterMode(display=False) as forward:
-            value = loss(FAMILY, model, batch)
-        with FlopCounterMode(display=False) as backward:
-            value.backward()
-    assert forward.get_total_flops() == pytest.approx(cost.forward, rel=1e-3)
-    assert forward.get_total_flops() + backward.get_total_flops() == pytest.approx(cost.flops, rel=1e-3)
+    cost = flops.step(spec, family, batch=4, length=32, positions=objective.positions(32))
+    forward, backward = counted(lambda: loss(family, model, batch))
+    assert forward == pytest.approx(cost.forward, rel=1e-3)
+    assert forward + backward == pytest.approx(cost.flops, rel=1e-3)
+
+
+def test_images_cost_their_patches_and_one_position_of_the_head() -> None:
+    spec, family = SPECS["vit"], families.load("vit")
+    config = family.config(spec, **SETTINGS["vit"])
+    model, pixels = family.build(config), family.inputs(config, batch=4, length=0, seed=0)
+    cost = flops.step(spec, family, batch=4, length=spec.max_length, positions=1, classes=5, patch_values=3 * 4 * 4)
+    forward, backward = counted(lambda: model(pixels, labels=torch.arange(4)).loss)
+    assert cost.inputs == 4 * 2 * 9 * spec.hidden * 48
+    assert forward == pytest.approx(cost.forward, rel=1e-3)
+    assert forward + backward == pytest.approx(cost.flops, rel=1e-3)
 
 
 def per_token(layers: int, hidden: int) -> float:

@@ -1,6 +1,7 @@
 """The runner on a real, tiny study: budgets are met, the ledger adds up, an interrupted run ends with the same bytes."""
 
 import csv
+import dataclasses
 import json
 from pathlib import Path
 
@@ -9,8 +10,10 @@ import pytest
 import torch
 import yaml
 
-from growbench import config, pretrain, record
+from growbench import config, methods, pretrain, record
 from growbench.errors import GrowBenchError
+from growbench.plan import Plan
+from growbench.stages import Stages
 from growbench.train.loop import Trainer
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -74,6 +77,64 @@ def test_finished_points_cost_their_budget_and_belong_to_the_target(study) -> No
         assert float(rows[-1]["valid_loss"]) == values["points"][-1]["loss"]
     stages = [s["spec"]["layers"] for s in result(Path("results/tiny/records/pretrain/stackbert-s0.json"))["plan"]]
     assert stages == [1, 2, 4]
+
+
+def test_masks_are_lifted_before_the_first_point_and_a_resumed_run_lifts_them_alike(study, monkeypatch) -> None:
+    pretrain.run(study, "source", 0)
+    source = result(Path("results/tiny/records/pretrain/source-s0.json"))["points"][-1]["loss"]
+    values = dict(study.methods)
+    values["msg"] = {"ramp": 0.3}
+    masked = dataclasses.replace(study, methods=values)
+    seen: list[tuple[int, float]] = []
+    honest = Trainer.step
+
+    def watched(self, number, lr):
+        seen.append((number, self.masks.share))
+        if len(seen) == 9:
+            raise KeyboardInterrupt
+        return honest(self, number, lr)
+
+    monkeypatch.setattr(Trainer, "step", watched)
+    with pytest.raises(KeyboardInterrupt):
+        pretrain.run(masked, "msg", 0)
+    record_ = result(pretrain.run(masked, "msg", 0))
+    assert record_["initial_loss"] == pytest.approx(source, abs=1e-4)
+    shares = dict(seen)
+    assert [shares[i] for i in (0, 6)] == pytest.approx([0.0, 0.5]) and shares[13] == 1.0
+
+
+@pytest.mark.parametrize("policy", ["copy", "scaled", "asymmetric"])
+def test_a_growth_on_the_way_carries_the_moments_that_its_stage_asks_for(study, policy, monkeypatch) -> None:
+    stack = methods.load("stackbert")
+    honest = stack.plan
+
+    def carrying(*given):
+        stages = [
+            dataclasses.replace(s, optimizer=policy if s.enter == "grow" else "reset") for s in honest(*given).stages
+        ]
+        return Plan(stages=tuple(stages))
+
+    monkeypatch.setattr(stack, "plan", carrying)
+    entered = []
+    enter = Stages.enter
+
+    def watched(self, index, before):
+        trainer = enter(self, index, before)
+        entered.append(
+            {
+                n: trainer.opt.state[p]["step"].item()
+                for n, p in trainer.model.named_parameters()
+                if p in trainer.opt.state
+            }
+        )
+        return trainer
+
+    monkeypatch.setattr(Stages, "enter", watched)
+    pretrain.run(study, "stackbert", 0)
+    assert entered[0] == {} and len(entered) == 3
+    for number, steps in enumerate(entered[1:], 1):
+        layers = {n.split(".")[3] for n in steps if ".layer." in n}
+        assert len(layers) == 2**number and min(steps.values()) > 0
 
 
 @pytest.mark.parametrize(("method", "at"), [("scratch", 21), ("stackbert", 40), ("scratch", 38)])

@@ -285,11 +285,11 @@ def _study(values: Mapping[str, Any]) -> Study:
 
 
 def _chosen(given: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """Options by method name: `all` stands for every method there is, `name: false` leaves one out."""
+    """Options by method name: `all` stands for every method that grows, `name: false` leaves one out."""
     from growbench import methods
 
     named = {str(name): options for name, options in given.items() if name != ALL}
-    everything = dict.fromkeys(methods.names()) if ALL in given else {}
+    everything = dict.fromkeys(n for n in methods.names() if not methods.load(n).shrinks) if ALL in given else {}
     for name in named:
         methods.load(name)
     return {name: dict(options or {}) for name, options in {**everything, **named}.items() if options is not False}
@@ -393,13 +393,14 @@ def _check_methods(study: Study) -> None:
 
 def _check_growths(study: Study, name: str) -> None:
     """Raise where one of a method's growths is impossible at these sizes."""
-    from growbench import methods
+    from growbench import families, methods
 
     method = methods.load(name)
     options = method.check_options(study.methods[name])
     before = study.source_spec(study.corpus.vocab)
     for stage in study.plan(name).stages:
         if stage.enter != "init":
+            method.check(before, stage.spec, families.load(study.target.family).traits(), options)
             method.widen(before, stage.spec, options, np.random.default_rng(0))
             method.deepen(before.layers, stage.spec.layers, options)
         before = stage.spec

@@ -15,22 +15,32 @@ def body(spec: ModelSpec, family: Family, length: int) -> float:
     return float(spec.layers * (projections + products + ffn))
 
 
-def head(spec: ModelSpec, family: Family, positions: int) -> float:
-    """Forward FLOPs of the pre-training head on `positions` positions."""
-    return float(2 * positions * (family.head_matrices * spec.hidden**2 + spec.hidden * spec.vocab))
+def head(spec: ModelSpec, family: Family, positions: int, *, classes: int = 0) -> float:
+    """Forward FLOPs of the head on `positions` positions, over the vocabulary or, where given, `classes`."""
+    rows = classes or spec.vocab
+    return float(2 * positions * (family.head_matrices * spec.hidden**2 + spec.hidden * rows))
+
+
+def patches(spec: ModelSpec, values: int) -> float:
+    """Forward FLOPs of projecting one image's patches, `values` = channels x height x width numbers each."""
+    return float(2 * (spec.max_length - 1) * spec.hidden * values)
 
 
 @dataclass(frozen=True, slots=True)
 class StepCost:
-    """Cost of one optimizer step: forward FLOPs and tokens read."""
+    """Cost of one optimizer step: forward FLOPs and tokens read.
+
+    inputs: the share of forward that multiplies the model's inputs, which need no gradient.
+    """
 
     forward: float
     tokens: int
+    inputs: float = 0.0
 
     @property
     def flops(self) -> float:
-        """Backward = 2 x forward."""
-        return 3 * self.forward
+        """Backward = 2 x forward, once where the input needs no gradient."""
+        return 3 * self.forward - self.inputs
 
     @property
     def flops_electra(self) -> float:
@@ -38,6 +48,20 @@ class StepCost:
         return 2 * self.forward
 
 
-def step(spec: ModelSpec, family: Family, *, batch: int, length: int, positions: int) -> StepCost:
-    """Cost of a step on `batch` sequences of `length` tokens whose head sees `positions` positions each."""
-    return StepCost(batch * (body(spec, family, length) + head(spec, family, positions)), batch * length)
+def step(
+    spec: ModelSpec,
+    family: Family,
+    *,
+    batch: int,
+    length: int,
+    positions: int,
+    classes: int = 0,
+    patch_values: int = 0,
+) -> StepCost:
+    """Cost of a step on `batch` sequences of `length` tokens whose head sees `positions` positions each.
+
+    For images: length is the number of patches + 1, positions 1, classes and patch_values as `head` and `patches` say.
+    """
+    inputs = batch * patches(spec, patch_values) if patch_values else 0.0
+    sequence = body(spec, family, length) + head(spec, family, positions, classes=classes)
+    return StepCost(batch * sequence + inputs, batch * length, inputs)

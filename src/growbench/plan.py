@@ -13,14 +13,16 @@ class Stage:
 
     until: cumulative share of the largest budget at the stage's end, in (0, 1]. enter: `init` (random start),
     `source` (growth of the trained source) or `grow` (growth of the stage before). optimizer: what becomes of Adam's
-    moments on entry. lr: the global schedule goes on.
+    moments on entry (growth/moments.py). lr: the global schedule goes on. mask: share of the largest budget, from the
+    stage's start, over which masks over what growth added are lifted.
     """
 
     spec: ModelSpec
     until: float
     enter: Literal["init", "source", "grow"]
-    optimizer: Literal["reset"] = "reset"
+    optimizer: Literal["reset", "copy", "scaled", "asymmetric"] = "reset"
     lr: Literal["continue"] = "continue"
+    mask: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -38,8 +40,12 @@ class Plan:
 
     @property
     def last_growth(self) -> float:
-        """Share of the largest budget at which the target exists."""
-        return self.stages[-2].until if len(self.stages) > 1 else 0.0
+        """Share of the largest budget at which the target exists, its masks lifted."""
+        return self.start(len(self.stages) - 1) + self.stages[-1].mask
+
+    def start(self, stage: int) -> float:
+        """Share of the largest budget at which a stage begins."""
+        return self.stages[stage - 1].until if stage > 0 else 0.0
 
     def to_list(self) -> list[dict[str, Any]]:
         return [asdict(stage) for stage in self.stages]

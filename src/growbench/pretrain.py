@@ -15,12 +15,13 @@ from typing import Any
 
 import torch
 
-from growbench import corpus, families, flops, methods, record
+from growbench import corpus, families, methods, record
 from growbench.errors import GrowBenchError
 from growbench.families import Family
-from growbench.grow import grow_model
+from growbench.growth.masking import ramp
 from growbench.plan import Plan, Stage
 from growbench.spec import ModelSpec
+from growbench.stages import Stages
 from growbench.train import checkpoint, schedule
 from growbench.train.data import Stream, Windows
 from growbench.train.journal import FREE, Journal
@@ -61,14 +62,26 @@ class Run:
         self.target_spec: ModelSpec = self.source_spec if method == SOURCE else study.target_spec(vocab)
         self.family: Family = families.load(self.target_spec.family)
         self.plan, self.options = self._plan()
-        steps = study.source.steps if method == SOURCE else study.budget.steps
-        self.budget = self._cost(self.target_spec).flops * steps
-        points = (1.0,) if method == SOURCE else study.budget.points
-        self.points = tuple(p for p in points if self._branch(p) >= self.plan.last_growth)
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.bf16 = study.train.precision == "bf16" or (study.train.precision == "auto" and self.device.type == "cuda")
+        self.stages = self._stages()
+        steps = study.source.steps if method == SOURCE else study.budget.steps
+        self.budget = self.stages.cost(self.target_spec).flops * steps
+        points = (1.0,) if method == SOURCE else study.budget.points
+        self.points = tuple(p for p in points if self._branch(p) >= self.plan.last_growth)
         self.journal = Journal(source=self._source_cost())
         self._check_text()
+
+    def _stages(self) -> Stages:
+        stream: Stream = "source" if self.method == SOURCE else "target"
+        return Stages(
+            study=self.study, plan=self.plan, method=self.method, options=self.options, seed=self.seed,
+            family=self.family, source_spec=self.source_spec,
+            source_folder=self.root / "runs" / run_name(SOURCE, self.seed) / "points" / "p100",
+            objective=self.objective,
+            windows=Windows(self.corpus.train, self.study.objective.length, self._cls(), self.seed, stream),
+            device=self.device, bf16=self.bf16,
+        )  # fmt: skip
 
     def _plan(self) -> tuple[Plan, dict[str, Any]]:
         if self.method == SOURCE:
@@ -77,11 +90,6 @@ class Run:
         chosen = methods.load(self.method)
         options = chosen.check_options(self.study.methods.get(self.method))
         return chosen.plan(self.source_spec, self.target_spec, options), options
-
-    def _cost(self, spec: ModelSpec) -> flops.StepCost:
-        length = self.study.objective.length
-        positions = self.objective.positions(length)
-        return flops.step(spec, self.family, batch=self.study.optimizer.batch, length=length, positions=positions)
 
     def _branch(self, fraction: float) -> float:
         """Share of the largest budget at which the cool-down to a point begins."""
@@ -98,7 +106,9 @@ class Run:
         """Refuse to read text twice unless the config allows it."""
         rows, start = 0.0, 0.0
         for stage in self.plan.stages:
-            rows += (stage.until - start) * self.budget / self._cost(stage.spec).flops * self.study.optimizer.batch
+            rows += (
+                (stage.until - start) * self.budget / self.stages.cost(stage.spec).flops * self.study.optimizer.batch
+            )
             start = stage.until
         windows = len(self.corpus.train) // (self.study.objective.length - 1)
         if round(rows) > windows and not self.study.data.repeat:
@@ -135,46 +145,16 @@ class Run:
         return int(self.corpus.manifest["special"]["cls"])
 
     def _enter(self, index: int, before: Trainer | None) -> Trainer:
-        """Begin a stage: a random start, a growth of the source, or a growth of the stage before."""
+        """Begin a stage and measure where it starts."""
         stage = self.plan.stages[index]
         self.journal.at.stage = index
-        if stage.enter == "init":
-            model = self._random(stage.spec)
-        else:
-            start = before.model.cpu() if before is not None else self._load_source()
-            model = grow_model(start, self.family, stage.spec, methods.load(self.method), self.options, seed=self.seed)
+        trainer = self.stages.enter(index, before)
+        if stage.enter != "init":
             self.journal.ledger.add("grow", index, **self.clock.read())
-        trainer = self._trainer(model, stage)
         value = self.journal.at.initial_loss = self._evaluate(trainer)
         self.journal.row("trunk", "", 0.0, None, value)
         log.info("%s stage %d %s: initial loss %.4f", self.name, index, stage.spec.short(), value)
         return trainer
-
-    def _random(self, spec: ModelSpec) -> Any:
-        rates = self.family.dropout(self.study.train.dropout)
-        config = self.family.config(spec, initializer_range=self.study.train.init_std, **rates)
-        return self.family.build(config, seed=self.seed)
-
-    def _load_source(self) -> Any:
-        folder = self.root / "runs" / run_name(SOURCE, self.seed) / "points" / "p100"
-        if not (folder / "config.json").exists():
-            raise GrowBenchError(
-                f"{folder}: the source model is not there; run `growbench pretrain --method source` first"
-            )
-        return self.family.model_class().from_pretrained(folder)
-
-    def _trainer(self, model: Any, stage: Stage) -> Trainer:
-        o = self.study.optimizer
-        model = model.to(self.device).train()
-        if self.study.train.compile:
-            model.compile()
-        opt = checkpoint.optimizer(model, lr=o.lr, betas=tuple(o.betas), weight_decay=o.weight_decay)
-        stream: Stream = "source" if self.method == SOURCE else "target"
-        windows = Windows(self.corpus.train, self.study.objective.length, self._cls(), self.seed, stream)
-        cost = self._cost(stage.spec)
-        return Trainer(
-            self.family, model, opt, self.objective, windows, o.batch, self.seed, cost, o.clip, self.bf16
-        )  # fmt: skip
 
     def _schedule(self) -> schedule.Schedule:
         o, b = self.study.optimizer, self.study.budget
@@ -194,7 +174,7 @@ class Run:
         """Take steps, then measure the validation loss and add a row to the curve."""
         cost, at = self.trainer.cost, self.journal.at
         losses: list[tuple[int, float]] = []
-        self.trainer.run(at.step, count, lr, lambda steps, mean: losses.append((steps, mean)))
+        self.trainer.run(at.step, count, lr, lambda steps, mean: losses.append((steps, mean)), self._mask(at.spent))
         passed = self.clock.read()
         self.journal.spend(phase, cost, count, passed)
         train = sum(n * v for n, v in losses) / count
@@ -207,6 +187,12 @@ class Run:
             self.name, f"{phase} {point}".strip(), at.step, train, f"{valid:.4f}" if valid else "-", speed, at.spent,
             100 * at.spent / self.budget, left,
         )  # fmt: skip
+
+    def _mask(self, spent: float) -> Callable[[int], float]:
+        """Return the share of what growth added that is seen at the i-th step from here."""
+        stage, index = self.plan.stages[self.journal.at.stage], self.journal.at.stage
+        cost, start = self.trainer.cost.flops / self.budget, self.plan.start(index)
+        return lambda i: ramp(spent / self.budget + i * cost, start, stage.mask)
 
     def _evaluate(self, trainer: Trainer) -> float:
         value = evaluate(self.family, trainer.model, self.valid, self.bf16)
@@ -247,8 +233,8 @@ class Run:
             return None
         tensors, state = found
         self.journal.restore(state)
-        stage = self.plan.stages[self.journal.at.stage]
-        trainer = self._trainer(self._random(stage.spec), stage)
+        stage = self.journal.at.stage
+        trainer = self.stages.trainer(stage, self.stages.random(self.plan.stages[stage].spec))
         checkpoint.restore(trainer.model, trainer.opt, tensors)
         log.info("%s goes on at step %d", self.name, self.journal.at.step)
         return trainer

@@ -1,10 +1,11 @@
 """ModelSpec: the shape of one model, the same words for every family."""
 
 from dataclasses import asdict, dataclass, fields, replace
-from typing import Any
+from typing import Any, Literal
 
 from growbench.errors import GrowBenchError, nearest
 
+Norm = Literal["layer", "rms"]
 SHAPE_KEYS = ("layers", "hidden", "heads", "kv_heads", "head_size", "ffn")
 
 
@@ -72,6 +73,21 @@ class ModelSpec:
     def short(self) -> str:
         """Return the papers' way of writing it, e.g. `(12, 768)`."""
         return f"({self.layers}, {self.hidden})"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Traits:
+    """What decides whether growth preserves a function, besides sizes.
+
+    norm: kind of normalisation. pre_norm: residual blocks normalise their input (pre-LN), not their sum (post-LN).
+    rotary: positions turn the coordinates of a head, so that a head's size cannot change. eps: the norm's epsilon;
+    None when the stock config cannot set it.
+    """
+
+    norm: Norm = "layer"
+    pre_norm: bool = True
+    rotary: bool = False
+    eps: float | None = 1e-5
 
 
 def divisors(n: int) -> list[int]:

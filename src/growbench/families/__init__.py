@@ -3,6 +3,7 @@
 import importlib
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from growbench.errors import GrowBenchError, nearest
 from growbench.families._family import Family
@@ -19,3 +20,11 @@ def load(name: str) -> Family:
     if name not in names():
         raise GrowBenchError(f"family: '{name}' is not known; {nearest(name, names())}")
     return importlib.import_module(f"growbench.families.{name}").FAMILY
+
+
+def of(config: Any) -> Family:
+    """Return the family of a stock config; raise GrowBenchError naming the known ones when there is none."""
+    for name in names():
+        if load(name).model_type == config.model_type:
+            return load(name)
+    raise GrowBenchError(f"model_type: '{config.model_type}' is not a known family; use one of {', '.join(names())}")

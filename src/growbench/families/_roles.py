@@ -74,6 +74,34 @@ def fused(axis: int, order: Literal["blocks", "heads"], *parts: Part) -> Role:
     return Role(parts, fused=axis, order=order)
 
 
+Table = Mapping[str, Role]
+
+
+def linear(name: str, kind: str, row: Axis, column: Axis) -> Table:
+    """Roles of a torch Linear: weight [row, column], bias [row] where there is one."""
+    return {f"{name}.weight": role(kind, row, column), f"{name}.bias": role(kind, row)}
+
+
+def conv1d(name: str, kind: str, column: Axis, row: Axis) -> Table:
+    """Roles of a `transformers` Conv1D, a linear map stored the other way: weight [column, row], bias [row]."""
+    return {f"{name}.weight": role(kind, column, row), f"{name}.bias": role(kind, row)}
+
+
+def norm(name: str, kind: str = "norm") -> Table:
+    """Roles of a norm over the residual: gain and shift. kind `norm_out`: it ends a post-LN block."""
+    return {f"{name}.weight": role(kind, scales("residual")), f"{name}.bias": role(kind, scales("residual"))}
+
+
+def embedding(name: str, rows: str) -> Table:
+    """Role of a table of residual vectors: weight [rows, residual]."""
+    return {f"{name}.weight": role("embedding", fixed(rows), writes("residual"))}
+
+
+def readout(name: str, rows: str) -> Table:
+    """Roles of a linear head over the residual: weight [rows, residual], bias [rows]."""
+    return linear(name, "head", fixed(rows), reads("residual"))
+
+
 def size(axis: Axis, spec: ModelSpec) -> int | None:
     """Length of an axis in a model of this spec; None where the family alone knows it (fixed axes)."""
     sizes = {
@@ -83,9 +111,6 @@ def size(axis: Axis, spec: ModelSpec) -> int | None:
         "ffn": spec.ffn,
     }
     return sizes.get(axis.space)
-
-
-Table = Mapping[str, Role]
 
 
 def resolve(table: Table, names: Iterable[str], family: str) -> dict[str, Role]:

@@ -7,7 +7,7 @@ numpy only: plans and checks are built without torch.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -17,7 +17,9 @@ from growbench.errors import GrowBenchError
 from growbench.spec import ModelSpec
 
 NEW = -1  # a coordinate without a source: filled by the Fill policy
-MEAN = -2  # a coordinate that holds the mean of all source coordinates (LEMON's average expansion)
+NEUTRAL = (
+    -2
+)  # a coordinate that leaves the norms' statistics alone: the mean under LayerNorm, zero under RMSNorm (LEMON)
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -27,7 +29,7 @@ Floats = NDArray[np.float64]
 class SpaceMap:
     """One linear map per space. index, write, read, copy, donor: arrays of the target's length.
 
-    copy numbers the copies of one source coordinate from 0 (NEW and MEAN: 0). donor is True where a row is written
+    copy numbers the copies of one source coordinate from 0 (NEW and NEUTRAL: 0). donor is True where a row is written
     from the next source layer instead of its own (bert2BERT's AKI).
     """
 
@@ -77,7 +79,7 @@ def from_index(index: Sequence[int] | Ints, source_size: int, *, divide: bool = 
     Raises GrowBenchError when the index names a coordinate that the source does not have.
     """
     chosen = np.asarray(index, dtype=np.int64)
-    if len(chosen) and (chosen.max() >= source_size or chosen.min() < MEAN):
+    if len(chosen) and (chosen.max() >= source_size or chosen.min() < NEUTRAL):
         raise GrowBenchError(
             f"map: coordinate {chosen.max()} is outside the source's {source_size}; use 0..{source_size - 1}"
         )
@@ -85,7 +87,7 @@ def from_index(index: Sequence[int] | Ints, source_size: int, *, divide: bool = 
     old = chosen >= 0
     if divide and old.any():
         read[old] = 1.0 / counts(chosen, source_size)[chosen[old]]
-    read[chosen == MEAN] = 0.0
+
     return SpaceMap(
         index=chosen,
         write=np.ones(len(chosen)),
@@ -94,6 +96,12 @@ def from_index(index: Sequence[int] | Ints, source_size: int, *, divide: bool = 
         donor=np.zeros(len(chosen), dtype=bool),
         source_size=source_size,
     )
+
+
+def selected(index: Ints, source_size: int, *, rescale: bool) -> SpaceMap:
+    """Make a map that keeps some coordinates; with `rescale` readers multiply by source_size / len(index)."""
+    made = from_index(index, source_size, divide=False)
+    return replace(made, read=made.read * (source_size / len(index))) if rescale else made
 
 
 Draw = Literal["balanced", "random", "new"]
@@ -153,79 +161,3 @@ def require_same_head_size(source: ModelSpec, target: ModelSpec) -> None:
             f"use {fitting} heads"
             + ("" if fitting * source.head_size == target.hidden else " and a hidden size that they divide")
         )
-
-
-FillRule = Literal["init", "zero"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Fill:
-    """What stands where a tensor meets a NEW coordinate, per (space, verb); `init` is the family's own random start.
-
-    A cell whose row or column says `zero` is zero.
-    """
-
-    rules: dict[tuple[str, str], FillRule] = field(default_factory=dict)
-    std: float | None = None
-
-    def rule(self, space: str, verb: str) -> FillRule:
-        return self.rules.get((space, verb), "init")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Widening:
-    """Every map of one growth: residual for the whole network, the others per source layer.
-
-    fill: see Fill. coupling: copies read all copies (`shared`) or only their own (`diagonal`). noise: share of a
-    tensor's standard deviation added to the copies that a reader reads, with sum zero over the copies of one source
-    coordinate, so that products are kept. gain: factor on norm gains (RMSNorm after zero padding). query: factor on
-    queries (wider heads).
-    """
-
-    residual: SpaceMap
-    heads: tuple[SpaceMap, ...]
-    kv_heads: tuple[SpaceMap, ...]
-    ffn: tuple[SpaceMap, ...]
-    fill: Fill = Fill()
-    coupling: Literal["shared", "diagonal"] = "shared"
-    noise: float = 0.0
-    gain: float = 1.0
-    query: float = 1.0
-
-    def space(self, name: str, layer: int | None) -> SpaceMap:
-        if name == "residual" or layer is None:
-            return self.residual
-        return getattr(self, name)[layer]
-
-
-def widen(source: ModelSpec, target: ModelSpec, draw: Draw, rng: np.random.Generator) -> Widening:
-    """Draw one residual map for the whole network, and head and FFN maps per source layer."""
-    require_same_head_size(source, target)
-    residual = from_index(draw_index(source.hidden, target.hidden, draw, rng), source.hidden)
-    heads, kv_heads, ffn = [], [], []
-    for _ in range(source.layers):
-        head_index, kv_index = head_indices(source, target, draw, rng)
-        heads.append(from_index(expand_heads(head_index, source.head_size), source.heads * source.head_size))
-        kv_heads.append(from_index(expand_heads(kv_index, source.head_size), source.kv_heads * source.head_size))
-        ffn.append(from_index(draw_index(source.ffn, target.ffn, draw, rng), source.ffn))
-    return Widening(residual=residual, heads=tuple(heads), kv_heads=tuple(kv_heads), ffn=tuple(ffn))
-
-
-@dataclass(frozen=True, slots=True)
-class Layer:
-    """Where a target layer comes from: (source layer, weight) pairs. silent: it writes nothing to the residual."""
-
-    sources: tuple[tuple[int, float], ...]
-    silent: bool = False
-
-
-def stacked(source_layers: int, target_layers: int) -> tuple[Layer, ...]:
-    """Stack the source as often as it fits, then its top layers (bert2BERT, section 3.4; StackBERT at a multiple)."""
-    whole, rest = divmod(target_layers, source_layers)
-    order = list(range(source_layers)) * whole + list(range(source_layers - rest, source_layers))
-    return tuple(Layer(((i, 1.0),)) for i in order)
-
-
-def interpolated(source_layers: int, target_layers: int) -> tuple[Layer, ...]:
-    """Repeat each source layer in place: target layer t comes from source layer floor(t * L_s / L_t)."""
-    return tuple(Layer(((t * source_layers // target_layers, 1.0),)) for t in range(target_layers))

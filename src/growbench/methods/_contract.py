@@ -11,9 +11,12 @@ from typing import Any
 import numpy as np
 
 from growbench.errors import GrowBenchError, nearest
-from growbench.growth.maps import Layer, Widening, stacked
+from growbench.growth.depth import Depth, stacked
+from growbench.growth.widening import Widening
 from growbench.plan import Plan, Stage
-from growbench.spec import ModelSpec
+from growbench.spec import SHAPE_KEYS, ModelSpec, Traits, check_growth
+
+NEGLIGIBLE_EPS = 1e-11  # an epsilon below it moves a logit by less than 1e-10 of the scale
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,15 +44,20 @@ COMMON = {"lr": Option(None, "peak LR of this method; null takes optimizer.lr", 
 class Method:
     """One growth method.
 
-    title, paper: for tables. grows: axes among layers, hidden, heads, ffn. needs_source: starts from the trained
-    source. preserves: when the grown model computes the source's function. options: by name, besides COMMON.
+    title, paper: for tables. grows: axes among layers, hidden, heads, ffn. ratios: what it accepts, in words.
+    needs_source: starts from the trained source. needs_data: reads text to make its maps. shrinks: the target is the
+    smaller model. masked: what it adds is hidden behind masks while training (growth/masking.py). preserves: when the grown model computes the source's function, in words; `exact` says the same
+    to a program. options: by name, besides COMMON.
     """
 
     title: str
     paper: str
     grows: tuple[str, ...] = ("layers", "hidden", "heads", "ffn")
+    ratios: str = "any"
     needs_source: bool = True
     needs_data: bool = False
+    shrinks: bool = False
+    masked: bool = False
     preserves: str = "no"
     options: Mapping[str, Option] = {}
 
@@ -66,13 +74,27 @@ class Method:
     def name(self) -> str:
         return type(self).__module__.rsplit(".", 1)[-1]
 
+    def check(self, source: ModelSpec, target: ModelSpec, traits: Traits, options: Mapping[str, Any]) -> None:
+        """Raise GrowBenchError where this method cannot make this target from this source."""
+        check_growth(*((target, source) if self.shrinks else (source, target)))
+        for key in (k for k in SHAPE_KEYS if k != "head_size"):
+            axis, small, big = "heads" if key == "kv_heads" else key, getattr(source, key), getattr(target, key)
+            if big > small and axis not in self.grows:
+                raise GrowBenchError(
+                    f"target.{key}: {self.name} grows {', '.join(self.grows) or 'nothing'}, not {axis}; keep {small}"
+                )
+
+    def exact(self, source: ModelSpec, target: ModelSpec, traits: Traits, options: Mapping[str, Any]) -> bool:
+        """Whether the target computes the source's function, for a growth that `check` accepts."""
+        return False
+
     def widen(
         self, source: ModelSpec, target: ModelSpec, options: Mapping[str, Any], rng: np.random.Generator
     ) -> Widening:
         """Return the maps of every space; only called when the method grows something."""
         raise NotImplementedError(f"{self.name} grows nothing")
 
-    def deepen(self, source_layers: int, target_layers: int, options: Mapping[str, Any]) -> tuple[Layer, ...]:
+    def deepen(self, source_layers: int, target_layers: int, options: Mapping[str, Any]) -> Depth:
         """Return where each target layer comes from."""
         return stacked(source_layers, target_layers)
 
@@ -86,8 +108,33 @@ class Method:
             "method": self.name,
             "title": self.title,
             "paper": self.paper,
-            "grows": ", ".join(self.grows) or "-",
+            "grows": ("shrinks " if self.shrinks else "") + ", ".join(self.grows) or "-",
+            "ratios": self.ratios if self.grows else "-",
             "needs source": "yes" if self.needs_source else "no",
+            "needs data": "yes" if self.needs_data else "no",
             "preserves the function": self.preserves,
             "options": ", ".join(f"{k}={o.default}" for k, o in self.options.items()) or "-",
         }
+
+
+def whole_copies(source: ModelSpec, target: ModelSpec) -> bool:
+    """Whether the residual stream grows by a whole number, the condition of LayerNorm and RMSNorm for exact copying."""
+    return target.hidden % source.hidden == 0
+
+
+def identity_depth(source: ModelSpec, target: ModelSpec, traits: Traits) -> bool:
+    """Whether silent layers are exact identities: under post-LN a norm is applied twice, which its epsilon shows."""
+    return (
+        source.layers == target.layers or traits.pre_norm or (traits.eps is not None and traits.eps <= NEGLIGIBLE_EPS)
+    )
+
+
+def require_multiples(source: ModelSpec, target: ModelSpec, keys: tuple[str, ...], name: str) -> None:
+    """Raise GrowBenchError unless each of these sizes grows by a whole number."""
+    for key in keys:
+        small, big = getattr(source, key), getattr(target, key)
+        if big % small:
+            near = round(big / small) * small or small
+            raise GrowBenchError(
+                f"target.{key}: {big} is not a multiple of the source's {small}, as {name} needs; use {near}"
+            )

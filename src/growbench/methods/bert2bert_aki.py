@@ -6,20 +6,24 @@ Widened like FPI, but the added columns come from the next source layer, each in
               = U~^(l+1)[:, g_out^(l+1)(j)]       j >  d_out^s
 
 for the query, key and value heads, O, fc1 and fc2; biases follow their columns. Embeddings and norms as FPI. The top
-layer has no next one and falls back to FPI. Not function preserving.
+layer has no next one and falls back to FPI. Not function preserving. Depth as FPI; with `depth: interpolate` it is
+AquilaMoE's AKI-Pro.
 """
 
 from dataclasses import replace
 
-from growbench.growth.maps import Widening, widen
-from growbench.methods._contract import Method
-from growbench.methods.bert2bert_fpi import MAP
+from growbench.growth.widening import Widening, widen
+from growbench.methods.bert2bert_fpi import OPTIONS, Bert2BertFpi
 
 
-class Bert2BertAki(Method):
+class Bert2BertAki(Bert2BertFpi):
     title = "bert2BERT AKI"
     paper = "Chen et al., ACL 2022"
-    options = {"map": MAP}
+    preserves = "no"
+    options = OPTIONS
+
+    def exact(self, source, target, traits, options) -> bool:
+        return False
 
     def widen(self, source, target, options, rng) -> Widening:
         drawn = widen(source, target, options["map"], rng)

@@ -9,27 +9,38 @@ coordinates that map to source coordinate i:
 
 One residual map g_D serves the whole network (embeddings, every layer, head); whole heads are copied, a map per layer;
 the FFN has a map per layer. Norm gains and shifts are copied through g_D. The tied token table cannot be divided, so
-the gains and shifts of the norm before it are (options of the paper's authors are not known; Staged Training does so).
-Depth: stack, then the top layers (section 3.4).
+the gains and shifts of the norm before it are (the authors' own treatment is not known; Staged Training does so).
+Depth: stack, then the top layers (section 3.4), or each layer repeated in place (AquilaMoE's AKI-Pro).
 
 `map: random` draws added coordinates with replacement, as published; `balanced` takes them round and round. Exact
 under LayerNorm only where every residual coordinate is copied equally often: `balanced` at an integer ratio.
 """
 
-from growbench.growth.maps import Widening, widen
-from growbench.methods._contract import Method, Option
+from growbench.growth.depth import Depth, interpolated, stacked
+from growbench.growth.widening import Widening, widen
+from growbench.methods._contract import Method, Option, whole_copies
 
-MAP = Option("balanced", "how added coordinates choose their source", choices=("balanced", "random"))
+OPTIONS = {
+    "map": Option("balanced", "how added coordinates choose their source", choices=("balanced", "random")),
+    "depth": Option("stack", "stack the layers, or repeat each in place", choices=("stack", "interpolate")),
+}
 
 
 class Bert2BertFpi(Method):
     title = "bert2BERT FPI"
     paper = "Chen et al., ACL 2022"
     preserves = "width at an integer ratio with the balanced map; depth unchanged"
-    options = {"map": MAP}
+    options = OPTIONS
+
+    def exact(self, source, target, traits, options) -> bool:
+        even = options["map"] == "balanced" and whole_copies(source, target)
+        return source.layers == target.layers and (even or source.hidden == target.hidden)
 
     def widen(self, source, target, options, rng) -> Widening:
         return widen(source, target, options["map"], rng)
+
+    def deepen(self, source_layers, target_layers, options) -> Depth:
+        return {"stack": stacked, "interpolate": interpolated}[options["depth"]](source_layers, target_layers)
 
 
 METHOD = Bert2BertFpi()

@@ -7,7 +7,7 @@ Depth: the widened source is stacked, then its top layers are put on top, as for
 once a width grows.
 """
 
-from growbench.growth.maps import Widening, widen
+from growbench.growth.widening import Widening, widen
 from growbench.methods._contract import Method
 
 

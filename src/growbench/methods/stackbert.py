@@ -12,7 +12,7 @@ Deviation: shares are of FLOPs here, of updates in the paper. A target whose lay
 from its layers halved (rounded up) twice.
 """
 
-from growbench.growth.maps import Widening, widen
+from growbench.growth.widening import Widening, widen
 from growbench.methods._contract import Method, Option
 from growbench.plan import Plan, Stage
 

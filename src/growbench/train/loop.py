@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import nn
@@ -47,9 +47,16 @@ def peak_memory_mb() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
+class Lifted(Protocol):
+    """Masks over a part of the model, lifted during training."""
+
+    def set(self, share: float) -> None:
+        """Show this share of the masked part."""
+
+
 @dataclass
 class Trainer:
-    """A model in training. objective makes batches from windows; step numbers choose data and masks."""
+    """A model in training. objective makes batches from windows; step numbers choose data and masked tokens."""
 
     family: Family
     model: nn.Module
@@ -61,6 +68,7 @@ class Trainer:
     cost: flops.StepCost
     clip: float | None
     autocast: bool = False
+    masks: Lifted | None = None
 
     @property
     def device(self) -> torch.device:
@@ -81,10 +89,22 @@ class Trainer:
         self.opt.step()
         return value.detach()
 
-    def run(self, first: int, count: int, lr: Callable[[int], float], after: Callable[[int, float], None]) -> None:
-        """Take `count` steps from number `first`; call after(steps done, mean loss since the last call)."""
+    def run(
+        self,
+        first: int,
+        count: int,
+        lr: Callable[[int], float],
+        after: Callable[[int, float], None],
+        share: Callable[[int], float] = lambda i: 1.0,
+    ) -> None:
+        """Take `count` steps from number `first`; call after(steps done, mean loss since the last call).
+
+        lr, share: the LR and the part of the masks lifted, at the i-th step from here.
+        """
         total, since = torch.zeros((), device=self.device), 0
         for i in range(count):
+            if self.masks is not None:
+                self.masks.set(share(i))
             total += self.step(first + i, lr(i))
             since += 1
             if since == 20 or i == count - 1:

@@ -1,0 +1,54 @@
+"""Depth maps: which source layer each target layer comes from, and which target layers are identities at first."""
+
+from dataclasses import dataclass
+
+from growbench.errors import GrowBenchError
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """Where a target layer comes from: (source layer, weight) pairs.
+
+    silent: it writes nothing to the residual. masked: it is blended with the identity while masks last (masking.py).
+    """
+
+    sources: tuple[tuple[int, float], ...]
+    silent: bool = False
+    masked: bool = False
+
+
+Depth = tuple[Layer, ...]
+
+
+def from_list(order: list[int]) -> Depth:
+    """Each target layer is a copy of the source layer of that number, counted from 0."""
+    return tuple(Layer(((i, 1.0),)) for i in order)
+
+
+def stacked(source_layers: int, target_layers: int) -> Depth:
+    """Stack the source as often as it fits, then its top layers (bert2BERT, section 3.4; StackBERT at a multiple)."""
+    whole, rest = divmod(target_layers, source_layers)
+    return from_list(list(range(source_layers)) * whole + list(range(source_layers - rest, source_layers)))
+
+
+def interpolated(source_layers: int, target_layers: int) -> Depth:
+    """Repeat each source layer in place: target layer t comes from source layer floor(t * L_s / L_t)."""
+    return from_list([t * source_layers // target_layers for t in range(target_layers)])
+
+
+def identities(source_layers: int, target_layers: int) -> Depth:
+    """As `interpolated`, but every repetition is silent: the target computes what the source computes.
+
+    Under pre-LN a silent layer adds zero. Under post-LN its norms also have to pass their input on (see transfer.py).
+    """
+    order = interpolated(source_layers, target_layers)
+    return tuple(Layer(layer.sources, silent=t > 0 and layer == order[t - 1]) for t, layer in enumerate(order))
+
+
+def first(source_layers: int, target_layers: int) -> Depth:
+    """Keep the first layers of a deeper source (Weight Selection)."""
+    if target_layers > source_layers:
+        raise GrowBenchError(
+            f"target.layers: {target_layers} are more than the source's {source_layers}; selection cannot grow"
+        )
+    return from_list(list(range(target_layers)))

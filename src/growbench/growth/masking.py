@@ -1,0 +1,112 @@
+"""Masks over what growing added: 0 hides it from the function, 1 is the stock model (MSG, section 3; arXiv 2305.02869).
+
+With m the mask (1 on old coordinates, a number between 0 and 1 on new ones) a model computes
+
+    o, fc2             read m * h instead of h: new heads and FFN units count m-fold
+    writers, norms     m * y instead of y on the residual stream
+    norm statistics    mean = sum m_j x_j / sum m_j,    var = sum m_j (x_j - mean)^2 / sum m_j    (LayerNorm; RMS alike)
+    added layers       x + m (layer(x) - x)
+
+so that at 0 it is the source, whatever the new entries hold. Parameters stay those of the stock model: masks are hooks.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from growbench.families._roles import Role
+from growbench.growth.growth import Growth
+from growbench.growth.maps import NEW
+
+INNER = ("heads", "ffn")
+
+
+class Masks:
+    """Hooks on a grown model. `set(0.0)` computes the source's function, `remove()` leaves the stock model."""
+
+    def __init__(self, growth: Growth, model: nn.Module, roles: dict[str, Role]) -> None:
+        self.share = 0.0
+        self.growth = growth
+        self.handles: list[Any] = []
+        for name, role in roles.items():
+            if name.endswith("weight") and len(role.parts) == 1:
+                self._hook(model.get_submodule(name.rpartition(".")[0]), role)
+        for number, layer in enumerate(growth.depth):
+            if layer.masked:
+                self._hook_layer(model.get_submodule(layer_path(roles, number)))
+
+    def set(self, share: float) -> None:
+        """Show this share, in [0, 1], of what was added."""
+        self.share = share
+
+    def remove(self) -> None:
+        """Take all masks off."""
+        for handle in self.handles:
+            handle.remove()
+        self.handles.clear()
+
+    def _hook(self, module: nn.Module, role: Role) -> None:
+        layer = None if role.layer is None else self.growth.depth[role.layer].sources[0][0]
+        for axis in role.parts[0].axes:
+            if axis.space not in ("residual", *INNER):
+                continue
+            new = torch.from_numpy(self.growth.widening.space(axis.space, layer).index == NEW)
+            if not new.any():
+                continue
+            if axis.verb == "reads" and axis.space in INNER:
+                self.handles.append(module.register_forward_pre_hook(self._on_input(new)))
+            elif axis.verb == "scales":
+                self.handles.append(module.register_forward_hook(self._on_norm(new)))
+            elif axis.verb == "writes" and axis.space == "residual" and not isinstance(module, nn.Conv2d):
+                self.handles.append(module.register_forward_hook(self._on_output(new)))
+
+    def _mask(self, new: Tensor, like: Tensor) -> Tensor:
+        return torch.where(new.to(like.device), self.share, 1.0).to(like.dtype)
+
+    def _on_input(self, new: Tensor) -> Callable[..., Any]:
+        return lambda module, args: (args[0] * self._mask(new, args[0]), *args[1:])
+
+    def _on_output(self, new: Tensor) -> Callable[..., Any]:
+        return lambda module, args, out: out * self._mask(new, out)
+
+    def _on_norm(self, new: Tensor) -> Callable[..., Any]:
+        def hook(module: Any, args: tuple[Tensor, ...], out: Tensor) -> Tensor:
+            mask = self._mask(new, args[0])
+            return masked_norm(args[0], module, mask, layer_norm=self.growth.family.norm == "layer")
+
+        return hook
+
+    def _hook_layer(self, layer: nn.Module) -> None:
+        def hook(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], out: Any) -> Any:
+            start = args[0] if args else kwargs["hidden_states"]
+            if isinstance(out, tuple):
+                return (torch.lerp(start, out[0], self.share), *out[1:])
+            return torch.lerp(start, out, self.share)
+
+        self.handles.append(layer.register_forward_hook(hook, with_kwargs=True))
+
+
+def masked_norm(x: Tensor, module: Any, mask: Tensor, *, layer_norm: bool) -> Tensor:
+    """LayerNorm or RMSNorm of x [..., hidden] with statistics over the mask's weights [hidden], times the mask."""
+    total = mask.sum()
+    eps = module.eps if hasattr(module, "eps") else module.variance_epsilon
+    if layer_norm:
+        x = x - (x * mask).sum(-1, keepdim=True) / total
+    out = x * torch.rsqrt((x * x * mask).sum(-1, keepdim=True) / total + eps) * module.weight
+    bias = getattr(module, "bias", None)
+    return (out if bias is None else out + bias) * mask
+
+
+def layer_path(roles: dict[str, Role], number: int) -> str:
+    """The module path of one layer: what the names of all its parameters begin with."""
+    name = next(name for name, role in roles.items() if role.layer == number)
+    head, _, _ = name.partition(f".{number}.")
+    return f"{head}.{number}"
+
+
+def ramp(spent: float, start: float, length: float) -> float:
+    """The mask at `spent` of the budget when it rises from 0 at `start` to 1 over `length` (all shares of the budget)."""
+    return 1.0 if length <= 0 else float(np.clip((spent - start) / length, 0.0, 1.0))

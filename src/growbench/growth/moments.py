@@ -1,0 +1,108 @@
+"""Grow Adam's moments with their parameters, by name.
+
+A parameter's gradient grows as its parameter does, with another factor. If x_t[j] = x_s[g(j)] is written, and read with
+factor read[j], the gradient that reaches copy j is read[j] times the source's, while what a tensor reads arrives
+unscaled:
+
+    grad_t[j, i] = read_out[j] * grad_s[g_out(j), g_in(i)]
+
+Policies: `reset` (no moments), `copy` (factor 1), `scaled` (first moment by the gradient's factor, second by its square:
+Staged Training's 1/2 and 1/4 at a doubling, and right off the diagonal too), `asymmetric` (the source's own
+coordinates kept, copies and new ones zero; SPARKLING). New coordinates and the output projections of silent layers
+start at zero.
+"""
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from growbench.errors import GrowBenchError, nearest
+from growbench.families._roles import Part, Role
+from growbench.growth.growth import Growth
+from growbench.growth.tensors import along, feeds_tied_head, gather, grown_axes
+from growbench.growth.transfer import Read, blended, donor_rows, join, origins, replace_rows, split, stem
+
+Policy = Literal["reset", "copy", "scaled", "asymmetric"]
+POLICIES: tuple[Policy, ...] = ("reset", "copy", "scaled", "asymmetric")
+Moments = Mapping[str, Mapping[str, Tensor]]
+POWERS = {"exp_avg": 1, "exp_avg_sq": 2}
+
+
+def grow_moments(
+    growth: Growth, moments: Moments, source_roles: Mapping[str, Role], target_roles: Mapping[str, Role], policy: Policy
+) -> dict[str, dict[str, Tensor]]:
+    """Return the target's optimizer state by parameter name: exp_avg and exp_avg_sq in the target's shapes, and step.
+
+    moments: the source's, by parameter name. A parameter that the source's optimizer has not met has none afterwards.
+    Raises GrowBenchError for a policy that is not known.
+    """
+    if policy not in POLICIES:
+        raise GrowBenchError(f"optimizer policy '{policy}' is not known; {nearest(policy, POLICIES)}")
+    if policy == "reset":
+        return {}
+    grown: dict[str, dict[str, Tensor]] = {}
+    for key, power in POWERS.items():
+        source = {name: state[key] for name, state in moments.items() if key in state}
+        known = {name: role for name, role in source_roles.items() if name in source}
+        met = {(stem(name, role), role.layer) for name, role in known.items()}
+        wanted = {name: role for name, role in target_roles.items() if _needs(growth, name, role) <= met}
+        for name, role, origin, read in origins(growth, source, known, wanted):
+            made = blended(origin, role, partial(_grown, growth, name, role, read, power, policy))
+            silent = origin.silent and role.kind in ("o", "fc2")
+            grown.setdefault(name, {})[key] = torch.zeros_like(made) if silent else made.clone()
+    steps = {stem(n, role): moments[n]["step"] for n, role in source_roles.items() if "step" in moments.get(n, {})}
+    for name, state in grown.items():
+        state["step"] = steps[stem(name, target_roles[name])].clone()
+    return grown
+
+
+def _needs(growth: Growth, name: str, role: Role) -> set[tuple[str, int | None]]:
+    """The (name without its layer, source layer) of every source parameter that a target parameter is made of."""
+    if role.layer is None:
+        return {(stem(name, role), None)}
+    layers = {s for s, _ in growth.depth[role.layer].sources}
+    donors = any(donor_rows(growth, part, s) is not None for part in role.parts for s in layers)
+    above = {s + 1 for s in layers if donors and s + 1 < growth.source.layers}
+    return {(stem(name, role), s) for s in layers | above}
+
+
+def _grown(growth: Growth, name: str, role: Role, read: Read, power: int, policy: Policy, layer: int | None) -> Tensor:
+    parts = []
+    for number, (part, moment) in enumerate(zip(role.parts, split(read(layer), role, growth.source), strict=True)):
+        wide = _widened(growth, name, part, layer, moment, power, policy)
+        donors = donor_rows(growth, part, layer) if policy != "asymmetric" else None
+        if donors is not None and layer is not None and layer + 1 < growth.source.layers:
+            above = split(read(layer + 1), role, growth.source)[number]
+            wide = replace_rows(part, donors, wide, _widened(growth, name, part, layer + 1, above, power, policy))
+        parts.append(wide)
+    return join(parts, role, growth.target)
+
+
+def _widened(
+    growth: Growth, name: str, part: Part, layer: int | None, moment: Tensor, power: int, policy: Policy
+) -> Tensor:
+    wide = moment
+    for dim, axis, space in grown_axes(growth, part, layer):
+        if not space.is_identity:
+            wide = gather(wide, dim, space)
+        factors = np.where(space.index >= 0, 1.0, 0.0)
+        if policy == "asymmetric":
+            factors = np.where(space.copy == 0, factors, 0.0)
+        if policy == "scaled" and axis.verb != "reads" and not feeds_tied_head(growth, name):
+            factors = factors * np.abs(space.read) ** power
+        if (factors != 1).any():
+            wide = wide * along(factors, dim, wide)
+    return wide * _correction(growth, name, part) ** power if policy == "scaled" else wide
+
+
+def _correction(growth: Growth, name: str, part: Part) -> float:
+    """The inverse of what a tensor was multiplied by: its gradient is smaller by as much."""
+    if part.kind == "q":
+        return 1.0 / growth.widening.query
+    if part.kind.startswith("norm") and name.endswith("weight"):
+        return float(growth.widening.statistics.get(growth.family.norm, 1.0) ** -0.5)
+    return 1.0

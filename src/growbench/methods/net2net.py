@@ -1,0 +1,45 @@
+"""Net2Net: wider and deeper by copying (Chen, Goodfellow, Shlens, ICLR 2016; arXiv 1511.05641).
+
+Net2WiderNet: a random map g on the units, written copies, readers divided by the number of copies, as in FPI:
+
+    U[i, j] = W[g(i), j] / C(g(i))
+
+plus noise that breaks the tie between copies. The paper adds it freely; here its sum over the copies of a unit is zero,
+
+    U[i, j] += n[i, j] - mean over copies k of g(i) of n[k, j],       n ~ N(0, (noise * std(U))^2)
+
+so that the product stays what it was. Net2DeeperNet: an added layer is an identity; in a residual block that is a copy
+of the layer below whose two output projections are zero.
+
+Deviations: `map: balanced` (default) because LayerNorm needs equally many copies (see bert2bert_fpi); whole heads are
+copied; the added layer is not a fresh one but a copy, so that only its outputs have to be learnt.
+"""
+
+from dataclasses import replace
+
+from growbench.growth.depth import Depth, identities
+from growbench.growth.widening import Widening, widen
+from growbench.methods._contract import Method, Option, identity_depth, whole_copies
+
+
+class Net2Net(Method):
+    title = "Net2Net"
+    paper = "Chen et al., ICLR 2016"
+    preserves = "at an integer ratio of hidden with the balanced map; any depth"
+    options = {
+        "map": Option("balanced", "how added coordinates choose their source", choices=("balanced", "random")),
+        "noise": Option(0.05, "noise on the copies that are read, as a share of a tensor's std", range=(0.0, 10.0)),
+    }
+
+    def exact(self, source, target, traits, options) -> bool:
+        even = options["map"] == "balanced" and whole_copies(source, target)
+        return identity_depth(source, target, traits) and (even or source.hidden == target.hidden)
+
+    def widen(self, source, target, options, rng) -> Widening:
+        return replace(widen(source, target, options["map"], rng), noise=options["noise"])
+
+    def deepen(self, source_layers, target_layers, options) -> Depth:
+        return identities(source_layers, target_layers)
+
+
+METHOD = Net2Net()

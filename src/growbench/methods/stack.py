@@ -1,0 +1,22 @@
+"""Stacking a trained source once: layer i of the target comes from layer i mod L_s of the source.
+
+    [ 1 2 3 ] -> [ 1 2 3 1 2 3 ]
+
+What StackBERT (Gong et al., ICML 2019) does at each doubling, here as one growth of a given source. At a depth that is
+no multiple the top layers come on top (bert2BERT, section 3.4). Width is left alone. Not function preserving.
+"""
+
+from growbench.growth.widening import Widening, widen
+from growbench.methods._contract import Method
+
+
+class Stack(Method):
+    title = "Stacking"
+    paper = "Gong et al., ICML 2019"
+    grows = ("layers",)
+
+    def widen(self, source, target, options, rng) -> Widening:
+        return widen(source, target, "balanced", rng)
+
+
+METHOD = Stack()

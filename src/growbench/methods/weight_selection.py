@@ -1,0 +1,61 @@
+"""Weight Selection: a small model from a large one (Xu et al., ICLR 2024; arXiv 2311.18823). The inverse of growth.
+
+    W_t = W_s[I_out, I_in],     layers 1 .. L_t
+
+I are `n_t` of `n_s` coordinates: evenly spaced (`select: uniform`, as published), the first ones, or drawn at random.
+One set for the residual stream, whole heads, one set for each layer's heads and FFN.
+
+`rescale: true` multiplies what is read by n_s / n_t. With `select: first` it undoes FPI, HyperCloning and every other
+growth that copies in turn by a whole ratio: select(grow(W)) = W, the round trip that the tests take.
+
+Deviation: the paper chooses for each tensor and axis alone, coordinates of one space are one choice here (it gives the
+same sets for `uniform`).
+"""
+
+import numpy as np
+
+from growbench.growth import maps
+from growbench.growth.depth import Depth, first
+from growbench.growth.maps import Ints, SpaceMap
+from growbench.growth.widening import Widening
+from growbench.methods._contract import Method, Option
+
+
+class WeightSelection(Method):
+    title = "Weight selection"
+    paper = "Xu et al., ICLR 2024"
+    shrinks = True
+    options = {
+        "select": Option("uniform", "which coordinates stay", choices=("uniform", "first", "random")),
+        "rescale": Option(False, "multiply what is read by the ratio of sizes", choices=(False, True)),
+    }
+
+    def widen(self, source, target, options, rng) -> Widening:
+        maps.require_same_head_size(source, target)
+
+        def pick(size: int, kept: int) -> Ints:
+            if options["select"] == "random":
+                return np.sort(rng.choice(size, kept, replace=False)).astype(np.int64)
+            if options["select"] == "first":
+                return np.arange(kept)
+            return np.floor(np.arange(kept) * size / kept).astype(np.int64)
+
+        def keep(index: Ints, size: int) -> SpaceMap:
+            return maps.selected(index, size, rescale=options["rescale"])
+
+        heads, kv_heads, ffn = [], [], []
+        per_source, per_target = source.heads // source.kv_heads, target.heads // target.kv_heads
+        for _ in range(source.layers):
+            groups, inner = pick(source.kv_heads, target.kv_heads), pick(per_source, per_target)
+            index = (groups[:, None] * per_source + inner).reshape(-1)
+            heads.append(keep(maps.expand_heads(index, source.head_size), source.heads * source.head_size))
+            kv_heads.append(keep(maps.expand_heads(groups, source.head_size), source.kv_heads * source.head_size))
+            ffn.append(keep(pick(source.ffn, target.ffn), source.ffn))
+        residual = keep(pick(source.hidden, target.hidden), source.hidden)
+        return Widening(residual=residual, heads=tuple(heads), kv_heads=tuple(kv_heads), ffn=tuple(ffn))
+
+    def deepen(self, source_layers, target_layers, options) -> Depth:
+        return first(source_layers, target_layers)
+
+
+METHOD = WeightSelection()
