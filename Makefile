@@ -4,7 +4,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 PYTHON_FILES := src tests workflow
 
-.PHONY: demo test lint types readme clean
+.PHONY: demo test lint types readme conformance clean
 .DEFAULT_GOAL := test
 
 .venv/.installed: pyproject.toml constraints.txt
@@ -33,6 +33,9 @@ types: .venv/.installed
 
 readme: .venv/.installed  ## the generated blocks of README.md
 	$(BIN)/python workflow/readme.py
+
+conformance: .venv/.installed  ## docs/CONFORMANCE.md
+	OMP_NUM_THREADS=1 $(BIN)/python tests/conformance.py
 
 clean:  ## what was trained and drawn from the demo; committed records of other studies stay
 	rm -rf results/demo figures/demo logs/demo benchmarks/demo

@@ -318,3 +318,9 @@ def test_shapes_that_the_stock_model_cannot_have_are_refused(name: str, sizes: d
     with pytest.raises(GrowBenchError, match=words) as caught:
         families.load(name).config(ModelSpec(**{**SPECS[name].to_dict(), **sizes}))
     assert "\n" not in str(caught.value)
+
+
+def test_attention_scaled_by_a_layers_number_cannot_grow_deeper() -> None:
+    model = perturbed(families.load("gpt2"), SPECS["gpt2"], scale_attn_by_inverse_layer_idx=True)
+    with pytest.raises(GrowBenchError, match=r"target\.layers: 6 .* keep 3"):
+        grown(families.load("gpt2"), model, SPECS["gpt2"].resized(layers=6))

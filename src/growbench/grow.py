@@ -62,7 +62,9 @@ def grow_model(
     """Return a stock model of the target spec grown from `model`; the source is left as it was."""
     config: Any = model.config
     growth, grown_config = growth_of(family, config, target, method, options, seed, type(model))
-    grown = family.build(grown_config, seed=seed, model_class=type(model)).to(next(model.parameters()).dtype)
+    grown = family.build(grown_config, seed=seed, model_class=type(model))
+    for parameter in grown.parameters():
+        parameter.data = parameter.data.to(next(model.parameters()).dtype)
     source = {name: p.detach() for name, p in model.named_parameters()}
     slots = dict(grown.named_parameters())
     roles, grown_roles = (family.roles(c, type(model)) for c in (config, grown_config))

@@ -4,8 +4,10 @@ Block: x = x + c_proj(attention(c_attn(LN_1(x)))), x = x + c_proj(gelu(c_fc(LN_2
 holds q, k and v one after the other.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
+from growbench.errors import GrowBenchError
 from growbench.families._family import Family
 from growbench.families._roles import (
     Part,
@@ -67,6 +69,14 @@ class Gpt2(Family):
 
     def derived(self, config: Any) -> dict[str, int]:
         return {"ffn": config.n_inner or 4 * config.n_embd}
+
+    def follow(self, spec: ModelSpec, start: Mapping[str, Any]) -> dict[str, Any]:
+        if start.get("scale_attn_by_inverse_layer_idx") and start.get("n_layer", spec.layers) != spec.layers:
+            raise GrowBenchError(
+                f"target.layers: {spec.layers} moves layers to other places, whose number scales their attention "
+                f"(scale_attn_by_inverse_layer_idx); keep {start['n_layer']}"
+            )
+        return {}
 
     def pre_norm(self, config: Any) -> bool:
         return True
