@@ -70,6 +70,25 @@ def _finetune(args: argparse.Namespace) -> None:
     finetune.run(study, method, seed, list(args.points))
 
 
+def _grow(args: argparse.Namespace) -> None:
+    from growbench.directory import grow
+    from growbench.spec import SHAPE_KEYS
+
+    request = grow.Request(
+        source=args.source,
+        out=args.out,
+        method=args.method,
+        sizes={key: getattr(args, key) for key in SHAPE_KEYS},
+        options=tuple(args.set),
+        seed=args.seed,
+        dtype=args.dtype,
+        text=args.text,
+        measure=not args.no_measure,
+    )
+    report = grow.run(request)
+    print(json.dumps(report, indent=1) if args.json else grow.lines(report, args.out))
+
+
 def _aggregate(args: argparse.Namespace) -> None:
     study = _study(args)
     from growbench import aggregate
@@ -107,10 +126,39 @@ VERBS: dict[str, tuple[Verb, str]] = {
     "corpus": (_corpus, "tokenise a study's text, and generate its toyglue tasks where it uses them"),
     "pretrain": (_pretrain, "train one method (or the source) for one seed"),
     "finetune": (_finetune, "fine-tune finished points on every task"),
+    "grow": (_grow, "grow a checkpoint directory into a bigger one"),
     "aggregate": (_aggregate, "turn records into tables"),
     "methods": (_methods, "list the growth methods"),
     "check": (_check, "check a config and its files before anything is spent"),
 }
+
+
+SIZES = {
+    "layers": "layers of the target",
+    "hidden": "hidden size; heads, key/value heads and FFN follow in proportion unless given, the head size stays",
+    "heads": "attention heads; key/value heads follow in proportion; with --hidden, the head size follows",
+    "kv-heads": "key/value heads, where the architecture groups them",
+    "head-size": "coordinates of one head",
+    "ffn": "FFN size; without it, in proportion to --hidden, else the source's",
+}
+
+
+def _grow_arguments(verb: argparse.ArgumentParser) -> None:
+    verb.description = (
+        "Grow a Hugging Face directory (config.json and safetensors) into another one, and measure whether it still "
+        "computes the same. A size that is not given and does not follow from one that is stays the source's."
+    )
+    verb.add_argument("source", type=Path, metavar="SOURCE_DIR", help="the trained model")
+    verb.add_argument("out", type=Path, metavar="OUT_DIR", help="where the grown one goes; must not exist or be empty")
+    verb.add_argument("--method", required=True, metavar="NAME", help="a growth method; `growbench methods` lists them")
+    for name, words in SIZES.items():
+        verb.add_argument(f"--{name}", type=int, metavar="N", help=words)
+    verb.add_argument("--set", action="append", default=[], metavar="OPTION=VALUE", help="an option of the method")
+    verb.add_argument("--seed", type=int, default=0, metavar="N", help="of random maps, weights and inputs (0)")
+    verb.add_argument("--dtype", metavar="D", help="float32, bfloat16, float16 or float64; else the source's")
+    verb.add_argument("--text", type=Path, metavar="FILE", help="measure on the beginning of this text, else at random")
+    verb.add_argument("--no-measure", action="store_true", help="leave the comparison of both models out")
+    verb.add_argument("--json", action="store_true", help="print the report as JSON")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -123,6 +171,9 @@ def parser() -> argparse.ArgumentParser:
         verb.set_defaults(function=function, log=None)
         if name == "methods":
             verb.add_argument("--json", action="store_true", help="print JSON")
+            continue
+        if name == "grow":
+            _grow_arguments(verb)
             continue
         verb.add_argument("--config", required=True, nargs="+", metavar="FILE", help="the study's config file")
         verb.add_argument(

@@ -260,10 +260,10 @@ class Run:
 
 
 def method_hash(method: str) -> str:
-    """The first 12 hex digits of the SHA-256 of a method's file; `source` for the source."""
+    """The first 12 hex digits of a digest of the files that a method is made of; `source` for the source."""
     if method == SOURCE:
         return SOURCE
-    return record.file_digest(Path(methods.__file__).parent / f"{method}.py")[:12]
+    return record.digest([record.file_digest(path) for path in methods.files(method)])
 
 
 def objective_of(study: Any, manifest: dict[str, Any]) -> Objective:

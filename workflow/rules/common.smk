@@ -48,6 +48,11 @@ def finetuned(wildcards):
     return STUDY.finetuned_part()
 
 
+def method_files(wildcards):
+    """Return the files that a method is made of: editing one runs its methods again and no other."""
+    return [os.path.relpath(path) for path in methods.files(wildcards.method)]
+
+
 def source_record(wildcards):
     """Return the source's record for methods that start from it."""
     return SOURCE_RECORD if methods.load(wildcards.method).needs_source else []

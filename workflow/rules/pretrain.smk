@@ -26,7 +26,7 @@ rule pretrain:
     input:
         corpus=CORPUS,
         source=source_record,
-        method="src/growbench/methods/{method}.py",
+        method=method_files,
     output:
         record="results/{study}/records/pretrain/{method}-s{seed}.json",
         curve="results/{study}/records/pretrain/{method}-s{seed}.csv",

@@ -1,11 +1,18 @@
-"""Does a grown model compute the source's function? Measured on logits, never on argmax or loss."""
+"""Does a grown model compute the source's function? Measured on outputs, never on argmax or loss."""
 
+import math
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from growbench.families import Family
+from growbench.growth.maps import SpaceMap
+
+IGNORED = -100  # label of a position that the loss leaves out
+HIDE_EVERY = 7  # under masked-LM training, the share of positions that are hidden: about 15 %
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +24,10 @@ class Preservation:
 
     @property
     def relative_delta(self) -> float:
-        return self.max_abs_delta / self.logit_scale
+        """The difference as a share of the scale; infinite where a source of zeros became something else."""
+        if self.max_abs_delta == 0:
+            return 0.0
+        return self.max_abs_delta / self.logit_scale if self.logit_scale else math.inf
 
     def to_dict(self) -> dict[str, float]:
         return {**asdict(self), "relative_delta": self.relative_delta}
@@ -30,3 +40,97 @@ def measure(family: Family, source: nn.Module, target: nn.Module, ids: Tensor) -
     a, b = (family.head(m.eval(), family.encode(m, ids)) for m in (source, target))
     source.train(modes[0]), target.train(modes[1])
     return Preservation(float((a - b).abs().max()), float(a.abs().max()))
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """Inputs on which two models are compared, one sequence or image a row [1, ...].
+
+    labels: per row the token that each logit should predict [1, T], IGNORED elsewhere; none where there is no loss.
+    words: what the inputs are.
+    """
+
+    rows: tuple[Tensor, ...]
+    labels: tuple[Tensor, ...]
+    words: str
+
+
+def next_tokens(rows: Sequence[Tensor], words: str) -> Sample:
+    """Label rows of token ids [1, T] with the token that follows."""
+    labels = [torch.cat([row[:, 1:], torch.full_like(row[:, :1], IGNORED)], dim=1) for row in rows]
+    return Sample(tuple(rows), tuple(labels), words)
+
+
+def hidden_tokens(
+    rows: Sequence[Tensor], words: str, *, mask: int | None = None, special: Sequence[int] = ()
+) -> Sample:
+    """Hide every seventh token of rows [1, T] and label it with itself.
+
+    mask: the token that hides, None for the row's first one. special: tokens that stay.
+    """
+    shown, labels = [], []
+    for row in rows:
+        every = (torch.arange(row.shape[1]) % HIDE_EVERY == HIDE_EVERY // 2)[None]
+        hidden = every & ~torch.isin(row, torch.tensor(list(special), dtype=row.dtype))
+        shown.append(row.where(~hidden, row[:, :1] if mask is None else torch.tensor(mask)))
+        labels.append(row.masked_fill(~hidden, IGNORED))
+    return Sample(tuple(shown), tuple(labels), words)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What a model gives for one row: its logits, or its hidden states where it has no head; the loss, summed."""
+
+    tensors: list[Tensor]
+    headed: bool
+    loss: float
+    count: int
+
+
+@torch.inference_mode()
+def outputs(model: Any, sample: Sample) -> Iterator[Row]:
+    """Run a model in evaluation mode on a sample, row by row."""
+    for number, row in enumerate(sample.rows):
+        choices = row[None] if type(model).__name__.endswith("MultipleChoice") else row
+        given = model(**{model.main_input_name: choices})
+        names = [name for name in given if name.endswith("logits")]
+        tensors = [given[name] for name in names or ["last_hidden_state"]]
+        loss, count = 0.0, 0
+        if sample.labels:
+            labels = sample.labels[number].flatten()
+            at = labels != IGNORED
+            logits = tensors[0].flatten(0, 1)[at].float()
+            loss, count = float(nn.functional.cross_entropy(logits, labels[at], reduction="sum")), int(at.sum())
+        yield Row(tensors, bool(names), loss, count)
+
+
+def compare(load: Callable[[str], Any], sample: Sample, residual: SpaceMap) -> dict[str, float | None]:
+    """Run `load("source")`, then `load("target")`, one in memory at a time; return differences and losses.
+
+    A value that is not finite is None. Models without a head are compared on the hidden coordinates that are copies.
+    """
+    source = list(outputs(load("source"), sample))
+    delta, scale, after = 0.0, 0.0, 0.0
+    for own, grown in zip(source, outputs(load("target"), sample), strict=True):
+        after += grown.loss
+        for a, b in zip(own.tensors, grown.tensors, strict=True):
+            a, b = (a, b) if own.headed else _copies(a, b, residual)
+            delta, scale = _largest(delta, a - b), _largest(scale, a)
+    found = Preservation(delta, scale)
+    count = sum(row.count for row in source)
+    losses = (sum(row.loss for row in source) / count, after / count) if count else (None, None)
+    values = {**found.to_dict(), "loss_before": losses[0], "loss_after": losses[1]}
+    return {key: value if value is not None and math.isfinite(value) else None for key, value in values.items()}
+
+
+def _copies(a: Tensor, b: Tensor, residual: SpaceMap) -> tuple[Tensor, Tensor]:
+    """Lay the source's hidden states out as the target has them, and leave out what is not a copy."""
+    copied = torch.from_numpy(residual.index >= 0)
+    factors = torch.from_numpy(residual.write)[copied].to(a.dtype)
+    return a[..., torch.from_numpy(residual.index)[copied]] * factors, b[..., copied]
+
+
+def _largest(so_far: float, tensor: Tensor) -> float:
+    """The largest absolute value; NaN where there is one."""
+    here = float(tensor.abs().max())
+    return here if math.isnan(here) or here > so_far else so_far

@@ -18,3 +18,10 @@ def load(name: str) -> Method:
         raise GrowBenchError(f"methods: '{name}' is not known; {nearest(name, names())}")
     method: Method = importlib.import_module(f"growbench.methods.{name}").METHOD
     return method
+
+
+def files(name: str) -> list[Path]:
+    """Return the files that a method is made of: its own, and those of the methods it is derived from."""
+    modules = {cls.__module__ for cls in type(load(name)).__mro__ if cls.__module__.startswith(f"{__name__}.")}
+    found = (Path(__file__).parent / f"{module.rpartition('.')[2]}.py" for module in sorted(modules))
+    return [path for path in found if not path.name.startswith("_")]

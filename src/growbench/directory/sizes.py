@@ -1,0 +1,115 @@
+"""The target's shape from the sizes that a user gives: what is left out follows from the source."""
+
+import math
+from collections.abc import Mapping
+
+from growbench import methods
+from growbench.errors import GrowBenchError
+from growbench.families import Family
+from growbench.methods import Method
+from growbench.spec import SHAPE_KEYS, ModelSpec, check_growth
+
+AXIS = {"kv_heads": "heads", "head_size": "heads"}  # the word of Method.grows, where it is not the size's own
+
+
+def flag(key: str) -> str:
+    """The command line's name of a size, e.g. `--kv-heads`."""
+    return "--" + key.replace("_", "-")
+
+
+def target_spec(family: Family, source: ModelSpec, asked: Mapping[str, int | None]) -> ModelSpec:
+    """Return the shape asked for, the rest as the source has it.
+
+    A new hidden size keeps the head size and scales heads, key/value heads and FFN in proportion; new heads scale the
+    key/value heads. Raises GrowBenchError where nothing is asked for or the sizes do not fit.
+    """
+    given = {key: value for key, value in asked.items() if value is not None}
+    if not given:
+        raise GrowBenchError(f"sizes: none is given; give {' or '.join(flag(key) for key in SHAPE_KEYS)}")
+    for key, value in given.items():
+        if value < 1:
+            raise GrowBenchError(f"{flag(key)} {value}: not a size; give a whole number of at least 1")
+    hidden = given.get("hidden", source.hidden)
+    heads, head_size = _heads(family, source, given)
+    sizes = {
+        "layers": given.get("layers", source.layers),
+        "hidden": hidden,
+        "heads": heads,
+        "head_size": head_size,
+        "kv_heads": given.get("kv_heads") or _kv_heads(source, heads),
+        "ffn": given.get("ffn") or round(source.ffn * hidden / source.hidden),
+    }
+    target = ModelSpec(family=source.family, vocab=source.vocab, max_length=source.max_length, **sizes)
+    if target == source:
+        raise GrowBenchError(f"sizes: the source has them already, {source.short()}; give a bigger one")
+    return target
+
+
+def _heads(family: Family, source: ModelSpec, given: Mapping[str, int]) -> tuple[int, int]:
+    """Heads and head size. Unless the family frees it, head size x heads is the hidden size."""
+    hidden = given.get("hidden", source.hidden)
+    free, whole = "head_size" in family.sizes, source.heads * source.head_size == source.hidden
+    if "head_size" in given:
+        fixed = given["head_size"]
+        heads = given.get("heads") or (hidden // fixed if "hidden" in given and whole else source.heads)
+    elif "heads" in given:
+        heads, fixed = given["heads"], source.head_size
+        if "hidden" in given and whole:
+            fixed = hidden // heads if hidden % heads == 0 else 0
+    else:
+        heads, fixed = _proportional(source, given, hidden), source.head_size
+    if heads * fixed != hidden and (not free or fixed == 0 or ("hidden" in given and whole)):
+        size = fixed or source.head_size
+        raise GrowBenchError(
+            f"heads: {heads} heads of {size} are not hidden {hidden}; give {flag('hidden')} {heads * size}"
+            + (f" or {flag('heads')} {hidden // size}" if hidden % size == 0 else "")
+        )
+    return heads, fixed
+
+
+def _proportional(source: ModelSpec, given: Mapping[str, int], hidden: int) -> int:
+    """As many more heads as the hidden size is bigger."""
+    step = source.hidden // math.gcd(source.hidden, source.heads if "kv_heads" in given else source.kv_heads)
+    if hidden % step:
+        below, above = hidden // step * step, -(-hidden // step) * step
+        fitting = f"{below} or {above}" if below > source.hidden else f"{above}"
+        raise GrowBenchError(
+            f"--hidden {hidden}: not a whole number of heads of {source.head_size}; use {fitting}, or give --heads"
+        )
+    return source.heads * hidden // source.hidden
+
+
+def _kv_heads(source: ModelSpec, heads: int) -> int:
+    """Key/value heads in proportion to heads."""
+    if source.kv_heads * heads % source.heads:
+        raise GrowBenchError(
+            f"--heads {heads}: {source.kv_heads} key/value heads of {source.heads} do not scale to it; give --kv-heads"
+        )
+    return source.kv_heads * heads // source.heads
+
+
+def check_sizes(method: Method, source: ModelSpec, target: ModelSpec) -> None:
+    """Raise GrowBenchError unless the method grows (or, where it shrinks, cuts) every size that differs."""
+    if not method.grows:
+        raise GrowBenchError(f"--method {method.name}: it grows nothing; use one of {', '.join(_growing(set()))}")
+    if getattr(method, "needs_data", False):
+        raise GrowBenchError(f"--method {method.name}: its operator is learned from data; run it in a study")
+    changed = [key for key in SHAPE_KEYS if getattr(source, key) != getattr(target, key)]
+    if getattr(method, "shrinks", False):
+        for key in changed:
+            if getattr(target, key) > getattr(source, key):
+                big, small = getattr(target, key), getattr(source, key)
+                raise GrowBenchError(f"{flag(key)} {big}: {method.name} only shrinks; give at most {small}")
+    else:
+        check_growth(source, target)
+    axes = {AXIS.get(key, key) for key in changed}
+    for key in changed:
+        if (axis := AXIS.get(key, key)) not in method.grows:
+            able = ", ".join(_growing(axes)) or "none does"
+            raise GrowBenchError(f"--method {method.name}: it does not grow {axis}; methods that do: {able}")
+
+
+def _growing(axes: set[str]) -> list[str]:
+    """Methods that grow all these axes without data."""
+    found = [methods.load(name) for name in methods.names()]
+    return [m.name for m in found if m.grows and axes <= set(m.grows) and not getattr(m, "shrinks", False)]
