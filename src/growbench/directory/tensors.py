@@ -39,7 +39,9 @@ def shards(folder: Path) -> list[Path]:
 def skeleton(model_class: Any, config: Any) -> nn.Module:
     """Return a stock model without storage."""
     with torch.device("meta"):
-        return model_class(config)
+        model = model_class(config)
+    model.tie_weights()
+    return model
 
 
 def stored_names(model: Any) -> dict[str, str]:
@@ -49,9 +51,14 @@ def stored_names(model: Any) -> dict[str, str]:
         from transformers.core_model_loading import revert_weight_conversion
 
         stored = revert_weight_conversion(model, {name: torch.tensor([i]) for i, name in enumerate(names)})
-        return {names[int(number)]: stored_name for stored_name, number in stored.items()}
+        return {names[int(number)]: _modern(stored_name) for stored_name, number in stored.items()}
     except (ImportError, KeyError, ValueError, RuntimeError):
         return {name: name for name in names}
+
+
+def _modern(name: str) -> str:
+    """A stored name with a norm's TensorFlow words, which transformers 5.0 reverts to but does not write, taken back."""
+    return name.replace("LayerNorm.gamma", "LayerNorm.weight").replace("LayerNorm.beta", "LayerNorm.bias")
 
 
 class Checkpoint(Mapping[str, Tensor]):

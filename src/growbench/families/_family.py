@@ -167,7 +167,9 @@ class Family:
         build = model_class or self.model_class()
         if seed is None:
             with torch.device("meta"):
-                return build(config)
+                model = build(config)
+            model.tie_weights()
+            return model
         with torch.random.fork_rng():
             torch.manual_seed(seed)
             return build(config)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 L = "layers.{l}."
+EARLY = "encoder.layer.{l}."  # the names of transformers before its layers were flattened
 RESIDUAL, FROM_RESIDUAL, ONE = writes("residual"), reads("residual"), fixed("one")
 PIXELS = (fixed("channel"), fixed("height"), fixed("width"))
 
@@ -35,6 +36,14 @@ TABLE: Table = {
     **norm(L + "layernorm_after"),
     **linear(L + "mlp.fc1", "fc1", writes("ffn"), FROM_RESIDUAL),
     **linear(L + "mlp.fc2", "fc2", RESIDUAL, reads("ffn")),
+    **norm(EARLY + "layernorm_before"),
+    **linear(EARLY + "attention.attention.query", "q", writes("heads"), FROM_RESIDUAL),
+    **linear(EARLY + "attention.attention.key", "k", writes("kv_heads"), FROM_RESIDUAL),
+    **linear(EARLY + "attention.attention.value", "v", writes("kv_heads"), FROM_RESIDUAL),
+    **linear(EARLY + "attention.output.dense", "o", RESIDUAL, reads("heads")),
+    **norm(EARLY + "layernorm_after"),
+    **linear(EARLY + "intermediate.dense", "fc1", writes("ffn"), FROM_RESIDUAL),
+    **linear(EARLY + "output.dense", "fc2", RESIDUAL, reads("ffn")),
     **norm("layernorm"),
     **readout("classifier", "class"),
     "decoder.0.weight": role("head", fixed("pixel"), FROM_RESIDUAL, ONE, ONE),
