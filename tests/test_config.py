@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from growbench import config, families, methods, schema
 from growbench.errors import GrowBenchError
 from growbench.spec import ModelSpec
+from growbench.study import Study
 
 ROOT = Path(__file__).resolve().parents[1]
 CONFIGS = sorted((ROOT / "config").glob("*.yaml"))
@@ -96,7 +97,7 @@ def test_sections_and_schema_have_the_same_keys() -> None:
     for name, kind in config.SECTIONS.items():
         keys = [field.name for field in dataclasses.fields(kind)]
         assert keys == list(properties[name]["properties"]) == properties[name]["required"]
-    assert [field.name for field in dataclasses.fields(config.Study)] == list(properties)
+    assert [field.name for field in dataclasses.fields(Study)] == list(properties)
 
 
 def test_every_key_of_the_schema_is_described() -> None:

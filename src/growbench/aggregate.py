@@ -14,7 +14,7 @@ from growbench.analysis.style import order
 from growbench.errors import GrowBenchError
 
 if TYPE_CHECKING:
-    from growbench.config import Study
+    from growbench.study import Study
 
 log = logging.getLogger(__name__)
 

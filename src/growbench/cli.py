@@ -14,7 +14,7 @@ from growbench import __version__
 from growbench.errors import GrowBenchError, nearest
 
 if TYPE_CHECKING:
-    from growbench.config import Study
+    from growbench.study import Study
 
 log = logging.getLogger(__name__)
 PROGRESS_SECONDS = 10.0

@@ -22,6 +22,7 @@ from growbench.growth.masking import ramp
 from growbench.plan import Plan, Stage
 from growbench.spec import ModelSpec
 from growbench.stages import Stages
+from growbench.study import point_name
 from growbench.train import checkpoint, schedule
 from growbench.train.data import Stream, Windows
 from growbench.train.journal import FREE, Journal
@@ -35,11 +36,6 @@ VALIDATION_SEED, VALIDATION_BATCH = 7_654_321, 32
 
 def run_name(method: str, seed: int) -> str:
     return f"{method}-s{seed}"
-
-
-def point_name(fraction: float) -> str:
-    """Name of a finished point: its share of the largest budget in percent."""
-    return f"p{round(100 * fraction)}"
 
 
 def run(study: Any, method: str, seed: int) -> Path:

@@ -1,0 +1,196 @@
+"""Study: what one config file says, frozen. Its words are explained in config/demo.yaml.
+
+No torch here: the Snakefile loads the study each time it is parsed.
+"""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from growbench.plan import Plan
+from growbench.spec import ModelSpec
+
+
+def point_name(fraction: float) -> str:
+    """Return the name of a finished point: its share of the largest budget in percent."""
+    return f"p{round(100 * fraction)}"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Data:
+    dir: Path | None
+    repeat: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CorpusConfig:
+    source: str
+    train: str | tuple[str, ...] | None
+    valid: str | tuple[str, ...] | None
+    subset: str | None
+    text_key: str
+    documents: str
+    valid_fraction: float
+    max_tokens: int | None
+    tokenizer: str
+    tokenizer_name: str | None
+    vocab: int
+    lowercase: bool
+    seed: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ObjectiveConfig:
+    kind: str
+    length: int
+    mask_rate: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Source:
+    layers: int
+    hidden: int
+    heads: int
+    ffn: int
+    steps: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Target:
+    family: str
+    layers: int
+    hidden: int
+    heads: int
+    ffn: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Budget:
+    steps: int
+    points: tuple[float, ...]
+    cooldown: float
+    protocol: str
+
+    def branch(self, point: float) -> float:
+        """Return the share of the largest budget at which the run to a finished point leaves the trunk."""
+        return point if self.protocol == "paper" else point * (1 - self.cooldown)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Optimizer:
+    lr: float
+    source_lr: float
+    warmup: float
+    batch: int
+    weight_decay: float
+    betas: tuple[float, float]
+    clip: float | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Train:
+    init_std: float
+    dropout: float
+    eval_every: float
+    eval_sequences: int
+    precision: str
+    compile: bool
+    threads: int
+    checkpoint_seconds: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Tasks:
+    source: str
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Finetune:
+    points: tuple[float, ...]
+    seeds: tuple[int, ...]
+    epochs: int
+    lr: float
+    batch: int
+    warmup: float
+    weight_decay: float
+    dropout: float
+    max_length: int
+    max_train: int | None
+    threads: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Study:
+    """One study. `methods` maps each method's name to its options (empty for the defaults)."""
+
+    study: str
+    seeds: tuple[int, ...]
+    data: Data
+    corpus: CorpusConfig
+    objective: ObjectiveConfig
+    source: Source
+    target: Target
+    methods: dict[str, dict[str, Any]]
+    budget: Budget
+    optimizer: Optimizer
+    train: Train
+    tasks: Tasks
+    finetune: Finetune
+
+    def source_spec(self, vocab: int) -> ModelSpec:
+        """Return the small model's shape over a vocabulary of this size."""
+        return self._spec(self.source, vocab)
+
+    def target_spec(self, vocab: int) -> ModelSpec:
+        """Return the big model's shape over a vocabulary of this size."""
+        return self._spec(self.target, vocab)
+
+    def plan(self, method: str) -> Plan:
+        """Return a method's stages under this study's sizes and options."""
+        from growbench import methods
+
+        chosen = methods.load(method)
+        options = chosen.check_options(self.methods.get(method))
+        return chosen.plan(self.source_spec(self.corpus.vocab), self.target_spec(self.corpus.vocab), options)
+
+    def finetuned_points(self) -> tuple[str, ...]:
+        """Return the names of the finished points that are fine-tuned."""
+        return tuple(point_name(point) for point in self.finetune.points)
+
+    def trained_part(self) -> dict[str, Any]:
+        """Return the values that every trained model of the study depends on; its digest tells configs apart."""
+        whole = asdict(self)
+        whole["train"] = {k: v for k, v in whole["train"].items() if k not in ("threads", "checkpoint_seconds")}
+        names = ("corpus", "objective", "source", "target", "optimizer", "train", "budget")
+        return {**{name: whole[name] for name in names}, "repeat": self.data.repeat}
+
+    def finetuned_part(self) -> dict[str, Any]:
+        """Return the values that a fine-tuned model depends on besides its checkpoint."""
+        values = asdict(self.finetune)
+        return {"tasks": asdict(self.tasks), **{k: v for k, v in values.items() if k not in ("points", "threads")}}
+
+    def _spec(self, sizes: Source | Target, vocab: int) -> ModelSpec:
+        return ModelSpec(
+            family=self.target.family,
+            layers=sizes.layers,
+            hidden=sizes.hidden,
+            heads=sizes.heads,
+            ffn=sizes.ffn,
+            vocab=vocab,
+            max_length=max(self.objective.length, self.finetune.max_length),
+        )
+
+
+SECTIONS: dict[str, type] = {
+    "data": Data,
+    "corpus": CorpusConfig,
+    "objective": ObjectiveConfig,
+    "source": Source,
+    "target": Target,
+    "budget": Budget,
+    "optimizer": Optimizer,
+    "train": Train,
+    "tasks": Tasks,
+    "finetune": Finetune,
+}
