@@ -6,8 +6,10 @@ from helpers import SETTINGS, SPECS
 from torch.utils.flop_counter import FlopCounterMode
 
 from growbench import families, flops
+from growbench.families._roles import layers_path
 from growbench.spec import ModelSpec
 from growbench.train.objective import CausalLM, MaskedLM, loss
+from growbench.train.part import Part, only
 
 FAMILY = families.load("bert")
 LANGUAGE = [name for name in families.names() if families.load(name).objective != "classification"]
@@ -41,6 +43,25 @@ def test_formula_equals_the_counter(spec: ModelSpec, attention: str) -> None:
     assert forward + backward == pytest.approx(cost.flops, rel=1e-3)
 
 
+@pytest.mark.parametrize("part", [Part(3, 1), Part(3, 2), Part(2, 1), Part(2, 2), Part(1, 1)], ids=str)
+@pytest.mark.parametrize("name", LANGUAGE)
+def test_a_part_costs_what_the_counter_counts(name: str, part: Part) -> None:
+    spec, family = SPECS[name].resized(layers=3, max_length=32), families.load(name)
+    model = family.build(family.config(spec, attn_implementation="eager", **family.dropout(0.0)))
+    objective = MaskedLM(0.15, 4, spec.vocab) if family.objective == "mlm" else CausalLM()
+    batch = objective.batch(torch.randint(5, spec.vocab, (4, 32)), seed=0, step=0)
+    sub = spec.resized(layers=part.depth)
+    cost = flops.step(sub, family, batch=4, length=32, positions=objective.positions(32), top=part.top)
+
+    def forward() -> torch.Tensor:
+        with only(model, layers_path(family.roles(model.config)), part):
+            return loss(family, model, batch)
+
+    first, backward = counted(forward)
+    assert first == pytest.approx(cost.forward, rel=1e-3)
+    assert first + backward == pytest.approx(cost.flops, rel=1e-3)
+
+
 def test_images_cost_their_patches_and_one_position_of_the_head() -> None:
     spec, family = SPECS["vit"], families.load("vit")
     config = family.config(spec, **SETTINGS["vit"])
@@ -64,6 +85,21 @@ def test_bert_base_anchors() -> None:
     assert per_token(12, 768) / 1e6 == pytest.approx(545, abs=0.5)
     assert per_token(12, 512) / per_token(12, 768) == pytest.approx(0.459, abs=5e-4)
     assert per_token(6, 512) / per_token(12, 768) == pytest.approx(0.243, abs=5e-4)
+
+
+def test_a_sub_model_step_costs_two_fifths_of_a_full_one() -> None:
+    """bert2BERT, section 3.5: depths 3, 6, 9, 12, the top three layers and the head learn.
+
+    The derived 0.40 gives every trained layer a whole backward. Under post-LN the lowest one's queries, keys and values
+    project an input that needs no gradient, which the counter sees: 0.395.
+    """
+    spec = ModelSpec(family="bert", layers=12, hidden=768, heads=12, ffn=3072, vocab=30522, max_length=512)
+    sizes = {"batch": 1, "length": 128, "positions": 19}
+    full = flops.step(spec, FAMILY, **sizes).flops
+    parts = [flops.step(spec.resized(layers=d), FAMILY, **sizes, top=3) for d in (3, 6, 9, 12)]
+    mean = flops.mean(parts)
+    assert (mean.flops + mean.inputs) / full == pytest.approx(0.400, abs=5e-4)
+    assert mean.flops / full == pytest.approx(0.395, abs=5e-4)
 
 
 def test_stackbert_schedules_cost_what_the_papers_imply() -> None:

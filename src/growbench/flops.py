@@ -1,5 +1,6 @@
 """FLOPs of one step by formula (DESIGN section 3): matmuls only, multiply + add = 2; tested against torch's counter."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from growbench.families import Family
@@ -13,6 +14,11 @@ def body(spec: ModelSpec, family: Family, length: int) -> float:
     products = 4 * length * length * attention
     ffn = 2 * length * family.ffn_matrices * spec.hidden * spec.ffn
     return float(spec.layers * (projections + products + ffn))
+
+
+def queries_keys_values(spec: ModelSpec, length: int) -> float:
+    """Forward FLOPs of one layer's query, key and value projections for one sequence."""
+    return float(2 * length * spec.hidden * (spec.heads + 2 * spec.kv_heads) * spec.head_size)
 
 
 def head(spec: ModelSpec, family: Family, positions: int, *, classes: int = 0) -> float:
@@ -30,22 +36,31 @@ def patches(spec: ModelSpec, values: int) -> float:
 class StepCost:
     """Cost of one optimizer step: forward FLOPs and tokens read.
 
-    inputs: the share of forward that multiplies the model's inputs, which need no gradient.
+    inputs: the share of forward whose inputs need no gradient. frozen: the share that has no backward at all.
     """
 
     forward: float
     tokens: int
     inputs: float = 0.0
+    frozen: float = 0.0
 
     @property
     def flops(self) -> float:
-        """Backward = 2 x forward, once where the input needs no gradient."""
-        return 3 * self.forward - self.inputs
+        """Backward = 2 x forward, once where the input needs no gradient, never where a layer is frozen."""
+        return 3 * self.forward - self.inputs - 2 * self.frozen
 
     @property
     def flops_electra(self) -> float:
         """ELECTRA's convention: backward = forward."""
-        return 2 * self.forward
+        return 2 * self.forward - self.frozen
+
+
+def mean(costs: Sequence[StepCost]) -> StepCost:
+    """The mean step of several kinds that take turns; they read equally many tokens."""
+    n = len(costs)
+    totals = (sum(getattr(c, key) for c in costs) / n for key in ("forward", "inputs", "frozen"))
+    forward, inputs, frozen = totals
+    return StepCost(forward, costs[0].tokens, inputs, frozen)
 
 
 def step(
@@ -55,13 +70,21 @@ def step(
     batch: int,
     length: int,
     positions: int,
+    top: int | None = None,
     classes: int = 0,
     patch_values: int = 0,
 ) -> StepCost:
     """Cost of a step on `batch` sequences of `length` tokens whose head sees `positions` positions each.
 
-    For images: length is the number of patches + 1, positions 1, classes and patch_values as `head` and `patches` say.
+    top: only so many top layers and the head learn; None trains all. Under post-LN the lowest of them projects an input
+    that needs no gradient. For images: length is the number of patches + 1, positions 1, classes and patch_values as
+    `head` and `patches` say.
     """
     inputs = batch * patches(spec, patch_values) if patch_values else 0.0
-    sequence = body(spec, family, length) + head(spec, family, positions, classes=classes)
-    return StepCost(batch * sequence + inputs, batch * length, inputs)
+    layers = batch * body(spec, family, length)
+    forward = layers + batch * head(spec, family, positions, classes=classes) + inputs
+    if top is None or top >= spec.layers:
+        return StepCost(forward, batch * length, inputs)
+    frozen = layers * (spec.layers - top) / spec.layers + inputs
+    lowest = 0.0 if family.pre_norm(None) else batch * queries_keys_values(spec, length)
+    return StepCost(forward, batch * length, lowest, frozen)

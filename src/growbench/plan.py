@@ -12,17 +12,40 @@ class Stage:
     """Train one spec until a share of the largest budget is spent.
 
     until: cumulative share of the largest budget at the stage's end, in (0, 1]. enter: `init` (random start),
-    `source` (growth of the trained source) or `grow` (growth of the stage before). optimizer: what becomes of Adam's
-    moments on entry (growth/moments.py). lr: the global schedule goes on. mask: share of the largest budget, from the
-    stage's start, over which masks over what growth added are lifted.
+    `source` (growth of the trained source), `grow` (growth of the stage before) or `keep` (its model as it is).
+    optimizer: what becomes of Adam's moments on entry (growth/moments.py). lr: the global schedule goes on. mask: share
+    of the largest budget, from the stage's start, over which masks over what growth added are lifted. top: only so many
+    top layers and the head learn, the others run forward. block: each step runs one of the depths block, 2 block, ...,
+    layers, and its top `block` layers and the head learn.
     """
 
     spec: ModelSpec
     until: float
-    enter: Literal["init", "source", "grow"]
+    enter: Literal["init", "source", "grow", "keep"]
     optimizer: Literal["reset", "copy", "scaled", "asymmetric"] = "reset"
     lr: Literal["continue"] = "continue"
     mask: float = 0.0
+    top: int | None = None
+    block: int | None = None
+
+    def __post_init__(self) -> None:
+        for key in ("top", "block"):
+            value = getattr(self, key)
+            if value is not None and not 1 <= value <= self.spec.layers:
+                raise GrowBenchError(
+                    f"plan: a stage of {self.spec.layers} layers has {key} {value}; use 1..{self.spec.layers}"
+                )
+        if self.block is not None and self.spec.layers % self.block:
+            raise GrowBenchError(
+                f"plan: block {self.block} does not divide {self.spec.layers} layers; use a divisor of them"
+            )
+
+    def parts(self) -> tuple[tuple[int, int], ...]:
+        """(layers that run, top layers that learn) of the kinds of step, each of which comes equally often."""
+        layers = self.spec.layers
+        if self.block is not None:
+            return tuple((depth, self.block) for depth in range(self.block, layers + 1, self.block))
+        return ((layers, self.top or layers),)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -35,12 +58,15 @@ class Plan:
         ends = [stage.until for stage in self.stages]
         if not ends or ends[-1] != 1.0 or any(a >= b for a, b in zip([0.0, *ends], ends, strict=False)):
             raise GrowBenchError(f"plan: stages end at {ends}; shares must rise from above 0 to 1")
-        if self.stages[0].enter == "grow":
+        if self.stages[0].enter in ("grow", "keep"):
             raise GrowBenchError("plan: the first stage has nothing to grow; enter it by 'init' or 'source'")
+        for before, stage in zip(self.stages, self.stages[1:], strict=False):
+            if stage.enter == "keep" and stage.spec != before.spec:
+                raise GrowBenchError(f"plan: {before.spec.short()} is kept as {stage.spec.short()}; enter it by 'grow'")
 
     @property
     def last_growth(self) -> float:
-        """Share of the largest budget at which the target exists, its masks lifted."""
+        """Share of the largest budget at which the last stage begins, its masks lifted: the target trains as a whole."""
         return self.start(len(self.stages) - 1) + self.stages[-1].mask
 
     def start(self, stage: int) -> float:

@@ -62,7 +62,7 @@ class Run:
         self.bf16 = study.train.precision == "bf16" or (study.train.precision == "auto" and self.device.type == "cuda")
         self.stages = self._stages()
         steps = study.source.steps if method == SOURCE else study.budget.steps
-        self.budget = self.stages.cost(self.target_spec).flops * steps
+        self.budget = self.stages.cost(self._whole()).flops * steps
         points = (1.0,) if method == SOURCE else study.budget.points
         self.points = tuple(p for p in points if self._branch(p) >= self.plan.last_growth)
         self.journal = Journal(source=self._source_cost())
@@ -87,6 +87,10 @@ class Run:
         options = chosen.check_options(self.study.methods.get(self.method))
         return chosen.plan(self.source_spec, self.target_spec, options), options
 
+    def _whole(self) -> Stage:
+        """Training the target as a whole, whose steps the budget is given in."""
+        return Stage(spec=self.target_spec, until=1.0, enter="init")
+
     def _branch(self, fraction: float) -> float:
         """Share of the largest budget at which the cool-down to a point begins."""
         return fraction if self.study.budget.protocol == "paper" else fraction * (1 - self.study.budget.cooldown)
@@ -102,9 +106,7 @@ class Run:
         """Refuse to read text twice unless the config allows it."""
         rows, start = 0.0, 0.0
         for stage in self.plan.stages:
-            rows += (
-                (stage.until - start) * self.budget / self.stages.cost(stage.spec).flops * self.study.optimizer.batch
-            )
+            rows += (stage.until - start) * self.budget / self.stages.cost(stage).flops * self.study.optimizer.batch
             start = stage.until
         windows = len(self.corpus.train) // (self.study.objective.length - 1)
         if round(rows) > windows and not self.study.data.repeat:
@@ -143,8 +145,9 @@ class Run:
     def _enter(self, index: int, before: Trainer | None) -> Trainer:
         """Begin a stage and measure where it starts."""
         stage = self.plan.stages[index]
-        self.journal.at.stage = index
+        self.journal.at.stage, self.journal.at.entered = index, self.journal.at.step
         trainer = self.stages.enter(index, before)
+        trainer.entered = self.journal.at.entered
         if stage.enter != "init":
             self.journal.ledger.add("grow", index, **self.clock.read())
         value = self.journal.at.initial_loss = self._evaluate(trainer)
@@ -159,9 +162,9 @@ class Run:
     def _trunk(self, share: float) -> None:
         """Train until `share` of the largest budget is spent."""
         plan, cost, at = self._schedule(), self.trainer.cost.flops, self.journal.at
-        every = max(cost, self.study.train.eval_every * self.budget)
-        while (left := round((share * self.budget - at.spent) / cost)) > 0:
-            until_eval = max(1, round((every - at.spent % every) / cost))
+        every, turn = max(cost, self.study.train.eval_every * self.budget), len(self.trainer.parts)
+        while (left := turn * round((share * self.budget - at.spent) / cost / turn)) > 0:
+            until_eval = turn * max(1, round((every - at.spent % every) / cost / turn))
             self._steps("trunk", "", min(left, until_eval), partial(plan.lr_of_step, at.spent, cost))
             if time.monotonic() - self.saved > self.study.train.checkpoint_seconds:
                 self._save()
@@ -231,6 +234,7 @@ class Run:
         self.journal.restore(state)
         stage = self.journal.at.stage
         trainer = self.stages.trainer(stage, self.stages.random(self.plan.stages[stage].spec))
+        trainer.entered = self.journal.at.entered
         checkpoint.restore(trainer.model, trainer.opt, tensors)
         log.info("%s goes on at step %d", self.name, self.journal.at.step)
         return trainer

@@ -19,6 +19,7 @@ from growbench.train import checkpoint
 from growbench.train.data import Windows
 from growbench.train.loop import Trainer
 from growbench.train.objective import Objective
+from growbench.train.part import Part
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +44,11 @@ class Stages:
         stage = self.plan.stages[index]
         if stage.enter == "init":
             return self.trainer(index, self.random(stage.spec))
+        if stage.enter == "keep" and before is not None:
+            trainer = self.trainer(index, before.model)
+            if stage.optimizer != "reset":
+                trainer.opt.state.update(before.opt.state)
+            return trainer
         start = before.model.cpu() if before is not None else self._load_source()
         method = methods.load(self.method)
         model = grow_model(start, self.family, stage.spec, method, self.options, seed=self.seed)
@@ -69,8 +75,8 @@ class Stages:
             model.compile()
         opt = checkpoint.optimizer(model, lr=o.lr, betas=tuple(o.betas), weight_decay=o.weight_decay)
         return Trainer(
-            self.family, model, opt, self.objective, self.windows, o.batch, self.seed, self.cost(stage.spec), o.clip,
-            self.bf16, self._masks(index, model),
+            self.family, model, opt, self.objective, self.windows, o.batch, self.seed, self.cost(stage), o.clip,
+            self.bf16, self._masks(index, model), tuple(Part(*part) for part in stage.parts()),
         )  # fmt: skip
 
     def _masks(self, index: int, model: Any) -> Masks | None:
@@ -90,11 +96,17 @@ class Stages:
         config = self.family.config(spec, initializer_range=self.study.train.init_std, **rates)
         return self.family.build(config, seed=self.seed)
 
-    def cost(self, spec: ModelSpec) -> flops.StepCost:
-        """Return what one step of a model of this spec costs."""
-        length = self.study.objective.length
+    def cost(self, stage: Stage) -> flops.StepCost:
+        """Return what one step of a stage costs, the mean over its kinds of step."""
+        length, batch = self.study.objective.length, self.study.optimizer.batch
         positions = self.objective.positions(length)
-        return flops.step(spec, self.family, batch=self.study.optimizer.batch, length=length, positions=positions)
+        kinds = [
+            flops.step(
+                stage.spec.resized(layers=depth), self.family, batch=batch, length=length, positions=positions, top=top
+            )
+            for depth, top in stage.parts()
+        ]
+        return flops.mean(kinds)
 
     def _load_source(self) -> Any:
         if not (self.source_folder / "config.json").exists():

@@ -130,3 +130,9 @@ def resolve(table: Table, names: Iterable[str], family: str) -> dict[str, Role]:
         else:
             raise GrowBenchError(f"families/{family}.py: parameter '{name}' has no role; add it to the family's table")
     return found
+
+
+def layers_path(roles: Mapping[str, Role]) -> str:
+    """The module path of the list of layers: what comes before a layer's number in the names of its parameters."""
+    name, number = next((name, role.layer) for name, role in roles.items() if role.layer is not None)
+    return name.partition(f".{number}.")[0]

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from growbench.families._roles import Role
+from growbench.families._roles import Role, layers_path
 from growbench.growth.growth import Growth
 from growbench.growth.maps import NEW
 
@@ -36,7 +36,7 @@ class Masks:
                 self._hook(model.get_submodule(name.rpartition(".")[0]), role)
         for number, layer in enumerate(growth.depth):
             if layer.masked:
-                self._hook_layer(model.get_submodule(layer_path(roles, number)))
+                self._hook_layer(model.get_submodule(f"{layers_path(roles)}.{number}"))
 
     def set(self, share: float) -> None:
         """Show this share, in [0, 1], of what was added."""
@@ -98,13 +98,6 @@ def masked_norm(x: Tensor, module: Any, mask: Tensor, *, layer_norm: bool) -> Te
     out = x * torch.rsqrt((x * x * mask).sum(-1, keepdim=True) / total + eps) * module.weight
     bias = getattr(module, "bias", None)
     return (out if bias is None else out + bias) * mask
-
-
-def layer_path(roles: dict[str, Role], number: int) -> str:
-    """The module path of one layer: what the names of all its parameters begin with."""
-    name = next(name for name, role in roles.items() if role.layer == number)
-    head, _, _ = name.partition(f".{number}.")
-    return f"{head}.{number}"
 
 
 def ramp(spent: float, start: float, length: float) -> float:

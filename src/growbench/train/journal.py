@@ -17,10 +17,13 @@ FREE = {"flops": 0.0, "flops_electra": 0.0, "tokens": 0, "wall_seconds": 0.0}
 
 @dataclass
 class Position:
-    """Where a run stands. spent, spent_electra: FLOPs of this run alone in both conventions; wall: seconds."""
+    """Where a run stands. entered: the step at which its stage began. spent, spent_electra: FLOPs of this run alone in
+    both conventions. wall: seconds.
+    """
 
     stage: int = 0
     step: int = 0
+    entered: int = 0
     spent: float = 0.0
     spent_electra: float = 0.0
     tokens: int = 0

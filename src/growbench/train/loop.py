@@ -4,8 +4,9 @@ import logging
 import resource
 import time
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Protocol
 
 import torch
@@ -14,8 +15,10 @@ from torch import nn
 from growbench import flops
 from growbench.errors import GrowBenchError
 from growbench.families import Family
+from growbench.families._roles import layers_path
 from growbench.train.data import Windows
 from growbench.train.objective import Batch, Objective, loss
+from growbench.train.part import Part, drawn, only
 
 log = logging.getLogger(__name__)
 
@@ -56,7 +59,10 @@ class Lifted(Protocol):
 
 @dataclass
 class Trainer:
-    """A model in training. objective makes batches from windows; step numbers choose data and masked tokens."""
+    """A model in training. objective makes batches from windows; step numbers choose data and masked tokens.
+
+    parts: the kinds of step, drawn in turn from step `entered` on; empty trains the whole model.
+    """
 
     family: Family
     model: nn.Module
@@ -69,6 +75,8 @@ class Trainer:
     clip: float | None
     autocast: bool = False
     masks: Lifted | None = None
+    parts: tuple[Part, ...] = ()
+    entered: int = 0
 
     @property
     def device(self) -> torch.device:
@@ -81,13 +89,24 @@ class Trainer:
         for group in self.opt.param_groups:
             group["lr"] = lr
         self.opt.zero_grad(set_to_none=True)
-        with precision(self.device, self.autocast):
+        with self._part(number), precision(self.device, self.autocast):
             value = loss(self.family, self.model, batch)
         value.backward()
         if self.clip is not None:
             nn.utils.clip_grad_norm_(self.model.parameters(), self.clip, foreach=True)
         self.opt.step()
         return value.detach()
+
+    def _part(self, number: int) -> AbstractContextManager[None]:
+        """What of the model runs and learns at step `number`."""
+        if not self.parts:
+            return nullcontext()
+        return only(self.model, self.layers, drawn(self.parts, self.seed, number - self.entered))
+
+    @cached_property
+    def layers(self) -> str:
+        """The module path of the model's list of layers."""
+        return layers_path(self.family.roles(self.model.config))
 
     def run(
         self,

@@ -1,0 +1,45 @@
+"""bert2BERT in two stages (Chen et al., ACL 2022, section 3.5): AKI or FPI, then sub-models, then the whole.
+
+    stage 1:  each step draws one of the depths l_b, 2 l_b, ..., L of the grown model, runs it, and updates its top l_b
+              layers and the head
+    stage 2:  the whole model
+
+`E_b` is stage 1's share of the steps that scratch would take (the paper: 5 of 40 epochs), `l_b` the layers of a block (0 takes
+a quarter of the target, the paper's 3 of 12). A step of stage 1 costs ((L + l_b) / 2 L + 2 l_b / L) / 3 of a full one
+(body alone), which turns E_b into a share of FLOPs. Widening, depth and their options as bert2bert_aki and bert2bert_fpi.
+
+Deviation: the depths come in rounds, each depth once in a round in a random order, so that their cost is exact.
+"""
+
+from growbench.growth.widening import Widening
+from growbench.methods._contract import Option
+from growbench.methods.bert2bert_aki import Bert2BertAki
+from growbench.methods.bert2bert_fpi import OPTIONS, Bert2BertFpi
+from growbench.plan import Plan, Stage
+
+
+class Bert2Bert(Bert2BertAki):
+    title = "bert2BERT"
+    options = {
+        **OPTIONS,
+        "init": Option("aki", "how the target is initialised", choices=("aki", "fpi")),
+        "E_b": Option(0.125, "steps on sub-models, as a share of scratch's", range=(0.001, 0.9)),
+        "l_b": Option(0, "layers of a block; 0 takes a quarter of the target", range=(0, 1000)),
+    }
+
+    def exact(self, source, target, traits, options) -> bool:
+        return options["init"] == "fpi" and Bert2BertFpi.exact(self, source, target, traits, options)
+
+    def widen(self, source, target, options, rng) -> Widening:
+        kind = Bert2BertAki if options["init"] == "aki" else Bert2BertFpi
+        return kind.widen(self, source, target, options, rng)
+
+    def plan(self, source, target, options) -> Plan:
+        layers = target.layers
+        block = options["l_b"] or max(1, layers // 4)
+        cost = ((layers + block) / (2 * layers) + 2 * block / layers) / 3
+        stage = Stage(spec=target, until=options["E_b"] * cost, enter="source", block=block)
+        return Plan(stages=(stage, Stage(spec=target, until=1.0, enter="keep")))
+
+
+METHOD = Bert2Bert()
