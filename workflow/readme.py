@@ -34,17 +34,22 @@ def methods_table() -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
+def table(path: Path) -> str:
+    """Return a table's page with its headings below the README's own."""
+    return re.sub(r"^#", "####", path.read_text(encoding="utf-8").strip(), flags=re.MULTILINE)
+
+
 def results() -> str:
     """Return the tables and figures of every study whose tables are there, the demo last."""
     studies = sorted((ROOT / "results").glob("*/tables/savings.md"), key=lambda path: path.parts[-3] == "demo")
     blocks = []
     for path in studies:
         study = path.parts[-3]
-        blocks.append(f"### {study}\n\n{path.read_text(encoding='utf-8').strip()}")
+        blocks.append(f"### {study}\n\n{table(path)}")
         figures = sorted((ROOT / "figures" / study).glob("*.png"))
         blocks += [f"![{figure.stem} of study {study}](figures/{study}/{figure.name})" for figure in figures]
         scores = path.with_name("scores.md")
-        blocks += [scores.read_text(encoding="utf-8").strip()] if scores.is_file() else []
+        blocks += [table(scores)] if scores.is_file() else []
     return "\n\n".join(blocks) or "No study has been run to its end yet."
 
 
