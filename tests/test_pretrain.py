@@ -10,7 +10,7 @@ import pytest
 import torch
 import yaml
 
-from growbench import config, methods, pretrain, record
+from growbench import config, forecast, methods, pretrain, record
 from growbench.errors import GrowBenchError
 from growbench.plan import Plan
 from growbench.stages import Stages
@@ -206,3 +206,31 @@ def test_frozen_layers_keep_their_bits_and_get_no_moments(study, monkeypatch) ->
     monkeypatch.setattr(Stages, "enter", watched)
     values = result(pretrain.run(study, "mslt", 0))
     assert len(kept) == 5 and [s["top"] for s in values["plan"]] == [None, 1, 1, 1, None]
+
+
+@pytest.mark.parametrize("method", ["scratch", "stackbert", "mslt", "bert2bert"])
+def test_a_run_costs_what_was_forecast(study, method: str) -> None:
+    pretrain.run(study, "source", 0)
+    values = result(pretrain.run(study, method, 0))
+    named = dataclasses.replace(study, corpus=dataclasses.replace(study.corpus, vocab=VOCAB))
+    for phase in ("trunk", "cooldown"):
+        spent = {e["stage"]: (e["flops"], e["tokens"]) for e in values["ledger"] if e["phase"] == phase}
+        told: dict[int, tuple[float, int]] = {}
+        for entry in forecast.entries(named, method):
+            if entry.phase == phase:
+                flops, tokens = told.get(entry.stage, (0.0, 0))
+                told[entry.stage] = (flops + entry.steps * entry.cost.flops, tokens + entry.steps * entry.cost.tokens)
+        assert told.keys() == spent.keys()
+        for stage, (flops, tokens) in told.items():
+            assert spent[stage] == (pytest.approx(flops), tokens)
+
+
+def test_a_forecast_says_what_learns(study) -> None:
+    rows = {row["method"]: row for row in forecast.forecast(study, timing=False)}
+    assert rows["source"]["seconds"] is None and rows["scratch"]["flops"] == pytest.approx(
+        rows["scratch"]["phases"]["trunk"] + rows["scratch"]["phases"]["cooldown"]
+    )
+    whole, *parts, joint = rows["mslt"]["stages"]
+    assert whole["learning"] == whole["parameters"] and joint["learning"] == joint["parameters"]
+    assert all(stage["learning"] < 0.8 * stage["parameters"] for stage in parts[1:])
+    assert rows["bert2bert"]["stages"][0]["learning"] == rows["bert2bert"]["stages"][0]["parameters"]

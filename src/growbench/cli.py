@@ -109,6 +109,14 @@ def _methods(args: argparse.Namespace) -> None:
         print("  ".join(str(row[c]).ljust(widths[c]) for c in columns).rstrip())
 
 
+def _plan(args: argparse.Namespace) -> None:
+    study = _study(args)
+    from growbench import forecast
+
+    rows = forecast.forecast(study, timing=not args.no_timing)
+    print(json.dumps(rows, indent=1) if args.json else "\n".join(forecast.lines(study, rows)))
+
+
 def _check(args: argparse.Namespace) -> None:
     study = _study(args)
     from growbench import corpus
@@ -129,6 +137,7 @@ VERBS: dict[str, tuple[Verb, str]] = {
     "grow": (_grow, "grow a checkpoint directory into a bigger one"),
     "aggregate": (_aggregate, "turn records into tables"),
     "methods": (_methods, "list the growth methods"),
+    "plan": (_plan, "print every method's stages and what a study will cost"),
     "check": (_check, "check a config and its files before anything is spent"),
 }
 
@@ -180,6 +189,9 @@ def parser() -> argparse.ArgumentParser:
             "--set", action="append", default=[], metavar="KEY=VALUE", help="change a value, e.g. optimizer.lr=1e-3"
         )
         verb.add_argument("--log", type=Path, metavar="FILE", help="write every message here, only progress to stderr")
+        if name == "plan":
+            verb.add_argument("--json", action="store_true", help="print JSON")
+            verb.add_argument("--no-timing", action="store_true", help="do not time steps on this machine")
         if name in ("pretrain", "finetune"):
             verb.add_argument("--method", required=True, help="a method's name, or `source`")
             verb.add_argument("--seed", type=int, required=True, help="one of the study's seeds")

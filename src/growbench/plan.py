@@ -1,5 +1,6 @@
 """Plan and Stage: a method's schedule as pure data, printable as JSON."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -72,6 +73,14 @@ class Plan:
     def start(self, stage: int) -> float:
         """Share of the largest budget at which a stage begins."""
         return self.stages[stage - 1].until if stage > 0 else 0.0
+
+    def events(self, branches: Mapping[float, float]) -> list[tuple[float, Literal["stage", "point"], float]]:
+        """Return what happens at which share of the largest budget, in order: (share, "stage", the next stage's number)
+        and (share, "point", its fraction). branches: by fraction, the share at which the run to a point leaves the trunk.
+        """
+        ends = [(stage.until, 0, float(number)) for number, stage in enumerate(self.stages[:-1], 1)]
+        points = [(share, 1, fraction) for fraction, share in branches.items()]
+        return [(share, "point" if kind else "stage", what) for share, kind, what in sorted([*ends, *points])]
 
     def to_list(self) -> list[dict[str, Any]]:
         return [asdict(stage) for stage in self.stages]

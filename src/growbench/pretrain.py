@@ -21,13 +21,13 @@ from growbench.families import Family
 from growbench.growth.masking import ramp
 from growbench.plan import Plan, Stage
 from growbench.spec import ModelSpec
-from growbench.stages import Stages
+from growbench.stages import Stages, objective_of
 from growbench.study import point_name
 from growbench.train import checkpoint, schedule
 from growbench.train.data import Stream, Windows
 from growbench.train.journal import FREE, Journal
 from growbench.train.loop import Clock, Trainer, evaluate
-from growbench.train.objective import Batch, CausalLM, MaskedLM, Objective
+from growbench.train.objective import Batch
 
 log = logging.getLogger(__name__)
 SOURCE = "source"
@@ -52,8 +52,8 @@ class Run:
         self.root = Path("results") / study.study
         self.folder = self.root / "runs" / self.name
         self.corpus = corpus.load(self.root / "corpus")
-        self.objective = objective_of(study, self.corpus.manifest)
         vocab = int(self.corpus.manifest["vocab"])
+        self.objective = objective_of(study, int(self.corpus.manifest["special"]["mask"]), vocab)
         self.source_spec: ModelSpec = study.source_spec(vocab)
         self.target_spec: ModelSpec = self.source_spec if method == SOURCE else study.target_spec(vocab)
         self.family: Family = families.load(self.target_spec.family)
@@ -120,12 +120,11 @@ class Run:
         self.clock, self.saved = Clock(), time.monotonic()
         self.valid = self._validation()
         self.trainer = self._resume() or self._enter(0, None)
-        ends = [(stage.until, 0, i) for i, stage in enumerate(self.plan.stages[:-1])]
-        for share, kind, what in sorted([*((self._branch(p), 1, p) for p in self.points), *ends]):
-            if kind == 0 and what >= self.journal.at.stage:
+        for share, kind, what in self.plan.events({point: self._branch(point) for point in self.points}):
+            if kind == "stage" and what > self.journal.at.stage:
                 self._trunk(share)
-                self.trainer = self._enter(int(what) + 1, self.trainer)
-            elif kind == 1 and not self.journal.has(point_name(what)):
+                self.trainer = self._enter(int(what), self.trainer)
+            elif kind == "point" and not self.journal.has(point_name(what)):
                 self._trunk(share)
                 self._save()
                 self._finish(what)
@@ -264,10 +263,3 @@ def method_hash(method: str) -> str:
     if method == SOURCE:
         return SOURCE
     return record.digest([record.file_digest(path) for path in methods.files(method)])
-
-
-def objective_of(study: Any, manifest: dict[str, Any]) -> Objective:
-    """The study's objective over this corpus's vocabulary."""
-    if study.objective.kind == "clm":
-        return CausalLM()
-    return MaskedLM(study.objective.mask_rate, int(manifest["special"]["mask"]), int(manifest["vocab"]))

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from growbench import flops, methods
+from growbench import families, flops, methods
 from growbench.errors import GrowBenchError
 from growbench.families import Family
 from growbench.grow import grow_model, growth_of
@@ -18,7 +18,7 @@ from growbench.spec import ModelSpec
 from growbench.train import checkpoint
 from growbench.train.data import Windows
 from growbench.train.loop import Trainer
-from growbench.train.objective import Objective
+from growbench.train.objective import CausalLM, MaskedLM, Objective
 from growbench.train.part import Part
 
 
@@ -98,15 +98,7 @@ class Stages:
 
     def cost(self, stage: Stage) -> flops.StepCost:
         """Return what one step of a stage costs, the mean over its kinds of step."""
-        length, batch = self.study.objective.length, self.study.optimizer.batch
-        positions = self.objective.positions(length)
-        kinds = [
-            flops.step(
-                stage.spec.resized(layers=depth), self.family, batch=batch, length=length, positions=positions, top=top
-            )
-            for depth, top in stage.parts()
-        ]
-        return flops.mean(kinds)
+        return stage_cost(self.study, stage)
 
     def _load_source(self) -> Any:
         if not (self.source_folder / "config.json").exists():
@@ -114,3 +106,24 @@ class Stages:
                 f"{self.source_folder}: the source model is not there; run `growbench pretrain --method source` first"
             )
         return self.family.model_class().from_pretrained(self.source_folder)
+
+
+def stage_cost(study: Any, stage: Stage) -> flops.StepCost:
+    """Return what one step of a stage costs under a study's batch, length and objective, the mean over its kinds."""
+    length, family = study.objective.length, families.load(stage.spec.family)
+    positions = objective_of(study, 0, stage.spec.vocab).positions(length)
+    kinds = [
+        flops.step(
+            stage.spec.resized(layers=depth), family, batch=study.optimizer.batch, length=length, positions=positions,
+            top=top,
+        )
+        for depth, top in stage.parts()
+    ]  # fmt: skip
+    return flops.mean(kinds)
+
+
+def objective_of(study: Any, mask_id: int, vocab: int) -> Objective:
+    """Return the study's objective over a vocabulary of this size."""
+    if study.objective.kind == "clm":
+        return CausalLM()
+    return MaskedLM(study.objective.mask_rate, mask_id, vocab)
