@@ -42,7 +42,7 @@ def variants(method: str) -> Iterator[dict[str, Any]]:
     chosen = methods.load(method)
     yield chosen.check_options({})
     for name, option in chosen.options.items():
-        others = option.choices or (((option.default or 0.005) * 4),)
+        others = option.choices or ((option.default or 0.005) * 4,) if option.choices or option.range else ()
         for value in others:
             if value != option.default and (option.range is None or value <= option.range[1]):
                 yield chosen.check_options({name: value})

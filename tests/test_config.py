@@ -219,7 +219,8 @@ def test_points_before_a_plan_has_grown_are_refused() -> None:
     late = [name for name in ABLE if config.load(changed(f"methods.{name}", None)).plan(name).last_growth > 0.05]
     if not late:
         pytest.skip("no method grows on the way")
-    values = changed(f"methods.{late[0]}", None)
+    values = study()
+    values["methods"] = {"scratch": None, late[0]: None}
     line = message(config.merged(values, {"budget": {"points": [0.1, 1.0]}, "optimizer": {"warmup": 0.01}}))
     assert line.startswith("budget.points: 0.1")
     assert late[0] in line

@@ -6,8 +6,9 @@ from helpers import SETTINGS, SPECS
 from torch.utils.flop_counter import FlopCounterMode
 
 from growbench import families, flops
-from growbench.families._roles import layers_path
+from growbench.families._roles import embeddings_path, layers_path
 from growbench.spec import ModelSpec
+from growbench.train import pool
 from growbench.train.objective import CausalLM, MaskedLM, loss
 from growbench.train.part import Part, only
 
@@ -60,6 +61,21 @@ def test_a_part_costs_what_the_counter_counts(name: str, part: Part) -> None:
     first, backward = counted(forward)
     assert first == pytest.approx(cost.forward, rel=1e-3)
     assert first + backward == pytest.approx(cost.flops, rel=1e-3)
+
+
+@pytest.mark.parametrize("factor", [2, 3])
+@pytest.mark.parametrize("name", ["bert", "roberta"])
+def test_pooled_inputs_cost_what_the_counter_counts(name: str, factor: int) -> None:
+    spec, family = SPECS[name].resized(layers=2, max_length=32), families.load(name)
+    model = family.build(family.config(spec, attn_implementation="eager", **family.dropout(0.0)))
+    objective = MaskedLM(0.15, 4, spec.vocab)
+    batch = objective.batch(torch.randint(5, spec.vocab, (4, 32)), seed=0, step=0)
+    positions = objective.positions(32)
+    cost = flops.step(spec, family, batch=4, length=pool.pooled_length(32, factor, positions), positions=positions)
+    path = embeddings_path(family.roles(model.config))
+    forward, backward = counted(lambda: pool.loss(family, model, path, batch, factor))
+    assert forward == pytest.approx(cost.forward, rel=1e-3)
+    assert forward + backward == pytest.approx(cost.flops, rel=1e-3)
 
 
 def test_images_cost_their_patches_and_one_position_of_the_head() -> None:

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from growbench.errors import GrowBenchError
-from growbench.growth import maps
+from growbench.growth import depth, maps
 from growbench.spec import ModelSpec
 
 SIZES = st.integers(1, 12).flatmap(lambda n: st.tuples(st.just(n), st.integers(n, 4 * n)))
@@ -59,13 +59,24 @@ def test_heads_expand_whole() -> None:
     [((3, 6), [0, 1, 2, 0, 1, 2]), ((3, 5), [0, 1, 2, 1, 2]), ((2, 2), [0, 1]), ((3, 7), [0, 1, 2, 0, 1, 2, 2])],
 )
 def test_stacking_puts_the_top_layers_on_top(layers, order) -> None:
-    assert [layer.sources[0][0] for layer in maps.stacked(*layers)] == order
+    assert [layer.sources[0][0] for layer in depth.stacked(*layers)] == order
 
 
 def test_interpolation_repeats_in_place_and_never_runs_past_the_end() -> None:
     for source, target in ((4, 8), (6, 12), (12, 24), (3, 5)):
-        order = [layer.sources[0][0] for layer in maps.interpolated(source, target)]
+        order = [layer.sources[0][0] for layer in depth.interpolated(source, target)]
         assert order == sorted(order) and order[0] == 0 and order[-1] == source - 1
+
+
+def test_identities_follow_the_layer_that_they_repeat() -> None:
+    order = depth.identities(3, 5)
+    assert [(layer.sources[0][0], layer.silent) for layer in order] == [
+        (0, False), (0, True), (1, False), (1, True), (2, False)
+    ]  # fmt: skip
+    assert not any(layer.silent for layer in depth.identities(4, 4))
+    assert [layer.sources[0][0] for layer in depth.first(4, 2)] == [0, 1]
+    with pytest.raises(GrowBenchError, match="cannot grow"):
+        depth.first(2, 3)
 
 
 def test_a_map_outside_the_source_or_smaller_than_it_is_refused() -> None:

@@ -18,7 +18,7 @@ from growbench.train.loop import Trainer
 
 ROOT = Path(__file__).resolve().parents[1]
 VOCAB = 64
-USED = ("scratch", "stackbert", "bert2bert_fpi", "bert2bert_aki", "bert2bert", "mslt")
+USED = ("scratch", "stackbert", "bert2bert_fpi", "bert2bert_aki", "bert2bert", "mslt", "compoundgrow")
 
 
 @pytest.fixture
@@ -143,7 +143,13 @@ def test_a_growth_on_the_way_carries_the_moments_that_its_stage_asks_for(study, 
         assert len(layers) == 2**number and min(steps.values()) > 0
 
 
-INTERRUPTED = [("scratch", 21), ("scratch", 38), ("stackbert", 40), *(("mslt", at) for at in (10, 22, 32, 45, 60))]
+INTERRUPTED = [
+    ("scratch", 21),
+    ("scratch", 38),
+    ("stackbert", 40),
+    *(("mslt", at) for at in (10, 22, 32, 45, 60)),
+    ("compoundgrow", 45),
+]
 
 
 @pytest.mark.parametrize(("method", "at"), INTERRUPTED)
@@ -208,7 +214,7 @@ def test_frozen_layers_keep_their_bits_and_get_no_moments(study, monkeypatch) ->
     assert len(kept) == 5 and [s["top"] for s in values["plan"]] == [None, 1, 1, 1, None]
 
 
-@pytest.mark.parametrize("method", ["scratch", "stackbert", "mslt", "bert2bert"])
+@pytest.mark.parametrize("method", ["scratch", "stackbert", "mslt", "bert2bert", "compoundgrow"])
 def test_a_run_costs_what_was_forecast(study, method: str) -> None:
     pretrain.run(study, "source", 0)
     values = result(pretrain.run(study, method, 0))

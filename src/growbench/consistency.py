@@ -109,6 +109,11 @@ def _check_growths(study: Study, name: str) -> None:
     options = method.check_options(study.methods[name])
     before = study.source_spec(study.corpus.vocab)
     for stage in study.plan(name).stages:
+        if stage.pool > 1 and study.objective.kind != "mlm":
+            raise GrowBenchError(
+                f"pooled embeddings would show a causal model its future, but objective.kind is {study.objective.kind}; "
+                "pool by 1 in every stage"
+            )
         if stage.enter != "init":
             method.check(before, stage.spec, families.load(study.target.family).traits(), options)
             method.widen(before, stage.spec, options, np.random.default_rng(0))

@@ -150,7 +150,7 @@ class Stopwatch:
 
     def step(self, stage: Stage) -> float:
         """Mean seconds of a step of this stage."""
-        key = (stage.spec, stage.parts())
+        key = (stage.spec, stage.parts(), stage.pool)
         if key not in self.known:
             self.known[key] = self._measure(stage)
         return self.known[key]
@@ -165,7 +165,7 @@ class Stopwatch:
         trainer = Trainer(
             family, model.train(), checkpoint.optimizer(model, lr=o.lr, betas=o.betas, weight_decay=o.weight_decay),
             objective_of(study, SPECIAL["mask"], vocab), windows, o.batch, 0, stage_cost(study, stage), o.clip, False,
-            None, parts,
+            None, parts, stage.pool,
         )  # fmt: skip
         turns = len(parts)
         for i in range(WARMED * turns):
@@ -194,6 +194,7 @@ def lines(study: Study, rows: list[dict[str, Any]]) -> Iterator[str]:
                 if stage["block"]
                 else ""
             )
+            part += f", embeddings pooled by {stage['pool']}" if stage["pool"] > 1 else ""
             yield (
                 f"    {stage['start']:.4g} to {stage['until']:.4g}: ({stage['spec']['layers']}, {stage['spec']['hidden']}) "
                 f"by {stage['enter']}{part}; {stage['learning'] / 1e6:.4g} of {stage['parameters'] / 1e6:.4g} M parameters "

@@ -7,6 +7,8 @@ from typing import Any, Literal
 from growbench.errors import GrowBenchError
 from growbench.spec import ModelSpec
 
+Enter = Literal["init", "source", "grow", "keep"]
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Stage:
@@ -17,17 +19,18 @@ class Stage:
     optimizer: what becomes of Adam's moments on entry (growth/moments.py). lr: the global schedule goes on. mask: share
     of the largest budget, from the stage's start, over which masks over what growth added are lifted. top: only so many
     top layers and the head learn, the others run forward. block: each step runs one of the depths block, 2 block, ...,
-    layers, and its top `block` layers and the head learn.
+    layers, and its top `block` layers and the head learn. pool: tokens whose embeddings are averaged into one (train/pool.py).
     """
 
     spec: ModelSpec
     until: float
-    enter: Literal["init", "source", "grow", "keep"]
+    enter: Enter
     optimizer: Literal["reset", "copy", "scaled", "asymmetric"] = "reset"
     lr: Literal["continue"] = "continue"
     mask: float = 0.0
     top: int | None = None
     block: int | None = None
+    pool: int = 1
 
     def __post_init__(self) -> None:
         for key in ("top", "block"):

@@ -1,7 +1,7 @@
 """Enter a stage of a plan: a random start, a growth of the trained source, or a growth of the stage before."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from growbench.train.data import Windows
 from growbench.train.loop import Trainer
 from growbench.train.objective import CausalLM, MaskedLM, Objective
 from growbench.train.part import Part
+from growbench.train.pool import pooled_length
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,7 +77,7 @@ class Stages:
         opt = checkpoint.optimizer(model, lr=o.lr, betas=tuple(o.betas), weight_decay=o.weight_decay)
         return Trainer(
             self.family, model, opt, self.objective, self.windows, o.batch, self.seed, self.cost(stage), o.clip,
-            self.bf16, self._masks(index, model), tuple(Part(*part) for part in stage.parts()),
+            self.bf16, self._masks(index, model), tuple(Part(*part) for part in stage.parts()), stage.pool,
         )  # fmt: skip
 
     def _masks(self, index: int, model: Any) -> Masks | None:
@@ -112,6 +113,7 @@ def stage_cost(study: Any, stage: Stage) -> flops.StepCost:
     """Return what one step of a stage costs under a study's batch, length and objective, the mean over its kinds."""
     length, family = study.objective.length, families.load(stage.spec.family)
     positions = objective_of(study, 0, stage.spec.vocab).positions(length)
+    tokens, length = length, pooled_length(length, stage.pool, positions)
     kinds = [
         flops.step(
             stage.spec.resized(layers=depth), family, batch=study.optimizer.batch, length=length, positions=positions,
@@ -119,7 +121,7 @@ def stage_cost(study: Any, stage: Stage) -> flops.StepCost:
         )
         for depth, top in stage.parts()
     ]  # fmt: skip
-    return flops.mean(kinds)
+    return replace(flops.mean(kinds), tokens=study.optimizer.batch * tokens)
 
 
 def objective_of(study: Any, mask_id: int, vocab: int) -> Objective:

@@ -136,3 +136,9 @@ def layers_path(roles: Mapping[str, Role]) -> str:
     """The module path of the list of layers: what comes before a layer's number in the names of its parameters."""
     name, number = next((name, role.layer) for name, role in roles.items() if role.layer is not None)
     return name.partition(f".{number}.")[0]
+
+
+def embeddings_path(roles: Mapping[str, Role]) -> str:
+    """The module path of an encoder's embeddings: where the token table lies."""
+    name = next(n for n, r in roles.items() if r.kind == "embedding" and r.parts[0].axes[0].space == "vocab")
+    return name.rsplit(".", 2)[0]

@@ -15,7 +15,8 @@ from torch import nn
 from growbench import flops
 from growbench.errors import GrowBenchError
 from growbench.families import Family
-from growbench.families._roles import layers_path
+from growbench.families._roles import embeddings_path, layers_path
+from growbench.train import pool
 from growbench.train.data import Windows
 from growbench.train.objective import Batch, Objective, loss
 from growbench.train.part import Part, drawn, only
@@ -61,7 +62,7 @@ class Lifted(Protocol):
 class Trainer:
     """A model in training. objective makes batches from windows; step numbers choose data and masked tokens.
 
-    parts: the kinds of step, drawn in turn from step `entered` on; empty trains the whole model.
+    parts: the kinds of step, drawn in turn from step `entered` on; empty trains the whole model. pool: tokens averaged into one embedding.
     """
 
     family: Family
@@ -76,6 +77,7 @@ class Trainer:
     autocast: bool = False
     masks: Lifted | None = None
     parts: tuple[Part, ...] = ()
+    pool: int = 1
     entered: int = 0
 
     @property
@@ -90,18 +92,28 @@ class Trainer:
             group["lr"] = lr
         self.opt.zero_grad(set_to_none=True)
         with self._part(number), precision(self.device, self.autocast):
-            value = loss(self.family, self.model, batch)
+            value = self._loss(batch)
         value.backward()
         if self.clip is not None:
             nn.utils.clip_grad_norm_(self.model.parameters(), self.clip, foreach=True)
         self.opt.step()
         return value.detach()
 
+    def _loss(self, batch: Batch) -> torch.Tensor:
+        if self.pool == 1:
+            return loss(self.family, self.model, batch)
+        return pool.loss(self.family, self.model, self.embeddings, batch, self.pool)
+
     def _part(self, number: int) -> AbstractContextManager[None]:
         """What of the model runs and learns at step `number`."""
         if not self.parts:
             return nullcontext()
         return only(self.model, self.layers, drawn(self.parts, self.seed, number - self.entered))
+
+    @cached_property
+    def embeddings(self) -> str:
+        """The module path of the embeddings."""
+        return embeddings_path(self.family.roles(self.model.config))
 
     @cached_property
     def layers(self) -> str:
