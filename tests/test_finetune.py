@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from helpers import no_dropout
+import torch
 
 from growbench import families, finetune, metrics
 from growbench.errors import GrowBenchError
@@ -105,8 +105,8 @@ def test_batches_visit_every_row_once_and_hold_like_lengths() -> None:
 
 
 @pytest.fixture
-def finished(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A random model and a word tokenizer where a run would have left them."""
+def finished(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Path:
+    """A random model and a word tokenizer where a run would have left them; its family may be the fixture's parameter."""
     from tokenizers import Tokenizer, models, pre_tokenizers, processors
     from transformers import PreTrainedTokenizerFast
 
@@ -121,10 +121,10 @@ def finished(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         tokenizer_object=core, pad_token="[PAD]", unk_token="[UNK]", cls_token="[CLS]", sep_token="[SEP]"
     )
     fast.save_pretrained("results/tiny/corpus/tokenizer")
-    family = families.load("bert")
-    spec = ModelSpec(family="bert", layers=1, hidden=32, heads=2, ffn=64, vocab=len(words), max_length=16)
+    family = families.load(getattr(request, "param", "bert"))
+    spec = ModelSpec(family=family.name, layers=1, hidden=32, heads=2, ffn=64, vocab=len(words), max_length=16)
     checkpoint.save_model(
-        Path("results/tiny/runs/scratch-s0/points/p100"), family.build(family.config(spec, **no_dropout()))
+        Path("results/tiny/runs/scratch-s0/points/p100"), family.build(family.config(spec, **family.dropout(0.0)))
     )
     rng = np.random.default_rng(0)
     for file, count in (("train.tsv", 200), ("dev.tsv", 80)):
@@ -149,6 +149,31 @@ def test_it_learns_marks_what_failed_and_repeats(finished: Path) -> None:
     stuck = study(finished, names=("SST-2",), lr=1e-8, epochs=1, seeds=[0])
     failed = json.loads(finetune.run(stuck, "scratch", 0, ["p100"])[0].read_text())["runs"]
     assert len(failed) == 1 and failed[0]["failed"]
+
+
+LANGUAGE = [name for name in families.names() if families.load(name).objective != "classification"]
+
+
+@pytest.mark.parametrize("finished", LANGUAGE, indirect=True)
+def test_every_language_family_learns_a_task(finished: Path, request: pytest.FixtureRequest) -> None:
+    made = study(finished, names=("SST-2",), seeds=[0], epochs=8)
+    made.target.family = request.node.callspec.params["finished"]
+    run = json.loads(finetune.run(made, "scratch", 0, ["p100"])[0].read_text())["runs"][0]
+    assert run["score"] > 0.9 and not run["failed"]
+
+
+def test_a_regression_starts_from_the_training_mean() -> None:
+    labels = np.array([1.0, 2.0, 6.0], dtype=np.float32)
+    task = Task(
+        name="x", suite="GLUE", text_columns=("s",), label_column="l", num_labels=1, labels=None,
+        metrics=("pearson",), main="pearson",
+    )  # fmt: skip
+    ready = finetune.Ready(task, finetune.Encoded([[1]] * 3, [[0]] * 3, labels), split(3))
+    assert finetune.offset(ready) == 3.0
+    model = SimpleNamespace(config=SimpleNamespace(type_vocab_size=2))
+    batch = {"labels": torch.tensor([1.0, 6.0]), "token_type_ids": torch.zeros(2)}
+    assert finetune.inputs(model, batch, 3.0)["labels"].tolist() == [-2.0, 3.0]
+    assert "token_type_ids" not in finetune.inputs(SimpleNamespace(config=SimpleNamespace()), batch, 0.0)
 
 
 def test_an_unfinished_point_is_refused(finished: Path) -> None:

@@ -130,6 +130,18 @@ def collate(split: Encoded, rows: np.ndarray, pad: int, device: torch.device) ->
     return {key: torch.from_numpy(value).to(device) for key, value in arrays.items()}
 
 
+def offset(ready: Ready) -> float:
+    """What a regression predicts beyond: the training mean, which small models would spend their few steps on finding."""
+    return float(ready.train.labels.mean()) if ready.task.regression else 0.0
+
+
+def inputs(model: Any, batch: dict[str, Tensor], offset: float) -> dict[str, Tensor]:
+    """Return what a model takes of a batch: labels less the offset, and token types where it has a table for them."""
+    batch = {**batch, "labels": batch["labels"] - offset} if offset else batch
+    typed = getattr(model.config, "type_vocab_size", 0) > 1
+    return batch if typed else {key: value for key, value in batch.items() if key != "token_type_ids"}
+
+
 def _task(study: Any, folder: Path, ready: Ready, pad: int) -> list[dict[str, Any]]:
     from transformers import AutoModelForSequenceClassification
 
@@ -152,8 +164,6 @@ def _train(
     for name, parameter in model.named_parameters():
         if "classifier" in name or "score" in name or "pooler" in name:
             torch.nn.init.normal_(parameter, std=0.02) if parameter.dim() > 1 else torch.nn.init.zeros_(parameter)
-    if ready.task.regression:  # from zero, small models spend their few steps on finding the mean
-        torch.nn.init.constant_(model.classifier.bias, float(ready.train.labels.mean()))
     opt = checkpoint.optimizer(model, lr=f.lr, betas=(0.9, 0.999), weight_decay=f.weight_decay)
     rng, finite = np.random.default_rng(seed), True
     plan = [rows for _ in range(f.epochs) for rows in batches(ready.train, f.batch, rng)]
@@ -164,7 +174,7 @@ def _train(
             group["lr"] = f.lr * min((step + 1) / warm, (len(plan) - step) / max(1, len(plan) - warm))
         opt.zero_grad(set_to_none=True)
         with torch.autocast(device.type, dtype=torch.bfloat16, enabled=device.type == "cuda"):
-            loss = model(**collate(ready.train, rows, pad, device)).loss
+            loss = model(**inputs(model, collate(ready.train, rows, pad, device), offset(ready))).loss
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         opt.step()
@@ -180,8 +190,8 @@ def _score(
     model.eval()
     predicted = np.zeros(len(ready.dev.labels), dtype=ready.dev.labels.dtype)
     for rows in batches(ready.dev, 128, None):
-        logits = model(**collate(ready.dev, rows, pad, device)).logits.float().cpu()
-        predicted[rows] = (logits[:, 0] if task.regression else logits.argmax(-1)).numpy()
+        logits = model(**inputs(model, collate(ready.dev, rows, pad, device), offset(ready))).logits.float().cpu()
+        predicted[rows] = (logits[:, 0] + offset(ready) if task.regression else logits.argmax(-1)).numpy()
     finite = finite and bool(np.isfinite(predicted).all())
     scores = results(task, np.nan_to_num(predicted), ready.dev.labels)
     log.info("%s seed %d %s %.4f", task.name, seed, task.main, scores[task.main])

@@ -76,7 +76,7 @@ class Run:
             source_folder=self.root / "runs" / run_name(SOURCE, self.seed) / "points" / "p100",
             objective=self.objective,
             windows=Windows(self.corpus.train, self.study.objective.length, self._cls(), self.seed, stream),
-            device=self.device, bf16=self.bf16,
+            device=self.device, bf16=self.bf16, pad=int(self.corpus.manifest["special"]["pad"]),
         )  # fmt: skip
 
     def _plan(self) -> tuple[Plan, dict[str, Any]]:

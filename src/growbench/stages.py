@@ -25,7 +25,7 @@ from growbench.train.pool import pooled_length
 
 @dataclass(frozen=True, kw_only=True)
 class Stages:
-    """What every stage of one run shares. source_folder: the trained source's Hugging Face directory."""
+    """What every stage of one run shares. source_folder: the trained source's Hugging Face directory. pad: its padding id."""
 
     study: Any
     plan: Plan
@@ -39,6 +39,7 @@ class Stages:
     windows: Windows
     device: torch.device
     bf16: bool
+    pad: int
 
     def enter(self, index: int, before: Trainer | None) -> Trainer:
         """Begin stage `index`; before: the trainer of the stage before, None at the first. Grows moments as the plan says."""
@@ -94,7 +95,7 @@ class Stages:
     def random(self, spec: ModelSpec) -> Any:
         """Return a randomly initialised stock model."""
         rates = self.family.dropout(self.study.train.dropout)
-        config = self.family.config(spec, initializer_range=self.study.train.init_std, **rates)
+        config = self.family.config(spec, initializer_range=self.study.train.init_std, pad_token_id=self.pad, **rates)
         return self.family.build(config, seed=self.seed)
 
     def cost(self, stage: Stage) -> flops.StepCost:
