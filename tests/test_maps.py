@@ -79,6 +79,15 @@ def test_identities_follow_the_layer_that_they_repeat() -> None:
         depth.first(2, 3)
 
 
+def test_the_middle_is_copied_right_behind_itself() -> None:
+    def order(*sizes: int) -> list[int]:
+        return [layer.sources[0][0] for layer in depth.middle(*sizes)]
+
+    assert order(6, 8) == [0, 1, 2, 3, 2, 3, 4, 5]
+    assert order(3, 4) == [0, 1, 1, 2] and order(2, 4) == [0, 1, 0, 1] and order(3, 3) == [0, 1, 2]
+    assert order(2, 5) == [0, 1, 0, 1, 1]
+
+
 def test_a_map_outside_the_source_or_smaller_than_it_is_refused() -> None:
     with pytest.raises(GrowBenchError, match="outside"):
         maps.from_index([0, 5], 3)

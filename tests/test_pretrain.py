@@ -18,7 +18,8 @@ from growbench.train.loop import Trainer
 
 ROOT = Path(__file__).resolve().parents[1]
 VOCAB = 64
-USED = ("scratch", "stackbert", "bert2bert_fpi", "bert2bert_aki", "bert2bert", "mslt", "compoundgrow")
+USED = ("scratch", "stackbert", "bert2bert_fpi", "bert2bert_aki", "bert2bert", "mslt", "compoundgrow", "gradual")
+USED += ("scratch_iso", "source_longer")
 
 
 @pytest.fixture
@@ -214,7 +215,9 @@ def test_frozen_layers_keep_their_bits_and_get_no_moments(study, monkeypatch) ->
     assert len(kept) == 5 and [s["top"] for s in values["plan"]] == [None, 1, 1, 1, None]
 
 
-@pytest.mark.parametrize("method", ["scratch", "stackbert", "mslt", "bert2bert", "compoundgrow"])
+@pytest.mark.parametrize(
+    "method", ["scratch", "stackbert", "mslt", "bert2bert", "compoundgrow", "gradual", "scratch_iso", "source_longer"]
+)
 def test_a_run_costs_what_was_forecast(study, method: str) -> None:
     pretrain.run(study, "source", 0)
     values = result(pretrain.run(study, method, 0))
@@ -229,6 +232,18 @@ def test_a_run_costs_what_was_forecast(study, method: str) -> None:
         assert told.keys() == spent.keys()
         for stage, (flops, tokens) in told.items():
             assert spent[stage] == (pytest.approx(flops), tokens)
+
+
+def test_controls_spend_what_a_growing_method_and_its_source_spend_together(study) -> None:
+    pretrain.run(study, "source", 0)
+    source = result(Path("results/tiny/records/pretrain/source-s0.json"))
+    grown = result(pretrain.run(study, "bert2bert_fpi", 0))
+    for method in ("scratch_iso", "source_longer"):
+        values = result(pretrain.run(study, method, 0))
+        for mine, other in zip(values["points"], grown["points"], strict=True):
+            share = other["fraction"] * source["points"][-1]["flops"]
+            assert mine["flops"] == mine["flops_total"] == pytest.approx(other["flops"] + share, rel=0.06)
+        assert values["spec"] == (source if method == "source_longer" else grown)["spec"]
 
 
 def test_a_forecast_says_what_learns(study) -> None:

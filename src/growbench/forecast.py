@@ -67,16 +67,19 @@ def plan_of(study: Study, method: str) -> Plan:
 
 
 def budget_of(study: Study, method: str) -> float:
-    """FLOPs of the largest budget: that of scratch's steps, or of the source's own."""
+    """FLOPs of the largest budget: that of scratch's steps, or of the source's own; a control's is raised by the latter."""
     spec = (study.source_spec if method == SOURCE else study.target_spec)(study.corpus.vocab)
     steps = study.source.steps if method == SOURCE else study.budget.steps
-    return stage_cost(study, Stage(spec=spec, until=1.0, enter="init")).flops * steps
+    raised = 0.0
+    if method != SOURCE and methods.load(method).control:
+        raised = sum(entry.steps * entry.cost.flops for entry in entries(study, SOURCE))
+    return stage_cost(study, Stage(spec=spec, until=1.0, enter="init")).flops * steps + raised
 
 
 def forecast(study: Study, *, timing: bool) -> list[dict[str, Any]]:
     """One mapping per method, the source first where a method needs it: stages and totals of one seed, and of all seeds."""
     family, clock = families.load(study.target.family), Stopwatch(study) if timing else None
-    names = [SOURCE] if any(methods.load(name).needs_source for name in study.methods) else []
+    names = [SOURCE] if any(methods.load(name).reads_source for name in study.methods) else []
     return [_method(study, family, name, clock) for name in [*names, *study.methods]]
 
 

@@ -7,6 +7,8 @@ from typing import Any, Literal
 from growbench.errors import GrowBenchError
 from growbench.spec import ModelSpec
 
+Policy = Literal["reset", "copy", "scaled", "asymmetric"]
+POLICIES: tuple[Policy, ...] = ("reset", "copy", "scaled", "asymmetric")
 Enter = Literal["init", "source", "grow", "keep"]
 
 
@@ -25,7 +27,7 @@ class Stage:
     spec: ModelSpec
     until: float
     enter: Enter
-    optimizer: Literal["reset", "copy", "scaled", "asymmetric"] = "reset"
+    optimizer: Policy = "reset"
     lr: Literal["continue"] = "continue"
     mask: float = 0.0
     top: int | None = None

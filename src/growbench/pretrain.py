@@ -62,7 +62,7 @@ class Run:
         self.bf16 = study.train.precision == "bf16" or (study.train.precision == "auto" and self.device.type == "cuda")
         self.stages = self._stages()
         steps = study.source.steps if method == SOURCE else study.budget.steps
-        self.budget = self.stages.cost(self._whole()).flops * steps
+        self.budget = self.stages.cost(self._whole()).flops * steps + self._raised()
         points = (1.0,) if method == SOURCE else study.budget.points
         self.points = tuple(p for p in points if self._branch(p) >= self.plan.last_growth)
         self.journal = Journal(source=self._source_cost())
@@ -99,8 +99,16 @@ class Run:
         """What the source cost: its finished point and nothing else."""
         if self.method == SOURCE or not methods.load(self.method).needs_source:
             return FREE
+        return self._source_point()
+
+    def _source_point(self) -> dict[str, float]:
         source = record.read(self.root / "records" / "pretrain" / f"{run_name(SOURCE, self.seed)}.json")
         return {key: source["points"][-1][key] for key in FREE}
+
+    def _raised(self) -> float:
+        """FLOPs that a control may spend beyond the largest budget: what the source cost."""
+        control = self.method != SOURCE and methods.load(self.method).control
+        return self._source_point()["flops"] if control else 0.0
 
     def _check_text(self) -> None:
         """Refuse to read text twice unless the config allows it."""
@@ -247,7 +255,7 @@ class Run:
             {
                 "kind": "pretrain", "version": 1, "study": self.study.study, "method": self.method, "seed": self.seed,
                 "config_hash": record.digest(self.study.trained_part()), "method_hash": method_hash(self.method),
-                "spec": self.target_spec.to_dict(),
+                "spec": self.plan.stages[-1].spec.to_dict(),
                 "source_spec": self.source_spec.to_dict() if journal.source["flops"] else None,
                 "options": self.options, "plan": self.plan.to_list(), "initial_loss": journal.at.initial_loss,
                 "points": journal.points, "ledger": journal.full_ledger(),

@@ -54,14 +54,14 @@ def method_files(wildcards):
 
 
 def source_record(wildcards):
-    """Return the source's record for methods that start from it."""
-    return SOURCE_RECORD if methods.load(wildcards.method).needs_source else []
+    """Return the source's record for methods that start from it, and for controls that spend what it cost."""
+    return SOURCE_RECORD if methods.load(wildcards.method).reads_source else []
 
 
 def pretrain_records(wildcards):
     """Return the records and curves of every run, the source's too where a method starts from it."""
     names = [*STUDY.methods]
-    if any(methods.load(name).needs_source for name in names):
+    if any(methods.load(name).reads_source for name in names):
         names.append("source")
     pattern = "results/{study}/records/pretrain/{method}-s{seed}.{kind}"
     return expand(pattern, study=STUDY.study, method=names, seed=STUDY.seeds, kind=["json", "csv"])

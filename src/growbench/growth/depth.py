@@ -36,6 +36,15 @@ def interpolated(source_layers: int, target_layers: int) -> Depth:
     return from_list([t * source_layers // target_layers for t in range(target_layers)])
 
 
+def middle(source_layers: int, target_layers: int) -> Depth:
+    """Copy the middle of the source and put the copy right behind it (MIDAS); at most the whole source is copied."""
+    added = target_layers - source_layers
+    if added > source_layers:
+        return stacked(source_layers, target_layers)
+    end = (source_layers - added) // 2 + added
+    return from_list([*range(end), *range(end - added, source_layers)])
+
+
 def identities(source_layers: int, target_layers: int) -> Depth:
     """As `interpolated`, but every repetition is silent: the target computes what the source computes.
 

@@ -14,7 +14,6 @@ start at zero.
 
 from collections.abc import Mapping
 from functools import partial
-from typing import Literal
 
 import numpy as np
 import torch
@@ -25,9 +24,8 @@ from growbench.families._roles import Part, Role
 from growbench.growth.growth import Growth
 from growbench.growth.tensors import along, feeds_tied_head, gather, grown_axes
 from growbench.growth.transfer import Read, blended, donor_rows, join, origins, replace_rows, split, stem
+from growbench.plan import POLICIES, Policy
 
-Policy = Literal["reset", "copy", "scaled", "asymmetric"]
-POLICIES: tuple[Policy, ...] = ("reset", "copy", "scaled", "asymmetric")
 Moments = Mapping[str, Mapping[str, Tensor]]
 POWERS = {"exp_avg": 1, "exp_avg_sq": 2}
 

@@ -46,7 +46,8 @@ class Method:
 
     title, paper: for tables. grows: axes among layers, hidden, heads, ffn. ratios: what it accepts, in words.
     needs_source: starts from the trained source. needs_data: reads text to make its maps. shrinks: the target is the
-    smaller model. masked: what it adds is hidden behind masks while training (growth/masking.py). preserves: when the grown model computes the source's function, in words; `exact` says the same
+    smaller model. masked: what it adds is hidden behind masks while training (growth/masking.py). control: its budget
+    is raised by what the source cost. preserves: when the grown model computes the source's function, in words; `exact` says the same
     to a program. options: by name, besides COMMON.
     """
 
@@ -58,6 +59,7 @@ class Method:
     needs_data: bool = False
     shrinks: bool = False
     masked: bool = False
+    control: bool = False
     preserves: str = "no"
     options: Mapping[str, Option] = {}
 
@@ -73,6 +75,11 @@ class Method:
     @property
     def name(self) -> str:
         return type(self).__module__.rsplit(".", 1)[-1]
+
+    @property
+    def reads_source(self) -> bool:
+        """Whether a run needs the source's record: its weights, or what it cost."""
+        return self.needs_source or self.control
 
     def check(self, source: ModelSpec, target: ModelSpec, traits: Traits, options: Mapping[str, Any]) -> None:
         """Raise GrowBenchError where this method cannot make this target from this source."""

@@ -4,7 +4,7 @@ A model of L/4 layers is trained, doubled to L/2 and doubled again to L; doublin
 
     W_t^(i) = W_s^(i mod L_s)        i = 0 .. 2 L_s - 1
 
-Embeddings and head are carried over, Adam starts again (the authors' `--reset-optimizer`), the LR goes on along the
+Embeddings and head are carried over, Adam starts again (the authors' `--reset-optimizer`; `optimizer: copy` is their `--double-optimizer`), the LR goes on along the
 global schedule. Growth at 12.5 % and 30 % of the budget (50k and 120k of 400k updates). Width is the target's from the
 start. Not function preserving.
 
@@ -14,7 +14,7 @@ from its layers halved (rounded up) twice.
 
 from growbench.growth.widening import Widening, widen
 from growbench.methods._contract import Method, Option
-from growbench.plan import Plan, Stage
+from growbench.plan import POLICIES, Plan, Policy, Stage
 
 
 class StackBert(Method):
@@ -25,6 +25,7 @@ class StackBert(Method):
     options = {
         "first": Option(0.125, "share of the budget at which L/4 layers become L/2", range=(0.001, 0.9)),
         "second": Option(0.30, "share of the budget at which L/2 layers become L", range=(0.002, 0.95)),
+        "optimizer": Option("reset", "Adam's moments at a growth (growth/moments.py)", choices=POLICIES),
     }
 
     def widen(self, source, target, options, rng) -> Widening:
@@ -39,7 +40,8 @@ class StackBert(Method):
             if stages and stages[-1].spec.layers == layers:
                 stages.pop()
             spec = target.resized(layers=layers)
-            stages.append(Stage(spec=spec, until=until, enter="grow" if stages else "init"))
+            moments: Policy = options["optimizer"] if stages else "reset"
+            stages.append(Stage(spec=spec, until=until, enter="grow" if stages else "init", optimizer=moments))
         return Plan(stages=tuple(stages))
 
 

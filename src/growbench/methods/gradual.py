@@ -1,0 +1,48 @@
+"""Gradual stacking with copies in the middle: MIDAS (Saunshi et al., NeurIPS 2024; arXiv 2409.19044).
+
+n stages; stage i has i/n of the target's layers and takes a share of the budget that rises as i^alpha. What is added is a copy of
+the middle of the present model, put right behind it:
+
+    [ 1 2 | 3 4 | 5 6 ]  ->  [ 1 2 | 3 4 | 3 4 | 5 6 ]            `where: middle`
+    [ 1 2 | 3 4 | 5 6 ]  ->  [ 1 2 | 3 4 | 5 6 | 5 6 ]            `where: top`, gradual stacking
+
+Adam starts again at each stage, the LR goes on. Not function preserving. Deviation: shares are of FLOPs.
+"""
+
+from growbench.growth.depth import Depth, middle, stacked
+from growbench.growth.widening import Widening, widen
+from growbench.methods._contract import Method, Option
+from growbench.plan import Plan, Stage
+
+
+class Gradual(Method):
+    title = "Gradual stacking"
+    paper = "Saunshi et al., NeurIPS 2024"
+    grows = ("layers",)
+    needs_source = False
+    options = {
+        "stages": Option(4, "depths on the way", choices=(2, 3, 4, 6, 8, 12)),
+        "alpha": Option(1.0, "the share of stage i rises as i to this power", range=(0.0, 4.0)),
+        "where": Option("middle", "what is copied, and where to", choices=("middle", "top")),
+        "last": Option(0.3, "share of the budget at which the target is reached", range=(0.01, 0.95)),
+    }
+
+    def widen(self, source, target, options, rng) -> Widening:
+        return widen(source, target, "balanced", rng)
+
+    def deepen(self, source_layers, target_layers, options) -> Depth:
+        return {"middle": middle, "top": stacked}[options["where"]](source_layers, target_layers)
+
+    def plan(self, source, target, options) -> Plan:
+        count = min(options["stages"], target.layers)
+        weights = [i ** options["alpha"] for i in range(1, count)]
+        stages: list[Stage] = []
+        spent = 0.0
+        for i in range(1, count + 1):
+            spent = 1.0 if i == count else spent + options["last"] * weights[i - 1] / sum(weights)
+            spec = target.resized(layers=-(-target.layers * i // count))
+            stages.append(Stage(spec=spec, until=spent, enter="grow" if stages else "init"))
+        return Plan(stages=tuple(stages))
+
+
+METHOD = Gradual()

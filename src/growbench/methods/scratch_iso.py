@@ -1,0 +1,19 @@
+"""Control: from scratch for the whole FLOPs of a method that starts from the source.
+
+The budget is raised by what the source cost, so that this run spends what such a method spends when everything is counted:
+
+    F(scratch_iso) = F(largest budget) + F(source)
+
+If a method's advantage over scratch is smaller than this control's, the source's compute was better spent here.
+"""
+
+from growbench.methods.scratch import Scratch
+
+
+class ScratchIso(Scratch):
+    title = "Scratch, source's FLOPs added"
+    paper = "control"
+    control = True
+
+
+METHOD = ScratchIso()

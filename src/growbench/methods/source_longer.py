@@ -1,0 +1,23 @@
+"""Control: the small model trained for the whole FLOPs of a method that grows it.
+
+    F(source_longer) = F(largest budget) + F(source),   all spent on the source's shape, from random weights
+
+If it ends lower than the grown target, growing was not worth its compute at this budget.
+"""
+
+from growbench.methods._contract import Method
+from growbench.plan import Plan, Stage
+
+
+class SourceLonger(Method):
+    title = "Source, trained longer"
+    paper = "control"
+    grows = ()
+    needs_source = False
+    control = True
+
+    def plan(self, source, target, options) -> Plan:
+        return Plan(stages=(Stage(spec=source, until=1.0, enter="init"),))
+
+
+METHOD = SourceLonger()
