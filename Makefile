@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
-PYTHON_FILES := src tests workflow
+PYTHON_FILES := src tests workflow bench
 
 .PHONY: demo test lint types readme conformance clean
 .DEFAULT_GOAL := test

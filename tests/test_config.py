@@ -226,6 +226,16 @@ def test_points_before_a_plan_has_grown_are_refused() -> None:
     assert late[0] in line
 
 
+@pytest.mark.parametrize(("layers", "l_b", "block"), [(12, 0, 3), (17, 0, 1), (10, 0, 2), (2, 0, 1), (12, 4, 4)])
+def test_blocks_of_sub_models_divide_the_target(layers: int, l_b: int, block: int) -> None:
+    method, target = methods.load("bert2bert"), TARGET.resized(layers=layers)
+    assert method.plan(SOURCE, target, method.check_options({"l_b": l_b})).stages[0].block == block
+    with pytest.raises(
+        GrowBenchError, match=r"methods\.bert2bert\.l_b: 5 does not divide target\.layers 12; use one of"
+    ):
+        method.plan(SOURCE, TARGET.resized(layers=12), method.check_options({"l_b": 5}))
+
+
 @pytest.mark.parametrize("name", UNABLE)
 def test_a_method_that_cannot_make_the_target_is_refused_by_name(name: str) -> None:
     line = message(changed(f"methods.{name}", None))

@@ -5,17 +5,19 @@
     stage 2:  the whole model
 
 `E_b` is stage 1's share of the steps that scratch would take (the paper: 5 of 40 epochs), `l_b` the layers of a block (0 takes
-a quarter of the target, the paper's 3 of 12). A step of stage 1 costs ((L + l_b) / 2 L + 2 l_b / L) / 3 of a full one
+a quarter of the target, the paper's 3 of 12, or the largest divisor below). A step of stage 1 costs ((L + l_b) / 2 L + 2 l_b / L) / 3 of a full one
 (body alone), which turns E_b into a share of FLOPs. Widening, depth and their options as bert2bert_aki and bert2bert_fpi.
 
 Deviation: the depths come in rounds, each depth once in a round in a random order, so that their cost is exact.
 """
 
+from growbench.errors import GrowBenchError
 from growbench.growth.widening import Widening
 from growbench.methods._contract import Option
 from growbench.methods.bert2bert_aki import Bert2BertAki
 from growbench.methods.bert2bert_fpi import OPTIONS, Bert2BertFpi
 from growbench.plan import Plan, Stage
+from growbench.spec import divisors
 
 
 class Bert2Bert(Bert2BertAki):
@@ -36,7 +38,11 @@ class Bert2Bert(Bert2BertAki):
 
     def plan(self, source, target, options) -> Plan:
         layers = target.layers
-        block = options["l_b"] or max(1, layers // 4)
+        block = options["l_b"] or max(d for d in divisors(layers) if d <= max(1, layers // 4))
+        if layers % block:
+            raise GrowBenchError(
+                f"methods.{self.name}.l_b: {block} does not divide target.layers {layers}; use one of {divisors(layers)}"
+            )
         cost = ((layers + block) / (2 * layers) + 2 * block / layers) / 3
         stage = Stage(spec=target, until=options["E_b"] * cost, enter="source", block=block)
         return Plan(stages=(stage, Stage(spec=target, until=1.0, enter="keep")))
