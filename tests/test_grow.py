@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import torch
 import transformers
-from helpers import SOURCE, SPECS, doubled, move, perturbed
+from helpers import SETTINGS, SOURCE, SPECS, doubled, move, perturbed
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
@@ -348,6 +348,68 @@ def test_tensors_that_the_class_has_no_place_for_are_left_out_and_named(
 
 def test_masked_growth_is_refused(tmp_path: Path, source: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "a checkpoint has none" in refusal(capsys, source, tmp_path / "out", "--layers", "4", method="msg")
+
+
+def test_a_source_or_a_finished_growth_named_tmp_is_never_taken_away(
+    tmp_path: Path, source: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    spare = tmp_path / "out.tmp"
+    grow(source, spare, layers=4)
+    before = (spare / files.WEIGHTS).read_bytes()
+    assert "is in the way" in refusal(capsys, source, tmp_path / "out", "--layers", "4")
+    assert "and the source; rename one" in refusal(capsys, spare, tmp_path / "out", "--layers", "6")
+    assert (spare / files.WEIGHTS).read_bytes() == before
+
+
+def test_the_current_directory_is_refused(
+    tmp_path: Path, source: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    assert "is or holds the current directory" in refusal(capsys, source, Path("."), "--layers", "4")
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_numbers_that_are_not_finite_are_refused_and_named(
+    value: float, tmp_path: Path, source: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tensors = load_file(source / files.WEIGHTS)
+    tensors["bert.embeddings.LayerNorm.weight"][3] = value
+    save_file(tensors, source / files.WEIGHTS)
+    assert "bert.embeddings.LayerNorm.weight grows to NaN" in refusal(capsys, source, tmp_path / "out", "--layers", "4")
+
+
+def test_half_precision_is_not_called_exact(tmp_path: Path, source: Path) -> None:
+    report = grow(source, tmp_path / "half", hidden=64, dtype="float16")
+    assert report["claimed"]["exact"] is False and report["claimed"]["rounding"] == "float16"
+    assert grow(source, tmp_path / "whole", hidden=64)["claimed"]["exact"] is True
+
+
+def test_a_file_in_the_way_of_the_parent_is_one_line(
+    tmp_path: Path, source: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("")
+    assert "Not a directory" in refusal(capsys, source, tmp_path / "file" / "out", "--layers", "4")
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("hidden_act", "nonsense"), ("pad_token_id", 1000), ("architectures", ["BertPreTrainedModel"]), ("vocab_size", 0)],
+)
+def test_a_config_that_the_stock_class_refuses_is_one_line(
+    key: str, value: object, tmp_path: Path, source: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = json.loads((source / "config.json").read_text())
+    (source / "config.json").write_text(json.dumps({**config, key: value}))
+    assert "config.json" in refusal(capsys, source, tmp_path / "out", "--layers", "4")
+
+
+def test_a_head_without_logits_is_measured(tmp_path: Path) -> None:
+    family = families.load("vit")
+    config = family.config(SPECS["vit"], **SETTINGS["vit"], num_channels=3, encoder_stride=4)
+    transformers.ViTForMaskedImageModeling(config).save_pretrained(tmp_path / "source")
+    report = verb.run(request(tmp_path / "source", tmp_path / "out", method="lemon", layers=3))
+    assert report["claimed"]["exact"] and report["measured"]["relative_delta"] < 1e-5
 
 
 def refusal(capsys: pytest.CaptureFixture[str], source: Path, out: Path, *words: str, method: str = FPI) -> str:

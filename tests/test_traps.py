@@ -194,3 +194,18 @@ def test_anchors_of_the_papers_hold_at_initialisation() -> None:
         methods.load("interpolate").check_options({}), 0,
     )  # fmt: skip
     assert [layer.sources[0][0] for layer in growth.depth] == [0, 0, 1, 1, 2, 2]
+
+
+@pytest.mark.parametrize(("method", "options"), [("staged", {}), ("hypercloning", {"variant": "diagonal"})])
+def test_block_diagonal_copies_need_partners_in_every_group(method: str, options) -> None:
+    """Under grouped queries a broken number of heads a group leaves copies whose columns nobody writes."""
+    source = source_model("llama", SPECS["llama"].resized(heads=6, kv_heads=2))
+    with pytest.raises(GrowBenchError, match=r"4 a group, no multiple of the source's 3.*use 18"):
+        grown(method, "llama", source, options, hidden=48, heads=24, kv_heads=6)
+    assert drift("llama", source, grown(method, "llama", source, options, hidden=48, heads=18, kv_heads=6)) <= 1e-10
+
+
+def test_wider_heads_without_scaled_products_are_refused() -> None:
+    source = perturbed(families.load("gpt2"), SPECS["gpt2"], scale_attn_weights=False)
+    with pytest.raises(GrowBenchError, match="scale_attn_weights"):
+        grown("hypercloning", "gpt2", source, {"heads": "widen"}, hidden=72, heads=3)

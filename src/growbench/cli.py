@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from growbench import __version__
 from growbench.errors import GrowBenchError, nearest
@@ -152,6 +152,13 @@ SIZES = {
 }
 
 
+class Parser(argparse.ArgumentParser):
+    """An argument parser whose refusals are one line."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(BAD_INPUT, f"growbench: {message}; see `{self.prog} --help`\n")
+
+
 def _grow_arguments(verb: argparse.ArgumentParser) -> None:
     verb.description = (
         "Grow a Hugging Face directory (config.json and safetensors) into another one, and measure whether it still "
@@ -172,7 +179,7 @@ def _grow_arguments(verb: argparse.ArgumentParser) -> None:
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of all verbs."""
-    top = argparse.ArgumentParser(prog="growbench", description="Grow trained Transformers and measure what it saves.")
+    top = Parser(prog="growbench", description="Grow trained Transformers and measure what it saves.")
     top.add_argument("--version", action="version", version=__version__)
     verbs = top.add_subparsers(dest="verb", required=True, metavar="verb")
     for name, (function, words) in VERBS.items():
@@ -243,6 +250,9 @@ def main(words: Sequence[str] | None = None) -> int:
         args.function(args)
     except GrowBenchError as error:
         return _stop(args, f"growbench: {error}", BAD_INPUT)
+    except OSError as error:
+        where = error.filename or "the file system"
+        return _stop(args, f"growbench: {where}: {error.strerror or error}; free the place or give another", BAD_INPUT)
     except KeyboardInterrupt:
         return _stop(args, "growbench: interrupted; the same command goes on", INTERRUPTED)
     except Exception:

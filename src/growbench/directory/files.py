@@ -152,9 +152,30 @@ def check_out(source: Path, out: Path) -> None:
         raise GrowBenchError(f"{out}: lies in the source directory {source}; give another place")
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise GrowBenchError(f"{out}: exists already; remove it or give another name")
+    if b == Path.cwd() or b in Path.cwd().parents:
+        raise GrowBenchError(f"{out}: is or holds the current directory, which cannot be replaced; give another place")
     part = partial(out)
-    if part.exists() and not (part / REPORT).is_file():
+    if part == a or part in a.parents:
+        raise GrowBenchError(
+            f"{part}: is where {out} is written before it is whole, and the source; rename one of them"
+        )
+    if part.exists() and not _unfinished(part):
         raise GrowBenchError(f"{part}: is in the way and not an unfinished growth; move it")
+
+
+def require_room(out: Path, size: int) -> None:
+    """Raise GrowBenchError unless the disk of `out` has room for `size` bytes."""
+    place = next(p for p in out.resolve().parents if p.is_dir())
+    if (free := shutil.disk_usage(place).free) < size:
+        raise GrowBenchError(
+            f"{out}: needs {size / 1e9:.3g} GB, {free / 1e9:.3g} GB are free; give a place with more room"
+        )
+
+
+def _unfinished(part: Path) -> bool:
+    """Whether a folder is what a crash left: its report is there and empty."""
+    report = part / REPORT
+    return report.is_file() and report.stat().st_size == 0
 
 
 def partial(out: Path) -> Path:
@@ -168,16 +189,17 @@ def whole(out: Path) -> Iterator[Path]:
 
     Its empty report marks it as unfinished, so that the same command can take it away after a crash.
     """
-    part = partial(out)
-    shutil.rmtree(part, ignore_errors=True)
+    part, out = partial(out), out.resolve()
+    if _unfinished(part):
+        shutil.rmtree(part)
     part.mkdir(parents=True)
     try:
         (part / REPORT).touch()
         yield part
         for path in [*part.iterdir(), part]:
             _sync_path(path)
-        os.replace(part, out.resolve())
-        _sync_path(out.resolve().parent)
+        os.replace(part, out)
+        _sync_path(out.parent)
     except BaseException:
         shutil.rmtree(part, ignore_errors=True)
         raise

@@ -3,19 +3,20 @@
 import gc
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 import yaml
-from torch import nn
+from torch import Tensor, nn
 
 from growbench import families, methods, record
 from growbench.directory import files
 from growbench.directory.sample import sample_of
-from growbench.directory.sizes import check_sizes, target_spec
+from growbench.directory.sizes import check_sizes, require_plausible, target_spec
 from growbench.directory.tensors import Checkpoint, skeleton, stored_names
 from growbench.errors import GrowBenchError, nearest
 from growbench.families import Family
@@ -27,6 +28,7 @@ from growbench.growth.transfer import transfer
 from growbench.methods import Method
 from growbench.spec import ModelSpec
 
+EXACT_BYTES = 4  # a narrower number rounds by more than growing would differ
 PHASES = ("checking", "growing", "measuring")  # checking includes the time that torch and transformers take to load
 
 
@@ -91,16 +93,23 @@ def check(request: Request) -> Job:
             f"--method {method.name}: it grows behind masks while training, and a checkpoint has none; "
             "use it in a study, or --method lemon or zero_pad here"
         )
+    if not 0 <= request.seed < 2**63:
+        raise GrowBenchError(f"--seed {request.seed}: not a seed; use a whole number from 0 to 2^63 - 1")
     config = files.read_config(request.source)
     family = families.of(config)
-    spec = family.spec(config)
+    with stock(request.source):
+        spec = family.spec(config)
+    require_plausible(spec)
     target = target_spec(family, spec, request.sizes)
     check_sizes(method, spec, target)
-    model_class = family.auto_class(config)
-    growth, grown_config = growth_of(family, config, target, method, options, request.seed, model_class)
-    model = skeleton(model_class, config)
+    with stock(request.source):
+        model_class = family.auto_class(config)
+        model = skeleton(model_class, config)
+        growth, grown_config = growth_of(family, config, target, method, options, request.seed, model_class)
+        grown = skeleton(model_class, grown_config)
     source = Checkpoint(request.source, model)
     dtype = _dtype(request.dtype, source)
+    files.require_room(request.out, dtype.itemsize * _parameters(grown))
     source.compute = torch.promote_types(torch.promote_types(source.widest, dtype), torch.float32)
     return Job(
         family=family,
@@ -112,12 +121,38 @@ def check(request: Request) -> Job:
         source=source,
         growth=growth,
         grown_config=grown_config,
-        grown=skeleton(model_class, grown_config),
+        grown=grown,
         dtype=dtype,
         sample=sample_of(family, config, model, request.source, request.text, request.seed)
         if request.measure
         else None,
     )
+
+
+@contextmanager
+def stock(folder: Path) -> Iterator[None]:
+    """Turn what the stock classes raise on a config they cannot build into one line that names it."""
+    try:
+        yield
+    except (GrowBenchError, KeyboardInterrupt):
+        raise
+    except Exception as error:
+        reason = " ".join(str(error).split())[:200]
+        raise GrowBenchError(
+            f"{folder / 'config.json'}: the stock model cannot be built ({type(error).__name__}: {reason}); correct it"
+        ) from error
+
+
+def _finite(pairs: Iterable[tuple[str, Tensor]], folder: Path, dtype: torch.dtype) -> Iterator[tuple[str, Tensor]]:
+    """Pass tensors on; raise GrowBenchError at one that would be stored as NaN or infinity."""
+    for name, tensor in pairs:
+        low, high = (float(value) for value in torch.aminmax(tensor))
+        if not -torch.finfo(dtype).max <= low <= high <= torch.finfo(dtype).max:
+            raise GrowBenchError(
+                f"{folder}: tensor {name} grows to NaN, infinity or more than {files.name_of(dtype)} holds; repair the "
+                "source, or use --dtype float32"
+            )
+        yield name, tensor
 
 
 def _options(words: tuple[str, ...]) -> dict[str, Any]:
@@ -151,11 +186,9 @@ def write(job: Job, source: Path, part: Path) -> int:
     names = stored_names(job.grown)
     layout = {names[name]: tuple(parameter.shape) for name, parameter in job.grown.named_parameters()}
     roles, grown_roles = (job.family.roles(c, job.model_class) for c in (job.config, job.grown_config))
-    tensors = transfer(job.growth, job.source, roles, grown_roles)
+    checked = _finite(transfer(job.growth, job.source, roles, grown_roles), source, job.dtype)
     with torch.inference_mode(), files.memory_kept():
-        return files.write_tensors(
-            part / files.WEIGHTS, layout, job.dtype, map(lambda pair: (names[pair[0]], pair[1]), tensors)
-        )
+        return files.write_tensors(part / files.WEIGHTS, layout, job.dtype, ((names[name], t) for name, t in checked))
 
 
 def measure(job: Job, sample: Sample, source: Path, target: Path) -> dict[str, float | None]:
@@ -177,6 +210,7 @@ def measure(job: Job, sample: Sample, source: Path, target: Path) -> dict[str, f
 def _report(request: Request, job: Job, measured: Mapping[str, Any] | None) -> dict[str, Any]:
     spec, target = job.growth.source, job.growth.target
     claim = job.method.exact(spec, target, job.family.traits(job.config), job.options)
+    rounding = files.name_of(job.dtype) if job.dtype.itemsize < EXACT_BYTES else None
     return {
         "method": job.method.name,
         "options": job.options,
@@ -187,7 +221,7 @@ def _report(request: Request, job: Job, measured: Mapping[str, Any] | None) -> d
         "target": target.to_dict(),
         "parameters_before": _parameters(job.model),
         "parameters_after": _parameters(job.grown),
-        "claimed": {"preserves": job.method.preserves, "exact": claim},
+        "claimed": {"preserves": job.method.preserves, "exact": claim and rounding is None, "rounding": rounding},
         "measured": measured if measured is not None else "not measured (--no-measure)",
         "left_out": job.source.left_out,
         "inputs": job.sample.words if job.sample is not None else None,
@@ -210,7 +244,9 @@ def lines(report: Mapping[str, Any], out: Path) -> str:
     rows = {
         "grown": f"{report['class']} {spec.short()} -> {ModelSpec.from_dict(target).short()} by {report['method']}",
         "parameters": f"{report['parameters_before'] / 1e6:.4g} M -> {report['parameters_after'] / 1e6:.4g} M",
-        "claimed": f"{'exact' if claim['exact'] else 'not exact'} here; in general: {claim['preserves']}",
+        "claimed": f"{'exact' if claim['exact'] else 'not exact'} here"
+        f"{' (stored in ' + claim['rounding'] + ', which rounds)' if claim['rounding'] else ''}; "
+        f"in general: {claim['preserves']}",
     }
     if isinstance(found, str):
         rows["measured"] = found

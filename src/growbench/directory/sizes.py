@@ -9,12 +9,21 @@ from growbench.families import Family
 from growbench.methods import Method
 from growbench.spec import SHAPE_KEYS, ModelSpec, check_growth
 
+MOST_LAYERS, WIDEST = 10_000, 1 << 22
 AXIS = {"kv_heads": "heads", "head_size": "heads"}  # the word of Method.grows, where it is not the size's own
 
 
 def flag(key: str) -> str:
     """The command line's name of a size, e.g. `--kv-heads`."""
     return "--" + key.replace("_", "-")
+
+
+def require_plausible(spec: ModelSpec) -> None:
+    """Raise GrowBenchError for a size that no model has, before anything is made of it."""
+    for key in SHAPE_KEYS:
+        largest = MOST_LAYERS if key == "layers" else WIDEST
+        if (value := getattr(spec, key)) > largest:
+            raise GrowBenchError(f"{flag(key)} {value}: no model is that large; give at most {largest}")
 
 
 def target_spec(family: Family, source: ModelSpec, asked: Mapping[str, int | None]) -> ModelSpec:
@@ -40,6 +49,7 @@ def target_spec(family: Family, source: ModelSpec, asked: Mapping[str, int | Non
         "ffn": given.get("ffn") or round(source.ffn * hidden / source.hidden),
     }
     target = ModelSpec(family=source.family, vocab=source.vocab, max_length=source.max_length, **sizes)
+    require_plausible(target)
     if target == source:
         raise GrowBenchError(f"sizes: the source has them already, {source.short()}; give a bigger one")
     return target
@@ -112,4 +122,4 @@ def check_sizes(method: Method, source: ModelSpec, target: ModelSpec) -> None:
 def _growing(axes: set[str]) -> list[str]:
     """Methods that grow all these axes without data."""
     found = [methods.load(name) for name in methods.names()]
-    return [m.name for m in found if m.grows and axes <= set(m.grows) and not getattr(m, "shrinks", False)]
+    return [m.name for m in found if m.grows and axes <= set(m.grows) and not m.shrinks and not m.masked]

@@ -76,6 +76,10 @@ class Checkpoint(Mapping[str, Tensor]):
         self._refuse_missing(model)
         self.left_out = self._unknown(model)
         dtypes = {self._check(name, parameter) for name, parameter in model.named_parameters()}
+        if not dtypes:
+            raise GrowBenchError(
+                f"{folder}/config.json: architectures names {type(model).__name__}, which has no tensors; name a model's class"
+            )
         self.widest = max(dtypes, key=lambda dtype: (dtype.itemsize, dtype == torch.bfloat16))
 
     @staticmethod

@@ -76,6 +76,12 @@ class Gpt2(Family):
                 f"target.layers: {spec.layers} moves layers to other places, whose number scales their attention "
                 f"(scale_attn_by_inverse_layer_idx); keep {start['n_layer']}"
             )
+        wider = start.get("n_embd", spec.hidden) // start.get("n_head", spec.heads) != spec.head_size
+        if wider and not start.get("scale_attn_weights", True):
+            raise GrowBenchError(
+                f"target.heads: {spec.heads} makes heads wider, whose products are not divided by their size here "
+                "(scale_attn_weights is false); keep the size of a head"
+            )
         return {}
 
     def pre_norm(self, config: Any) -> bool:

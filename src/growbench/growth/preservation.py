@@ -87,6 +87,9 @@ class Row:
     count: int
 
 
+_STATES = "last_hidden_state"
+
+
 @torch.inference_mode()
 def outputs(model: Any, sample: Sample) -> Iterator[Row]:
     """Run a model in evaluation mode on a sample, row by row."""
@@ -94,14 +97,14 @@ def outputs(model: Any, sample: Sample) -> Iterator[Row]:
         choices = row[None] if type(model).__name__.endswith("MultipleChoice") else row
         given = model(**{model.main_input_name: choices})
         names = [name for name in given if name.endswith("logits")]
-        tensors = [given[name] for name in names or ["last_hidden_state"]]
+        tensors = [given[name] for name in names or [_STATES if _STATES in given else next(iter(given))]]
         loss, count = 0.0, 0
         if sample.labels:
             labels = sample.labels[number].flatten()
             at = labels != IGNORED
             logits = tensors[0].flatten(0, 1)[at].float()
             loss, count = float(nn.functional.cross_entropy(logits, labels[at], reduction="sum")), int(at.sum())
-        yield Row(tensors, bool(names), loss, count)
+        yield Row(tensors, bool(names) or _STATES not in given, loss, count)
 
 
 def compare(load: Callable[[str], Any], sample: Sample, residual: SpaceMap) -> dict[str, float | None]:

@@ -29,6 +29,8 @@ class Option:
     range: tuple[float, float] | None = None
 
     def check(self, key: str, value: Any) -> Any:
+        if value is None and self.default is not None:
+            raise GrowBenchError(f"{key}: null is not allowed; leave it out for the default {self.default!r}")
         if self.choices and value not in self.choices:
             raise GrowBenchError(f"{key}: {value!r} is not allowed; {nearest(str(value), map(str, self.choices))}")
         if self.range is not None and value is not None:
@@ -141,7 +143,17 @@ def require_multiples(source: ModelSpec, target: ModelSpec, keys: tuple[str, ...
     for key in keys:
         small, big = getattr(source, key), getattr(target, key)
         if big % small:
-            near = round(big / small) * small or small
+            near = max(2, round(big / small)) * small
             raise GrowBenchError(
                 f"target.{key}: {big} is not a multiple of the source's {small}, as {name} needs; use {near}"
             )
+
+
+def require_whole_groups(source: ModelSpec, target: ModelSpec, name: str) -> None:
+    """Raise GrowBenchError unless query heads of a group grow by a whole number, so that every copy finds its partner."""
+    small, big = source.heads // source.kv_heads, target.heads // target.kv_heads
+    if big % small:
+        raise GrowBenchError(
+            f"target.heads: {target.heads} over {target.kv_heads} key/value heads is {big} a group, no multiple of the "
+            f"source's {small}, as {name} needs; use {max(1, round(big / small)) * small * target.kv_heads}"
+        )

@@ -18,7 +18,7 @@ from dataclasses import replace
 
 from growbench.errors import GrowBenchError
 from growbench.growth.widening import Widening, widen, widen_heads
-from growbench.methods._contract import Method, Option, require_multiples
+from growbench.methods._contract import Method, Option, require_multiples, require_whole_groups
 
 VARIANTS = ("symmetric", "diagonal", "noisy_symmetric", "noisy_diagonal")
 
@@ -31,13 +31,15 @@ class HyperCloning(Method):
     preserves = "always"
     options = {
         "variant": Option("symmetric", "how a matrix between two cloned spaces is filled", choices=VARIANTS),
-        "snr": Option(10.0, "signal-to-noise ratio of the noisy variants, decibel", range=(-20.0, 100.0)),
+        "snr": Option(10.0, "signal-to-noise ratio of the noisy variants, decibel", range=(0.0, 100.0)),
         "heads": Option("duplicate", "copy whole heads, or make each wider", choices=("duplicate", "widen")),
     }
 
     def check(self, source, target, traits, options) -> None:
         super().check(source, target, traits, options)
         require_multiples(source, target, ("hidden", "heads", "kv_heads", "ffn"), self.name)
+        if options["variant"].endswith("diagonal"):
+            require_whole_groups(source, target, self.name)
         if options["heads"] == "widen":
             if traits.rotary:
                 raise GrowBenchError(

@@ -29,13 +29,13 @@ class Lemon(Method):
     ratios = "any (post-LN: hidden whole)"
     preserves = "always under pre-LN; under post-LN up to epsilon"
     options = {
-        "noise": Option(0.1, "unevenness of the copies that are read, as a share of a tensor's std", range=(0.0, 10.0))
+        "noise": Option(0.1, "unevenness of the copies that are read, as a share of a tensor's std", range=(0.0, 1.0))
     }
 
     def check(self, source, target, traits, options) -> None:
         super().check(source, target, traits, options)
         if not traits.pre_norm and not whole_copies(source, target):
-            near = round(target.hidden / source.hidden) * source.hidden
+            near = max(2, round(target.hidden / source.hidden)) * source.hidden
             raise GrowBenchError(
                 f"target.hidden: {target.hidden} is not a multiple of the source's {source.hidden}; under post-LN no exact "
                 f"map exists for {source.family}, use {near}"

@@ -28,7 +28,7 @@ class Net2Net(Method):
     preserves = "at an integer ratio of hidden with the balanced map; any depth"
     options = {
         "map": Option("balanced", "how added coordinates choose their source", choices=("balanced", "random")),
-        "noise": Option(0.05, "noise on the copies that are read, as a share of a tensor's std", range=(0.0, 10.0)),
+        "noise": Option(0.05, "noise on the copies that are read, as a share of a tensor's std", range=(0.0, 1.0)),
     }
 
     def exact(self, source, target, traits, options) -> bool:

@@ -16,7 +16,7 @@ from dataclasses import replace
 
 from growbench.growth.depth import Depth, identities, interpolated
 from growbench.growth.widening import Widening, widen
-from growbench.methods._contract import Method, Option, identity_depth, require_multiples
+from growbench.methods._contract import Method, Option, identity_depth, require_multiples, require_whole_groups
 
 
 class Staged(Method):
@@ -29,6 +29,7 @@ class Staged(Method):
     def check(self, source, target, traits, options) -> None:
         super().check(source, target, traits, options)
         require_multiples(source, target, ("hidden", "heads", "kv_heads", "ffn"), self.name)
+        require_whole_groups(source, target, self.name)
 
     def exact(self, source, target, traits, options) -> bool:
         kept = options["depth"] == "identity" and identity_depth(source, target, traits)
