@@ -7,8 +7,19 @@ from torch import nn
 from transformers.models.llama.modeling_llama import LlamaRMSNorm
 
 from growbench.families import Family
+from growbench.plan import Prices
 from growbench.spec import ModelSpec
 
+PRICES = Prices(
+    budget=1e12,
+    step=lambda stage: (
+        sum(depth + 2 * top for depth, top in stage.parts())
+        * (2 * stage.spec.hidden + stage.spec.ffn)
+        / (len(stage.parts()) * stage.pool * stage.cut)
+    ),
+    tokens=512,
+    parameters=1e6,
+)  # of the layers alone
 SOURCE = ModelSpec(family="bert", layers=2, hidden=32, heads=2, ffn=64, vocab=50, max_length=16)
 
 

@@ -44,7 +44,8 @@ def variants(method: str) -> Iterator[dict[str, Any]]:
     for name, option in chosen.options.items():
         others = option.choices or ((option.default or 0.005) * 4,) if option.choices or option.range else ()
         for value in others:
-            if value != option.default and (option.range is None or value <= option.range[1]):
+            fits = value in option.choices or option.range is None or option.range[0] <= value <= option.range[1]
+            if value != option.default and fits:
                 yield chosen.check_options({name: value})
 
 

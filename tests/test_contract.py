@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 import torch
-from helpers import SOURCE, inputs
+from helpers import PRICES, SOURCE, inputs
 from matrix import FAMILIES, GROWING, PAIRS, cases, grow, mask, source_model, variants
 
 from growbench import families, methods
@@ -131,7 +131,7 @@ def test_declares_itself(method: str) -> None:
     assert set(chosen.grows) <= set(SHAPE_KEYS)
     assert set(chosen.check_options({})) == {*COMMON, *chosen.options}
     target = SOURCE.resized(layers=4, hidden=64, heads=4, ffn=128)
-    last = chosen.plan(SOURCE, target, chosen.check_options({})).stages[-1].spec
+    last = chosen.plan(SOURCE, target, chosen.check_options({}), PRICES).stages[-1].spec
     assert last == (SOURCE if method == "source_longer" else target)
     with pytest.raises(GrowBenchError, match="unknown option"):
         chosen.check_options({"no_such_option": 1})

@@ -8,7 +8,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from growbench import families, flops
 from growbench.families._roles import embeddings_path, layers_path
 from growbench.spec import ModelSpec
-from growbench.train import pool
+from growbench.train import lengths, pool
 from growbench.train.objective import CausalLM, MaskedLM, loss
 from growbench.train.part import Part, only
 
@@ -71,7 +71,7 @@ def test_pooled_inputs_cost_what_the_counter_counts(name: str, factor: int) -> N
     objective = MaskedLM(0.15, 4, spec.vocab)
     batch = objective.batch(torch.randint(5, spec.vocab, (4, 32)), seed=0, step=0)
     positions = objective.positions(32)
-    cost = flops.step(spec, family, batch=4, length=pool.pooled_length(32, factor, positions), positions=positions)
+    cost = flops.step(spec, family, batch=4, length=lengths.pooled(32, factor, positions), positions=positions)
     path = embeddings_path(family.roles(model.config))
     forward, backward = counted(lambda: pool.loss(family, model, path, batch, factor))
     assert forward == pytest.approx(cost.forward, rel=1e-3)

@@ -2,13 +2,13 @@
 
 import pytest
 import torch
-from helpers import SPECS, perturbed
+from helpers import PRICES, SPECS, perturbed
 
 from growbench import families
 from growbench.errors import GrowBenchError
 from growbench.methods import load
 from growbench.spec import ModelSpec
-from growbench.train import pool
+from growbench.train import lengths, pool
 from growbench.train.objective import MaskedLM
 
 BERT = families.load("bert")
@@ -23,7 +23,7 @@ def test_means_of_windows_between_the_first_and_the_predicted_tokens() -> None:
         short = model.bert.embeddings(ids)
     means = [whole[:, 1:5].mean(1), whole[:, 5:9].mean(1), whole[:, 9:12].mean(1)]
     assert torch.allclose(short, torch.stack([whole[:, 0], *means, whole[:, 3], whole[:, 7]], 1))
-    assert short.shape[1] == pool.pooled_length(12, 4, 2)
+    assert short.shape[1] == lengths.pooled(12, 4, 2)
     assert torch.equal(model.bert.embeddings(ids), whole)
 
 
@@ -48,12 +48,12 @@ TARGET = ModelSpec(family="bert", layers=4, hidden=32, heads=4, ffn=128, vocab=5
 
 def test_a_compound_plan_grows_all_dimensions_at_once_and_single_ones_by_option() -> None:
     method = load("compoundgrow")
-    first, last = method.plan(TARGET, TARGET, method.check_options({})).stages
+    first, last = method.plan(TARGET, TARGET, method.check_options({}), PRICES).stages
     assert (first.spec.layers, first.spec.ffn, first.pool, last.enter) == (2, 64, 2, "grow")
     cheap = 0.7 * 2 * (64 + 64) / 2
     assert first.until == pytest.approx(cheap / (cheap + 0.3 * 4 * (64 + 128)))
     single = method.check_options({"stages": [[0.5, 1, 1, 4], [0.5, 1, 1, 1]]})
-    first, last = method.plan(TARGET, TARGET, single).stages
+    first, last = method.plan(TARGET, TARGET, single, PRICES).stages
     assert first.spec == last.spec == TARGET and last.enter == "keep" and first.until == pytest.approx(0.2)
 
 
@@ -63,4 +63,4 @@ def test_a_compound_plan_grows_all_dimensions_at_once_and_single_ones_by_option(
 def test_a_compound_plan_that_cannot_be_is_refused(stages) -> None:
     method = load("compoundgrow")
     with pytest.raises(GrowBenchError, match=r"methods\.compoundgrow\.stages: .*; "):
-        method.plan(TARGET, TARGET, method.check_options({"stages": stages}))
+        method.plan(TARGET, TARGET, method.check_options({"stages": stages}), PRICES)

@@ -100,8 +100,9 @@ def _chosen(given: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
 
     named = {str(name): options for name, options in given.items() if name != ALL}
     everything = dict.fromkeys(n for n in methods.names() if not methods.load(n).shrinks) if ALL in given else {}
-    for name in named:
-        methods.load(name)
+    for name, options in named.items():
+        if not (options and options.get("of")):
+            methods.load(name)
     return {name: dict(options or {}) for name, options in {**everything, **named}.items() if options is not False}
 
 

@@ -1,12 +1,13 @@
 """What a study's values may not say together: sizes, budgets, inputs and methods that contradict one another."""
 
-from pathlib import Path
+import re
 
-import numpy as np
-
-from growbench import schema
+from growbench import course, families, methods, plan_check, schema
 from growbench.errors import GrowBenchError, nearest
+from growbench.spec import divisors
 from growbench.study import Study, point_name
+
+NAME = re.compile(r"[a-z][a-z0-9_]*")
 
 
 def check(study: Study) -> None:
@@ -18,16 +19,12 @@ def check(study: Study) -> None:
 
 
 def _check_sizes(study: Study) -> None:
-    families = sorted(p.stem for p in (Path(__file__).parent / "families").glob("[!_]*.py"))
-    if study.target.family not in families:
-        raise GrowBenchError(
-            f"target.family: '{study.target.family}' is not known; {nearest(study.target.family, families)}"
-        )
+    family, known = study.target.family, families.names()
+    if family not in known:
+        raise GrowBenchError(f"target.family: '{family}' is not known; {nearest(family, known)}")
     for name, sizes in (("source", study.source), ("target", study.target)):
         if sizes.hidden % sizes.heads:
-            near = min(
-                (d for d in range(1, sizes.hidden + 1) if sizes.hidden % d == 0), key=lambda d: abs(d - sizes.heads)
-            )
+            near = min(divisors(sizes.hidden), key=lambda d: abs(d - sizes.heads))
             raise GrowBenchError(
                 f"{name}.heads: {sizes.heads} does not divide {name}.hidden {sizes.hidden}; use a divisor, nearest: {near}"
             )
@@ -82,40 +79,33 @@ def _check_inputs(study: Study) -> None:
 
 
 def _check_methods(study: Study) -> None:
-    from growbench import methods
-
     if "scratch" not in study.methods:
         raise GrowBenchError("methods.scratch: missing; every saving is measured against it, add `scratch:`")
-    for name, options in study.methods.items():
-        methods.load(name).check_options(options)
+    for name in study.methods:
+        _check_name(study, name)
+        study.options(name)
+        run = course.of(study, name)
         try:
-            _check_growths(study, name)
+            plan_check.check(study, name, run)
         except GrowBenchError as error:
             raise GrowBenchError(f"methods.{name}: {error}") from error
-        grown, first = study.plan(name).last_growth, study.budget.points[0]
+        grown, first = run.plan.settled(study.optimizer.warmup), study.budget.points[0]
         if study.budget.branch(first) < grown:
-            least = next(p / 100 for p in range(1, 101) if study.budget.branch(p / 100) >= grown)
+            least = [p / 100 for p in range(1, 101) if study.budget.branch(p / 100) >= grown]
+            remedy = f"use at least {least[0]:g}" if least else "grow earlier"
             raise GrowBenchError(
                 f"budget.points: {first} leaves the trunk at {study.budget.branch(first):g}, before {name} has grown to "
-                f"the target at {grown:g}; use at least {least:g}"
+                f"the target at {grown:g}; {remedy}"
             )
 
 
-def _check_growths(study: Study, name: str) -> None:
-    """Raise where one of a method's growths is impossible at these sizes."""
-    from growbench import families, methods
-
-    method = methods.load(name)
-    options = method.check_options(study.methods[name])
-    before = study.source_spec(study.corpus.vocab)
-    for stage in study.plan(name).stages:
-        if stage.pool > 1 and study.objective.kind != "mlm":
-            raise GrowBenchError(
-                f"pooled embeddings would show a causal model its future, but objective.kind is {study.objective.kind}; "
-                "pool by 1 in every stage"
-            )
-        if stage.enter != "init":
-            method.check(before, stage.spec, families.load(study.target.family).traits(), options)
-            method.widen(before, stage.spec, options, np.random.default_rng(0))
-            method.deepen(before.layers, stage.spec.layers, options)
-        before = stage.spec
+def _check_name(study: Study, name: str) -> None:
+    of = study.methods[name].get("of")
+    if of is None:
+        return
+    if name == course.SOURCE or name in methods.names() or not NAME.fullmatch(name):
+        raise GrowBenchError(
+            f"methods.{name}.of: {name!r} cannot name a variant of {of}; use letters, digits and _, and no method's name"
+        )
+    if of not in methods.names():
+        raise GrowBenchError(f"methods.{name}.of: {of!r} is not a method; {nearest(str(of), methods.names())}")

@@ -1,7 +1,8 @@
 """FLOPs of one step by formula (DESIGN section 3): matmuls only, multiply + add = 2; tested against torch's counter."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from statistics import fmean
 
 from growbench.families import Family
 from growbench.spec import ModelSpec
@@ -25,6 +26,14 @@ def head(spec: ModelSpec, family: Family, positions: int, *, classes: int = 0) -
     """Forward FLOPs of the head on `positions` positions, over the vocabulary or, where given, `classes`."""
     rows = classes or spec.vocab
     return float(2 * positions * (family.head_matrices * spec.hidden**2 + spec.hidden * rows))
+
+
+def parameters(spec: ModelSpec, family: Family) -> float:
+    """Parameters in a model's matrices: a layer's multiply every token once, and there is a token table."""
+    pairs = (
+        4 * spec.heads * spec.head_size
+    )  # FLOPs of one token's attention to itself, in which no parameter takes part
+    return (body(spec, family, 1) - spec.layers * pairs) / 2 + spec.vocab * spec.hidden
 
 
 def patches(spec: ModelSpec, values: int) -> float:
@@ -54,12 +63,14 @@ class StepCost:
         """ELECTRA's convention: backward = forward."""
         return 2 * self.forward - self.frozen
 
+    def beside(self, forward: float) -> "StepCost":
+        """This step with another model beside it, which only runs forward."""
+        return replace(self, forward=self.forward + forward, frozen=self.frozen + forward)
+
 
 def mean(costs: Sequence[StepCost]) -> StepCost:
     """The mean step of several kinds that take turns; they read equally many tokens."""
-    n = len(costs)
-    totals = (sum(getattr(c, key) for c in costs) / n for key in ("forward", "inputs", "frozen"))
-    forward, inputs, frozen = totals
+    forward, inputs, frozen = (fmean(getattr(c, key) for c in costs) for key in ("forward", "inputs", "frozen"))
     return StepCost(forward, costs[0].tokens, inputs, frozen)
 
 

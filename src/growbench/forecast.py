@@ -1,114 +1,66 @@
 """growbench plan: what a study will do and cost, before anything is spent.
 
-The steps are counted as the runner counts them, so that a run's ledger ends at the FLOPs and tokens printed here.
+The steps are the runner's own (course.py), so that a run's ledger ends at the FLOPs and tokens printed here.
 """
 
 import time
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 import numpy as np
 import torch
 
-from growbench import families, flops, methods
+from growbench import course, families
+from growbench.course import SOURCE, Entry
 from growbench.families import Family
 from growbench.families._roles import Role
-from growbench.plan import Plan, Stage
-from growbench.stages import objective_of, stage_cost
-from growbench.study import Study, point_name
+from growbench.flops import StepCost
+from growbench.plan import Stage
+from growbench.stages import objective_of
+from growbench.study import Study
 from growbench.train import checkpoint
 from growbench.train.data import Windows
 from growbench.train.loop import Trainer
 from growbench.train.part import Part
+from growbench.train.teacher import Teacher
 
-SOURCE = "source"
 TIMED, WARMED = 4, 2  # steps of each kind that a timing takes, and those before it
 SPECIAL = {"cls": 2, "mask": 4}  # ids that stand in for a vocabulary that is not there yet
 BYTES = 4
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """`steps` equal steps of one stage. phase: trunk or cooldown; point: the finished point they lead to, if any."""
-
-    phase: str
-    stage: int
-    point: str
-    steps: int
-    cost: flops.StepCost
-
-
-def entries(study: Study, method: str) -> list[Entry]:
-    """What one run of a method (or of the source) takes, in order; a copy of pretrain.Run's arithmetic, without torch's."""
-    plan, budget = plan_of(study, method), budget_of(study, method)
-    costs = [stage_cost(study, stage) for stage in plan.stages]
-    fractions = (1.0,) if method == SOURCE else study.budget.points
-    spent, number = 0.0, 0
-    found: list[Entry] = []
-    for share, kind, what in plan.events({f: study.budget.branch(f) for f in fractions}):
-        cost, turn = costs[number], len(plan.stages[number].parts())
-        steps = max(0, turn * round((share * budget - spent) / cost.flops / turn))
-        found.append(Entry("trunk", number, "", steps, cost))
-        spent += steps * cost.flops
-        if kind == "stage":
-            number = int(what)
-        elif study.budget.protocol == "trunk":
-            steps = round((what * budget - spent) / cost.flops)
-            found.append(Entry("cooldown", number, point_name(what), max(0, steps), cost))
-    return [entry for entry in found if entry.steps]
-
-
-def plan_of(study: Study, method: str) -> Plan:
-    """The stages of a method, or of the source."""
-    if method == SOURCE:
-        return Plan(stages=(Stage(spec=study.source_spec(study.corpus.vocab), until=1.0, enter="init"),))
-    return study.plan(method)
-
-
-def budget_of(study: Study, method: str) -> float:
-    """FLOPs of the largest budget: that of scratch's steps, or of the source's own; a control's is raised by the latter."""
-    spec = (study.source_spec if method == SOURCE else study.target_spec)(study.corpus.vocab)
-    steps = study.source.steps if method == SOURCE else study.budget.steps
-    raised = 0.0
-    if method != SOURCE and methods.load(method).control:
-        raised = sum(entry.steps * entry.cost.flops for entry in entries(study, SOURCE))
-    return stage_cost(study, Stage(spec=spec, until=1.0, enter="init")).flops * steps + raised
-
-
 def forecast(study: Study, *, timing: bool) -> list[dict[str, Any]]:
     """One mapping per method, the source first where a method needs it: stages and totals of one seed, and of all seeds."""
     family, clock = families.load(study.target.family), Stopwatch(study) if timing else None
-    names = [SOURCE] if any(methods.load(name).reads_source for name in study.methods) else []
+    names = [SOURCE] if any(study.method(name).reads_source for name in study.methods) else []
     return [_method(study, family, name, clock) for name in [*names, *study.methods]]
 
 
 def _method(study: Study, family: Family, method: str, clock: "Stopwatch | None") -> dict[str, Any]:
-    plan, all_entries = plan_of(study, method), entries(study, method)
-    seconds = sum(e.steps * clock.step(plan.stages[e.stage]) for e in all_entries) if clock else None
-    totals: dict[str, float] = {
-        "flops": sum(e.steps * e.cost.flops for e in all_entries),
-        "flops_electra": sum(e.steps * e.cost.flops_electra for e in all_entries),
-        "tokens": sum(e.steps * e.cost.tokens for e in all_entries),
-        "steps": sum(e.steps for e in all_entries),
-    }
-    phases = {
-        phase: sum(e.steps * e.cost.flops for e in all_entries if e.phase == phase) for phase in ("trunk", "cooldown")
-    }
-    parameters = [Sizes.of(family, stage) for stage in plan.stages]
-    points = 1 if method == SOURCE else len(study.budget.points)
+    run = course.of(study, method)
+    stages, entries = run.plan.stages, run.entries()
+    seconds = sum(e.steps * clock.step(stages[e.stage], run.costs[e.stage]) for e in entries) if clock else None
+    sizes = [Sizes.of(family, stage) for stage in stages]
     return {
         "method": method,
         "seeds": len(study.seeds),
+        "plan": run.plan.to_list(),
         "stages": [
-            {**values, "parameters": size.parameters, "learning": size.learning, "start": plan.start(number)}
-            for number, (values, size) in enumerate(zip(plan.to_list(), parameters, strict=True))
+            {"start": run.plan.start(i), **asdict(size), **_sums(entries, stage=i)} for i, size in enumerate(sizes)
         ],
-        **totals,
-        "phases": phases,
+        **_sums(entries),
+        "phases": {phase: _sums(entries, phase=phase) for phase in ("trunk", "cooldown")},
         "seconds": None if seconds is None else round(seconds, 1),
-        "disk_bytes": BYTES * parameters[-1].parameters * (points + 2 * 3),
+        "disk_bytes": BYTES * sizes[-1].parameters * (len(run.points) + 2 * 3),
     }
+
+
+def _sums(entries: Sequence[Entry], **which: Any) -> dict[str, float]:
+    """FLOPs in both conventions, tokens and steps of the entries of one phase or stage."""
+    chosen = [e for e in entries if all(getattr(e, key) == value for key, value in which.items())]
+    amounts = {key: sum(e.steps * getattr(e.cost, key) for e in chosen) for key in ("flops", "flops_electra", "tokens")}
+    return {**amounts, "steps": sum(e.steps for e in chosen)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,24 +103,25 @@ class Stopwatch:
         self.study, self.known = study, dict[tuple[Any, ...], float]()
         torch.set_num_threads(study.train.threads)
 
-    def step(self, stage: Stage) -> float:
+    def step(self, stage: Stage, cost: StepCost) -> float:
         """Mean seconds of a step of this stage."""
-        key = (stage.spec, stage.parts(), stage.pool)
+        key = (stage.spec, stage.parts(), stage.pool, stage.cut, stage.teacher > 0)
         if key not in self.known:
-            self.known[key] = self._measure(stage)
+            self.known[key] = self._measure(stage, cost)
         return self.known[key]
 
-    def _measure(self, stage: Stage) -> float:
+    def _measure(self, stage: Stage, cost: StepCost) -> float:
         study, family = self.study, families.load(self.study.target.family)
-        model = family.build(family.config(stage.spec, **family.dropout(study.train.dropout)))
         o, vocab = study.optimizer, study.corpus.vocab
+        model = family.build(family.config(stage.spec, **family.dropout(study.train.dropout)))
+        small = family.build(family.config(study.source_spec(vocab))) if stage.teacher else None
         ids = np.random.default_rng(0).integers(min(10, vocab - 1), vocab, 200 * study.objective.length)
         windows = Windows(ids, study.objective.length, SPECIAL["cls"], 0)
         parts = tuple(Part(*part) for part in stage.parts())
         trainer = Trainer(
             family, model.train(), checkpoint.optimizer(model, lr=o.lr, betas=o.betas, weight_decay=o.weight_decay),
-            objective_of(study, SPECIAL["mask"], vocab), windows, o.batch, 0, stage_cost(study, stage), o.clip, False,
-            None, parts, stage.pool,
+            objective_of(study, SPECIAL["mask"], vocab), windows, o.batch, 0, cost, o.clip, False, None, parts,
+            stage.pool, stage.cut, Teacher(family, small.eval(), stage.temperature) if small else None,
         )  # fmt: skip
         turns = len(parts)
         for i in range(WARMED * turns):
@@ -181,28 +134,36 @@ class Stopwatch:
 
 def lines(study: Study, rows: list[dict[str, Any]]) -> Iterator[str]:
     """The forecast for a person."""
-    yield f"{study.study}: {len(study.seeds)} seed(s); largest budget {budget_of(study, 'scratch'):.4g} FLOPs a run"
+    seeds = (
+        f"seed {study.seeds[0]}" if len(study.seeds) == 1 else f"each of the seeds {', '.join(map(str, study.seeds))}"
+    )
+    yield f"{study.study}, for {seeds}; a finished model at {', '.join(map(str, study.budget.points))} of the budget"
     for row in rows:
+        phases = row["phases"]
         time_ = "" if row["seconds"] is None else f", {row['seconds']:.0f} s"
         yield (
-            f"{row['method']}: {row['steps']} steps, {row['tokens'] / 1e6:.4g} M tokens, {row['flops']:.4g} FLOPs "
-            f"({row['flops_electra']:.4g} in ELECTRA's convention; cool-downs {row['phases']['cooldown']:.3g}){time_}, "
-            f"{row['disk_bytes'] / 1e6:.4g} MB, a seed"
+            f"{row['method']}: {row['steps']} steps, {row['tokens'] / 1e6:.4g} M tokens, "
+            f"{row['flops']:.4g} FLOPs (trunk {phases['trunk']['flops']:.4g}, cool-downs {phases['cooldown']['flops']:.4g}; in "
+            f"ELECTRA's convention {phases['trunk']['flops_electra']:.4g}, {phases['cooldown']['flops_electra']:.4g})"
+            f"{time_}, {row['disk_bytes'] / 1e6:.4g} MB"
         )
-        for stage in row["stages"]:
-            part = (
-                f", top {stage['top']} learn"
-                if stage["top"]
-                else f", blocks of {stage['block']}"
-                if stage["block"]
-                else ""
-            )
-            part += f", embeddings pooled by {stage['pool']}" if stage["pool"] > 1 else ""
-            yield (
-                f"    {stage['start']:.4g} to {stage['until']:.4g}: ({stage['spec']['layers']}, {stage['spec']['hidden']}) "
-                f"by {stage['enter']}{part}; {stage['learning'] / 1e6:.4g} of {stage['parameters'] / 1e6:.4g} M parameters "
-                f"learn; optimizer {stage['optimizer']}, LR {stage['lr']}"
-            )
+        yield from map(_stage_line, row["plan"], row["stages"])
     if all(row["seconds"] is not None for row in rows):
         total = sum(row["seconds"] * row["seeds"] for row in rows)
         yield f"all: {total / 60:.1f} core-minutes of training at {study.train.threads} thread(s) a run, on this machine"
+
+
+def _stage_line(stage: Mapping[str, Any], told: Mapping[str, Any]) -> str:
+    """One stage: when, what, how it is entered, what is special about it, what learns, and what it costs."""
+    special = {
+        "top": "top {} learn", "block": "blocks of {}", "pool": "embeddings pooled by {}", "cut": "1/{} of a sequence",
+        "mask": "masks lifted over {:g}", "teacher": "the source as teacher at {:g}", "slope": "or until the slope is {:g}",
+    }  # fmt: skip
+    usual = {field.name: field.default for field in fields(Stage)}
+    words = [f", {text.format(stage[key])}" for key, text in special.items() if stage[key] != usual[key]]
+    shift = f" by {stage['shift']:.3g}" if stage["lr"] == "shift" else ""
+    return (
+        f"    {told['start']:.4g} to {stage['until']:.4g}: ({stage['spec']['layers']}, {stage['spec']['hidden']}) by "
+        f"{stage['enter']}{''.join(words)}; {told['learning'] / 1e6:.4g} of {told['parameters'] / 1e6:.4g} M parameters learn; "
+        f"optimizer {stage['optimizer']}, LR {stage['lr']}{shift}; {told['flops']:.4g} FLOPs"
+    )

@@ -9,6 +9,7 @@ from torch import nn
 
 from growbench.errors import GrowBenchError
 from growbench.families import Family
+from growbench.growth.depth import check_depth
 from growbench.growth.growth import Growth
 from growbench.growth.transfer import transfer
 from growbench.methods import Method
@@ -39,6 +40,8 @@ def growth_of(
             "its head that could undo it; untie the head (tie_word_embeddings: false) or use zero_pad"
         )
     share = widening.statistics.get(family.norm, 1.0)
+    depth = method.deepen(source.layers, target.layers, options)
+    check_depth(depth, source.layers, target.layers)
     scaled = {family.norm_eps: traits.eps * share} if family.norm_eps and traits.eps and share != 1 else {}
     grown_config = family.config(target, base=config, **scaled)
     growth = Growth(
@@ -46,7 +49,7 @@ def growth_of(
         source=source,
         target=target,
         widening=widening,
-        depth=method.deepen(source.layers, target.layers, options),
+        depth=depth,
         tied=tied,
         output_norm=family.output_norm(grown_config),
         pre_norm=traits.pre_norm,

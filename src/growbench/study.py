@@ -5,10 +5,12 @@ No torch here: the Snakefile loads the study each time it is parsed.
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from growbench.plan import Plan
+from growbench import methods
+from growbench.methods import Method
 from growbench.spec import ModelSpec
+from growbench.train.lengths import predicted
 
 
 def point_name(fraction: float) -> str:
@@ -45,6 +47,10 @@ class ObjectiveConfig:
     length: int
     mask_rate: float
 
+    def positions(self, length: int) -> int:
+        """Return how many positions of a sequence of `length` tokens are predicted."""
+        return predicted(length, self.mask_rate if self.kind == "mlm" else None)
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Source:
@@ -69,7 +75,7 @@ class Budget:
     steps: int
     points: tuple[float, ...]
     cooldown: float
-    protocol: str
+    protocol: Literal["trunk", "paper"]
 
     def branch(self, point: float) -> float:
         """Return the share of the largest budget at which the run to a finished point leaves the trunk."""
@@ -122,7 +128,7 @@ class Finetune:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Study:
-    """One study. `methods` maps each method's name to its options (empty for the defaults)."""
+    """One study. `methods` maps each method's name to its options (empty for the defaults); `of` makes it a variant."""
 
     study: str
     seeds: tuple[int, ...]
@@ -146,13 +152,13 @@ class Study:
         """Return the big model's shape over a vocabulary of this size."""
         return self._spec(self.target, vocab)
 
-    def plan(self, method: str) -> Plan:
-        """Return a method's stages under this study's sizes and options."""
-        from growbench import methods
+    def method(self, name: str) -> Method:
+        """Return the method of this name in the study: a file's, or the one it is a variant of."""
+        return methods.load((self.methods.get(name) or {}).get("of") or name)
 
-        chosen = methods.load(method)
-        options = chosen.check_options(self.methods.get(method))
-        return chosen.plan(self.source_spec(self.corpus.vocab), self.target_spec(self.corpus.vocab), options)
+    def options(self, name: str) -> dict[str, Any]:
+        """Return all options of a method of the study, defaults filled in."""
+        return self.method(name).check_options(self.methods.get(name), name)
 
     def finetuned_points(self) -> tuple[str, ...]:
         """Return the names of the finished points that are fine-tuned."""

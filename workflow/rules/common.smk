@@ -49,19 +49,21 @@ def finetuned(wildcards):
 
 
 def method_files(wildcards):
-    """Return the files that a method is made of: editing one runs its methods again and no other."""
-    return [os.path.relpath(path) for path in methods.files(wildcards.method)]
+    """Return the files that a method is made of, and its plan's: editing one runs its methods again and no other."""
+    method, plan = STUDY.method(wildcards.method), STUDY.options(wildcards.method)["plan"]
+    plan = [plan] if plan else []
+    return [os.path.relpath(path) for path in methods.files(method.name)] + plan
 
 
 def source_record(wildcards):
     """Return the source's record for methods that start from it, and for controls that spend what it cost."""
-    return SOURCE_RECORD if methods.load(wildcards.method).reads_source else []
+    return SOURCE_RECORD if STUDY.method(wildcards.method).reads_source else []
 
 
 def pretrain_records(wildcards):
     """Return the records and curves of every run, the source's too where a method starts from it."""
     names = [*STUDY.methods]
-    if any(methods.load(name).reads_source for name in names):
+    if any(STUDY.method(name).reads_source for name in names):
         names.append("source")
     pattern = "results/{study}/records/pretrain/{method}-s{seed}.{kind}"
     return expand(pattern, study=STUDY.study, method=names, seed=STUDY.seeds, kind=["json", "csv"])

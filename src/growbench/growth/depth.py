@@ -61,3 +61,18 @@ def first(source_layers: int, target_layers: int) -> Depth:
             f"target.layers: {target_layers} are more than the source's {source_layers}; selection cannot grow"
         )
     return from_list(list(range(target_layers)))
+
+
+def check_depth(depth: Depth, source_layers: int, target_layers: int) -> None:
+    """Raise GrowBenchError unless a map has every target layer, each made of layers that the source has."""
+    if len(depth) != target_layers:
+        raise GrowBenchError(
+            f"target.layers: the map has {len(depth)} layers, not {target_layers}; give one entry a layer"
+        )
+    for number, layer in enumerate(depth):
+        for source, _ in layer.sources:
+            if not 0 <= source < source_layers:
+                raise GrowBenchError(
+                    f"target.layers: layer {number} is to come from layer {source}, but the source has 0..{source_layers - 1}; "
+                    "correct the map"
+                )

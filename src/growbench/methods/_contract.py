@@ -13,7 +13,7 @@ import numpy as np
 from growbench.errors import GrowBenchError, nearest
 from growbench.growth.depth import Depth, stacked
 from growbench.growth.widening import Widening
-from growbench.plan import Plan, Stage
+from growbench.plan import Plan, Prices, Stage
 from growbench.spec import SHAPE_KEYS, ModelSpec, Traits, check_growth
 
 NEGLIGIBLE_EPS = 1e-11  # an epsilon below it moves a logit by less than 1e-10 of the scale
@@ -21,7 +21,7 @@ NEGLIGIBLE_EPS = 1e-11  # an epsilon below it moves a logit by less than 1e-10 o
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """One option of a method: default, allowed values (or a (low, high) range), and what it means."""
+    """One option of a method: default, allowed values, or a (low, high) range, or both, and what it means."""
 
     default: Any
     help: str
@@ -31,7 +31,9 @@ class Option:
     def check(self, key: str, value: Any) -> Any:
         if value is None and self.default is not None:
             raise GrowBenchError(f"{key}: null is not allowed; leave it out for the default {self.default!r}")
-        if self.choices and value not in self.choices:
+        if self.choices and value in self.choices:
+            return value
+        if self.choices and (self.range is None or isinstance(value, str)):
             raise GrowBenchError(f"{key}: {value!r} is not allowed; {nearest(str(value), map(str, self.choices))}")
         if self.range is not None and value is not None:
             low, high = self.range
@@ -40,7 +42,11 @@ class Option:
         return value
 
 
-COMMON = {"lr": Option(None, "peak LR of this method; null takes optimizer.lr", range=(1e-8, 1.0))}
+COMMON = {
+    "lr": Option(None, "peak LR of this method; null takes optimizer.lr", range=(1e-8, 1.0)),
+    "of": Option(None, "the method that this is a variant of, under a name of its own; null takes the name"),
+    "plan": Option(None, "a file with the plan, as `growbench plan --json` prints it; null lets the method make it"),
+}
 
 
 class Method:
@@ -65,14 +71,17 @@ class Method:
     preserves: str = "no"
     options: Mapping[str, Option] = {}
 
-    def check_options(self, options: Mapping[str, Any] | None) -> dict[str, Any]:
-        """Return all options with defaults filled in; raise GrowBenchError on an unknown key or value."""
-        known = {**COMMON, **self.options}
+    def check_options(self, options: Mapping[str, Any] | None, label: str | None = None) -> dict[str, Any]:
+        """Return all options with defaults filled in; raise GrowBenchError on an unknown key or value.
+
+        label: the name that the config gives to a variant of this method.
+        """
+        known, name = {**COMMON, **self.options}, label or self.name
         for key in options or {}:
             if key not in known:
-                raise GrowBenchError(f"methods.{self.name}.{key}: unknown option; {nearest(key, known)}")
+                raise GrowBenchError(f"methods.{name}.{key}: unknown option; {nearest(key, known)}")
         given = {key: option.default for key, option in known.items()} | dict(options or {})
-        return {key: known[key].check(f"methods.{self.name}.{key}", value) for key, value in given.items()}
+        return {key: known[key].check(f"methods.{name}.{key}", value) for key, value in given.items()}
 
     @property
     def name(self) -> str:
@@ -107,7 +116,7 @@ class Method:
         """Return where each target layer comes from."""
         return stacked(source_layers, target_layers)
 
-    def plan(self, source: ModelSpec, target: ModelSpec, options: Mapping[str, Any]) -> Plan:
+    def plan(self, source: ModelSpec, target: ModelSpec, options: Mapping[str, Any], prices: Prices) -> Plan:
         """Return the stages; by default: grow the source once, then train the target."""
         return Plan(stages=(Stage(spec=target, until=1.0, enter="source"),))
 

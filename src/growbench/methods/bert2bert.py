@@ -5,11 +5,14 @@
     stage 2:  the whole model
 
 `E_b` is stage 1's share of the steps that scratch would take (the paper: 5 of 40 epochs), `l_b` the layers of a block (0 takes
-a quarter of the target, the paper's 3 of 12, or the largest divisor below). A step of stage 1 costs ((L + l_b) / 2 L + 2 l_b / L) / 3 of a full one
-(body alone), which turns E_b into a share of FLOPs. Widening, depth and their options as bert2bert_aki and bert2bert_fpi.
+a quarter of the target, the paper's 3 of 12, or the largest divisor below). A step of stage 1 costs, on average,
+((L + l_b) / 2 L + 2 l_b / L) / 3 of a full one (body alone; 0.40 with BERT-base's head), so stage 1 is E_b times that of
+the budget. Widening, depth and their options as bert2bert_aki and bert2bert_fpi.
 
 Deviation: the depths come in rounds, each depth once in a round in a random order, so that their cost is exact.
 """
+
+from dataclasses import replace
 
 from growbench.errors import GrowBenchError
 from growbench.growth.widening import Widening
@@ -36,16 +39,17 @@ class Bert2Bert(Bert2BertAki):
         kind = Bert2BertAki if options["init"] == "aki" else Bert2BertFpi
         return kind.widen(self, source, target, options, rng)
 
-    def plan(self, source, target, options) -> Plan:
+    def plan(self, source, target, options, prices) -> Plan:
         layers = target.layers
         block = options["l_b"] or max(d for d in divisors(layers) if d <= max(1, layers // 4))
         if layers % block:
             raise GrowBenchError(
                 f"methods.{self.name}.l_b: {block} does not divide target.layers {layers}; use one of {divisors(layers)}"
             )
-        cost = ((layers + block) / (2 * layers) + 2 * block / layers) / 3
-        stage = Stage(spec=target, until=options["E_b"] * cost, enter="source", block=block)
-        return Plan(stages=(stage, Stage(spec=target, until=1.0, enter="keep")))
+        parts = Stage(spec=target, until=1.0, enter="source", block=block)
+        full = Stage(spec=target, until=1.0, enter="keep")
+        share = options["E_b"] * prices.step(parts) / prices.step(full)
+        return Plan(stages=(replace(parts, until=share), full))
 
 
 METHOD = Bert2Bert()

@@ -1,23 +1,63 @@
-"""G_stack: the whole source stacked g times (Du et al., NeurIPS 2024; arXiv 2405.15319).
+"""G_stack: a shallow model stacked g times, once (Du et al., NeurIPS 2024; arXiv 2405.15319).
 
-    M_t = M_s o M_s o ... o M_s,   g times            the paper finds g = 4 best
+    M_t = M_s o M_s o ... o M_s,   g times            the paper finds g = 2 to 4 best and takes 4
 
 A whole growth factor only; embeddings, last norm and head are carried over. Width is left alone. Not function preserving.
-When to grow (the paper's rule for the source's tokens) is a plan's affair and not part of this operator.
+
+Plan: a model of 1/g of the target's layers is trained from scratch, inside the budget, then stacked; Adam starts again, the LR goes
+on. `at: rule` takes the paper's rule for the small model's tokens d, with N parameters of the target and a budget of C FLOPs:
+
+    log10 d = 0.88 log10 N + 163.27 / log10 C - 5.74
+
+It was fitted at 410 M to 7 B parameters and C above 1e20; far below, d exceeds the budget, and the plan is refused.
 """
 
-from growbench.methods._contract import require_multiples
+from math import log10
+
+from growbench.errors import GrowBenchError
+from growbench.methods._contract import Option, require_multiples
 from growbench.methods.stack import Stack
+from growbench.plan import Plan, Prices, Stage
+from growbench.spec import divisors
+
+MOST = 0.95
 
 
 class GStack(Stack):
     title = "G_stack"
     paper = "Du et al., NeurIPS 2024"
     ratios = "whole"
+    needs_source = False
+    options = {
+        "g": Option(0, "copies; 0 takes the largest divisor of the target's layers up to 4", range=(0, 1000)),
+        "at": Option(0.1, "share of the budget at which it is stacked", choices=("rule",), range=(0.001, MOST)),
+    }
 
     def check(self, source, target, traits, options) -> None:
         super().check(source, target, traits, options)
         require_multiples(source, target, ("layers",), self.name)
+
+    def plan(self, source, target, options, prices) -> Plan:
+        known = divisors(target.layers)
+        g = options["g"] or max(d for d in known if d <= 4)
+        if g not in known:
+            raise GrowBenchError(
+                f"methods.{self.name}.g: {g} does not divide target.layers {target.layers}; use one of {known}"
+            )
+        small = target.resized(layers=target.layers // g)
+        share = self._rule(small, prices) if options["at"] == "rule" else options["at"]
+        return Plan(stages=(Stage(spec=small, until=share, enter="init"), Stage(spec=target, until=1.0, enter="grow")))
+
+    def _rule(self, small, prices: Prices) -> float:
+        """The share of the budget that the rule's tokens cost."""
+        tokens = 10 ** (0.88 * log10(prices.parameters) + 163.27 / log10(prices.budget) - 5.74)
+        share = tokens / prices.tokens * prices.step(Stage(spec=small, until=1.0, enter="init")) / prices.budget
+        if share > MOST:
+            raise GrowBenchError(
+                f"methods.{self.name}.at: the rule asks for {tokens:.3g} tokens of the small model, {share:.3g} times the budget of "
+                f"{prices.budget:.3g} FLOPs, far outside what it was fitted on; use a share"
+            )
+        return share
 
 
 METHOD = GStack()

@@ -33,7 +33,7 @@ class Gradual(Method):
     def deepen(self, source_layers, target_layers, options) -> Depth:
         return {"middle": middle, "top": stacked}[options["where"]](source_layers, target_layers)
 
-    def plan(self, source, target, options) -> Plan:
+    def plan(self, source, target, options, prices) -> Plan:
         count = min(options["stages"], target.layers)
         weights = [i ** options["alpha"] for i in range(1, count)]
         stages: list[Stage] = []

@@ -33,7 +33,7 @@ class Msg(Method):
     def deepen(self, source_layers, target_layers, options) -> Depth:
         return tuple(replace(x, silent=False, masked=x.silent) for x in identities(source_layers, target_layers))
 
-    def plan(self, source, target, options) -> Plan:
+    def plan(self, source, target, options, prices) -> Plan:
         return Plan(stages=(Stage(spec=target, until=1.0, enter="source", mask=options["ramp"]),))
 
 

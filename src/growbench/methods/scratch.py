@@ -10,7 +10,7 @@ class Scratch(Method):
     grows = ()
     needs_source = False
 
-    def plan(self, source, target, options) -> Plan:
+    def plan(self, source, target, options, prices) -> Plan:
         return Plan(stages=(Stage(spec=target, until=1.0, enter="init"),))
 
 

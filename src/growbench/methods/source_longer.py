@@ -16,7 +16,7 @@ class SourceLonger(Method):
     needs_source = False
     control = True
 
-    def plan(self, source, target, options) -> Plan:
+    def plan(self, source, target, options, prices) -> Plan:
         return Plan(stages=(Stage(spec=source, until=1.0, enter="init"),))
 
 

@@ -4,17 +4,20 @@ A model of L/4 layers is trained, doubled to L/2 and doubled again to L; doublin
 
     W_t^(i) = W_s^(i mod L_s)        i = 0 .. 2 L_s - 1
 
-Embeddings and head are carried over, Adam starts again (the authors' `--reset-optimizer`; `optimizer: copy` is their `--double-optimizer`), the LR goes on along the
-global schedule. Growth at 12.5 % and 30 % of the budget (50k and 120k of 400k updates). Width is the target's from the
-start. Not function preserving.
+Embeddings and head are carried over. Growth at 12.5 % and 30 % (50k and 120k of 400k updates) of the budget's FLOPs, or, with
+`unit: steps`, of the updates, as published. Adam starts again at a growth (the authors' `--reset-optimizer`;
+`optimizer: copy` is their `--double-optimizer`), the LR goes on along the global schedule or is warmed up again. Width
+is the target's from the start. Not function preserving.
 
-Deviation: shares are of FLOPs here, of updates in the paper. A target whose layers are not a multiple of four starts
-from its layers halved (rounded up) twice.
+A target whose layers are not a multiple of four starts from its layers halved (rounded up) twice.
 """
 
+from itertools import pairwise
+
+from growbench.errors import GrowBenchError
 from growbench.growth.widening import Widening, widen
 from growbench.methods._contract import Method, Option
-from growbench.plan import POLICIES, Plan, Policy, Stage
+from growbench.plan import POLICIES, Plan, Stage, in_steps
 
 
 class StackBert(Method):
@@ -25,24 +28,29 @@ class StackBert(Method):
     options = {
         "first": Option(0.125, "share of the budget at which L/4 layers become L/2", range=(0.001, 0.9)),
         "second": Option(0.30, "share of the budget at which L/2 layers become L", range=(0.002, 0.95)),
+        "unit": Option("flops", "what these shares are of", choices=("flops", "steps")),
         "optimizer": Option("reset", "Adam's moments at a growth (growth/moments.py)", choices=POLICIES),
+        "rate": Option("continue", "the LR after a growth (train/schedule.py)", choices=("continue", "rewarm")),
     }
 
     def widen(self, source, target, options, rng) -> Widening:
         return widen(source, target, "balanced", rng)
 
-    def plan(self, source, target, options) -> Plan:
+    def plan(self, source, target, options, prices) -> Plan:
+        first, second = options["first"], options["second"]
+        if first >= second:
+            raise GrowBenchError(f"methods.{self.name}.first: {first} is not before second {second}; use a smaller one")
         half = -(-target.layers // 2)
-        quarter = -(-half // 2)
-        depths = [(quarter, options["first"]), (half, options["second"]), (target.layers, 1.0)]
         stages: list[Stage] = []
-        for layers, until in depths:
+        for layers, until in ((-(-half // 2), first), (half, second), (target.layers, 1.0)):
             if stages and stages[-1].spec.layers == layers:
                 stages.pop()
-            spec = target.resized(layers=layers)
-            moments: Policy = options["optimizer"] if stages else "reset"
-            stages.append(Stage(spec=spec, until=until, enter="grow" if stages else "init", optimizer=moments))
-        return Plan(stages=tuple(stages))
+            grown = {"enter": "grow", "optimizer": options["optimizer"], "lr": options["rate"]} if stages else {}
+            stages.append(Stage(**{"spec": target.resized(layers=layers), "until": until, "enter": "init", **grown}))
+        if options["unit"] == "flops":
+            return Plan(stages=tuple(stages))
+        lengths = [b - a for a, b in pairwise([0.0, *(s.until for s in stages)])]
+        return Plan(stages=in_steps(list(zip(lengths, stages, strict=True)), prices))
 
 
 METHOD = StackBert()

@@ -17,13 +17,14 @@ FREE = {"flops": 0.0, "flops_electra": 0.0, "tokens": 0, "wall_seconds": 0.0}
 
 @dataclass
 class Position:
-    """Where a run stands. entered: the step at which its stage began. spent, spent_electra: FLOPs of this run alone in
-    both conventions. wall: seconds.
+    """Where a run stands. entered, began: the step at which its stage began, and the FLOPs that were spent then. spent,
+    spent_electra: FLOPs of this run alone in both conventions. wall: seconds.
     """
 
     stage: int = 0
     step: int = 0
     entered: int = 0
+    began: float = 0.0
     spent: float = 0.0
     spent_electra: float = 0.0
     tokens: int = 0
@@ -67,6 +68,15 @@ class Journal:
                 "wall_seconds": round(a.wall, 3),
             }
         )  # fmt: skip
+
+    def losses(self) -> tuple[list[float], list[float]]:
+        """FLOPs and validation losses on the trunk since the stage began."""
+        rows = [
+            r
+            for r in self.curve
+            if r["phase"] == "trunk" and r["stage"] == self.at.stage and r["step"] > self.at.entered
+        ]
+        return [r["flops"] for r in rows], [r["valid_loss"] for r in rows]
 
     def has(self, point: str) -> bool:
         return any(p["point"] == point for p in self.points)

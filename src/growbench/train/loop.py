@@ -18,8 +18,10 @@ from growbench.families import Family
 from growbench.families._roles import embeddings_path, layers_path
 from growbench.train import pool
 from growbench.train.data import Windows
+from growbench.train.lengths import kept
 from growbench.train.objective import Batch, Objective, loss
 from growbench.train.part import Part, drawn, only
+from growbench.train.teacher import Teacher
 
 log = logging.getLogger(__name__)
 
@@ -62,7 +64,8 @@ class Lifted(Protocol):
 class Trainer:
     """A model in training. objective makes batches from windows; step numbers choose data and masked tokens.
 
-    parts: the kinds of step, drawn in turn from step `entered` on; empty trains the whole model. pool: tokens averaged into one embedding.
+    parts: the kinds of step, drawn in turn from step `entered` on; empty trains the whole model. pool: tokens averaged
+    into one embedding. cut: only the first 1/cut of every sequence is read. teacher: a smaller model that is imitated.
     """
 
     family: Family
@@ -78,6 +81,8 @@ class Trainer:
     masks: Lifted | None = None
     parts: tuple[Part, ...] = ()
     pool: int = 1
+    cut: int = 1
+    teacher: Teacher | None = None
     entered: int = 0
 
     @property
@@ -86,7 +91,7 @@ class Trainer:
 
     def step(self, number: int, lr: float) -> torch.Tensor:
         """Take optimizer step `number` at this LR; return the training loss (nats) without waiting for the device."""
-        ids = self.windows.batch(number, self.batch)
+        ids = self.windows.batch(number, self.batch)[:, : kept(self.windows.length, self.cut)]
         batch = self.objective.batch(ids, self.seed, number).to(self.device)
         for group in self.opt.param_groups:
             group["lr"] = lr
@@ -100,9 +105,11 @@ class Trainer:
         return value.detach()
 
     def _loss(self, batch: Batch) -> torch.Tensor:
-        if self.pool == 1:
-            return loss(self.family, self.model, batch)
-        return pool.loss(self.family, self.model, self.embeddings, batch, self.pool)
+        if self.teacher is not None:
+            return self.teacher.loss(self.model, batch)
+        if self.pool > 1:
+            return pool.loss(self.family, self.model, self.embeddings, batch, self.pool)
+        return loss(self.family, self.model, batch)
 
     def _part(self, number: int) -> AbstractContextManager[None]:
         """What of the model runs and learns at step `number`."""
@@ -126,16 +133,15 @@ class Trainer:
         count: int,
         lr: Callable[[int], float],
         after: Callable[[int, float], None],
-        share: Callable[[int], float] = lambda i: 1.0,
+        before: Callable[[int], None] = lambda i: None,
     ) -> None:
         """Take `count` steps from number `first`; call after(steps done, mean loss since the last call).
 
-        lr, share: the LR and the part of the masks lifted, at the i-th step from here.
+        lr: that of the i-th step from here. before: called with i before it.
         """
         total, since = torch.zeros((), device=self.device), 0
         for i in range(count):
-            if self.masks is not None:
-                self.masks.set(share(i))
+            before(i)
             total += self.step(first + i, lr(i))
             since += 1
             if since == 20 or i == count - 1:

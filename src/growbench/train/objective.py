@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from growbench.families import Family
+from growbench.train.lengths import predicted
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +32,7 @@ class MaskedLM:
 
     def positions(self, length: int) -> int:
         """Predicted positions of one sequence; the first token, [CLS], is never one."""
-        return max(1, round(self.rate * (length - 1)))
+        return predicted(length, self.rate)
 
     def batch(self, ids: Tensor, seed: int, step: int) -> Batch:
         """Corrupt ids [B, T]; masks are a function of (seed, step) alone."""
@@ -56,7 +57,7 @@ class CausalLM:
     """Predict every next token."""
 
     def positions(self, length: int) -> int:
-        return length - 1
+        return predicted(length, None)
 
     def batch(self, ids: Tensor, seed: int, step: int) -> Batch:
         rows, length = ids.shape
@@ -67,8 +68,11 @@ class CausalLM:
 Objective = MaskedLM | CausalLM
 
 
+def logits(family: Family, model: nn.Module, batch: Batch) -> Tensor:
+    """Logits [P, vocab] of the predicted positions."""
+    return family.head(model, family.encode(model, batch.inputs).flatten(0, 1)[batch.positions])
+
+
 def loss(family: Family, model: nn.Module, batch: Batch) -> Tensor:
     """Mean cross-entropy in nats over the predicted positions."""
-    hidden = family.encode(model, batch.inputs)
-    logits = family.head(model, hidden.flatten(0, 1)[batch.positions])
-    return F.cross_entropy(logits.float(), batch.labels)
+    return F.cross_entropy(logits(family, model, batch).float(), batch.labels)

@@ -1,13 +1,12 @@
 """Shorter inputs by mean-pooled embeddings (CompoundGrow, section 3.3; grow_bert).
 
 The first token and the predicted ones keep an embedding of their own, every window of `factor` other tokens becomes its
-mean: [first] + ceil((T - 1) / factor) means + P predicted. All position embeddings stay in training, which truncation
-does not give. A predicted token also counts, masked, in its window's mean.
+mean: [first] + ceil((T - 1) / factor) means + P predicted. All position embeddings stay in training, which cutting
+sequences short does not give. A predicted token also counts, masked, in its window's mean.
 """
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from math import ceil
 
 import torch
 import torch.nn.functional as F
@@ -15,11 +14,6 @@ from torch import Tensor, nn
 
 from growbench.families import Family
 from growbench.train.objective import Batch
-
-
-def pooled_length(length: int, factor: int, positions: int) -> int:
-    """Embeddings of one sequence of `length` tokens of which `positions` are predicted."""
-    return length if factor == 1 else 1 + ceil((length - 1) / factor) + positions
 
 
 @contextmanager

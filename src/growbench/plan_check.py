@@ -1,0 +1,111 @@
+"""What a plan may not ask for: stages that each are well formed, and make no sense together or in this study."""
+
+import numpy as np
+
+from growbench import families
+from growbench.course import SOURCE, Course
+from growbench.errors import GrowBenchError
+from growbench.growth.depth import Depth, check_depth
+from growbench.methods import Method
+from growbench.plan import Stage
+from growbench.spec import ModelSpec
+from growbench.study import Study
+from growbench.train import lengths
+
+
+def check(study: Study, name: str, run: Course) -> None:
+    """Raise GrowBenchError, naming the stage, where a method's plan makes no sense in a study."""
+    method, stages = study.method(name), run.plan.stages
+    source, target = study.source_spec(study.corpus.vocab), study.target_spec(study.corpus.vocab)
+    wanted = source if method.control and not method.grows and stages[-1].spec == source else target
+    if stages[-1].spec != wanted:
+        raise GrowBenchError(f"plan: it ends with {_shape(stages[-1].spec)}; end with the target, {_shape(wanted)}")
+    before = source
+    for number, stage in enumerate(stages):
+        try:
+            _check_stage(study, method, stage, last=number == len(stages) - 1)
+            _check_warmup(study, run, number)
+            _check_growth(study, method, run, before, stage)
+        except GrowBenchError as error:
+            raise GrowBenchError(f"stage {number}: {error}" if len(stages) > 1 else str(error)) from error
+        before = stage.spec
+
+
+def _shape(spec: ModelSpec) -> str:
+    return f"{spec.family} {spec.short()}, {spec.heads} heads, FFN {spec.ffn}, vocabulary {spec.vocab}, length {spec.max_length}"
+
+
+def _check_stage(study: Study, method: Method, stage: Stage, *, last: bool) -> None:
+    mlm, length = study.objective.kind == "mlm", study.objective.length
+    grown, part = stage.enter in ("grow", "source"), stage.top is not None or stage.block is not None
+    frozen = stage.top is not None and stage.top < stage.spec.layers
+    faults = [
+        (last and stage.slope is not None, "slope: nothing comes after the last stage; leave it out"),
+        (stage.mask > 0 and not method.masked, f"mask: {method.name} hides nothing behind masks; leave it out"),
+        (
+            stage.mask > 0 and not grown,
+            "mask: only a growth adds what can be masked; enter the stage by grow or source",
+        ),
+        (
+            stage.teacher > 0 and not method.needs_source,
+            f"teacher: {method.name} has no source to learn from; leave it out",
+        ),
+        (
+            stage.teacher > 0 and (part or stage.pool > 1),
+            "teacher: it sees whole models; leave out top, block and pool",
+        ),
+        (stage.block is not None and stage.top is not None, "block: it says what learns; leave out top"),
+        (stage.pool > 1 and not mlm, "pool: pooled embeddings show a causal model its future; pool by 1, or cut"),
+        (
+            lengths.kept(length, stage.cut) < 2,
+            f"cut: less than two of {length} tokens would be left; use a smaller one",
+        ),
+        (
+            stage.enter == "keep" and stage.optimizer not in ("reset", "copy"),
+            "optimizer: a kept model resets or copies",
+        ),
+        (stage.enter == "init" and frozen, f"top: layers below the top {stage.top} would stay random; leave it out"),
+    ]
+    for found, line in faults:
+        if found:
+            raise GrowBenchError(line)
+
+
+def _check_warmup(study: Study, run: Course, number: int) -> None:
+    stage, length = run.plan.stages[number], run.plan.stages[number].until - run.plan.start(number)
+    if (number == 0 or stage.lr != "continue") and study.optimizer.warmup > length:
+        raise GrowBenchError(
+            f"optimizer.warmup: {study.optimizer.warmup:g} of the budget is longer than the stage, which has {length:.3g}; "
+            "use a shorter warm-up or a longer stage"
+        )
+    if run.steps(stage.until, run.plan.start(number) * run.budget, number) < 1:
+        raise GrowBenchError(
+            f"until: {length:.3g} of the budget is less than one step; use a larger budget or a longer stage"
+        )
+
+
+def _check_growth(study: Study, method: Method, run: Course, before: ModelSpec, stage: Stage) -> None:
+    """Raise where a growth is impossible at these sizes, or what it adds would not learn."""
+    if stage.enter not in ("grow", "source"):
+        return
+    small = study.source_spec(stage.spec.vocab) if stage.enter == SOURCE else before
+    method.check(small, stage.spec, families.load(study.target.family).traits(), run.options)
+    method.widen(small, stage.spec, run.options, np.random.default_rng(0))
+    depth = method.deepen(small.layers, stage.spec.layers, run.options)
+    check_depth(depth, small.layers, stage.spec.layers)
+    if stage.top is not None and stage.top < stage.spec.layers:
+        _check_frozen(small, stage, depth)
+
+
+def _check_frozen(small: ModelSpec, stage: Stage, depth: Depth) -> None:
+    """Raise where a layer or coordinates that a growth adds are frozen and in no optimizer."""
+    layers, top = stage.spec.layers, stage.top or stage.spec.layers
+    if small.resized(layers=layers) != stage.spec:
+        raise GrowBenchError(
+            f"top: {small.short()} grows wider too, and frozen layers would never learn what is new; leave it out"
+        )
+    moved = [t for t in range(layers - top) if depth[t].sources != ((t, 1.0),)]
+    if moved:
+        raise GrowBenchError(
+            f"top: layer {moved[0]} is new, but only the top {top} learn; use at least {layers - moved[0]}"
+        )
