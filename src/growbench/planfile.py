@@ -23,11 +23,13 @@ def read(path: str | Path, method: str) -> Plan:
         values = json.loads(Path(path).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or f"not JSON: {error}"
-        raise GrowBenchError(f"{path}: {reason}; give a file that `growbench plan --json` printed") from error
+        raise GrowBenchError(
+            f"methods.{method}.plan: {path}: {reason}; give a file that `growbench plan --json` printed"
+        ) from error
     try:
         return from_list(_stages(values, method))
     except GrowBenchError as error:
-        raise GrowBenchError(f"{path}: {error}") from error
+        raise GrowBenchError(f"methods.{method}.plan: {path}: {error}") from error
 
 
 def from_list(values: list[Any]) -> Plan:
