@@ -8,13 +8,29 @@ from growbench.families import Family
 from growbench.spec import ModelSpec
 
 
-def body(spec: ModelSpec, family: Family, length: int) -> float:
-    """Forward FLOPs of all layers for one sequence of `length` tokens: projections, attention products, FFN."""
+def body(spec: ModelSpec, family: Family, length: int, *, rank: float | None = None, shared: bool = False) -> float:
+    """Forward FLOPs of all layers for one sequence of `length` tokens: projections, attention products, FFN.
+
+    rank, shared: of a thin model (train/thin.py); a light layer has half the projections and half the products.
+    """
     attention, grouped = spec.heads * spec.head_size, spec.kv_heads * spec.head_size
     projections = 2 * length * spec.hidden * (2 * attention + 2 * grouped)
     products = 4 * length * length * attention
-    ffn = 2 * length * family.ffn_matrices * spec.hidden * spec.ffn
-    return float(spec.layers * (projections + products + ffn))
+    halves = 2 * spec.layers - (spec.layers // 2 if shared else 0)
+    ffn = 2 * length * family.ffn_matrices * matrix(spec, rank)
+    return float(halves * (projections + products) // 2 + spec.layers * ffn)
+
+
+def matrix(spec: ModelSpec, rank: float | None) -> int:
+    """Multiplications of one token with one FFN matrix, or with its two factors."""
+    if rank is None:
+        return spec.hidden * spec.ffn
+    return factor_rank(rank, spec.hidden, spec.ffn) * (spec.hidden + spec.ffn)
+
+
+def factor_rank(rank: float, rows: int, columns: int) -> int:
+    """The common side of the two factors of a matrix; rank: as a share of its shorter side."""
+    return max(1, round(rank * min(rows, columns)))
 
 
 def queries_keys_values(spec: ModelSpec, length: int) -> float:
@@ -84,15 +100,17 @@ def step(
     top: int | None = None,
     classes: int = 0,
     patch_values: int = 0,
+    rank: float | None = None,
+    shared: bool = False,
 ) -> StepCost:
     """Cost of a step on `batch` sequences of `length` tokens whose head sees `positions` positions each.
 
     top: only so many top layers and the head learn; None trains all. Under post-LN the lowest of them projects an input
     that needs no gradient. For images: length is the number of patches + 1, positions 1, classes and patch_values as
-    `head` and `patches` say.
+    `head` and `patches` say; rank and shared as `body` says.
     """
     inputs = batch * patches(spec, patch_values) if patch_values else 0.0
-    layers = batch * body(spec, family, length)
+    layers = batch * body(spec, family, length, rank=rank, shared=shared)
     forward = layers + batch * head(spec, family, positions, classes=classes) + inputs
     if top is None or top >= spec.layers:
         return StepCost(forward, batch * length, inputs)

@@ -1,0 +1,77 @@
+"""Attention whose probabilities go from one layer to the next, behind `transformers`' attention interface.
+
+A layer hands its probabilities over once in a forward pass and the next one takes them away, so that nothing is kept
+between passes. Not with gradient checkpointing, and not with a part of the layers (train/part.py).
+"""
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from transformers import AttentionInterface
+from transformers.masking_utils import AttentionMaskInterface, eager_mask
+
+from growbench.errors import GrowBenchError
+
+NAME = "growbench_shared"
+LENDS, BORROWS = "_lends", "_borrows"
+
+
+class Hand:
+    """Takes the probabilities [B, heads, T, T] of one layer to the next within a forward pass."""
+
+    def __init__(self) -> None:
+        self.held: Tensor | None = None
+
+    def take(self) -> Tensor:
+        held, self.held = self.held, None
+        if held is None:
+            raise GrowBenchError(
+                "shared attention: the layer before has not run; run whole models, without checkpointing"
+            )
+        return held
+
+
+def connect(lower: nn.Module, upper: nn.Module) -> None:
+    """Let attention module `upper` use the probabilities of `lower`, the one of the layer before."""
+    hand = Hand()
+    setattr(lower, LENDS, hand)
+    setattr(upper, BORROWS, hand)
+
+
+def disconnect(module: nn.Module) -> None:
+    """Undo `connect` for one module, whichever it is."""
+    vars(module).pop(LENDS, None)
+    vars(module).pop(BORROWS, None)
+
+
+def attend(
+    module: nn.Module,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Tensor | None,
+    dropout: float = 0.0,
+    scaling: float | None = None,
+    **kwargs: Any,
+) -> tuple[Tensor, Tensor]:
+    """Attention in `transformers`' interface: [B, heads, T, d] each, [B, T, heads, d] and the probabilities back."""
+    hand = getattr(module, BORROWS, None)
+    shared = _probabilities(query, key, attention_mask, scaling).to(value.dtype) if hand is None else hand.take()
+    if follower := getattr(module, LENDS, None):
+        follower.held = shared
+    value = value.repeat_interleave(shared.shape[1] // value.shape[1], dim=1)
+    out = F.dropout(shared, dropout, module.training) @ value
+    return out.transpose(1, 2).contiguous(), shared
+
+
+def _probabilities(query: Tensor, key: Tensor, mask: Tensor | None, scaling: float | None) -> Tensor:
+    key = key.repeat_interleave(query.shape[1] // key.shape[1], dim=1)
+    scores = query @ key.transpose(2, 3) * (query.shape[-1] ** -0.5 if scaling is None else scaling)
+    scores = scores if mask is None else scores + mask
+    return scores.softmax(-1, dtype=torch.promote_types(scores.dtype, torch.float32))
+
+
+AttentionInterface.register(NAME, attend)
+AttentionMaskInterface.register(NAME, eager_mask)
