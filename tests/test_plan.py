@@ -39,7 +39,7 @@ def base(**options: Any) -> Any:
 
 @pytest.mark.parametrize("name", ABLE)
 def test_every_plan_is_printed_as_json_and_read_back(name: str, tmp_path: Path) -> None:
-    options = {"shorten": "cut"} if name == "compoundgrow" else {}
+    options = {"length": "cut"} if name == "compoundgrow" else {}
     own = course.of(chosen(**{name: options}), name).plan
     for number, content in enumerate(
         ([{"method": "other", "plan": []}, {"method": name, "plan": own.to_list()}], own.to_list())

@@ -98,7 +98,7 @@ def test_a_thin_step_on_pooled_inputs_costs_what_the_counter_counts(name: str) -
     objective = MaskedLM(0.15, 4, spec.vocab)
     batch = objective.batch(torch.randint(5, spec.vocab, (4, 32)), seed=0, step=0)
     positions = objective.positions(32)
-    length = pool.pooled_length(32, 2, positions)
+    length = lengths.pooled(32, 2, positions)
     cost = flops.step(spec, family, batch=4, length=length, positions=positions, shared=True)
     forward, backward = counted(lambda: pool.loss(family, model, path, batch, 2))
     assert forward == pytest.approx(cost.forward, rel=1e-3)

@@ -106,9 +106,12 @@ def step_cost(study: Study, stage: Stage) -> flops.StepCost:
     family, batch = families.load(stage.spec.family), study.optimizer.batch
     read = lengths.kept(study.objective.length, stage.cut)
     positions = study.objective.positions(read)
+    how: dict[str, Any] = {"rank": stage.rank, "shared": stage.shared}
     run = lengths.pooled(read, stage.pool, positions)
     kinds = [
-        flops.step(stage.spec.resized(layers=depth), family, batch=batch, length=run, positions=positions, top=top)
+        flops.step(
+            stage.spec.resized(layers=depth), family, batch=batch, length=run, positions=positions, top=top, **how
+        )
         for depth, top in stage.parts()
     ]
     cost = replace(flops.mean(kinds), tokens=batch * read)

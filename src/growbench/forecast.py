@@ -24,6 +24,7 @@ from growbench.train.data import Windows
 from growbench.train.loop import Trainer
 from growbench.train.part import Part
 from growbench.train.teacher import Teacher
+from growbench.train.thin import Thin, thin
 
 TIMED, WARMED = 4, 2  # steps of each kind that a timing takes, and those before it
 SPECIAL = {"cls": 2, "mask": 4}  # ids that stand in for a vocabulary that is not there yet
@@ -73,7 +74,10 @@ class Sizes:
     @classmethod
     def of(cls, family: Family, stage: Stage) -> "Sizes":
         """Count on a model without storage; raise GrowBenchError where nothing learns."""
-        model = family.build(family.config(stage.spec), seed=None)
+        model = thin(family, family.build(family.config(stage.spec), seed=None), Thin(*stage.thin))
+        total = sum(parameter.numel() for parameter in model.parameters())
+        if stage.thin != (None, False):
+            return cls(total, total)
         roles = family.roles(model.config)
         counts = {name: parameter.numel() for name, parameter in model.named_parameters()}
         tops = max(top for _, top in stage.parts())
@@ -83,7 +87,7 @@ class Sizes:
         learning = sum(
             n for name, n in counts.items() if _learns(roles, name, lowest, whole, family.tied(model.config))
         )
-        return cls(sum(counts.values()), learning)
+        return cls(total, learning)
 
 
 def _learns(roles: Mapping[str, Role], name: str, lowest: int, whole: bool, tied: bool) -> bool:
@@ -105,7 +109,7 @@ class Stopwatch:
 
     def step(self, stage: Stage, cost: StepCost) -> float:
         """Mean seconds of a step of this stage."""
-        key = (stage.spec, stage.parts(), stage.pool, stage.cut, stage.teacher > 0)
+        key = (stage.spec, stage.parts(), stage.pool, stage.cut, stage.thin, stage.teacher > 0)
         if key not in self.known:
             self.known[key] = self._measure(stage, cost)
         return self.known[key]
@@ -114,6 +118,7 @@ class Stopwatch:
         study, family = self.study, families.load(self.study.target.family)
         o, vocab = study.optimizer, study.corpus.vocab
         model = family.build(family.config(stage.spec, **family.dropout(study.train.dropout)))
+        thin(family, model, Thin(*stage.thin))
         small = family.build(family.config(study.source_spec(vocab))) if stage.teacher else None
         ids = np.random.default_rng(0).integers(min(10, vocab - 1), vocab, 200 * study.objective.length)
         windows = Windows(ids, study.objective.length, SPECIAL["cls"], 0)
@@ -157,6 +162,7 @@ def _stage_line(stage: Mapping[str, Any], told: Mapping[str, Any]) -> str:
     """One stage: when, what, how it is entered, what is special about it, what learns, and what it costs."""
     special = {
         "top": "top {} learn", "block": "blocks of {}", "pool": "embeddings pooled by {}", "cut": "1/{} of a sequence",
+        "rank": "FFN factors of rank {:g}", "shared": "attention shared",
         "mask": "masks lifted over {:g}", "teacher": "the source as teacher at {:g}", "slope": "or until the slope is {:g}",
     }  # fmt: skip
     usual = {field.name: field.default for field in fields(Stage)}

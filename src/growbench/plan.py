@@ -29,7 +29,8 @@ class Stage:
     predictions weigh in the loss at the stage's start, falling to 0 at its end (train/teacher.py). top: only so many top
     layers and the head learn, the others run forward. block: each step runs one of the depths block, 2 block, ...,
     layers, and its top `block` layers and the head learn. pool: tokens whose embeddings are averaged into one
-    (train/pool.py). cut: only the first 1/cut of every sequence is read.
+    (train/pool.py). cut: only the first 1/cut of every sequence is read. rank, shared: the FFN's matrices are products of
+    factors of this rank, and every second layer shares the attention of the one below (train/thin.py).
     """
 
     spec: ModelSpec
@@ -46,6 +47,8 @@ class Stage:
     block: int | None = None
     pool: int = 1
     cut: int = 1
+    rank: float | None = None
+    shared: bool = False
 
     def __post_init__(self) -> None:
         for key in ("top", "block"):
@@ -58,6 +61,11 @@ class Stage:
             raise GrowBenchError(
                 f"plan: block {self.block} does not divide {self.spec.layers} layers; use a divisor of them"
             )
+
+    @property
+    def thin(self) -> tuple[float | None, bool]:
+        """What its model lacks of the stock one; falsy values: nothing."""
+        return self.rank, self.shared
 
     def parts(self) -> tuple[tuple[int, int], ...]:
         """(layers that run, top layers that learn) of the kinds of step, each of which comes equally often."""

@@ -24,6 +24,7 @@ def check(study: Study, name: str, run: Course) -> None:
     for number, stage in enumerate(stages):
         try:
             _check_stage(study, method, stage, last=number == len(stages) - 1)
+            _check_thin(stage, stages[number - 1] if number else None, last=number == len(stages) - 1)
             _check_warmup(study, run, number)
             _check_growth(study, method, run, before, stage)
         except GrowBenchError as error:
@@ -69,6 +70,23 @@ def _check_stage(study: Study, method: Method, stage: Stage, *, last: bool) -> N
     for found, line in faults:
         if found:
             raise GrowBenchError(line)
+
+
+def _check_thin(stage: Stage, before: Stage | None, *, last: bool) -> None:
+    """Raise where a thin model (train/thin.py) is to come from a stock one, or to be the target."""
+    if stage.thin == (None, False):
+        return
+    kept = stage.enter == "keep" and before is not None and before.thin == stage.thin
+    if stage.enter != "init" and not kept:
+        raise GrowBenchError(
+            "rank, shared: they would throw away what was learnt; enter the stage by init, or leave them out"
+        )
+    if last:
+        raise GrowBenchError("rank, shared: the last stage trains the stock target; leave them out")
+    if stage.top is not None or stage.block is not None or stage.teacher:
+        raise GrowBenchError(
+            "rank, shared: such a model is trained as a whole and without a teacher; leave out top and block"
+        )
 
 
 def _check_warmup(study: Study, run: Course, number: int) -> None:

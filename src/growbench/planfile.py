@@ -10,8 +10,19 @@ from growbench.plan import ENTERS, POLICIES, RATES, Plan, Stage
 from growbench.spec import ModelSpec
 
 WORDS = {"enter": ENTERS, "optimizer": POLICIES, "lr": RATES}
-LEAST = {"until": 0, "shift": 0, "mask": 0, "teacher": 0, "temperature": 0, "pool": 1, "cut": 1, "top": 1, "block": 1}
-MOST = {"until": 1, "mask": 1, "teacher": 1, "slope": 0}
+LEAST = {
+    "until": 0,
+    "shift": 0,
+    "mask": 0,
+    "teacher": 0,
+    "temperature": 0,
+    "pool": 1,
+    "cut": 1,
+    "top": 1,
+    "block": 1,
+    "rank": 1e-6,
+}
+MOST = {"until": 1, "mask": 1, "teacher": 1, "slope": 0, "rank": 1}
 
 
 def read(path: str | Path, method: str) -> Plan:
@@ -79,6 +90,10 @@ def _check(where: str, key: str, value: Any) -> None:
     if key in WORDS:
         if value not in WORDS[key]:
             raise GrowBenchError(f"{where}: {value!r} is not allowed; {nearest(str(value), WORDS[key])}")
+        return
+    if key == "shared":
+        if not isinstance(value, bool):
+            raise GrowBenchError(f"{where}: {value!r} is not allowed; use true or false")
         return
     hint = get_type_hints(Stage)[key]
     kinds = get_args(hint) or (hint,)

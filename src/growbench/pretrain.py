@@ -232,7 +232,7 @@ class Run:
         tensors, state = found
         self.journal.restore(state)
         stage = self.journal.at.stage
-        trainer = self.stages.trainer(stage, self.stages.random(self.course.plan.stages[stage].spec))
+        trainer = self.stages.trainer(stage, self.stages.random(self.course.plan.stages[stage]))
         trainer.entered = self.journal.at.entered
         checkpoint.restore(trainer.model, trainer.opt, tensors)
         log.info("%s goes on at step %d", self.name, self.journal.at.step)

@@ -21,6 +21,7 @@ from growbench.train.loop import Trainer
 from growbench.train.objective import CausalLM, MaskedLM, Objective
 from growbench.train.part import Part
 from growbench.train.teacher import Teacher
+from growbench.train.thin import Thin, thin, whole
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +46,9 @@ class Stages:
         """Begin stage `index`; before: the trainer of the stage before, None at the first. Grows moments as the plan says."""
         stage = self.course.plan.stages[index]
         if stage.enter == "init":
-            return self.trainer(index, self.random(stage.spec))
+            return self.trainer(index, self.random(stage))
+        if before is not None and self.course.plan.stages[index - 1].thin != stage.thin:
+            whole(self.family, before.model)
         if stage.enter == "keep" and before is not None:
             trainer = self.trainer(index, before.model)
             if stage.optimizer != "reset":
@@ -100,13 +103,15 @@ class Stages:
         assert self.method is not None
         return growth_of(self.family, config, spec, self.method, self.course.options, self.seed)
 
-    def random(self, spec: ModelSpec) -> Any:
-        """Return a randomly initialised stock model."""
-        rates = self.family.dropout(self.course.study.train.dropout)
+    def random(self, stage: Stage) -> Any:
+        """Return a randomly initialised model of a stage, in the shape in which the stage trains it."""
+        o = self.course.study.train
         config = self.family.config(
-            spec, initializer_range=self.course.study.train.init_std, pad_token_id=self.pad, **rates
+            stage.spec, initializer_range=o.init_std, pad_token_id=self.pad, **self.family.dropout(o.dropout)
         )
-        return self.family.build(config, seed=self.seed)
+        model = self.family.build(config, seed=self.seed)
+        torch.manual_seed(self.seed)
+        return thin(self.family, model, Thin(*stage.thin))
 
     def _load_source(self) -> Any:
         if not (self.source_folder / "config.json").exists():

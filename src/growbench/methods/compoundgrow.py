@@ -3,25 +3,32 @@
 A plan is a list of stages [steps, layers, ffn, length]: the share of the steps, and by how much the target's layers, FFN and
 input are divided. One transition may change all three.
 
-    layers   stacking, layer i of the larger model from layer i mod L_s
-    ffn      parameter sharing: fc1 is tiled k times, fc2 tiled and divided by k; exact
-    length   `shorten: pool`: embeddings averaged over windows of `length` tokens; the first and the predicted tokens stay
-             (train/pool.py). `shorten: cut`: truncation, only the first 1/length of a sequence is read
+    layers   `stack`: layer i of the larger model from layer i mod L_s
+             `attention`: all layers, but every second one shares the attention of the one below (train/thin.py)
+    ffn      `tile`: parameter sharing, fc1 is tiled k times, fc2 tiled and divided by k; exact
+             `factor`: whole width, but matrices are products of factors of a low `rank` (train/thin.py); exact
+    length   `pool`: embeddings averaged over windows of `length` tokens; the first and the predicted tokens stay
+             (train/pool.py)
+             `cut`: truncation, only the first 1/length of a sequence is read
 
-Default: 70 % of the steps with everything halved, then the whole model, the paper's controlled comparison. `only: layers`
-(`ffn`, `length`) leaves the other dimensions whole; every plan spends the same FLOPs, so single dimensions are compared at
-equal cost. Adam starts again at each stage.
+Default: 70 % of the steps with everything halved, then the whole model, the paper's controlled comparison, and the first
+operator of each dimension, its choice. `only: layers` (`ffn`, `length`) leaves the other dimensions whole; every plan spends
+the same FLOPs, so that single dimensions and their operators are compared at equal cost. Adam starts again at each stage.
 
 Deviations: the paper's own compound stages are not known. In its first layer pooled queries attend to unpooled keys; here the
 pooled sequence is all that the layers see.
 """
 
+from collections.abc import Mapping
+from typing import Any
+
 from growbench.errors import GrowBenchError
 from growbench.growth.widening import Widening, widen
 from growbench.methods._contract import Method, Option
 from growbench.plan import Enter, Plan, Stage, in_steps
+from growbench.spec import ModelSpec
 
-DIMENSIONS = ("layers", "ffn", "length")
+DIMENSIONS, USUAL = ("layers", "ffn", "length"), ("stack", "tile", "pool")
 DEFAULT = [[0.7, 2, 2, 2], [0.3, 1, 1, 1]]
 
 
@@ -34,7 +41,10 @@ class CompoundGrow(Method):
     options = {
         "stages": Option(DEFAULT, "share of steps, and divisors of layers, FFN and length, stage by stage"),
         "only": Option("all", "the dimension that changes", choices=("all", *DIMENSIONS)),
-        "shorten": Option("pool", "how inputs are shortened", choices=("pool", "cut")),
+        "layers": Option("stack", "how depth is saved", choices=("stack", "attention")),
+        "ffn": Option("tile", "how the FFN is saved", choices=("tile", "factor")),
+        "length": Option("pool", "how inputs are shortened", choices=("pool", "cut")),
+        "rank": Option(0.2, "of the factors, as a share of a matrix's shorter side", range=(1e-6, 1.0)),
     }
 
     def exact(self, source, target, traits, options) -> bool:
@@ -53,14 +63,31 @@ class CompoundGrow(Method):
             )
         stages: list[tuple[float, Stage]] = []
         for share, divisors in rows:
-            layers, ffn, length = (
-                d if only in ("all", key) else 1 for key, d in zip(DIMENSIONS, divisors, strict=True)
-            )
-            spec = target.resized(layers=-(-target.layers // layers), ffn=-(-target.ffn // ffn))
-            enter: Enter = "init" if not stages else "keep" if spec == stages[-1][1].spec else "grow"
-            pool, cut = (length, 1) if options["shorten"] == "pool" else (1, length)
-            stages.append((share, Stage(spec=spec, until=1.0, enter=enter, pool=pool, cut=cut)))
+            cheaper = {key: d if only in ("all", key) else 1 for key, d in zip(DIMENSIONS, divisors, strict=True)}
+            stages.append((share, _stage(target, cheaper, options, stages[-1][1].spec if stages else None)))
         return Plan(stages=in_steps(stages, prices))
+
+
+def _stage(
+    target: ModelSpec, cheaper: Mapping[str, int], options: Mapping[str, Any], before: ModelSpec | None
+) -> Stage:
+    """A stage that is cheaper than the target by these divisors. before: the stage before, None at the first."""
+    layers, ffn, length = (cheaper[key] for key in DIMENSIONS)
+    stacked, tiled, pooled = (options[key] == which for key, which in zip(DIMENSIONS, USUAL, strict=True))
+    spec = target.resized(
+        layers=-(-target.layers // layers) if stacked else target.layers,
+        ffn=-(-target.ffn // ffn) if tiled else target.ffn,
+    )
+    enter: Enter = "init" if before is None else "keep" if spec == before else "grow"
+    return Stage(
+        spec=spec,
+        until=1.0,
+        enter=enter,
+        pool=length if pooled else 1,
+        cut=1 if pooled else length,
+        rank=options["rank"] if ffn > 1 and not tiled else None,
+        shared=layers > 1 and not stacked,
+    )
 
 
 def _row(name: str, row: object) -> tuple[float, tuple[int, ...]]:
