@@ -14,7 +14,7 @@ from growbench.families import Family
 from growbench.families._roles import embeddings_path
 from growbench.growth.transfer import split
 from growbench.spec import ModelSpec
-from growbench.train import attention, checkpoint, pool
+from growbench.train import attention, checkpoint, lengths, pool
 from growbench.train.objective import CausalLM, MaskedLM, loss
 from growbench.train.thin import LowRank, Thin, thin, whole
 
