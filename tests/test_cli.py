@@ -103,7 +103,7 @@ def test_stages_get_study_method_seed_and_points(monkeypatch: pytest.MonkeyPatch
     assert cli.main(["finetune", *which, "--points", "p100"]) == 0
     assert cli.main(["aggregate", "--config", DEMO, "--set", "optimizer.lr=1e-4"]) == 0
     assert cli.main(["corpus", "--config", DEMO]) == 0
-    assert calls == [("demo", "scratch", 5), ("demo", "scratch", 5, ["p100"]), 1e-4, "corpus", "toyglue"]
+    assert calls == [("demo", "scratch", 5), ("demo", "scratch", [5], ["p100"]), 1e-4, "corpus", "toyglue"]
 
 
 def test_the_log_holds_every_message_and_the_screen_one_in_ten_seconds(

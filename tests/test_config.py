@@ -49,6 +49,8 @@ def study() -> dict[str, Any]:
             "seeds": [0, 1],
             "source": {"layers": 2, "hidden": 64, "heads": 2, "ffn": 256},
             "target": {"layers": 4, "hidden": 128, "heads": 4, "ffn": 512},
+            "corpus": {"vocab": 512},
+            "objective": {"length": 32},
             "budget": {"points": [0.6, 1.0], "cooldown": 0.15, "protocol": "trunk"},
             "optimizer": {"warmup": 0.04},
             "finetune": {"points": [1.0], "seeds": [0]},

@@ -140,14 +140,14 @@ def finished(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.Fi
 
 def test_it_learns_marks_what_failed_and_repeats(finished: Path) -> None:
     made = study(finished, names=("SST-2",))
-    path = finetune.run(made, "scratch", 0, ["p100"])[0]
+    path = finetune.run(made, "scratch", [0], ["p100"])[0]
     first = json.loads(path.read_text())["runs"]
     assert [r["seed"] for r in first] == [0, 1] and all(r["score"] > 0.9 and not r["failed"] for r in first)
     assert all(r["subset"] and r["majority"] < 0.7 for r in first)
-    again = json.loads(finetune.run(made, "scratch", 0, ["p100"])[0].read_text())["runs"]
+    again = json.loads(finetune.run(made, "scratch", [0], ["p100"])[0].read_text())["runs"]
     assert [r["metrics"] for r in again] == [r["metrics"] for r in first]
     stuck = study(finished, names=("SST-2",), lr=1e-8, epochs=1, seeds=[0])
-    failed = json.loads(finetune.run(stuck, "scratch", 0, ["p100"])[0].read_text())["runs"]
+    failed = json.loads(finetune.run(stuck, "scratch", [0], ["p100"])[0].read_text())["runs"]
     assert len(failed) == 1 and failed[0]["failed"]
 
 
@@ -158,7 +158,7 @@ LANGUAGE = [name for name in families.names() if families.load(name).objective !
 def test_every_language_family_learns_a_task(finished: Path, request: pytest.FixtureRequest) -> None:
     made = study(finished, names=("SST-2",), seeds=[0], epochs=8)
     made.target.family = request.node.callspec.params["finished"]
-    run = json.loads(finetune.run(made, "scratch", 0, ["p100"])[0].read_text())["runs"][0]
+    run = json.loads(finetune.run(made, "scratch", [0], ["p100"])[0].read_text())["runs"][0]
     assert run["score"] > 0.9 and not run["failed"]
 
 
@@ -178,7 +178,7 @@ def test_a_regression_starts_from_the_training_mean() -> None:
 
 def test_an_unfinished_point_is_refused(finished: Path) -> None:
     with pytest.raises(GrowBenchError, match="p40"):
-        finetune.run(study(finished, names=("SST-2",)), "scratch", 0, ["p40"])
+        finetune.run(study(finished, names=("SST-2",)), "scratch", [0], ["p40"])
 
 
 def test_a_regression_task_is_scored_by_correlation() -> None:

@@ -2,63 +2,23 @@
 
 import csv
 import dataclasses
-import json
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
-import yaml
+from tiny import result, tiny, weights
 
-from growbench import config, course, forecast, methods, pretrain, record
+from growbench import course, forecast, methods, pretrain
 from growbench.errors import GrowBenchError
 from growbench.plan import Plan
 from growbench.stages import Stages
 from growbench.train.loop import Trainer
 
-ROOT = Path(__file__).resolve().parents[1]
-VOCAB = 64
-USED = ("scratch", "stackbert", "bert2bert_fpi", "bert2bert_aki", "bert2bert", "mslt", "compoundgrow", "gradual")
-USED += ("scratch_iso", "source_longer", "g_stack", "staged", "ki", "msg")
-
 
 @pytest.fixture
 def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """A study of a few steps on a predictable text, in a folder of its own."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("GROWBENCH_DATA", raising=False)
-    values = yaml.safe_load((ROOT / "config/demo.yaml").read_text())
-    values.update(study="tiny", seeds=[0])
-    values["objective"]["length"] = values["finetune"]["max_length"] = 16
-    values["source"].update(layers=2, hidden=16, heads=2, ffn=32, steps=20)
-    values["target"].update(layers=4, hidden=32, heads=4, ffn=64)
-    values["budget"].update(steps=40, points=[0.6, 0.8, 1.0])
-    values["optimizer"].update(batch=4)
-    values["train"].update(eval_sequences=32, eval_every=0.1, checkpoint_seconds=0.001)
-    rng = np.random.default_rng(0)
-    folder = tmp_path / "results/tiny/corpus"
-    folder.mkdir(parents=True)
-    parts = {}
-    for part, size in (("train", 40_000), ("valid", 2_000)):
-        ids = ((np.arange(size) % 3) * 2 + rng.integers(0, 2, size) + 5).astype(np.uint16)
-        ids.tofile(folder / f"{part}.bin")
-        digest = record.file_digest(folder / f"{part}.bin")
-        parts[part] = {"file": f"{part}.bin", "tokens": size, "documents": 1, "sha256": digest}
-    special = dict(zip(("pad", "unk", "cls", "sep", "mask"), range(5), strict=True))
-    (folder / "tokenizer").mkdir()
-    (folder / "tokenizer/tokenizer.json").write_text("{}")
-    manifest = {"version": 1, "tokenizer": "tokenizer", "vocab": VOCAB, "dtype": "uint16", "special": special, **parts}
-    record.write(
-        folder / "manifest.json",
-        {**manifest, "unigram_entropy": 4.0, "entropy_floor": None, "source": {}, "seconds": 0},
-    )
-    left_out = [n for n in methods.names() if not methods.load(n).shrinks and n not in USED]
-    values["methods"] = {"all": None, **dict.fromkeys(left_out, False)}
-    return config.load(values)
-
-
-def result(path: Path) -> dict:
-    return json.loads(path.read_text())
+    return tiny(tmp_path)
 
 
 def test_finished_points_cost_their_budget_and_belong_to_the_target(study) -> None:
@@ -161,13 +121,10 @@ INTERRUPTED = [
 
 @pytest.mark.parametrize(("method", "at"), INTERRUPTED)
 def test_a_run_interrupted_in_any_stage_ends_with_the_same_bytes(study, method, at, monkeypatch) -> None:
-    def weights() -> dict[str, bytes]:
-        return {p.parent.name: p.read_bytes() for p in Path("results/tiny/runs").glob("*/points/*/model.safetensors")}
-
     if study.method(method).needs_source:
         pretrain.run(study, "source", 0)
     pretrain.run(study, method, 0)
-    whole = weights()
+    whole = weights(method)
     for path in sorted(Path("results/tiny/runs").glob(f"{method}-s0/**/*"), reverse=True):
         path.unlink() if path.is_file() else path.rmdir()
     honest, taken = Trainer.step, []
@@ -183,7 +140,7 @@ def test_a_run_interrupted_in_any_stage_ends_with_the_same_bytes(study, method, 
         pretrain.run(study, method, 0)
     before = len(taken)
     pretrain.run(study, method, 0)
-    assert weights() == whole
+    assert weights(method) == whole
     assert taken[before] > 0 or at < 15  # before its first evaluation a run keeps nothing
 
 
@@ -241,11 +198,10 @@ def test_frozen_layers_keep_their_bits_and_get_no_moments(study, monkeypatch) ->
 def test_a_run_costs_what_was_forecast(study, method: str) -> None:
     pretrain.run(study, "source", 0)
     values = result(pretrain.run(study, method, 0))
-    named = dataclasses.replace(study, corpus=dataclasses.replace(study.corpus, vocab=VOCAB))
     for phase in ("trunk", "cooldown"):
         spent = {e["stage"]: (e["flops"], e["tokens"]) for e in values["ledger"] if e["phase"] == phase}
         told: dict[int, tuple[float, int]] = {}
-        for entry in course.of(named, method).entries():
+        for entry in course.of(study, method).entries():
             if entry.phase == phase:
                 flops, tokens = told.get(entry.stage, (0.0, 0))
                 told[entry.stage] = (flops + entry.steps * entry.cost.flops, tokens + entry.steps * entry.cost.tokens)

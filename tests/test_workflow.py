@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from growbench import config, methods
+from growbench import config
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -83,10 +83,10 @@ def build(tree: Path) -> None:
 def test_the_default_study_is_planned(tree: Path, profile: list[str]) -> None:
     study = config.load(tree / "config/demo.yaml")
     runs = len(study.methods) * len(study.seeds)
-    needs = any(methods.load(name).reads_source for name in study.methods)
+    needs = any(study.method(name).reads_source for name in study.methods)
     jobs = planned(snakemake(tree, "--cores", "all", "-n", *profile))
     figures = len(list((ROOT / "workflow/figures").glob("[!_]*.py")))
-    expected = {"corpus": 1, "source": len(study.seeds) * needs, "pretrain": runs, "finetune": runs}
+    expected = {"corpus": 1, "source": len(study.seeds) * needs, "pretrain": runs, "finetune": len(study.methods)}
     assert jobs == {**expected, "aggregate": 1, "figures": figures, "all": 1}
 
 

@@ -28,15 +28,15 @@ def _study(args: argparse.Namespace) -> "Study":
     return config.gather(args.config, args.set)
 
 
-def _run_of(study: "Study", args: argparse.Namespace) -> tuple[str, int]:
-    """Return method and seed, refused unless the study has them."""
+def _check_run(study: "Study", args: argparse.Namespace, seeds: Sequence[int]) -> None:
+    """Refuse a method and seeds that the study has not."""
     if args.method not in (known := [*study.methods, "source"]):
         raise GrowBenchError(
             f"--method {args.method}: not a method of study {study.study}; {nearest(args.method, known)}"
         )
-    if args.seed not in study.seeds:
-        raise GrowBenchError(f"--seed {args.seed}: not one of seeds; {nearest(str(args.seed), map(str, study.seeds))}")
-    return args.method, args.seed
+    for seed in seeds:
+        if seed not in study.seeds:
+            raise GrowBenchError(f"--seed {seed}: not one of seeds; {nearest(str(seed), map(str, study.seeds))}")
 
 
 def _corpus(args: argparse.Namespace) -> None:
@@ -52,22 +52,22 @@ def _corpus(args: argparse.Namespace) -> None:
 
 def _pretrain(args: argparse.Namespace) -> None:
     study = _study(args)
-    method, seed = _run_of(study, args)
+    _check_run(study, args, [args.seed])
     from growbench import pretrain
 
-    pretrain.run(study, method, seed)
+    pretrain.run(study, args.method, args.seed)
 
 
 def _finetune(args: argparse.Namespace) -> None:
     study = _study(args)
-    method, seed = _run_of(study, args)
+    _check_run(study, args, args.seed)
     known = study.finetuned_points()
     for point in args.points:
         if point not in known:
             raise GrowBenchError(f"--points {point}: not one of finetune.points; {nearest(point, known)}")
     from growbench import finetune
 
-    finetune.run(study, method, seed, list(args.points))
+    finetune.run(study, args.method, list(args.seed), list(args.points))
 
 
 def _grow(args: argparse.Namespace) -> None:
@@ -201,8 +201,12 @@ def parser() -> argparse.ArgumentParser:
             verb.add_argument("--no-timing", action="store_true", help="do not time steps on this machine")
         if name in ("pretrain", "finetune"):
             verb.add_argument("--method", required=True, help="a method's name, or `source`")
+        if name == "pretrain":
             verb.add_argument("--seed", type=int, required=True, help="one of the study's seeds")
         if name == "finetune":
+            verb.add_argument(
+                "--seed", type=int, nargs="+", required=True, metavar="N", help="some of the study's seeds"
+            )
             verb.add_argument(
                 "--points", nargs="+", required=True, metavar="POINT", help="finished points, e.g. p50 p100"
             )

@@ -1,6 +1,6 @@
 """growbench finetune: fine-tune finished points on every task with every fine-tuning seed, in one process.
 
-Each task is tokenised once and each checkpoint read once. Batches hold rows of like length. One record a point.
+Each task is tokenised once for all of a method's runs. Batches hold rows of like length. One record a point.
 """
 
 import logging
@@ -41,22 +41,23 @@ class Ready:
     dev: Encoded
 
 
-def run(study: Any, method: str, seed: int, points: list[str]) -> list[Path]:
-    """Fine-tune `points` of one run; return their records. A record that is there already is kept if it is current."""
+def run(study: Any, method: str, seeds: list[int], points: list[str]) -> list[Path]:
+    """Fine-tune `points` of a method's runs with these pre-training seeds; return their records."""
     torch.set_num_threads(int(os.environ.get("SLURM_CPUS_PER_TASK", study.finetune.threads)))
     root = Path("results") / study.study
     begun, paths = time.perf_counter(), []
-    tokenizer = _tokenizer(root / "corpus" / "tokenizer")
-    tasks = [prepare(study, tokenizer, name) for name in study.tasks.names]
-    for number, point in enumerate(points):
-        folder = root / "runs" / f"{method}-s{seed}" / "points" / point
+    wanted = [(seed, point) for seed in seeds for point in points]
+    folders = [root / "runs" / f"{method}-s{seed}" / "points" / point for seed, point in wanted]
+    for folder in folders:
         if not (folder / "model.safetensors").exists():
             raise GrowBenchError(f"{folder}: no finished point there; run `growbench pretrain --method {method}` first")
+    tokenizer = _tokenizer(root / "corpus" / "tokenizer")
+    tasks = [prepare(study, tokenizer, name) for name in study.tasks.names]
+    for number, ((seed, point), folder) in enumerate(zip(wanted, folders, strict=True)):
         runs = []
-        for ready in tasks:
+        for done, ready in enumerate(tasks, 1):
             runs += _task(study, folder, ready, tokenizer.pad_token_id)
-            passed = time.perf_counter() - begun
-            share = (number + (tasks.index(ready) + 1) / len(tasks)) / len(points)
+            passed, share = time.perf_counter() - begun, (number + done / len(tasks)) / len(wanted)
             log.info("%s-s%d %s %s done, %.0f s left", method, seed, point, ready.task.name, passed / share - passed)
         paths.append(_write(study, root, method, seed, point, runs))
     return paths
@@ -165,7 +166,7 @@ def _train(
         if "classifier" in name or "score" in name or "pooler" in name:
             torch.nn.init.normal_(parameter, std=0.02) if parameter.dim() > 1 else torch.nn.init.zeros_(parameter)
     opt = checkpoint.optimizer(model, lr=f.lr, betas=(0.9, 0.999), weight_decay=f.weight_decay)
-    rng, finite = np.random.default_rng(seed), True
+    rng, finite, mean = np.random.default_rng(seed), True, offset(ready)
     plan = [rows for _ in range(f.epochs) for rows in batches(ready.train, f.batch, rng)]
     warm = max(1, round(f.warmup * len(plan)))
     model.train()
@@ -174,7 +175,7 @@ def _train(
             group["lr"] = f.lr * min((step + 1) / warm, (len(plan) - step) / max(1, len(plan) - warm))
         opt.zero_grad(set_to_none=True)
         with torch.autocast(device.type, dtype=torch.bfloat16, enabled=device.type == "cuda"):
-            loss = model(**inputs(model, collate(ready.train, rows, pad, device), offset(ready))).loss
+            loss = model(**inputs(model, collate(ready.train, rows, pad, device), mean)).loss
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         opt.step()
@@ -186,12 +187,12 @@ def _train(
 def _score(
     study: Any, model: Any, ready: Ready, seed: int, pad: int, device: torch.device, finite: bool, begun: float
 ) -> dict[str, Any]:
-    f, task = study.finetune, ready.task
+    f, task, mean = study.finetune, ready.task, offset(ready)
     model.eval()
     predicted = np.zeros(len(ready.dev.labels), dtype=ready.dev.labels.dtype)
     for rows in batches(ready.dev, 128, None):
-        logits = model(**inputs(model, collate(ready.dev, rows, pad, device), offset(ready))).logits.float().cpu()
-        predicted[rows] = (logits[:, 0] + offset(ready) if task.regression else logits.argmax(-1)).numpy()
+        logits = model(**inputs(model, collate(ready.dev, rows, pad, device), mean)).logits.float().cpu()
+        predicted[rows] = (logits[:, 0] + mean if task.regression else logits.argmax(-1)).numpy()
     finite = finite and bool(np.isfinite(predicted).all())
     scores = results(task, np.nan_to_num(predicted), ready.dev.labels)
     log.info("%s seed %d %s %.4f", task.name, seed, task.main, scores[task.main])

@@ -141,7 +141,8 @@ class Run:
         plan, cost = self.course.schedule(at.stage, at.began), self.trainer.cost.flops
         every, turn = max(cost, self._every() * budget), len(self.trainer.parts)
         while (left := self.course.steps(share, at.spent, at.stage)) > 0 and not self._flat():
-            until_eval = turn * max(1, round((every - at.spent % every) / cost / turn))
+            due = every * (1 + (at.spent + turn * cost / 2) // every)
+            until_eval = turn * max(1, round((due - at.spent) / cost / turn))
             self._steps("trunk", "", min(left, until_eval), partial(plan.lr_of_step, at.spent, cost))
             if time.monotonic() - self.saved > self.study.train.checkpoint_seconds:
                 self._save()

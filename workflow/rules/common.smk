@@ -76,7 +76,7 @@ def points(wildcards, input):
 
 def finetune_records(wildcards):
     """Return the records of every fine-tuned point."""
-    return expand(FINETUNE_RECORDS, study=STUDY.study, method=STUDY.methods, seed=STUDY.seeds)
+    return expand(FINETUNE_RECORDS, study=STUDY.study, method=STUDY.methods)
 
 
 def caption(wildcards):
@@ -95,7 +95,9 @@ CORPUS = "results/{study}/corpus/manifest.json"
 SOURCE_RECORD = "results/{study}/records/pretrain/source-s{seed}.json"
 TOYGLUE = ["results/{study}/tasks/manifest.json"] if STUDY.tasks.source == "toyglue" else []
 FINETUNE_RECORDS = expand(
-    "results/{{study}}/records/finetune/{{method}}-s{{seed}}-{point}.json", point=STUDY.finetuned_points()
+    "results/{{study}}/records/finetune/{{method}}-s{seed}-{point}.json",
+    seed=STUDY.seeds,
+    point=STUDY.finetuned_points(),
 )
 TABLES = [
     "runs.csv",

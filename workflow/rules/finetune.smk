@@ -1,15 +1,15 @@
 rule finetune:
-    """Fine-tune a run's finished points on every task with every fine-tuning seed."""
+    """Fine-tune the finished points of a method's runs on every task with every fine-tuning seed."""
     input:
-        record="results/{study}/records/pretrain/{method}-s{seed}.json",
+        expand("results/{{study}}/records/pretrain/{{method}}-s{seed}.json", seed=STUDY.seeds),
         corpus=CORPUS,
         tasks=TOYGLUE,
     output:
         FINETUNE_RECORDS,
     log:
-        "logs/{study}/finetune/{method}-s{seed}.log",
+        "logs/{study}/finetune/{method}.log",
     benchmark:
-        "benchmarks/{study}/finetune/{method}-s{seed}.tsv"
+        "benchmarks/{study}/finetune/{method}.tsv"
     threads: STUDY.finetune.threads
     resources:
         cpus_per_task=STUDY.finetune.threads,
@@ -18,7 +18,8 @@ rule finetune:
     params:
         options=options,
         points=points,
+        seeds=STUDY.seeds,
         finetuned=finetuned,
     shell:
-        "python -m growbench finetune {params.options} --method {wildcards.method} --seed {wildcards.seed}"
+        "python -m growbench finetune {params.options} --method {wildcards.method} --seed {params.seeds}"
         " --points {params.points} --log {log}"
