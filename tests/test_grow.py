@@ -437,6 +437,7 @@ def refusal(capsys: pytest.CaptureFixture[str], source: Path, out: Path, *words:
         ("--hidden 64 --kv-heads 2", "kv_heads"),
         ("--layers 4 --set mop=random", "unknown option; did you mean 'map'"),
         ("--layers 4 --set map=rondom", "did you mean 'random'"),
+        ("--layers 4 --set plan=mine.json", "--set plan: it is for a run in a study"),
         ("--layers 4 --set map", "not of the form option=value"),
         ("--layers 4 --dtype float31", "did you mean 'float32'"),
         ("--layers 4 --text nowhere.txt", "no tokenizer beside the model"),

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from tiny import result, tiny, weights
+from tiny import OTHERS, result, tiny, weights
 
 from growbench import course, forecast, methods, pretrain
 from growbench.errors import GrowBenchError
@@ -18,7 +18,7 @@ from growbench.train.loop import Trainer
 @pytest.fixture
 def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
-    return tiny(tmp_path)
+    return tiny(tmp_path, others=OTHERS)
 
 
 def test_finished_points_cost_their_budget_and_belong_to_the_target(study) -> None:
@@ -116,6 +116,7 @@ INTERRUPTED = [
     *(("staged", at) for at in (30, 80)),
     *(("ki", at) for at in (9, 19)),
     ("msg", 9),
+    *(("others", at) for at in (22, 32)),
 ]
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from tiny import PLANNED, VOCAB, result, tiny, weights
+from tiny import OTHERS, PLANNED, VOCAB, result, tiny, weights
 from torch.utils.flop_counter import FlopCounterMode
 
 from growbench import course, families, pretrain
@@ -16,7 +16,6 @@ from growbench.train.data import Windows
 from growbench.train.loop import Trainer
 
 TRAINED = ("bert", "roberta", "gpt2", "llama")
-FACTORS = {"layers": "attention", "ffn": "factor", "length": "cut"}
 
 
 @pytest.fixture(autouse=True)
@@ -41,11 +40,11 @@ def stages_of(study: Any, method: str, source: Path) -> Stages:
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("method", ["scratch", "bert2bert_fpi", "alternatives", *PLANNED])
+@pytest.mark.parametrize("method", ["scratch", "bert2bert_fpi", "others", *PLANNED])
 @pytest.mark.parametrize("family", TRAINED)
 def test_the_ledger_books_what_torch_counts(family: str, method: str, tmp_path: Path) -> None:
     """One real step of every kind of every stage of every plan, as the runner takes it."""
-    study = tiny(tmp_path, family, alternatives={"of": "compoundgrow", **FACTORS})
+    study = tiny(tmp_path, family, others=OTHERS)
     made = families.load(family)
     made.build(made.config(study.source_spec(VOCAB), **made.dropout(0.0)), seed=0).save_pretrained(tmp_path / "source")
     stages = stages_of(study, method, tmp_path / "source")
@@ -59,10 +58,10 @@ def test_the_ledger_books_what_torch_counts(family: str, method: str, tmp_path: 
         assert cost.tokens == read
 
 
-@pytest.mark.parametrize("method", ["alternatives", *PLANNED])
+@pytest.mark.parametrize("method", ["others", *PLANNED])
 @pytest.mark.parametrize("family", TRAINED)
 def test_every_plan_runs_to_its_end(family: str, method: str, tmp_path: Path) -> None:
-    study = tiny(tmp_path, family, steps=28, alternatives={"of": "compoundgrow", **FACTORS})
+    study = tiny(tmp_path, family, steps=28, others=OTHERS)
     if study.method(method).needs_source:
         pretrain.run(study, "source", 0)
     values = result(pretrain.run(study, method, 0))

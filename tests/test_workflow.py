@@ -1,5 +1,6 @@
 """The workflow, through snakemake itself: what is planned, what runs again, and how bad input ends."""
 
+import json
 import os
 import re
 import shutil
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from growbench import config
+from growbench import config, course
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -137,6 +138,20 @@ def test_a_copy_of_a_method_file_gets_its_jobs(tree: Path) -> None:
     seeds = config.load(ROOT / "config/demo.yaml").seeds
     assert {f"results/demo/records/pretrain/another-s{s}.json" for s in seeds} < outputs(done, "pretrain")
     assert any("another-s" in name for name in outputs(done, "finetune"))
+
+
+def test_a_variant_gets_its_jobs_and_its_plan_file_is_read_before_them(tree: Path) -> None:
+    plan = tree / "plan.json"
+    plan.write_text(
+        json.dumps(course.of(config.load(tree / "config/demo.yaml"), "mslt").plan.to_list()), encoding="utf-8"
+    )
+    words = ("-n", "--config", "methods={early: {of: mslt, partial: 0.3}, given: {of: mslt, plan: plan.json}}")
+    done = snakemake(tree, *words)
+    for name in ("early", "given"):
+        assert f"results/demo/records/pretrain/{name}-s0.json" in outputs(done, "pretrain")
+    assert "src/growbench/methods/mslt.py, plan.json" in done.stdout + done.stderr
+    plan.write_text("[]", encoding="utf-8")
+    assert "methods.given.plan: plan.json: not a list of stages" in snakemake(tree, *words).stderr
 
 
 def test_only_what_depends_on_a_change_runs_again(tree: Path) -> None:

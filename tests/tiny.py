@@ -12,6 +12,7 @@ from growbench import config, families, methods, record
 ROOT = Path(__file__).resolve().parents[1]
 VOCAB = 64
 PLANNED = ("stackbert", "mslt", "bert2bert", "compoundgrow", "gradual", "g_stack", "staged", "ki", "msg")
+OTHERS = {"of": "compoundgrow", "layers": "attention", "ffn": "factor", "length": "cut"}  # than the paper's choice
 USED = ("scratch", "bert2bert_fpi", "bert2bert_aki", "scratch_iso", "source_longer", *PLANNED)
 
 

@@ -45,7 +45,7 @@ def _method(study: Study, family: Family, method: str, clock: "Stopwatch | None"
     sizes = [Sizes.of(family, stage) for stage in stages]
     return {
         "method": method,
-        "seeds": len(study.seeds),
+        "seeds": list(study.seeds),
         "plan": run.plan.to_list(),
         "stages": [
             {"start": run.plan.start(i), **asdict(size), **_sums(entries, stage=i)} for i, size in enumerate(sizes)
@@ -154,7 +154,7 @@ def lines(study: Study, rows: list[dict[str, Any]]) -> Iterator[str]:
         )
         yield from map(_stage_line, row["plan"], row["stages"])
     if all(row["seconds"] is not None for row in rows):
-        total = sum(row["seconds"] * row["seeds"] for row in rows)
+        total = sum(row["seconds"] * len(row["seeds"]) for row in rows)
         yield f"all: {total / 60:.1f} core-minutes of training at {study.train.threads} thread(s) a run, on this machine"
 
 

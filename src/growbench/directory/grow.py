@@ -26,6 +26,7 @@ from growbench.growth.growth import Growth
 from growbench.growth.preservation import Sample
 from growbench.growth.transfer import transfer
 from growbench.methods import Method
+from growbench.methods._contract import COMMON
 from growbench.spec import ModelSpec
 
 EXACT_BYTES = 4  # a narrower number rounds by more than growing would differ
@@ -87,7 +88,10 @@ def check(request: Request) -> Job:
     if request.method not in methods.names():
         raise GrowBenchError(f"--method {request.method}: not known; {nearest(request.method, methods.names())}")
     method = methods.load(request.method)
-    options = method.check_options(_options(request.options))
+    given = _options(request.options)
+    if studied := sorted(COMMON.keys() & given):
+        raise GrowBenchError(f"--set {studied[0]}: it is for a run in a study, not for one growth; leave it out")
+    options = method.check_options(given)
     if method.masked:
         raise GrowBenchError(
             f"--method {method.name}: it grows behind masks while training, and a checkpoint has none; "

@@ -102,10 +102,10 @@ def check_sizes(method: Method, source: ModelSpec, target: ModelSpec) -> None:
     """Raise GrowBenchError unless the method grows (or, where it shrinks, cuts) every size that differs."""
     if not method.grows:
         raise GrowBenchError(f"--method {method.name}: it grows nothing; use one of {', '.join(_growing(set()))}")
-    if getattr(method, "needs_data", False):
+    if method.needs_data:
         raise GrowBenchError(f"--method {method.name}: its operator is learned from data; run it in a study")
     changed = [key for key in SHAPE_KEYS if getattr(source, key) != getattr(target, key)]
-    if getattr(method, "shrinks", False):
+    if method.shrinks:
         for key in changed:
             if getattr(target, key) > getattr(source, key):
                 big, small = getattr(target, key), getattr(source, key)

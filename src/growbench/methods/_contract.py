@@ -12,7 +12,7 @@ import numpy as np
 
 from growbench.errors import GrowBenchError, nearest
 from growbench.growth.depth import Depth, stacked
-from growbench.growth.widening import Widening
+from growbench.growth.widening import Widening, widen
 from growbench.plan import Plan, Prices, Stage
 from growbench.spec import SHAPE_KEYS, ModelSpec, Traits, check_growth
 
@@ -109,8 +109,8 @@ class Method:
     def widen(
         self, source: ModelSpec, target: ModelSpec, options: Mapping[str, Any], rng: np.random.Generator
     ) -> Widening:
-        """Return the maps of every space; only called when the method grows something."""
-        raise NotImplementedError(f"{self.name} grows nothing")
+        """Return the maps of every space; by default: whole copies, as a method that grows only depth needs them."""
+        return widen(source, target, "balanced", rng)
 
     def deepen(self, source_layers: int, target_layers: int, options: Mapping[str, Any]) -> Depth:
         """Return where each target layer comes from."""

@@ -23,7 +23,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from growbench.errors import GrowBenchError
-from growbench.growth.widening import Widening, widen
 from growbench.methods._contract import Method, Option
 from growbench.plan import Enter, Plan, Stage, in_steps
 from growbench.spec import ModelSpec
@@ -49,9 +48,6 @@ class CompoundGrow(Method):
 
     def exact(self, source, target, traits, options) -> bool:
         return source.layers == target.layers
-
-    def widen(self, source, target, options, rng) -> Widening:
-        return widen(source, target, "balanced", rng)
 
     def plan(self, source, target, options, prices) -> Plan:
         given, only = options["stages"], options["only"]

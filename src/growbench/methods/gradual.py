@@ -10,7 +10,6 @@ Adam starts again at each stage, the LR goes on. Not function preserving. Deviat
 """
 
 from growbench.growth.depth import Depth, middle, stacked
-from growbench.growth.widening import Widening, widen
 from growbench.methods._contract import Method, Option
 from growbench.plan import Plan, Stage
 
@@ -26,9 +25,6 @@ class Gradual(Method):
         "where": Option("middle", "what is copied, and where to", choices=("middle", "top")),
         "last": Option(0.3, "share of the budget at which the target is reached", range=(0.01, 0.95)),
     }
-
-    def widen(self, source, target, options, rng) -> Widening:
-        return widen(source, target, "balanced", rng)
 
     def deepen(self, source_layers, target_layers, options) -> Depth:
         return {"middle": middle, "top": stacked}[options["where"]](source_layers, target_layers)

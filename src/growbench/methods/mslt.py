@@ -12,7 +12,6 @@ Deviations: shares are of FLOPs. A head that shares the token table goes on trai
 otherwise frozen from stage 2 on. The paper's large-batch optimizer is not used.
 """
 
-from growbench.growth.widening import Widening, widen
 from growbench.methods._contract import Method, Option
 from growbench.plan import Enter, Plan, Stage, in_steps
 
@@ -26,9 +25,6 @@ class Mslt(Method):
         "stages": Option(4, "partial stages", choices=(1, 2, 3, 4, 6, 8, 12)),
         "partial": Option(0.375, "share of the budget for the partial stages", range=(0.01, 0.95)),
     }
-
-    def widen(self, source, target, options, rng) -> Widening:
-        return widen(source, target, "balanced", rng)
 
     def plan(self, source, target, options, prices) -> Plan:
         count = min(options["stages"], target.layers)

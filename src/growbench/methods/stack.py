@@ -6,7 +6,6 @@ What StackBERT (Gong et al., ICML 2019) does at each doubling, here as one growt
 no multiple the top layers come on top (bert2BERT, section 3.4). Width is left alone. Not function preserving.
 """
 
-from growbench.growth.widening import Widening, widen
 from growbench.methods._contract import Method
 
 
@@ -14,9 +13,6 @@ class Stack(Method):
     title = "Stacking"
     paper = "Gong et al., ICML 2019"
     grows = ("layers",)
-
-    def widen(self, source, target, options, rng) -> Widening:
-        return widen(source, target, "balanced", rng)
 
 
 METHOD = Stack()

@@ -15,7 +15,6 @@ A target whose layers are not a multiple of four starts from its layers halved (
 from itertools import pairwise
 
 from growbench.errors import GrowBenchError
-from growbench.growth.widening import Widening, widen
 from growbench.methods._contract import Method, Option
 from growbench.plan import POLICIES, Plan, Stage, in_steps
 
@@ -32,9 +31,6 @@ class StackBert(Method):
         "optimizer": Option("reset", "Adam's moments at a growth (growth/moments.py)", choices=POLICIES),
         "rate": Option("continue", "the LR after a growth (train/schedule.py)", choices=("continue", "rewarm")),
     }
-
-    def widen(self, source, target, options, rng) -> Widening:
-        return widen(source, target, "balanced", rng)
 
     def plan(self, source, target, options, prices) -> Plan:
         first, second = options["first"], options["second"]
