@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from growbench import families, flops, planfile
 from growbench.plan import Plan, Prices, Stage
+from growbench.spec import ModelSpec
 from growbench.study import Study, point_name
 from growbench.train import lengths
 from growbench.train.schedule import Schedule
@@ -91,12 +92,21 @@ def of(study: Study, name: str, *, vocab: int | None = None, raised: float | Non
     family, tokens = families.load(target.family), study.optimizer.batch * study.objective.length
     prices = Prices(budget, lambda s: step_cost(study, s).flops, tokens, flops.parameters(target, family))
     given = options["plan"]
-    plan = planfile.read(given, name) if given else method.plan(source, target, options, prices)
+    plan = _given(study, name, given, vocab) if given else method.plan(source, target, options, prices)
     costs = tuple(step_cost(study, stage) for stage in plan.stages)
     return Course(study, options, plan, budget, study.budget.points, costs)
 
 
-def whole(spec: Any) -> Stage:
+def _given(study: Study, name: str, path: str, vocab: int) -> Plan:
+    """The plan in a file, which was printed before the vocabulary's true size was known."""
+    stages = planfile.read(path, name).stages
+    named = study.corpus.vocab
+    return Plan(
+        stages=tuple(replace(s, spec=s.spec.resized(vocab=vocab)) if s.spec.vocab == named else s for s in stages)
+    )
+
+
+def whole(spec: ModelSpec) -> Stage:
     """Training a spec as a whole from a random start to the end of the budget."""
     return Stage(spec=spec, until=1.0, enter="init")
 

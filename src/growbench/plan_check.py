@@ -3,7 +3,7 @@
 import numpy as np
 
 from growbench import families
-from growbench.course import SOURCE, Course
+from growbench.course import Course
 from growbench.errors import GrowBenchError
 from growbench.growth.depth import Depth, check_depth
 from growbench.methods import Method
@@ -23,6 +23,7 @@ def check(study: Study, name: str, run: Course) -> None:
     before = source
     for number, stage in enumerate(stages):
         try:
+            _check_text(stage.spec, target)
             _check_stage(study, method, stage, last=number == len(stages) - 1)
             _check_thin(stage, stages[number - 1] if number else None, last=number == len(stages) - 1)
             _check_warmup(study, run, number)
@@ -36,11 +37,21 @@ def _shape(spec: ModelSpec) -> str:
     return f"{spec.family} {spec.short()}, {spec.heads} heads, FFN {spec.ffn}, vocabulary {spec.vocab}, length {spec.max_length}"
 
 
+def _check_text(spec: ModelSpec, target: ModelSpec) -> None:
+    for key in ("family", "vocab", "max_length"):
+        if getattr(spec, key) != getattr(target, key):
+            raise GrowBenchError(f"spec.{key}: {getattr(spec, key)} is not the study's; use {getattr(target, key)}")
+
+
 def _check_stage(study: Study, method: Method, stage: Stage, *, last: bool) -> None:
     mlm, length = study.objective.kind == "mlm", study.objective.length
     grown, part = stage.enter in ("grow", "source"), stage.top is not None or stage.block is not None
     frozen = stage.top is not None and stage.top < stage.spec.layers
     faults = [
+        (
+            stage.enter == "source" and not method.needs_source,
+            f"enter: {method.name} does not count a source's cost; use init, or a method that starts from the source",
+        ),
         (last and stage.slope is not None, "slope: nothing comes after the last stage; leave it out"),
         (stage.mask > 0 and not method.masked, f"mask: {method.name} hides nothing behind masks; leave it out"),
         (
@@ -106,7 +117,7 @@ def _check_growth(study: Study, method: Method, run: Course, before: ModelSpec, 
     """Raise where a growth is impossible at these sizes, or what it adds would not learn."""
     if stage.enter not in ("grow", "source"):
         return
-    small = study.source_spec(stage.spec.vocab) if stage.enter == SOURCE else before
+    small = study.source_spec(stage.spec.vocab) if stage.enter == "source" else before
     method.check(small, stage.spec, families.load(study.target.family).traits(), run.options)
     method.widen(small, stage.spec, run.options, np.random.default_rng(0))
     depth = method.deepen(small.layers, stage.spec.layers, run.options)
