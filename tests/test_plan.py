@@ -1,6 +1,7 @@
 """Plans as data: printed, read back, run again; nonsense refused; when a stage ends and what its LR is."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -81,7 +82,7 @@ def small(**sizes: int) -> dict[str, Any]:
         ([*stages()[:1], {**stages()[1], "until": 0.32, "lr": "rewarm"}, {**stages()[1], "enter": "keep"}], "stage 1: optimizer.warmup"),
         (stages({}, {"top": 0}), "stage 1: top: 0 is not allowed; use a whole number from 1"),
         (stages({}, {"top": 5}), "has top 5; use 1..4"),
-        (stages({}, {"top": 1}), "stage 1: top: layer 2 is new, but only the top 1 learn; use at least 2"),
+        ([*stages({}, {"until": 0.6, "top": 1}), {**stages()[1], "enter": "keep"}], "stage 1: top: layer 2 is new, but only the top 1 learn; use at least 2"),
         (stages({"top": 1}), "stage 0: top: layers below the top 1 would stay random"),
         (stages(small(layers=6)), "target.layers: 4 is smaller than the source's 6"),
         (stages(small(hidden=0)), "stage 0: model.hidden: 0 is not a whole number"),
@@ -96,6 +97,21 @@ def small(**sizes: int) -> dict[str, Any]:
         (stages({"enter": "source"}), "stage 0: enter: stackbert does not count a source's cost"),
         (stages(small(vocab=100)), "stage 0: spec.vocab: 100 is not the study's; use 512"),
         (stages(small(max_length=16)), "stage 0: spec.max_length: 16 is not the study's"),
+        (stages({}, {"enter": "source"}), "stage 1 would throw away those before it"),
+        (stages({}, {"enter": "init"}), "stage 1 would throw away those before it"),
+        (stages({"shift": float("inf")}), "stage 0: shift: inf is not allowed"),
+        (stages({"slope": float("-inf")}), "stage 0: slope: -inf is not allowed"),
+        (stages({"temperature": 0}), "stage 0: temperature: 0 is not allowed"),
+        (stages({"pool": 10**30}), "stage 0: pool:"),
+        (stages({"pool": 32}), "stage 0: pool: 32 of 32 tokens leave nothing to average"),
+        (stages({}, {"cut": 2}), "stage 1: pool, cut: the last stage trains on whole inputs"),
+        (stages({}, {"top": 3}), "stage 1: top, block: the last stage trains the whole target"),
+        (stages({}, {"block": 2}), "stage 1: top, block: the last stage trains the whole target"),
+        (stages(small(kv_heads="2")), "stage 0: model.kv_heads: '2' is not a whole number"),
+        (stages(small(vocab=None)), "stage 0: model.vocab: None is not a whole number"),
+        (stages(small(heads=-1)), "stage 0: model.heads: -1 is not a whole number of at least 1"),
+        (stages({"spec": {**stages()[0]["spec"], "family": []}}), "stage 0: model.family: [] is not"),
+        (stages({"spec": {**stages()[0]["spec"], "family": "gpt2"}}), "stage 0: spec.family: 'gpt2' is not the study's"),
         (stages({}, {"mask": 0.1}), "stage 1: mask: stackbert hides nothing"),
         (stages({}, {"teacher": 0.5}), "stage 1: teacher: stackbert has no source to learn from"),
         (stages({}, {"slope": -0.05}), "stage 1: slope: nothing comes after"),
@@ -122,9 +138,62 @@ def test_a_plan_that_makes_no_sense_is_refused_in_one_line(plan: Any, words: str
 
 def test_a_stage_that_grows_wider_and_freezes_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "plan.json"
-    path.write_text(json.dumps(stages(small(hidden=64, heads=2, ffn=256, kv_heads=2), {"top": 2})))
+    plan = stages({"enter": "source", **small(hidden=64, heads=2, ffn=256, kv_heads=2)}, {"until": 0.6, "top": 2})
+    path.write_text(json.dumps([*plan, {**stages()[1], "enter": "keep"}]))
     with pytest.raises(GrowBenchError, match="frozen layers would never learn what is new"):
         chosen(bert2bert_fpi={"plan": str(path)})
+
+
+@pytest.mark.parametrize(
+    ("method", "changes", "words"),
+    [
+        ("bert2bert_fpi", ({}, {}), "it pays for the source and never uses it"),
+        ("ki", ({"until": 1.0, "teacher": 1.0},), "teacher: finished points would lie inside it"),
+        ("msg", ({"enter": "source", "mask": 0.4}, {}), "stage 0: mask: 0.4 of the budget is longer than the stage"),
+        ("msg", ({"enter": "source", "mask": 0.1, "slope": -0.1}, {}), "stage 0: mask: the stage may end before"),
+        ("scratch_iso", ({"until": 1.0},), "it ends with bert (2, 64)"),
+    ],
+)
+def test_a_plan_that_its_method_does_not_keep_is_refused(
+    method: str, changes: tuple[dict[str, Any], ...], words: str, tmp_path: Path
+) -> None:
+    plan = stages(*changes)
+    if len(changes) == 1:
+        target, source = plan[1]["spec"], {**plan[0]["spec"], "hidden": 64, "heads": 2, "kv_heads": 2, "ffn": 256}
+        plan = [{**plan[0], "spec": source if method == "scratch_iso" else target}]
+    (tmp_path / "plan.json").write_text(json.dumps(plan))
+    with pytest.raises(GrowBenchError, match=re.escape(words)):
+        chosen(**{method: {"plan": str(tmp_path / "plan.json")}})
+
+
+def test_the_row_of_a_variants_method_is_taken_from_a_printed_list(tmp_path: Path) -> None:
+    """The README's example."""
+    rows = [{"method": name, "plan": course.of(chosen(mslt=None), name).plan.to_list()} for name in ("scratch", "mslt")]
+    (tmp_path / "plans.json").write_text(json.dumps(rows))
+    made = chosen(mslt=None, mslt_mine={"of": "mslt", "plan": str(tmp_path / "plans.json")})
+    assert course.of(made, "mslt_mine").plan == course.of(made, "mslt").plan
+
+
+@pytest.mark.parametrize(
+    ("method", "options", "words"),
+    [
+        ("mslt", {"stages": 4.0}, "methods.mslt.stages: 4.0 is not allowed"),
+        ("mslt", {"stages": True}, "methods.mslt.stages: True is not allowed"),
+        ("bert2bert", {"l_b": 2.0}, "methods.bert2bert.l_b: 2.0 is not allowed; use a whole number"),
+        ("mslt", {"plan": 5}, "methods.mslt.plan: 5 is not allowed; use a text"),
+        ("mslt", {"plan": ""}, "methods.mslt.plan: '' is not allowed; use a text"),
+        ("compoundgrow", {"layers": "attention", "stages": [[0.4, 4, 1, 1], [0.3, 2, 1, 1], [0.3, 1, 1, 1]]}, "can only start at random"),
+    ],
+)  # fmt: skip
+def test_options_have_their_type(method: str, options: dict[str, Any], words: str) -> None:
+    with pytest.raises(GrowBenchError, match=re.escape(words)):
+        chosen(**{method: options})
+
+
+@pytest.mark.parametrize(("family", "kind"), [("bert", "clm"), ("gpt2", "mlm"), ("vit", "mlm")])
+def test_a_family_is_trained_by_its_own_objective(family: str, kind: str) -> None:
+    with pytest.raises(GrowBenchError, match=f"objective.kind: {kind} is not how {family} is trained"):
+        config.load(config.merged(study(), {"target": {"family": family}, "objective": {"kind": kind}}))
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Every kind of stage, on every family that is pre-trained: it costs what torch counts, and every plan runs to its end."""
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +87,39 @@ def test_a_run_of_a_printed_plan_ends_with_the_same_bytes(method: str, tmp_path:
     again = tiny(tmp_path, steps=20, again=options)
     pretrain.run(again, "again", 0)
     assert weights("again") == own
+
+
+@pytest.mark.parametrize(("family", "method", "changes"), [("gpt2", "lemon", {}), ("bert", "mslt", {"dropout": 0.1})])
+def test_what_a_growth_and_dropout_leave_behind_survives_an_interruption(
+    family: str, method: str, changes: dict[str, float], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """LEMON at a broken ratio scales the norm's epsilon; dropout draws numbers."""
+    study = tiny(tmp_path, family, steps=20, lemon={})
+    study = dataclasses.replace(
+        study,
+        target=dataclasses.replace(study.target, hidden=40, heads=5),
+        train=dataclasses.replace(study.train, **changes),
+    )
+    pretrain.run(study, "source", 0)
+    pretrain.run(study, method, 0)
+    whole = weights(method)
+    epsilon = Path(f"results/tiny/runs/{method}-s0/points/p100/config.json").read_text()
+    for path in sorted(Path(f"results/tiny/runs/{method}-s0").rglob("*"), reverse=True):
+        path.unlink() if path.is_file() else path.rmdir()
+    honest, taken = Trainer.step, []
+
+    def breaks(self: Trainer, number: int, lr: float) -> torch.Tensor:
+        taken.append(number)
+        if len(taken) == 12:
+            raise KeyboardInterrupt
+        return honest(self, number, lr)
+
+    monkeypatch.setattr(Trainer, "step", breaks)
+    with pytest.raises(KeyboardInterrupt):
+        pretrain.run(study, method, 0)
+    pretrain.run(study, method, 0)
+    assert weights(method) == whole and taken[12] > 0
+    assert Path(f"results/tiny/runs/{method}-s0/points/p100/config.json").read_text() == epsilon
 
 
 def test_a_growth_by_slope_comes_as_soon_as_the_loss_is_flat(tmp_path: Path) -> None:

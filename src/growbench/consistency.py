@@ -7,7 +7,7 @@ from growbench.errors import GrowBenchError, nearest
 from growbench.spec import divisors
 from growbench.study import Study, point_name
 
-NAME = re.compile(r"[a-z][a-z0-9_]*")
+NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
 
 
 def check(study: Study) -> None:
@@ -22,6 +22,12 @@ def _check_sizes(study: Study) -> None:
     family, known = study.target.family, families.names()
     if family not in known:
         raise GrowBenchError(f"target.family: '{family}' is not known; {nearest(family, known)}")
+    kind, able = study.objective.kind, families.load(family).objective
+    if kind != able:
+        others = ", ".join(name for name in known if families.load(name).objective == kind)
+        raise GrowBenchError(
+            f"objective.kind: {kind} is not how {family} is trained, {able} is; for {kind} use {others}"
+        )
     for name, sizes in (("source", study.source), ("target", study.target)):
         if sizes.hidden % sizes.heads:
             near = min(divisors(sizes.hidden), key=lambda d: abs(d - sizes.heads))
@@ -105,7 +111,7 @@ def _check_name(study: Study, name: str) -> None:
         return
     if name == course.SOURCE or name in methods.names() or not NAME.fullmatch(name):
         raise GrowBenchError(
-            f"methods.{name}.of: {name!r} cannot name a variant of {of}; use letters, digits and _, and no method's name"
+            f"methods.{name}.of: {name!r} cannot name a variant of {of}; use up to 40 small letters, digits and _, and no method's name"
         )
     if of not in methods.names():
         raise GrowBenchError(f"methods.{name}.of: {of!r} is not a method; {nearest(str(of), methods.names())}")

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from growbench import families, flops, planfile
+from growbench.errors import GrowBenchError
 from growbench.plan import Plan, Prices, Stage
 from growbench.spec import ModelSpec
 from growbench.study import Study, point_name
@@ -99,11 +100,14 @@ def of(study: Study, name: str, *, vocab: int | None = None, raised: float | Non
 
 def _given(study: Study, name: str, path: str, vocab: int) -> Plan:
     """The plan in a file, which was printed before the vocabulary's true size was known."""
-    stages = planfile.read(path, name).stages
-    named = study.corpus.vocab
-    return Plan(
-        stages=tuple(replace(s, spec=s.spec.resized(vocab=vocab)) if s.spec.vocab == named else s for s in stages)
-    )
+    stages, target = planfile.read(path, name, study.method(name).name).stages, study.target_spec(study.corpus.vocab)
+    for number, stage in enumerate(stages):
+        for key in ("family", "vocab", "max_length"):
+            if (own := getattr(stage.spec, key)) != (wanted := getattr(target, key)):
+                raise GrowBenchError(
+                    f"methods.{name}.plan: {path}: stage {number}: spec.{key}: {own!r} is not the study's; use {wanted!r}"
+                )
+    return Plan(stages=tuple(replace(stage, spec=stage.spec.resized(vocab=vocab)) for stage in stages))
 
 
 def whole(spec: ModelSpec) -> Stage:

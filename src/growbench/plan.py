@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from typing import Any, Literal
 
 from growbench.errors import GrowBenchError
@@ -108,7 +108,11 @@ class Plan:
             raise GrowBenchError(f"plan: stages end at {ends}; shares must rise from above 0 to 1")
         if self.stages[0].enter in ("grow", "keep"):
             raise GrowBenchError("plan: the first stage has nothing to grow; enter it by 'init' or 'source'")
-        for before, stage in zip(self.stages, self.stages[1:], strict=False):
+        for number, (before, stage) in enumerate(pairwise(self.stages), 1):
+            if stage.enter in ("init", "source"):
+                raise GrowBenchError(
+                    f"plan: stage {number} would throw away those before it; enter it by 'grow' or 'keep'"
+                )
             if stage.enter == "keep" and stage.spec != before.spec:
                 raise GrowBenchError(f"plan: {before.spec.short()} is kept as {stage.spec.short()}; enter it by 'grow'")
 

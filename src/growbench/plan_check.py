@@ -17,16 +17,19 @@ def check(study: Study, name: str, run: Course) -> None:
     """Raise GrowBenchError, naming the stage, where a method's plan makes no sense in a study."""
     method, stages = study.method(name), run.plan.stages
     source, target = study.source_spec(study.corpus.vocab), study.target_spec(study.corpus.vocab)
-    wanted = source if method.control and not method.grows and stages[-1].spec == source else target
+    wanted = {"target": target, "source": source}[method.ends]
     if stages[-1].spec != wanted:
-        raise GrowBenchError(f"plan: it ends with {_shape(stages[-1].spec)}; end with the target, {_shape(wanted)}")
+        raise GrowBenchError(
+            f"plan: it ends with {_shape(stages[-1].spec)}; end with the {method.ends}, {_shape(wanted)}"
+        )
+    if method.needs_source and not any(stage.enter == "source" or stage.teacher for stage in stages):
+        raise GrowBenchError("plan: it pays for the source and never uses it; enter the first stage by 'source'")
     before = source
     for number, stage in enumerate(stages):
         try:
-            _check_text(stage.spec, target)
             _check_stage(study, method, stage, last=number == len(stages) - 1)
             _check_thin(stage, stages[number - 1] if number else None, last=number == len(stages) - 1)
-            _check_warmup(study, run, number)
+            _check_length(study, run, number)
             _check_growth(study, method, run, before, stage)
         except GrowBenchError as error:
             raise GrowBenchError(f"stage {number}: {error}" if len(stages) > 1 else str(error)) from error
@@ -35,12 +38,6 @@ def check(study: Study, name: str, run: Course) -> None:
 
 def _shape(spec: ModelSpec) -> str:
     return f"{spec.family} {spec.short()}, {spec.heads} heads, FFN {spec.ffn}, vocabulary {spec.vocab}, length {spec.max_length}"
-
-
-def _check_text(spec: ModelSpec, target: ModelSpec) -> None:
-    for key in ("family", "vocab", "max_length"):
-        if getattr(spec, key) != getattr(target, key):
-            raise GrowBenchError(f"spec.{key}: {getattr(spec, key)} is not the study's; use {getattr(target, key)}")
 
 
 def _check_stage(study: Study, method: Method, stage: Stage, *, last: bool) -> None:
@@ -66,7 +63,18 @@ def _check_stage(study: Study, method: Method, stage: Stage, *, last: bool) -> N
             stage.teacher > 0 and (part or stage.pool > 1),
             "teacher: it sees whole models; leave out top, block and pool",
         ),
+        (stage.mask > 0 and stage.slope is not None, "mask: the stage may end before it is lifted; leave out slope"),
         (stage.block is not None and stage.top is not None, "block: it says what learns; leave out top"),
+        (
+            last and (frozen or stage.block is not None),
+            "top, block: the last stage trains the whole target; leave them out",
+        ),
+        (
+            last and (stage.pool > 1 or stage.cut > 1),
+            "pool, cut: the last stage trains on whole inputs; leave them out",
+        ),
+        (last and stage.teacher > 0, "teacher: finished points would lie inside it; end it with a stage of its own"),
+        (stage.pool >= length, f"pool: {stage.pool} of {length} tokens leave nothing to average; use a smaller one"),
         (stage.pool > 1 and not mlm, "pool: pooled embeddings show a causal model its future; pool by 1, or cut"),
         (
             lengths.kept(length, stage.cut) < 2,
@@ -100,14 +108,20 @@ def _check_thin(stage: Stage, before: Stage | None, *, last: bool) -> None:
         )
 
 
-def _check_warmup(study: Study, run: Course, number: int) -> None:
-    stage, length = run.plan.stages[number], run.plan.stages[number].until - run.plan.start(number)
+def _check_length(study: Study, run: Course, number: int) -> None:
+    """Raise where a stage is shorter than a step, than its warm-up, or than its masks take to be lifted."""
+    stage, start = run.plan.stages[number], run.plan.start(number)
+    length = stage.until - start
     if (number == 0 or stage.lr != "continue") and study.optimizer.warmup > length:
         raise GrowBenchError(
             f"optimizer.warmup: {study.optimizer.warmup:g} of the budget is longer than the stage, which has {length:.3g}; "
             "use a shorter warm-up or a longer stage"
         )
-    if run.steps(stage.until, run.plan.start(number) * run.budget, number) < 1:
+    if stage.mask > length + 1e-9:
+        raise GrowBenchError(
+            f"mask: {stage.mask:g} of the budget is longer than the stage, which has {length:.3g}; use less"
+        )
+    if run.steps(stage.until, start * run.budget, number) < 1:
         raise GrowBenchError(
             f"until: {length:.3g} of the budget is less than one step; use a larger budget or a longer stage"
         )

@@ -9,38 +9,32 @@ from growbench.errors import GrowBenchError, nearest
 from growbench.plan import ENTERS, POLICIES, RATES, Plan, Stage
 from growbench.spec import ModelSpec
 
+LARGEST = 1e9
 WORDS = {"enter": ENTERS, "optimizer": POLICIES, "lr": RATES}
 LEAST = {
-    "until": 0,
-    "shift": 0,
-    "mask": 0,
-    "teacher": 0,
-    "temperature": 0,
-    "pool": 1,
-    "cut": 1,
-    "top": 1,
-    "block": 1,
-    "rank": 1e-6,
-}
+    **dict.fromkeys(("until", "shift", "mask", "teacher"), 0), **dict.fromkeys(("pool", "cut", "top", "block"), 1),
+    "rank": 1e-6, "temperature": 1e-3,
+}  # fmt: skip
 MOST = {"until": 1, "mask": 1, "teacher": 1, "slope": 0, "rank": 1}
 
 
-def read(path: str | Path, method: str) -> Plan:
-    """Return the plan in a file: a list of stages, or what `growbench plan --json` prints, whose row of `method` is taken.
+def read(path: str | Path, name: str, of: str) -> Plan:
+    """Return the plan in a file: a list of stages, or what `growbench plan --json` prints. Of that, the row of `name` is taken,
+    or of the method `of` that it is a variant of.
 
     Raises GrowBenchError, one line with file, stage, key, value and what is allowed.
     """
     try:
-        values = json.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        values = json.loads(Path(path).read_text(encoding="utf-8"), object_pairs_hook=_unique)
+    except (OSError, ValueError, RecursionError) as error:
         reason = getattr(error, "strerror", None) or f"not JSON: {error}"
         raise GrowBenchError(
-            f"methods.{method}.plan: {path}: {reason}; give a file that `growbench plan --json` printed"
+            f"methods.{name}.plan: {path}: {reason}; give a file that `growbench plan --json` printed"
         ) from error
     try:
-        return from_list(_stages(values, method))
+        return from_list(_stages(values, name, of))
     except GrowBenchError as error:
-        raise GrowBenchError(f"methods.{method}.plan: {path}: {error}") from error
+        raise GrowBenchError(f"methods.{name}.plan: {path}: {error}") from error
 
 
 def from_list(values: list[Any]) -> Plan:
@@ -48,15 +42,23 @@ def from_list(values: list[Any]) -> Plan:
     return Plan(stages=tuple(_stage(number, value) for number, value in enumerate(values)))
 
 
-def _stages(values: Any, method: str) -> list[Any]:
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    for key, _ in pairs:
+        if sum(key == other for other, _ in pairs) > 1:
+            raise ValueError(f"{key} stands there twice")
+    return dict(pairs)
+
+
+def _stages(values: Any, name: str, of: str) -> list[Any]:
     rows = values if isinstance(values, list) else [values]
     named = [row for row in rows if isinstance(row, dict) and "plan" in row]
     if named:
-        fitting = [row for row in named if row.get("method") == method] or (named if len(named) == 1 else [])
+        fitting = [row for key in (name, of) for row in named if row.get("method") == key]
+        fitting = fitting or (named if len(named) == 1 else [])
         if not fitting:
             known = ", ".join(str(row.get("method")) for row in named)
             raise GrowBenchError(
-                f"no plan of {method} is in it, but of {known}; name one of these, or keep its plan only"
+                f"no plan of {name} is in it, but of {known}; name one of these, or keep its plan only"
             )
         rows = fitting[0]["plan"]
     if not isinstance(rows, list) or not rows:
@@ -102,6 +104,6 @@ def _check(where: str, key: str, value: Any) -> None:
     whole, low, high = int in kinds, LEAST.get(key), MOST.get(key)
     fits = isinstance(value, int) if whole else isinstance(value, int | float)
     low_, high_ = float("-inf") if low is None else low, float("inf") if high is None else high
-    if not fits or isinstance(value, bool) or not low_ <= value <= high_:
+    if not fits or isinstance(value, bool) or not low_ <= value <= high_ or abs(value) > LARGEST:
         bounds = f" from {low}" * (low is not None) + f" to {high}" * (high is not None)
         raise GrowBenchError(f"{where}: {value!r} is not allowed; use a {'whole ' * whole}number{bounds}")

@@ -5,6 +5,7 @@ that is the finished point, and its cool-down counts towards its budget. A run t
 last checkpoint when the same command is given again.
 """
 
+import json
 import logging
 import os
 import time
@@ -219,9 +220,14 @@ class Run:
         identity = {"config": config, "options": dict(self.course.options), "plan": self.course.plan.to_list()}
         return {**identity, **self.journal.state()}
 
+    def _model_config(self) -> dict[str, Any]:
+        """The stock config of the model in training: growing may have changed more than sizes (a norm's epsilon)."""
+        config: Any = self.trainer.model.config
+        return dict(json.loads(config.to_json_string(use_diff=False)))
+
     def _save(self) -> None:
         tensors = checkpoint.snapshot(self.trainer.model, self.trainer.opt)
-        checkpoint.save_state(self.folder / "state", tensors, self._state())
+        checkpoint.save_state(self.folder / "state", tensors, {**self._state(), "model_config": self._model_config()})
         self.saved = time.monotonic()
 
     def _resume(self) -> Trainer | None:
@@ -233,7 +239,7 @@ class Run:
         tensors, state = found
         self.journal.restore(state)
         stage = self.journal.at.stage
-        trainer = self.stages.trainer(stage, self.stages.random(self.course.plan.stages[stage]))
+        trainer = self.stages.trainer(stage, self.stages.again(self.course.plan.stages[stage], state["model_config"]))
         trainer.entered = self.journal.at.entered
         checkpoint.restore(trainer.model, trainer.opt, tensors)
         log.info("%s goes on at step %d", self.name, self.journal.at.step)

@@ -29,10 +29,12 @@ class ModelSpec:
     head_size: int = 0
 
     def __post_init__(self) -> None:
-        for key in ("layers", "hidden", "heads", "ffn", "max_length"):
-            value = getattr(self, key)
-            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-                raise GrowBenchError(f"model.{key}: {value!r} is not a whole number of at least 1")
+        if not isinstance(self.family, str):
+            raise GrowBenchError(f"model.family: {self.family!r} is not a family's name")
+        for key in ("layers", "hidden", "heads", "ffn", "max_length", "vocab", "kv_heads", "head_size"):
+            value, least = getattr(self, key), 0 if key in ("vocab", "kv_heads", "head_size") else 1
+            if not isinstance(value, int) or isinstance(value, bool) or value < least:
+                raise GrowBenchError(f"model.{key}: {value!r} is not a whole number of at least {least}")
         if not self.kv_heads:
             object.__setattr__(self, "kv_heads", self.heads)
         if self.heads % self.kv_heads:

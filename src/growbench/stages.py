@@ -47,6 +47,8 @@ class Stages:
         stage = self.course.plan.stages[index]
         if stage.enter == "init":
             return self.trainer(index, self.random(stage))
+        if before is not None and before.masks is not None:
+            before.masks.remove()
         if before is not None and self.course.plan.stages[index - 1].thin != stage.thin:
             whole(self.family, before.model)
         if stage.enter == "keep" and before is not None:
@@ -109,6 +111,13 @@ class Stages:
         config = self.family.config(
             stage.spec, initializer_range=o.init_std, pad_token_id=self.pad, **self.family.dropout(o.dropout)
         )
+        return self._built(stage, config)
+
+    def again(self, stage: Stage, config: dict[str, Any]) -> Any:
+        """Return a model of a stage with the stock config that it had when it was saved; its weights are still to come."""
+        return self._built(stage, type(self.family.config(stage.spec)).from_dict(config))
+
+    def _built(self, stage: Stage, config: Any) -> Any:
         model = self.family.build(config, seed=self.seed)
         torch.manual_seed(self.seed)
         return thin(self.family, model, Thin(*stage.thin))

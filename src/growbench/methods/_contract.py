@@ -6,7 +6,7 @@ name is the method's name everywhere: config, DAG, records, tables, colours.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -21,31 +21,38 @@ NEGLIGIBLE_EPS = 1e-11  # an epsilon below it moves a logit by less than 1e-10 o
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """One option of a method: default, allowed values, or a (low, high) range, or both, and what it means."""
+    """One option of a method: default, allowed values, or a (low, high) range, or both, or any text; and what it means."""
 
     default: Any
     help: str
     choices: tuple[Any, ...] = ()
     range: tuple[float, float] | None = None
+    text: bool = False
 
     def check(self, key: str, value: Any) -> Any:
         if value is None and self.default is not None:
             raise GrowBenchError(f"{key}: null is not allowed; leave it out for the default {self.default!r}")
-        if self.choices and value in self.choices:
+        if any(value == choice and type(value) is type(choice) for choice in self.choices):
             return value
+        if self.text and value is not None and not (isinstance(value, str) and value):
+            raise GrowBenchError(f"{key}: {value!r} is not allowed; use a text")
         if self.choices and (self.range is None or isinstance(value, str)):
             raise GrowBenchError(f"{key}: {value!r} is not allowed; {nearest(str(value), map(str, self.choices))}")
         if self.range is not None and value is not None:
             low, high = self.range
             if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
                 raise GrowBenchError(f"{key}: {value!r} is not allowed; use a number from {low} to {high}")
+            if isinstance(self.default, int) and not isinstance(value, int):
+                raise GrowBenchError(f"{key}: {value!r} is not allowed; use a whole number from {low} to {high}")
         return value
 
 
 COMMON = {
     "lr": Option(None, "peak LR of this method; null takes optimizer.lr", range=(1e-8, 1.0)),
-    "of": Option(None, "the method that this is a variant of, under a name of its own; null takes the name"),
-    "plan": Option(None, "a file with the plan, as `growbench plan --json` prints it; null lets the method make it"),
+    "of": Option(None, "the method that this is a variant of, under a name of its own; null takes the name", text=True),
+    "plan": Option(
+        None, "a file with the plan, as `growbench plan --json` prints it; null lets the method make it", text=True
+    ),
 }
 
 
@@ -55,7 +62,7 @@ class Method:
     title, paper: for tables. grows: axes among layers, hidden, heads, ffn. ratios: what it accepts, in words.
     needs_source: starts from the trained source. needs_data: reads text to make its maps. shrinks: the target is the
     smaller model. masked: what it adds is hidden behind masks while training (growth/masking.py). control: its budget
-    is raised by what the source cost. preserves: when the grown model computes the source's function, in words; `exact` says the same
+    is raised by what the source cost. ends: the shape that its last stage trains. preserves: when the grown model computes the source's function, in words; `exact` says the same
     to a program. options: by name, besides COMMON.
     """
 
@@ -68,6 +75,7 @@ class Method:
     shrinks: bool = False
     masked: bool = False
     control: bool = False
+    ends: Literal["target", "source"] = "target"
     preserves: str = "no"
     options: Mapping[str, Option] = {}
 

@@ -11,7 +11,7 @@ input are divided. One transition may change all three.
              (train/pool.py)
              `cut`: truncation, only the first 1/length of a sequence is read
 
-Default: 70 % of the steps with everything halved, then the whole model, the paper's controlled comparison, and the first
+Default: 70 % of the steps with everything halved, then the whole model, as is remembered of the paper's controlled comparison, and the first
 operator of each dimension, its choice. `only: layers` (`ffn`, `length`) leaves the other dimensions whole; every plan spends
 the same FLOPs, so that single dimensions and their operators are compared at equal cost. Adam starts again at each stage.
 
@@ -61,6 +61,11 @@ class CompoundGrow(Method):
         for share, divisors in rows:
             cheaper = {key: d if only in ("all", key) else 1 for key, d in zip(DIMENSIONS, divisors, strict=True)}
             stages.append((share, _stage(target, cheaper, options, stages[-1][1].spec if stages else None)))
+        if any(stage.thin != (None, False) for _, stage in stages[1:]):
+            raise GrowBenchError(
+                f"methods.{self.name}.stages: {given} divides layers or FFN after its first stage, and `attention` and `factor` "
+                "can only start at random; use two stages, or stack and tile"
+            )
         return Plan(stages=in_steps(stages, prices))
 
 

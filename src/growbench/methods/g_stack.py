@@ -9,7 +9,7 @@ on. `at: rule` takes the paper's rule for the small model's tokens d, with N par
 
     log10 d = 0.88 log10 N + 163.27 / log10 C - 5.74
 
-It was fitted at 410 M to 7 B parameters and C above 1e20; far below, d exceeds the budget, and the plan is refused.
+C is the FLOPs of this study's budget (the paper: 6 N D). The rule was fitted at 410 M to 7 B parameters and C above 1e20; far below, d exceeds the budget, and the plan is refused.
 """
 
 from math import log10

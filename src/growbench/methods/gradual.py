@@ -6,7 +6,8 @@ the middle of the present model, put right behind it:
     [ 1 2 | 3 4 | 5 6 ]  ->  [ 1 2 | 3 4 | 3 4 | 5 6 ]            `where: middle`
     [ 1 2 | 3 4 | 5 6 ]  ->  [ 1 2 | 3 4 | 5 6 | 5 6 ]            `where: top`, gradual stacking
 
-Adam starts again at each stage, the LR goes on. Not function preserving. Deviation: shares are of FLOPs.
+Adam starts again at each stage, the LR goes on. Not function preserving. Deviations: shares are of FLOPs; only the
+stages before `last` rise as i^alpha, the target trains for the rest of the budget.
 """
 
 from growbench.growth.depth import Depth, middle, stacked

@@ -5,7 +5,7 @@
     last stage:         all layers learn
 
 n = 4 as published, equally many steps in each stage. `partial` is the share of the budget for stages 1 .. n; 32 of 52 epochs,
-bert2BERT's setting, are 0.375 of the FLOPs at four stages (body alone: a step of stage m takes (m + 2) / 3 n of a full
+what is remembered of bert2BERT's replication, are 0.375 of the FLOPs at four stages (body alone: a step of stage m takes (m + 2) / 3 n of a full
 one). Adam starts again at each stage, the LR goes on. Not function preserving.
 
 Deviations: shares are of FLOPs. A head that shares the token table goes on training it, as head only; embeddings are

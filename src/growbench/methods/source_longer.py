@@ -15,6 +15,7 @@ class SourceLonger(Method):
     grows = ()
     needs_source = False
     control = True
+    ends = "source"
 
     def plan(self, source, target, options, prices) -> Plan:
         return Plan(stages=(Stage(spec=source, until=1.0, enter="init"),))

@@ -59,6 +59,9 @@ class Lifted(Protocol):
     def set(self, share: float) -> None:
         """Show this share of the masked part."""
 
+    def remove(self) -> None:
+        """Leave the stock model behind."""
+
 
 @dataclass
 class Trainer:
@@ -96,6 +99,7 @@ class Trainer:
         for group in self.opt.param_groups:
             group["lr"] = lr
         self.opt.zero_grad(set_to_none=True)
+        torch.manual_seed((self.seed * 1_000_003 + number) % 2**63)  # dropout too is a function of seed and step
         with self._part(number), precision(self.device, self.autocast):
             value = self._loss(batch)
         value.backward()
