@@ -62,7 +62,9 @@ def grid(runs: pd.DataFrame, method: str, tasks: Sequence[str]) -> Floats:
     own = runs[runs["method"] == method].sort_values(["seed", "finetune_seed"])
     sizes = (own["seed"].nunique(), own["finetune_seed"].nunique(), len(tasks))
     if len(own) != np.prod(sizes):
-        raise GrowBenchError(f"{method}: its runs do not have the same tasks and seeds; delete the odd record, run it again")
+        raise GrowBenchError(
+            f"{method}: its runs do not have the same tasks and seeds; delete the odd record, run it again"
+        )
     columns = [own[own["task"] == task] for task in tasks]
     values, majority = (
         np.stack([c[name].to_numpy(dtype=np.float64) for c in columns], axis=-1) for name in ("score", "majority")

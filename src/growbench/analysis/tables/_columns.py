@@ -62,19 +62,25 @@ def points100(value: float | None) -> Cell:
     return number(value, 1, scale=100)
 
 
+def printed(value: float) -> Cell:
+    """Return a published score times 100 with the digits that papers print."""
+    return Cell(text=f"{100 * value:.4g}", value=value)
+
+
 def flops(value: float | None) -> Cell:
     """Return FLOPs with three digits."""
     return EMPTY if value is None else Cell(text=f"{value:.3g}", value=float(value))
 
 
-def mean(values: Floats, digits: int, sign: bool = False) -> Cell:
-    """Return the mean over seeds with its interval; empty without values."""
+def mean(values: Floats, digits: int, sign: bool = False, scale: float = 1.0, unit: str = "") -> Cell:
+    """Return the mean over seeds with its interval, shown `scale` times; empty without values."""
     if not len(values):
         return EMPTY
     ends, middle = mean_interval(values), float(values.mean())
-    text = markdown.number(middle, digits, sign)
+    text = markdown.number(scale * middle, digits, sign) + unit
     if ends.lo is not None and ends.hi is not None:
-        text += f" [{markdown.number(ends.lo, digits, sign)}, {markdown.number(ends.hi, digits, sign)}]"
+        lo, hi = (markdown.number(scale * end, digits, sign) for end in (ends.lo, ends.hi))
+        text += f" [{lo}, {hi}]"
     return Cell(text=text, value=middle, lo=ends.lo, hi=ends.hi)
 
 
@@ -89,7 +95,9 @@ def saved(row: Found | None, accounting: str, kind: str = "saving") -> Cell:
     )
 
 
-def saving(accounting: str, text: str, metrics: Sequence[str] = (), kind: str = "saving", score: bool = False) -> Column:
+def saving(
+    accounting: str, text: str, metrics: Sequence[str] = (), kind: str = "saving", score: bool = False
+) -> Column:
     """Return the column of one accounting's savings (or speed-ups), at equal loss or at equal score."""
 
     def ours(results: Results, name: str) -> Cell:
@@ -118,7 +126,7 @@ def task(name: str, title: str | None = None) -> Column:
     def ours(results: Results, method: str) -> Cell:
         return score(results.scores.get((method, name)))
 
-    return Column(head=Head(key=name, text=title or name), ours=ours, metrics=(title or name,), show=points100)
+    return Column(head=Head(key=name, text=title or name), ours=ours, metrics=(title or name,), show=printed)
 
 
 def score(row: Found | None) -> Cell:

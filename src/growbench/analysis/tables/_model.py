@@ -39,8 +39,9 @@ class Head:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Table:
-    """One table. groups: rows that belong together (ours, published); a cell that a row lacks is empty."""
+    """One table of a study. groups: rows that belong together (ours, published); a cell that a row lacks is empty."""
 
+    study: str
     name: str
     title: str
     heads: Sequence[Head]
@@ -69,15 +70,17 @@ class Table:
 
     def markdown(self) -> str:
         """Return the table with its title and notes in Markdown."""
-        body = grid([head.text for head in self.heads], self._texts(self.rows))
-        return f"# {self.title}\n\n{body}\n" + "".join(f"- {note}\n" for note in self.notes)
+        left = {0, *(i for i, head in enumerate(self.heads) if head.width)}
+        body = grid([head.text for head in self.heads], self._texts(self.rows), left)
+        return f"# {self.title}: {self.study}\n\n{body}\n" + "".join(f"- {note}\n" for note in self.notes)
 
     def latex(self) -> str:
         """Return a `table` environment to \\input; it needs booktabs and adjustbox."""
         groups = [self._texts(group) for group in self.groups if group]
         widths = [head.width for head in self.heads]
         heads = [head.text for head in self.heads]
-        return _latex.table(f"tab:{self.name}", f"{self.title}. {' '.join(self.notes)}", heads, widths, groups)
+        caption = " ".join([f"{self.title}.", *self.notes])
+        return _latex.table(f"tab:{self.study}:{self.name}", caption, heads, widths, groups)
 
     def _texts(self, rows: Sequence[Row]) -> list[list[str]]:
         return [[row.get(head.key, EMPTY).text for head in self.heads] for row in rows]

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from growbench.analysis.results import Results
-from growbench.analysis.tables._columns import Column, points100
+from growbench.analysis.tables._columns import Column, points100, printed
 from growbench.analysis.tables._model import EMPTY, Cell, Head
 
 GLUE7 = ("SST-2", "MNLI", "MRPC", "CoLA", "QNLI", "QQP", "STS-B")
@@ -23,7 +23,7 @@ def _squad(task: str, metric: str) -> Column:
         return next((points100(results.metrics[key]) for key in keys if key in results.metrics), EMPTY)
 
     title = f"{task} {metric}"
-    return Column(head=Head(key=title, text=title), ours=ours, metrics=(title,), show=points100)
+    return Column(head=Head(key=title, text=title), ours=ours, metrics=(title,), show=printed)
 
 
 def plain(name: str) -> str:

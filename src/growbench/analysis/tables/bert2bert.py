@@ -45,6 +45,11 @@ def _title(entry: Entry) -> str:
     return next((title for file, title in TITLES.items() if published.named(entry.method, file)), entry.method)
 
 
+def _order(entry: Entry) -> int:
+    titles = [*TITLES.values(), _title(entry)]
+    return titles.index(_title(entry))
+
+
 def main(results: Results) -> Table:
     """Return table 1: cost, saving and scores. Its GPT part stands in for a decoder, its BERT part for all others."""
     artefacts = ["GPT"] if results.family in DECODERS else ["Table 1", "source ablation"]
@@ -59,10 +64,15 @@ def main(results: Results) -> Table:
         average(MEAN),
     ]
     found = [row for file, title in TITLES.items() for row in ours(results, file, title, columns)]
-    printed = [theirs(entry, _title(entry), columns) for entry in published.entries(PAPER, *artefacts)]
+    printed = [
+        theirs(entry, _title(entry), columns)
+        for artefact in artefacts
+        for entry in sorted(published.entries(PAPER, artefact), key=_order)
+    ]
     return Table(
+        study=results.study,
         name="bert2bert",
-        title=f"bert2BERT, table 1: {results.study}",
+        title="bert2BERT, table 1",
         heads=heads(columns),
         groups=[found, printed],
         notes=[
@@ -91,8 +101,9 @@ def initial_loss(results: Results) -> Table:
     found = [row for name in names for row in _named(results, name, columns)]
     papers = (published.entries(PAPER, "initial loss"), published.entries("AquilaMoE", "initialisation"))
     return Table(
+        study=results.study,
         name="bert2bert_initial_loss",
-        title=f"Loss right after growth: {results.study}",
+        title="Loss right after growth",
         heads=heads(columns),
         groups=[found, [row for group in papers for row in _printed(group)]],
         notes=[
@@ -116,7 +127,7 @@ def _named(results: Results, name: str, columns: list[Column]) -> list[Row]:
 def _printed(entries: list[Entry]) -> list[Row]:
     """Return the published rows of what was grown, each with the loss of a source of its setting."""
     losses = {e.setting: e.values.get("MLM loss", e.values.get("loss")) for e in entries if e.method == SOURCE}
-    rows = []
+    rows: list[Row] = []
     for entry in entries:
         after = entry.values.get("MLM loss after growth", entry.values.get("loss after growth"))
         if after is None:
@@ -154,8 +165,9 @@ def stages(results: Results) -> Table:
         for entry in published.entries(PAPER, "E_b ablation")
     ]
     return Table(
+        study=results.study,
         name="bert2bert_stages",
-        title=f"bert2BERT, length of the first stage: {results.study}",
+        title="bert2BERT, length of the first stage",
         heads=heads(columns, lead),
         groups=[found, printed],
         notes=[

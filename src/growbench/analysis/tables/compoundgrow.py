@@ -3,6 +3,7 @@
 from growbench.analysis import published
 from growbench.analysis.results import Results
 from growbench.analysis.tables._columns import (
+    BASELINE,
     FINAL_LOSS,
     GAP,
     LEAD,
@@ -29,14 +30,16 @@ OPERATORS = {
     "ffn": {"tile": "parameter sharing", "factor": "factorisation"},
     "length": {"pool": "embedding pooling", "cut": "truncation"},
 }
-FIRST = {key: next(iter(found)) for key, found in OPERATORS.items()}
 
 
 def operators(results: Results) -> Table:
     """Return the variants by dimension and operator, at the FLOPs that all of them spend."""
     columns = [
         Column(head=Head(key="flops_spent", text="FLOPs spent"), ours=_spent),
-        Column(head=Head(key="speedup_steps", text="speed-up at equal steps"), ours=lambda r, n: _steps(r, n, "flops")),
+        Column(
+            head=Head(key="speedup_steps", text="speed-up at equal steps"),
+            ours=lambda r, n: _steps(r, n, "flops_total"),
+        ),
         FINAL_LOSS,
         GAP,
         saving("total", "saving"),
@@ -46,8 +49,9 @@ def operators(results: Results) -> Table:
     ]
     lead = [Head(key="dimension", text="dimension"), Head(key="operator", text="operator"), *LEAD]
     return Table(
+        study=results.study,
         name=FILE,
-        title=f"CompoundGrow, operators within each dimension: {results.study}",
+        title="CompoundGrow, operators within each dimension",
         heads=heads(columns, lead),
         groups=[_rows(results, dimension, columns) for dimension in ("", *DIMENSIONS)],
         notes=[
@@ -104,21 +108,21 @@ def _spent(results: Results, name: str) -> Cell:
 def _steps(results: Results, name: str, cost: str) -> Cell:
     """Return how many more steps a method takes than scratch for the same cost, as a share; paired by seed."""
     if name == "scratch":
-        return Cell(text="0 (baseline)", value=0.0, status="baseline")
+        return BASELINE
     rates = [results.last(method, "steps") / results.last(method, cost) for method in (name, "scratch")]
     if len({len(rate) for rate in rates}) > 1 or not len(rates[0]):
         return EMPTY
-    cell = mean(100 * (rates[0] / rates[1] - 1), 1, sign=True)
-    ends = [None if end is None else end / 100 for end in (cell.lo, cell.hi)]
-    return Cell(text=f"{cell.text} %", value=float((rates[0] / rates[1] - 1).mean()), lo=ends[0], hi=ends[1])
+    return mean(rates[0] / rates[1] - 1, 1, sign=True, scale=100, unit=" %")
 
 
 def speedups(results: Results) -> Table:
     """Return the speed-ups of stacking alone and of CompoundGrow, by FLOPs and by the clock."""
     columns = [
-        Column(head=Head(key="flops", text="FLOPs, equal steps"), ours=lambda r, n: _steps(r, n, "flops_total")),
         Column(
-            head=Head(key="wall", text="wall clock, equal steps"),
+            head=Head(key="speedup_steps", text="FLOPs, equal steps"), ours=lambda r, n: _steps(r, n, "flops_total")
+        ),
+        Column(
+            head=Head(key="speedup_steps_wall", text="wall clock, equal steps"),
             ours=lambda r, n: _steps(r, n, "wall_seconds"),
             metrics=("wall-clock speed-up",),
             show=share,
@@ -133,8 +137,9 @@ def speedups(results: Results) -> Table:
         cells = {column.head.key: column.ours(results, name) for column in columns}
         found.append({"method": word(named("CompoundGrow", FILE, name)), "origin": word("this study"), **cells})
     return Table(
+        study=results.study,
         name="compoundgrow_speedup",
-        title=f"CompoundGrow, speed-ups: {results.study}",
+        title="CompoundGrow, speed-ups",
         heads=heads(columns),
         groups=[found, [theirs(e, "CompoundGrow", columns) for e in published.entries("CompoundGrow")]],
         notes=[SPEEDUP_NOTE, PUBLISHED_NOTE, *results.notes],

@@ -59,8 +59,9 @@ def main(results: Results) -> Table:
         names = _by_eps(results) if file == FILE else results.of(file)
         rows += [_row(results, ROLES[file] + (f": {n}" if n != file else ""), n, columns) for n in names]
     return Table(
+        study=results.study,
         name="han_zhang",
-        title=f"Transfer from a smaller model: {results.study}",
+        title="Transfer from a smaller model",
         heads=heads(columns, LEAD),
         groups=[rows],
         notes=[
@@ -99,8 +100,9 @@ def by_eps(results: Results) -> Table:
         GAP,
     ]
     return Table(
+        study=results.study,
         name="han_zhang_eps",
-        title=f"Zero padding, start against eps: {results.study}",
+        title="Zero padding, start against eps",
         heads=heads(columns, LEAD),
         groups=[[_row(results, name, name, columns) for name in _by_eps(results)]],
         notes=[

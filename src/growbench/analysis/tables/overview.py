@@ -24,6 +24,11 @@ def _n(results: Results, name: str) -> Cell:
     return number(int(results.savings[name]["n"]), 0)
 
 
+def _lag(results: Results, name: str) -> Cell:
+    values = results.last(name, "lag")
+    return number(float(values.mean()), 1, scale=100) if len(values) else EMPTY
+
+
 def _published(results: Results, name: str) -> Cell:
     text = results.savings[name]["published"]
     return word(text) if text else EMPTY
@@ -44,7 +49,11 @@ def _all_tasks(results: Results, name: str, key: str, scale: float, digits: int)
     value, lo, hi = (row.get(key + end) for end in ("", "_lo", "_hi"))
     if value is None:
         return EMPTY
-    ends = "" if lo is None else f" [{markdown.number(scale * lo, digits)}, {markdown.number(scale * hi, digits)}]"
+    ends = (
+        ""
+        if lo is None or hi is None
+        else f" [{markdown.number(scale * lo, digits)}, {markdown.number(scale * hi, digits)}]"
+    )
     return Cell(text=markdown.number(scale * value, digits) + ends, value=float(value), lo=lo, hi=hi)
 
 
@@ -65,6 +74,7 @@ def main(results: Results) -> Table:
         Column(head=Head(key="n", text="n"), ours=_n),
         last("initial_loss", "loss after growth", 3),
         last("lag_loss", "loss after a short lag", 3),
+        Column(head=Head(key="lag", text="lag (% of budget)"), ours=_lag),
         FINAL_LOSS,
         GAP,
         average(text="average score"),
@@ -81,8 +91,9 @@ def main(results: Results) -> Table:
         for name in results.methods
     ]
     return Table(
+        study=results.study,
         name="overview",
-        title=f"Overview: {results.study}",
+        title="Overview",
         heads=heads(columns, LEAD),
         groups=[rows[:1], rows[1:]],
         notes=[
@@ -92,7 +103,7 @@ def main(results: Results) -> Table:
             f"{reuses} method(s) that start from it.",
             "Loss after growth: validation loss on entering the last stage that trains another network than the stage before "
             f"(without growth: at the start). Short lag: the first trunk evaluation at least {100 * LAG:.0f} % of the largest "
-            "budget after that.",
+            "budget after that, so that the lag depends on where evaluations fall.",
             "Average score × 100, mean ± standard deviation over runs (* trained on a subset). IQM: mean of the middle half of "
             "the scores of all tasks and runs, normalised so that the majority class is 0 and perfect is 100; P: chance that a run "
             "beats one of scratch on a random task. Their brackets: 95 % stratified bootstrap, seeds resampled within each task.",

@@ -31,7 +31,7 @@ def main(results: Results) -> Table:
         saving("target_only", "saving, target only", ["FLOPs saved"]),
         saving("total", "saving, everything counted"),
         saving("wall_target_only", "wall time saved", ["wall time saved"]),
-        last("grown_loss" if results.of("stack") else "initial_loss", "loss after growth", 3),
+        last("initial_loss", "loss after growth", 3),
         FINAL_LOSS,
         GAP,
         *tasks,
@@ -52,8 +52,9 @@ def main(results: Results) -> Table:
         if entry.method == "stackbert"
     ]
     return Table(
+        study=results.study,
         name="stackbert",
-        title=f"StackBERT: {results.study}",
+        title="StackBERT",
         heads=heads(columns),
         groups=[found, printed],
         notes=[
