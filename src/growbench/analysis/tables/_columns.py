@@ -170,7 +170,7 @@ def ours(results: Results, file: str, title: str, columns: Sequence[Column], eve
     """Return the study's rows of a method, or one that says it was not run. every: variants beside the method too."""
     names = results.of(file) if every else results.plain(file)
     if not names:
-        return [{"method": word(title), "origin": Cell(text=NOT_RUN, status=NOT_RUN)}]
+        return [{"method": word(title), "origin": word(NOT_RUN)}]
     return [
         {
             "method": word(named(title, file, name)),
