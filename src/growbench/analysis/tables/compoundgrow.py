@@ -55,7 +55,7 @@ def operators(results: Results) -> Table:
         heads=heads(columns, lead),
         groups=[_rows(results, dimension, columns) for dimension in ("", *DIMENSIONS)],
         notes=[
-            "Every row spends the same FLOPs, everything counted (a CompoundGrow run has no source), so that final losses "
+            "Every row spends the same FLOPs to within a step, everything counted (a CompoundGrow run has no source), so that final losses "
             "and scores compare operators at equal cost.",
             SPEEDUP_NOTE,
             "The paper's operator comparison is in no source at hand: no published values.",
