@@ -7,6 +7,8 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+from growbench import methods as method_files
+
 A, B, F = 10.0, 0.25, 1e14
 FRACTIONS = (0.25, 0.5, 1.0)
 SOURCE = 1e13
@@ -24,6 +26,7 @@ def study(methods: Mapping[str, Any], seeds: tuple[int, ...] = (0, 1, 2), **chan
         study="made",
         seeds=seeds,
         methods=dict(methods),
+        method=lambda name: method_files.load((methods.get(name) or {}).get("of") or name),
         budget=SimpleNamespace(protocol=changes.get("protocol", "trunk")),
         tasks=SimpleNamespace(source="toyglue", names=list(TASKS)),
         finetune=SimpleNamespace(points=changes.get("points", [1.0]), seeds=[0, 1]),
@@ -34,7 +37,9 @@ def provenance() -> dict[str, Any]:
     return {"commit": "abc123def456", "dirty": False, "versions": {"torch": "2"}, "hardware": "CPU, 2 cores"}
 
 
-def pretrain(method: str, seed: int, cost: float, *, grown: bool = False, noise: float = 0.0) -> dict[str, Any]:
+def pretrain(
+    method: str, seed: int, cost: float, *, grown: bool = False, noise: float = 0.0, options: Any = None
+) -> dict[str, Any]:
     """Return a pre-training record; a grown one is charged SOURCE in its total."""
     target = {"family": "bert", "layers": 4, "hidden": 128, "heads": 4, "ffn": 512, "vocab": 512, "max_length": 64}
     small = {**target, "layers": 2, "hidden": 64, "heads": 2, "ffn": 256}
@@ -55,13 +60,14 @@ def pretrain(method: str, seed: int, cost: float, *, grown: bool = False, noise:
     return {
         "kind": "pretrain", "version": 1, "study": "made", "method": method, "seed": seed, "config_hash": "c0ffee",
         "method_hash": method, "spec": small if method == "source" else target,
-        "source_spec": small if grown else None, "options": {}, "plan": [], "initial_loss": 5.0, "points": points,
+        "source_spec": small if grown else None, "options": options or {},
+        "plan": [{"spec": target, "until": 1.0, "enter": "source" if grown else "init"}], "initial_loss": 5.0, "points": points,
         "ledger": ledger, "unigram_entropy": 5.2, "entropy_floor": 1.3, "provenance": provenance(),
     }  # fmt: skip
 
 
 def curve(method_record: dict[str, Any], cost: float) -> str:
-    """Return the run's curve file: 20 trunk rows on the law (0.05 nats above it) and one cool-down row."""
+    """Return the run's curve file: its start, 20 trunk rows on the law (0.05 nats above it) and one cool-down row."""
     head = "step,phase,stage,point,flops,flops_total,tokens,lr,train_loss,valid_loss,wall_seconds"
     last = method_record["points"][-1]
     free = last["flops_total"] - last["flops"]
@@ -69,7 +75,8 @@ def curve(method_record: dict[str, Any], cost: float) -> str:
         f"{50 * i},trunk,0,,{F * i / 20!r},{F * i / 20 + free!r},{i},0.001,,{loss_at(F * i / 20, cost) + 0.05!r},{5 * i}"
         for i in range(1, 21)
     ]
-    return "\n".join([head, *rows, f"1000,cooldown,0,p100,{F!r},{F + free!r},20,0,2.0,2.0,100"]) + "\n"
+    start = f"0,trunk,0,,0.0,{free!r},0,0.0,,{method_record['initial_loss']!r},0.0"
+    return "\n".join([head, start, *rows, f"1000,cooldown,0,p100,{F!r},{F + free!r},20,0,2.0,2.0,100"]) + "\n"
 
 
 def finetune(method: str, seed: int, point: str, score: float, failed: bool = False) -> dict[str, Any]:
@@ -91,7 +98,7 @@ def finetune(method: str, seed: int, point: str, score: float, failed: bool = Fa
 
 
 def write(folder: Path, made: Any, costs: Mapping[str, float], noise: Mapping[int, float] | None = None) -> Path:
-    """Write a whole study's records below folder/results/made; every method but scratch and stackbert is grown."""
+    """Write a whole study's records below folder/results/made; a method that needs a source is charged it."""
     records = folder / "results" / "made" / "records"
     for kind in ("pretrain", "finetune"):
         (records / kind).mkdir(parents=True, exist_ok=True)
@@ -99,7 +106,9 @@ def write(folder: Path, made: Any, costs: Mapping[str, float], noise: Mapping[in
         for method in [*made.methods, "source"]:
             cost = costs.get(method, 1.0)
             shift = (noise or {}).get(seed, 0.0) * (1 if method == "scratch" else -0.5)
-            values = pretrain(method, seed, cost, grown=method not in ("scratch", "stackbert", "source"), noise=shift)
+            options = None if method == "source" else made.method(method).check_options(made.methods[method], method)
+            grown = method != "source" and made.method(method).needs_source
+            values = pretrain(method, seed, cost, grown=grown, noise=shift, options=options)
             dump(records / "pretrain" / f"{method}-s{seed}.json", values)
             (records / "pretrain" / f"{method}-s{seed}.csv").write_text(curve(values, cost))
             if method == "source":

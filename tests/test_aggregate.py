@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from growbench import aggregate
+from growbench.analysis import tables
 from growbench.errors import GrowBenchError
 
 COSTS = {"scratch": 1.0, "stackbert": 0.8, "direct_copy": 1.3, "bert2bert_fpi": 0.5, "bert2bert_aki": 0.5}
@@ -154,9 +155,8 @@ def test_the_same_records_give_the_same_bytes(made: tuple[Any, Path]) -> None:
 
     first = read()
     assert first == read()
-    assert set(first) == {f"{n}.csv" for n in ("runs", "points", "savings", "scores", "curves")} | {
-        "savings.md", "scores.md",
-    }  # fmt: skip
+    frames = ("runs", "points", "savings", "savings_score", "scores", "averages", "curves")
+    assert set(first) == {f"{n}.csv" for n in frames} | {"savings.md", "scores.md", *tables.files(made[0])}
 
 
 @pytest.mark.parametrize("name", ["pretrain/stackbert-s1.json", "pretrain/source-s2.json", "pretrain/scratch-s0.csv",

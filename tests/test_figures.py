@@ -23,7 +23,8 @@ COSTS = {"scratch": 1.0, "stackbert": 1.2, "bert2bert_fpi": 0.5, "a_new_method":
 def tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The tables of a study with a crossing, one that is not reached and one below at its first point."""
     folder = tmp_path_factory.mktemp("figures")
-    study = constructed.study(dict.fromkeys(COSTS), points=[0.5, 1.0])
+    methods = dict.fromkeys(COSTS) | {"a_new_method": {"of": "direct_copy"}}
+    study = constructed.study(methods, points=[0.5, 1.0])
     constructed.write(folder, study, COSTS, {0: 0.0, 1: 0.02, 2: -0.015})
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)

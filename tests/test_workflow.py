@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from growbench import config, course
+from growbench.analysis import tables
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -65,7 +66,11 @@ for path in map(Path, made[verb]):
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("{}")
 """
-TABLES = ["runs.csv", "points.csv", "savings.csv", "scores.csv", "curves.csv", "savings.md", "scores.md"]
+FRAMES = ("runs", "points", "savings", "savings_score", "scores", "averages", "curves")
+TABLES = [
+    *(f"{name}.csv" for name in FRAMES), "savings.md", "scores.md",
+    *tables.files(config.load(ROOT / "config/demo.yaml")),
+]  # fmt: skip
 
 
 def build(tree: Path) -> None:

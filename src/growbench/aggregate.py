@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from growbench import record
-from growbench.analysis import frames, markdown, savings_table, scores_table
+from growbench.analysis import (
+    averages_table,
+    frames,
+    markdown,
+    results,
+    savings_table,
+    score_savings,
+    scores_table,
+    starts,
+    tables,
+)
 from growbench.analysis.frames import Record
 from growbench.analysis.style import order
 from growbench.errors import GrowBenchError
@@ -36,27 +46,42 @@ def run(study: "Study") -> Path:
     curve_files = {
         (r["method"], r["seed"]): root / "records" / "pretrain" / f"{r['method']}-s{r['seed']}.csv" for r in pretrain
     }
-    points = frames.points(pretrain, study.budget.protocol)
+    made = _frames(study, methods, pretrain, finetune, curve_files)
+    folder = root / "tables"
+    for name, frame in made.items():
+        record.write_text(folder / f"{name}.csv", frame.to_csv(index=False, float_format="%.10g", lineterminator="\n"))
+    targets = made["points"][made["points"]["method"] != SOURCE]
+    record.write_text(folder / "savings.md", markdown.savings(made["savings"], made["savings_score"], targets))
+    record.write_text(folder / "scores.md", markdown.scores(made["scores"], made["averages"], targets))
+    found = results.collect(study, methods, pretrain, finetune, made)
+    for name in tables.names(study):
+        table = tables.build(name, found)
+        for kind, text in {"csv": table.csv(), "md": table.markdown(), "tex": table.latex()}.items():
+            record.write_text(folder / f"{name}.{kind}", text)
+    return folder
+
+
+def _frames(
+    study: "Study",
+    methods: list[str],
+    pretrain: list[Record],
+    finetune: list[Record],
+    curve_files: dict[tuple[str, int], Path],
+) -> dict[str, pd.DataFrame]:
+    """Return the frames that become <name>.csv, by name."""
+    points = frames.points(pretrain, starts.build(pretrain, curve_files), study.budget.protocol)
     curves = frames.curves(curve_files)
     targets = points[points["method"] != SOURCE]
-    savings = savings_table.build(targets, curves, methods, study.budget.protocol)
-    scores = scores_table.build(finetune, targets, methods)
-    tables = root / "tables"
-    for name, frame in {
+    scored = scores_table.runs(finetune)
+    return {
         "runs": frames.runs(pretrain, finetune),
         "points": points,
-        "savings": savings,
-        "scores": scores,
+        "savings": savings_table.build(targets, curves, methods, study.budget.protocol),
+        "savings_score": score_savings.build(targets, scored, methods),
+        "scores": scores_table.build(finetune, targets, methods),
+        "averages": averages_table.build(scored, methods),
         "curves": curves,
-    }.items():
-        _write(tables / f"{name}.csv", frame)
-    record.write_text(tables / "savings.md", markdown.savings(savings, targets))
-    record.write_text(tables / "scores.md", markdown.scores(scores, targets))
-    return tables
-
-
-def _write(path: Path, frame: pd.DataFrame) -> None:
-    record.write_text(path, frame.to_csv(index=False, float_format="%.10g", lineterminator="\n"))
+    }
 
 
 def _pretrain(root: Path, study: "Study", methods: list[str]) -> list[Record]:

@@ -1,5 +1,5 @@
 rule aggregate:
-    """Turn all records into tables: runs, finished points, savings in both accountings, scores."""
+    """Turn all records into tables: runs, finished points, savings, scores, and the papers' tables that they fill."""
     input:
         pretrain=pretrain_records,
         finetune=finetune_records,

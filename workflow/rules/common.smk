@@ -13,6 +13,7 @@ os.environ.update(
 )
 
 from growbench import methods
+from growbench.analysis import tables
 from growbench.config import gather
 from growbench.errors import GrowBenchError
 
@@ -103,10 +104,13 @@ TABLES = [
     "runs.csv",
     "points.csv",
     "savings.csv",
+    "savings_score.csv",
     "scores.csv",
+    "averages.csv",
     "curves.csv",
     "savings.md",
     "scores.md",
+    *tables.files(STUDY),
 ]
 FIGURES = sorted(path.stem for path in Path(workflow.basedir, "workflow/figures").glob("[!_]*.py"))
 

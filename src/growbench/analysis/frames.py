@@ -77,8 +77,11 @@ def _finetune_rows(record: Record) -> list[Record]:
     return rows
 
 
-def points(records: list[Record], protocol: str) -> pd.DataFrame:
-    """Return one row per method, seed and finished point; FLOPs and seconds are cumulative, losses in nats."""
+def points(records: list[Record], starts: dict[tuple[str, int], Record], protocol: str) -> pd.DataFrame:
+    """Return one row per method, seed and finished point; FLOPs and seconds are cumulative, losses in nats.
+
+    starts: what starts.py measures of every run, by method and seed; each of its numbers becomes a column.
+    """
     source = next((r["source_spec"] for r in records if r.get("source_spec")), None)
     rows = []
     for record in records:
@@ -93,6 +96,7 @@ def points(records: list[Record], protocol: str) -> pd.DataFrame:
         }
         after = {
             **{name: record.get(name) for name in RUN_METRICS},
+            **starts[(record["method"], record["seed"])],
             "source_flops": source_flops(record),
             "peak_memory_mb": max((e.get("peak_memory_mb") or 0 for e in record["ledger"]), default=0) or None,
             "commit": commit(record),
@@ -121,8 +125,7 @@ def curves(files: dict[tuple[str, int], Path]) -> pd.DataFrame:
     """Return the measured trunk rows of every run's curve file, at most CURVE_ROWS evenly chosen ones a run."""
     tables = []
     for (method, seed), path in files.items():
-        table = _read_curve(path)
-        table = table[(table["phase"] == "trunk") & table["valid_loss"].notna()]
+        table = trunk(path)
         if len(table) > CURVE_ROWS:
             keep = sorted({round(i * (len(table) - 1) / (CURVE_ROWS - 1)) for i in range(CURVE_ROWS)})
             table = table.iloc[keep]
@@ -130,6 +133,12 @@ def curves(files: dict[tuple[str, int], Path]) -> pd.DataFrame:
         table.insert(0, "method", method)
         tables.append(table)
     return pd.concat(tables, ignore_index=True)
+
+
+def trunk(path: Path) -> pd.DataFrame:
+    """Return the trunk's measured rows of one curve file, in the order of training."""
+    table = _read_curve(path)
+    return table[(table["phase"] == "trunk") & table["valid_loss"].notna()]
 
 
 def _read_curve(path: Path) -> pd.DataFrame:

@@ -1,6 +1,7 @@
 """savings.md and scores.md: the tables a person reads, each with a caption that says what the numbers are."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
+from functools import partial
 from typing import Any
 
 import pandas as pd
@@ -9,19 +10,21 @@ from growbench.analysis.savings import AT_FIRST, BASELINE, NOT_REACHED
 from growbench.analysis.scores_table import AVERAGE
 
 Row = dict[str, Any]
+IQM_ENDS = ("iqm_lo", "iqm_hi")
 
 
-def grid(head: list[str], rows: Iterable[list[str]]) -> str:
-    """Return a Markdown table, the first column left-aligned and the others right-aligned."""
-    lines = [head, [":---", *["---:"] * (len(head) - 1)], *rows]
+def grid(head: list[str], rows: Iterable[list[str]], left: Collection[int] = (0,)) -> str:
+    """Return a Markdown table; the columns with these numbers are left-aligned, the others right-aligned."""
+    lines = [head, [":---" if i in left else "---:" for i in range(len(head))], *rows]
     return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines) + "\n"
 
 
 def number(value: Any, digits: int = 1, sign: bool = False) -> str:
-    """Return a number with so many decimals, a dash where there is none."""
+    """Return a number with so many decimals, a dash where there is none; what rounds to zero has no sign."""
     if value is None or pd.isna(value):
         return "–"
-    return f"{float(value):{'+' if sign else ''}.{digits}f}"
+    text = f"{float(value):{'+' if sign else ''}.{digits}f}"
+    return text if float(text) else text.lstrip("+-")
 
 
 def saving_text(row: Row, name: str, kind: str = "saving", note: bool = False) -> str:
@@ -38,27 +41,21 @@ def saving_text(row: Row, name: str, kind: str = "saving", note: bool = False) -
     share = f" (not in {100 * missed:.0f} % of resamples)" if note and several and 0 < missed < 1 else ""
     if status == NOT_REACHED:
         return NOT_REACHED + share
-    text = ("≥ " if status == AT_FIRST else "") + f"{100 * float(value):.1f} %"
+    text = ("≥ " if status == AT_FIRST else "") + f"{number(100 * float(value))} %"
     if not several:
         return text
-    low = NOT_REACHED if pd.isna(lo) else f"{100 * float(lo):.1f}"
-    high = (NOT_REACHED if missed > 0.5 else "open") if pd.isna(hi) else f"{100 * float(hi):.1f}"
+    low = NOT_REACHED if pd.isna(lo) else number(100 * float(lo))
+    high = (NOT_REACHED if missed > 0.5 else "open") if pd.isna(hi) else number(100 * float(hi))
     return f"{text} [{low}, {high}]{share}"
 
 
-def savings(table: pd.DataFrame, points: pd.DataFrame) -> str:
-    """Return savings.md for the frames of savings_table.py and frames.py."""
+def savings(table: pd.DataFrame, at_score: pd.DataFrame, points: pd.DataFrame) -> str:
+    """Return savings.md for the frames of savings_table.py, score_savings.py and frames.py."""
     rows = table.to_dict("records")
     reuses = max(int(row["source_reuses"]) for row in rows)
     columns: dict[str, Callable[[Row], str]] = {
         "method": lambda r: str(r["method"]),
-        "saving, target only": lambda r: saving_text(r, "target_only", note=True),
-        "saving, everything counted": lambda r: saving_text(r, "total", note=True),
-        f"saving, source / {max(reuses, 1)}": lambda r: saving_text(r, "amortised"),
-        "speed-up, target only": lambda r: saving_text(r, "target_only", "speedup"),
-        "speed-up, everything counted": lambda r: saving_text(r, "total", "speedup"),
-        "saving, target only, ELECTRA FLOPs": lambda r: saving_text(r, "electra_target_only"),
-        "saving, everything counted, ELECTRA FLOPs": lambda r: saving_text(r, "electra_total"),
+        **_accountings(reuses),
         "loss after growth": lambda r: number(r["initial_loss"], 3),
         "final loss": lambda r: number(r["final_loss"], 4) + _ends(r, "final_loss", 4),
         "final loss − scratch's": lambda r: _gap(r),
@@ -66,11 +63,45 @@ def savings(table: pd.DataFrame, points: pd.DataFrame) -> str:
         "published saving (paper, setting, grade)": lambda r: str(r["published"] or "–"),
     }
     body = grid(list(columns), [[cell(row) for cell in columns.values()] for row in rows])
-    return f"# Savings: {rows[0]['study']}\n\n{body}\n{_savings_caption(rows, points, reuses)}"
+    parts = [f"# Savings: {rows[0]['study']}\n", body, _savings_caption(rows, points, reuses)]
+    return "\n".join(parts if at_score.empty else [*parts, _at_score(at_score, reuses)])
+
+
+def _accountings(reuses: int) -> dict[str, Callable[[Row], str]]:
+    """Return the columns of a saving and its speed-up in every accounting."""
+    names = {"target_only": "target only", "total": "everything counted", "amortised": f"source / {max(reuses, 1)}"}
+    columns: dict[str, Callable[[Row], str]] = {}
+    for name, words in names.items():
+        columns[f"saving, {words}"] = partial(saving_text, name=name, kind="saving", note=name != "amortised")
+        columns[f"speed-up, {words}"] = partial(saving_text, name=name, kind="speedup")
+    for name, words in list(names.items())[:2]:
+        columns[f"saving, {words}, ELECTRA FLOPs"] = partial(saving_text, name=f"electra_{name}", kind="saving")
+    return columns
+
+
+def _at_score(table: pd.DataFrame, reuses: int) -> str:
+    rows = table.to_dict("records")
+    columns: dict[str, Callable[[Row], str]] = {
+        "method": lambda r: str(r["method"]),
+        **_accountings(reuses),
+        "final average score": lambda r: number(100 * r["score"], 1),
+        "n": lambda r: str(r["n"]),
+    }
+    body = grid(list(columns), [[cell(row) for cell in columns.values()] for row in rows])
+    counts = sorted({int(row["points"]) for row in rows})
+    one = " With one fine-tuned point a saving is not reached or a lower bound." if counts[0] == 1 else ""
+    return f"""\
+## At equal score
+
+{body}
+- The same, where the method first reaches the average score over tasks that scratch finishes with \
+({number(100 * rows[0]["threshold_score"], 1)}), at the fine-tuned finished points \
+({" to ".join(str(c) for c in dict.fromkeys([counts[0], counts[-1]]))} a method); interpolated in (log FLOPs, score).{one}
+"""
 
 
 def _ends(row: Row, name: str, digits: int, sign: bool = False) -> str:
-    if pd.isna(row[f"{name}_lo"]):
+    if row.get(f"{name}_lo") is None or pd.isna(row[f"{name}_lo"]):
         return ""
     return f" [{number(row[f'{name}_lo'], digits, sign)}, {number(row[f'{name}_hi'], digits, sign)}]"
 
@@ -128,14 +159,15 @@ shared by the {reuses} method(s) of this study that start from it.
 """
 
 
-def scores(table: pd.DataFrame, points: pd.DataFrame) -> str:
-    """Return scores.md: means over runs x 100, one table per finished point."""
+def scores(table: pd.DataFrame, averages: pd.DataFrame, points: pd.DataFrame) -> str:
+    """Return scores.md: means over runs x 100 and all tasks together, for each finished point."""
     if table.empty:
         return "# Scores\n\nNothing was fine-tuned in this study.\n"
     suite, study = str(table["suite"].iloc[0]), str(table["study"].iloc[0])
     parts = [f"# Scores: {study} ({suite})\n"]
     for point in sorted(set(table["point"]), key=lambda name: table.loc[table["point"] == name, "fraction"].iloc[0]):
         parts.append(f"## Finished point {point}\n\n{_score_grid(table[table['point'] == point])}")
+        parts.append(_all_tasks(averages[averages["point"] == point]))
     return "\n".join([*parts, _scores_caption(table, points, suite)])
 
 
@@ -155,6 +187,19 @@ def _score_grid(table: pd.DataFrame) -> str:
     rows.append(["majority or mean", *[f"{100 * first.loc[task, 'majority']:.1f}" for task in tasks], *["–"] * 5])
     extra_head = ["average − scratch's", "median average", "best average", "failed", "n"]
     return grid(["method", *head, *extra_head], rows)
+
+
+def _all_tasks(table: pd.DataFrame) -> str:
+    head = ["method", "normalised mean", "normalised IQM", "P(better than scratch)"]
+    rows = []
+    for row in table.to_dict("records"):
+        scaled = {key: 100 * row[key] if row.get(key) is not None else None for key in ("mean", "iqm", *IQM_ENDS)}
+        chance = "0.50 (baseline)" if row["method"] == "scratch" else number(row.get("improvement"), 2)
+        ends = "" if row["method"] == "scratch" else _ends(row, "improvement", 2)
+        rows.append(
+            [str(row["method"]), number(scaled["mean"]), number(scaled["iqm"]) + _ends(scaled, "iqm", 1), chance + ends]
+        )
+    return grid(head, rows)
 
 
 def _times100(row: "pd.Series[float]", name: str, sign: bool = False) -> str:
@@ -179,6 +224,9 @@ def _scores_caption(table: pd.DataFrame, points: pd.DataFrame, suite: str) -> st
 fine-tuning seeds). The average over tasks is taken within a run; median and best are over runs. Failed runs (constant \
 prediction or loss not finite) are counted and stay in.
 - average − scratch's: paired by pre-training seed. {interval_text(seeds)}
+- All tasks together: scores normalised as (score − majority) / (1 − majority), × 100; IQM: mean of the middle half of all \
+tasks x runs; P: chance that a run beats one of scratch on a random task, ties half (Agarwal et al., NeurIPS 2021). \
+{"Brackets: 95 % stratified bootstrap, pre-training seeds resampled within each task." if seeds > 1 else "One seed: no intervals."}
 {toy if suite == "toyglue" else ""}{subset if table["subset"].any() else ""}\
 - Pre-training records: {provenance(points)}.
 """

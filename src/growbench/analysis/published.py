@@ -1,6 +1,7 @@
 """Published savings, printed beside ours: only values of grade S (full text or code read) or S2 (second hand)."""
 
 import csv
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -15,8 +16,48 @@ def rows() -> tuple[dict[str, str], ...]:
         return tuple(row for row in csv.DictReader(handle) if row["grade"] in GRADES)
 
 
+SCALES = {"%": 0.01, "score x100": 0.01, "1e19": 1e19}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Entry:
+    """What a paper prints of one method in one setting. where: paper, artefact, setting; values: by metric, shares as
+    0 to 1, FLOPs as FLOPs, losses in nats. grade: S read in the paper or its code, S2 second hand.
+    """
+
+    method: str
+    setting: str
+    where: str
+    grade: str
+    values: dict[str, float]
+
+
+def entries(paper: str, *artefacts: str) -> list[Entry]:
+    """Return the entries of a paper's artefacts (all of them without names) in the file's order."""
+    found: dict[tuple[str, str, str], list[dict[str, str]]] = {}
+    for row in rows():
+        if row["paper"].split(" (")[0] == paper and (not artefacts or row["artefact"] in artefacts):
+            found.setdefault((row["artefact"], row["setting"], row["method"]), []).append(row)
+    return [_entry(group) for group in found.values()]
+
+
+def _entry(group: list[dict[str, str]]) -> Entry:
+    first = group[0]
+    return Entry(
+        method=first["method"],
+        setting=first["setting"],
+        where=f"{first['paper']}, {first['artefact']}: {first['setting']}",
+        grade=max(row["grade"] for row in group),
+        values={row["metric"]: float(row["value"]) * SCALES.get(row["unit"], 1.0) for row in group},
+    )
+
+
 def _is(row: dict[str, str], method: str) -> bool:
-    name = row["method"]
+    return named(row["method"], method)
+
+
+def named(name: str, method: str) -> bool:
+    """Whether a published name is this method's: `bert2bert (AKI + two-stage)` is bert2bert's."""
     return method in (name, name.split(" (")[0]) or name.endswith(f"({method})")
 
 

@@ -19,7 +19,6 @@ ACCOUNTINGS = {
     "electra_total": "flops_total_electra",
     "wall_target_only": "wall_seconds",
 }
-CURVE_COSTS = ("flops", "flops_total", "wall_seconds")
 
 
 def build(points: pd.DataFrame, curves: pd.DataFrame, methods: Sequence[str], protocol: str) -> pd.DataFrame:
@@ -31,15 +30,20 @@ def build(points: pd.DataFrame, curves: pd.DataFrame, methods: Sequence[str], pr
     """
     if "scratch" not in methods:
         raise GrowBenchError("methods.scratch: missing; savings are measured against it, add it to the study's methods")
-    reuses = sum(bool((points.loc[points["method"] == m, "source_flops"] > 0).any()) for m in methods)
-    spared = points["source_flops"] * (1 - 1 / max(reuses, 1))
-    points = points.assign(flops_amortised=points["flops_total"] - spared)
+    points, reuses = amortised(points, methods)
     if protocol == "paper":
         curves = _logged(curves, points)
     baseline = points[points["method"] == "scratch"]
     if not np.allclose(baseline["flops"], baseline["flops_total"], rtol=1e-9):
         raise GrowBenchError("scratch: flops_total differs from flops, but scratch has no source; look at its records")
     return pd.DataFrame([_row(points, curves, m, protocol, reuses) for m in methods])
+
+
+def amortised(points: pd.DataFrame, methods: Sequence[str]) -> tuple[pd.DataFrame, int]:
+    """Return the points with a column flops_amortised, and how many methods of the study start from its source."""
+    reuses = sum(bool((points.loc[points["method"] == m, "source_flops"] > 0).any()) for m in methods)
+    spared = points["source_flops"] * (1 - 1 / max(reuses, 1))
+    return points.assign(flops_amortised=points["flops_total"] - spared), reuses
 
 
 def _logged(curves: pd.DataFrame, points: pd.DataFrame) -> pd.DataFrame:
@@ -49,7 +53,7 @@ def _logged(curves: pd.DataFrame, points: pd.DataFrame) -> pd.DataFrame:
     return merged.assign(flops_amortised=merged["flops_total"] - merged["spared"])
 
 
-def _grid(table: pd.DataFrame, column: str) -> Floats:
+def grid(table: pd.DataFrame, column: str) -> Floats:
     """Return one column as an array (seeds, points); raise when the seeds have not the same points."""
     groups = [group[column].to_numpy(dtype=np.float64) for _, group in table.groupby("seed", sort=True)]
     if len({len(group) for group in groups}) != 1:
@@ -62,16 +66,17 @@ def curve(points: pd.DataFrame, curves: pd.DataFrame, method: str, cost: str, pr
     """Return one method's curve over `cost`, seeds in ascending order."""
     own = points[points["method"] == method]
     if protocol != "paper" or cost.endswith("electra"):
-        return Curve(cost=_grid(own, cost), loss=_grid(own, "loss"))
+        return Curve(cost=grid(own, cost), loss=grid(own, "loss"))
     logged = curves[curves["method"] == method]
     last = own[own["fraction"] == own["fraction"].max()]
-    logged = logged[logged["step"] < last["steps"].min()].sort_values(["seed", "step"])
-    end_cost, end_loss = _grid(last, cost), _grid(last, "loss")
+    inside = (logged["step"] > 0) & (logged["step"] < last["steps"].min())
+    logged = logged[inside].sort_values(["seed", "step"])
+    end_cost, end_loss = grid(last, cost), grid(last, "loss")
     if logged.empty:
         return Curve(cost=end_cost, loss=end_loss)
-    smooth = running_median(_grid(logged, "valid_loss"))
+    smooth = running_median(grid(logged, "valid_loss"))
     return Curve(
-        cost=np.concatenate([_grid(logged, cost), end_cost], axis=1), loss=np.concatenate([smooth, end_loss], axis=1)
+        cost=np.concatenate([grid(logged, cost), end_cost], axis=1), loss=np.concatenate([smooth, end_loss], axis=1)
     )
 
 
@@ -92,7 +97,7 @@ def _row(points: pd.DataFrame, curves: pd.DataFrame, method: str, protocol: str,
         "threshold_loss": threshold.mean(),
     }
     for name, cost in ACCOUNTINGS.items():
-        row |= _columns(name, _saving(points, curves, method, cost, protocol))
+        row |= columns(name, _saving(points, curves, method, cost, protocol))
     ends, gap = mean_interval(loss), mean_interval(loss - threshold)
     family = str(final["family"].iloc[0])
     return row | {
@@ -118,7 +123,7 @@ def _saving(points: pd.DataFrame, curves: pd.DataFrame, method: str, cost: str, 
     return measure(curve(points, curves, method, cost, protocol), curve(points, curves, "scratch", cost, protocol))
 
 
-def _columns(name: str, saving: Saving | None) -> dict[str, Any]:
+def columns(name: str, saving: Saving | None) -> dict[str, Any]:
     """Return one accounting's columns; the baseline saves 0 of itself by definition."""
     if saving is None:
         return {f"saving_{name}": 0.0, f"speedup_{name}": 0.0, f"status_{name}": BASELINE}
