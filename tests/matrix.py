@@ -42,7 +42,8 @@ def variants(method: str) -> Iterator[dict[str, Any]]:
     chosen = methods.load(method)
     yield chosen.check_options({})
     for name, option in chosen.options.items():
-        others = option.choices or ((option.default or 0.005) * 4,) if option.choices or option.range else ()
+        small = 1 if isinstance(option.default, int) else 0.005
+        others = option.choices or ((option.default or small) * 4,) if option.choices or option.range else ()
         for value in others:
             fits = value in option.choices or option.range is None or option.range[0] <= value <= option.range[1]
             if value != option.default and fits:
