@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from growbench import record
-from growbench.analysis import frames, markdown, savings_table, scores_table
+from growbench.analysis import frames, markdown, savings_table, scores_table, zeroshot_page, zeroshot_table
 from growbench.analysis.frames import Record
 from growbench.analysis.style import order
 from growbench.errors import GrowBenchError
@@ -25,7 +25,7 @@ SOURCE = "source"
 def run(study: "Study") -> Path:
     """Write results/<study>/tables from results/<study>/records; return the tables' folder.
 
-    Only the study's methods, seeds and fine-tuned points are read. Raises GrowBenchError for a missing or damaged
+    Only the study's methods, seeds and the points that it fine-tunes or evaluates are read. Raises GrowBenchError for a missing or damaged
     record and for records that do not belong together.
     """
     root = Path("results") / study.study
@@ -33,6 +33,7 @@ def run(study: "Study") -> Path:
     pretrain = _pretrain(root, study, methods)
     own = [r for r in pretrain if r["method"] != SOURCE]
     finetune = _finetune(root, study, own)
+    zeroshot = _zeroshot(root, study, own)
     curve_files = {
         (r["method"], r["seed"]): root / "records" / "pretrain" / f"{r['method']}-s{r['seed']}.csv" for r in pretrain
     }
@@ -43,7 +44,7 @@ def run(study: "Study") -> Path:
     scores = scores_table.build(finetune, targets, methods)
     tables = root / "tables"
     for name, frame in {
-        "runs": frames.runs(pretrain, finetune),
+        "runs": frames.runs(pretrain, finetune, zeroshot),
         "points": points,
         "savings": savings,
         "scores": scores,
@@ -52,7 +53,20 @@ def run(study: "Study") -> Path:
         _write(tables / f"{name}.csv", frame)
     record.write_text(tables / "savings.md", markdown.savings(savings, targets))
     record.write_text(tables / "scores.md", markdown.scores(scores, targets))
+    _write_zeroshot(tables, zeroshot, targets, methods)
     return tables
+
+
+def _write_zeroshot(tables: Path, records: list[Record], targets: pd.DataFrame, methods: list[str]) -> None:
+    """Write zeroshot.csv and zeroshot.md where the study has any; those of an earlier config do not stay."""
+    csv, page = tables / "zeroshot.csv", tables / "zeroshot.md"
+    if not records:
+        for path in (csv, page):
+            path.unlink(missing_ok=True)
+        return
+    table = zeroshot_table.build(records, targets, methods)
+    _write(csv, table)
+    record.write_text(page, zeroshot_page.page(table, targets, records))
 
 
 def _write(path: Path, frame: pd.DataFrame) -> None:
@@ -81,6 +95,22 @@ def _finetune(root: Path, study: "Study", pretrain: Iterable[Record]) -> list[Re
             path = root / "records" / "finetune" / f"{method}-s{seed}-{point}.json"
             found[path] = _read(path, "finetune", method, seed)
             _complete(path, found[path], study, point)
+    _agree(found)
+    return list(found.values())
+
+
+def _zeroshot(root: Path, study: "Study", pretrain: Iterable[Record]) -> list[Record]:
+    found = {}
+    for run_record in pretrain if study.zeroshot.names else ():
+        method, seed = run_record["method"], run_record["seed"]
+        for point in study.zeroshot_points():
+            path = root / "records" / "zeroshot" / f"{method}-s{seed}-{point}.json"
+            found[path] = values = _read(path, "zeroshot", method, seed)
+            have = {run_values["task"] for run_values in values["runs"]}
+            if values.get("point") != point or not have.issuperset(study.zeroshot.names):
+                raise GrowBenchError(
+                    f"{path}: not every test set of zeroshot.names at {point}; delete it and run its job again"
+                )
     _agree(found)
     return list(found.values())
 

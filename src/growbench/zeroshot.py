@@ -95,7 +95,8 @@ def _tokenisation(study: Any, tokenizer: Any) -> dict[str, Any]:
     return {
         "kind": corpus.tokenizer_name or corpus.tokenizer,
         "vocab": encoder.get_vocab_size(),
-        "letter_case": encoder.encode("A", add_special_tokens=False).ids != encoder.encode("a", add_special_tokens=False).ids,
+        "letter_case": encoder.encode("A", add_special_tokens=False).ids
+        != encoder.encode("a", add_special_tokens=False).ids,
         "line_ends": bool(encoder.encode("\n", add_special_tokens=False).ids),
         "unknown_word": encoder.encode(language.UNKNOWN_WORD, add_special_tokens=False).tokens,
     }

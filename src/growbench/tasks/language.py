@@ -82,7 +82,9 @@ def load(name: str, study: Any) -> Text:
         lines = [line.strip() for line in lines if line.strip()]
         for number, line in enumerate(lines, 1):
             if len(line.split()) < 2:
-                raise GrowBenchError(f"{where}: passage {number} has no words before its last; use {name}'s official file")
+                raise GrowBenchError(
+                    f"{where}: passage {number} has no words before its last; use {name}'s official file"
+                )
     words = sum(len(line.split()) for line in lines)
     if not words:
         raise GrowBenchError(f"{where}: holds no words; use {name}'s official file")
