@@ -198,6 +198,27 @@ def test_more_context_than_a_window_is_never_read() -> None:
     assert [p.nats[0] for p in parts[1:]] == pytest.approx(alone, rel=1e-4)
 
 
+@pytest.mark.parametrize("name", CAUSAL)
+def test_right_is_what_greedy_decoding_writes(name: str) -> None:
+    family, spec = families.load(name), helpers.SPECS[name]
+    model = helpers.perturbed(family, spec, dtype=torch.float32)
+    given = helpers.token_ids(spec)[:1, :7]
+    written = model.generate(  # type: ignore[operator]
+        given,
+        attention_mask=torch.ones_like(given),
+        do_sample=False,
+        min_new_tokens=3,
+        max_new_tokens=3,
+        eos_token_id=None,
+    )[0].numpy()
+    assert score(family, model, [Window(written, 3)], 1, CPU)[0].right.all()
+    for place in (7, 9):
+        other = written.copy()
+        other[place] = (other[place] + 1) % spec.vocab
+        right = score(family, model, [Window(other, 3)], 1, CPU)[0].right
+        assert not right[place - 7] and right[: place - 7].all()
+
+
 def test_logits_are_never_held_for_more_than_a_slice(monkeypatch: pytest.MonkeyPatch) -> None:
     table = certain(5, {1: 2, 2: 3})
     ids = np.random.default_rng(0).integers(0, 5, 60)

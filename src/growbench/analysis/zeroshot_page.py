@@ -5,10 +5,15 @@ from typing import Any
 import pandas as pd
 
 from growbench.analysis.frames import Record
-from growbench.analysis.markdown import grid, interval_text, number, protocol_text, provenance, scale
+from growbench.analysis.intervals import EXACT
+from growbench.analysis.markdown import grid, interval_text, protocol_text, provenance, scale
 
 NAMES = {"word_perplexity": "word perplexity", "perplexity": "token perplexity", "accuracy": "accuracy"}
 MISSING = "not finite"
+LAST_WORDS = (
+    "- LAMBADA: the last word of a passage, greedy, right when all its tokens are; one with an unknown token is wrong. Its "
+    "perplexities are of last words. Passages longer than a window lose their beginning.\n"
+)
 
 
 def page(table: pd.DataFrame, points: pd.DataFrame, records: list[Record]) -> str:
@@ -44,10 +49,13 @@ def _cell(row: "pd.Series[Any]", name: str, metric: str, sign: bool = False) -> 
         return MISSING
     times, unit = (100, " %") if metric == "accuracy" else (1, "")
     lo, hi = ("lo", "hi") if name == "mean" else (f"{name}_lo", f"{name}_hi")
-    text = number(times * row[name], 1, sign) + unit
-    if pd.isna(row[lo]):
-        return text
-    return f"{text} [{number(times * row[lo], 1, sign)}, {number(times * row[hi], 1, sign)}]"
+    value, *ends = (_number(times * row[key], sign) for key in (name, lo, hi))
+    return f"{value}{unit}" + ("" if pd.isna(row[lo]) else f" [{', '.join(ends)}]")
+
+
+def _number(value: float, sign: bool) -> str:
+    """One decimal, and none from a thousand on, where poor models' perplexities lie."""
+    return f"{value:{'+' if sign else ''},.{0 if abs(value) >= 1000 else 1}f}"
 
 
 def _caption(table: pd.DataFrame, points: pd.DataFrame, records: list[Record]) -> str:
@@ -63,13 +71,18 @@ tokens), which does not. zeroshot.csv also has word_perplexity_eos, over words a
 {first["stride"]}: at least {first["context"]} tokens are seen (fewer only at the beginning of the text).
 - Tokens: {how["kind"]}, vocabulary {how["vocab"]}.{lost} `<unk>` is text like any other ({" ".join(how["unknown_word"])}). \
 Text is taken as the file has it, without detokenisation.
-- LAMBADA: the last word of a passage, greedy, right when all its tokens are; one with an unknown token is wrong. Its \
-perplexities are of last words. Passages longer than a window lose their beginning.
-{_counts(table)}{subset if table["subset"].any() else ""}\
-- − scratch's: paired by pre-training seed. {interval_text(int(table["n"].max()))} A failed run (nats not finite) is counted \
+{LAST_WORDS if "accuracy" in set(table["metric"]) else ""}{_counts(table)}{subset if table["subset"].any() else ""}\
+- − scratch's: paired by pre-training seed. {_intervals(int(table["n"].max()))} A failed run (nats not finite) is counted \
 and left out of means.
 - Pre-training records: {provenance(points)}.
 """
+
+
+def _intervals(n: int) -> str:
+    if n < 2:
+        return interval_text(n)
+    few = ", with so few about the range of the runs" if n <= EXACT else ""
+    return f"Brackets: 95 % bootstrap of the mean over {n} seeds{few}."
 
 
 def _counts(table: pd.DataFrame) -> str:
