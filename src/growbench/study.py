@@ -176,7 +176,7 @@ class Study:
         return tuple(point_name(point) for point in self.finetune.points)
 
     def zeroshot_points(self) -> tuple[str, ...]:
-        """Return the names of the finished points that are evaluated without fine-tuning, where `zeroshot.names` are."""
+        """Return the names of the finished points that are evaluated without fine-tuning."""
         return tuple(point_name(point) for point in self.zeroshot.points)
 
     def trained_part(self) -> dict[str, Any]:
