@@ -30,6 +30,8 @@ def study(methods: Mapping[str, Any], seeds: tuple[int, ...] = (0, 1, 2), **chan
         budget=SimpleNamespace(protocol=changes.get("protocol", "trunk")),
         tasks=SimpleNamespace(source="toyglue", names=list(TASKS)),
         finetune=SimpleNamespace(points=changes.get("points", [1.0]), seeds=[0, 1]),
+        zeroshot=SimpleNamespace(names=changes.get("zeroshot", [])),
+        zeroshot_points=lambda: ("p100",),
     )
 
 
@@ -94,6 +96,27 @@ def finetune(method: str, seed: int, point: str, score: float, failed: bool = Fa
     return {
         "kind": "finetune", "version": 1, "study": "made", "method": method, "seed": seed, "point": point,
         "config_hash": "c0ffee", "suite": "toyglue", "runs": runs, "provenance": provenance(),
+    }  # fmt: skip
+
+
+def zeroshot(method: str, seed: int, nats: float) -> dict[str, Any]:
+    """Return a zero-shot record: so many nats a word on ten words of two tokens each, and half of eight passages right."""
+    counts = {"subset": True, "n_unknown": 0, "n_cut": 0, "failed": False, "seconds": 1.0}
+    text = {
+        "task": "WikiText-2", "n_tokens": 20, "n_words": 10, "n_lines": 2, "nats": 10 * nats, **counts,
+        "metrics": {"perplexity": math.exp(nats / 2), "word_perplexity": math.exp(nats)},
+        "main_metric": "word_perplexity", "score": math.exp(nats),
+    }  # fmt: skip
+    last = {
+        "task": "LAMBADA", "n_tokens": 8, "n_words": 8, "n_lines": 8, "nats": 8 * nats, **counts,
+        "metrics": {"perplexity": math.exp(nats), "word_perplexity": math.exp(nats), "accuracy": 0.5},
+        "main_metric": "accuracy", "score": 0.5,
+    }  # fmt: skip
+    return {
+        "kind": "zeroshot", "version": 1, "study": "made", "method": method, "seed": seed, "point": "p100",
+        "config_hash": "c0ffee", "window": {"length": 64, "stride": 32, "context": 33},
+        "tokenisation": {"kind": "bpe", "vocab": 512, "letter_case": False, "line_ends": True, "unknown_word": ["<", "unk", ">"]},
+        "runs": [text, last], "provenance": provenance(),
     }  # fmt: skip
 
 

@@ -16,6 +16,7 @@ from growbench.errors import GrowBenchError
 
 ROOT = Path(__file__).resolve().parents[1]
 DEMO = str(ROOT / "config/demo.yaml")
+GPT, NAMED = str(ROOT / "config/demo-gpt.yaml"), ["--set", "zeroshot.names=[PTB]"]
 
 
 @pytest.fixture(autouse=True)
@@ -69,6 +70,14 @@ def test_methods_lists_every_discovered_method(capsys: pytest.CaptureFixture[str
         (
             ["finetune", "--config", DEMO, "--method", "scratch", "--seed", "0", "--points", "p1"],
             "--points p1: not one of finetune.points",
+        ),
+        (
+            ["zeroshot", "--config", DEMO, "--method", "scratch", "--seed", "0", "--points", "p100"],
+            "zeroshot.names: empty in study demo",
+        ),
+        (
+            ["zeroshot", "--config", GPT, *NAMED, "--method", "scratch", "--seed", "0", "--points", "p55"],
+            "--points p55: not one of zeroshot.points",
         ),
     ],
 )

@@ -189,6 +189,12 @@ MALFORMED: list[tuple[str, Any, str]] = [  # key, value (... removes it), what t
     ("finetune.seeds", [2, 2], "twice"),
     ("finetune.max_train", 0, "or null"),
     ("finetune.dropout", 1, "below 1"),
+    ("zeroshot.source", "locl", "did you mean 'local'"),
+    ("zeroshot.names", ["Lambada"], "did you mean 'LAMBADA'"),
+    ("zeroshot.names", ["PTB", "PTB"], "twice"),
+    ("zeroshot.names", ["PTB"], "use clm and one of gpt2, gpt_neox, llama, opt"),
+    ("zeroshot.points", [0.7], "nearest: 0.6"),
+    ("zeroshot.stride", 0, "at least 1"),
 ]
 
 
@@ -310,6 +316,25 @@ def test_what_a_stage_depends_on() -> None:
     more = config.load(study(), {"finetune": {"points": [0.6, 1.0], "threads": 3}})
     assert before.finetuned_part() == more.finetuned_part()
     assert before.trained_part() != config.load(study(), {"optimizer": {"lr": 0.5}}).trained_part()
+
+
+def test_a_causal_study_may_name_test_sets_and_no_trained_model_depends_on_them() -> None:
+    causal = {
+        "objective": {"kind": "clm"},
+        "target": {"family": "gpt2"},
+        "methods": {"compoundgrow": {"length": "cut"}},
+    }
+    before = config.load(study(), causal)
+    after = config.load(
+        study(), {**causal, "zeroshot": {"names": ["PTB", "WikiText-2"], "points": [0.6], "stride": 32}}
+    )
+    assert after.zeroshot_points() == ("p60",)
+    assert after.trained_part() == before.trained_part() and after.finetuned_part() == before.finetuned_part()
+    assert after.zeroshot_part() != before.zeroshot_part()
+    same = config.load(study(), {**causal, "zeroshot": {"batch": 3, "threads": 2, "points": [0.6]}})
+    assert same.zeroshot_part() == before.zeroshot_part()
+    with pytest.raises(GrowBenchError, match=r"zeroshot\.stride: 33 .* at most objective\.length 32"):
+        config.load(study(), {**causal, "zeroshot": {"names": ["PTB"], "stride": 33}})
 
 
 def test_reading_a_config_imports_no_torch() -> None:

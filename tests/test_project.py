@@ -16,7 +16,8 @@ from growbench import schema
 
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-REQUIREMENTS = [*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["dev"]]
+EXTRAS = PROJECT["optional-dependencies"]
+REQUIREMENTS = [*PROJECT["dependencies"], *EXTRAS["dev"]]
 
 
 def pins() -> dict[str, str]:
@@ -36,7 +37,7 @@ def test_snakemake_and_its_slurm_plugin_are_installed_with_the_package() -> None
     assert {"snakemake", "snakemake-executor-plugin-slurm"} <= names
 
 
-@pytest.mark.parametrize("text", REQUIREMENTS)
+@pytest.mark.parametrize("text", [*REQUIREMENTS, *EXTRAS["bench"]])
 def test_every_requirement_is_pinned_within_its_range(text: str) -> None:
     requirement = Requirement(text)
     pin = pins()[canonicalize_name(requirement.name)]

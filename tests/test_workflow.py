@@ -60,6 +60,7 @@ made = {
     "corpus": ["results/demo/corpus/manifest.json", "results/demo/tasks/manifest.json"],
     "pretrain": [records / f"pretrain/{run}.json", records / f"pretrain/{run}.csv"],
     "finetune": [records / f"finetune/{run}-{point}.json" for point in words if point.startswith("p1")],
+    "zeroshot": [records / f"zeroshot/{run}-{point}.json" for point in words if point.startswith("p1")],
     "aggregate": [f"results/demo/tables/{name}" for name in TABLES],
 }
 for path in map(Path, made[verb]):
@@ -120,6 +121,25 @@ def test_the_mini_study_is_planned_and_ends_in_one_line_without_its_data(tree: P
     assert last.startswith("growbench: data.dir: ") and "GROWBENCH_DATA" in last
     assert not (tree / "results").exists()
     assert not list((tree / ".snakemake/locks").glob("*"))
+
+
+def test_zero_shot_is_planned_where_a_causal_study_names_test_sets(tree: Path) -> None:
+    study = config.load(tree / "config/demo-gpt.yaml")
+    words = ("-n", "--configfile", "config/demo-gpt.yaml")
+    assert "zeroshot" not in planned(snakemake(tree, *words))
+    changes = ("zeroshot={names: [PTB, LAMBADA], points: [0.8, 1.0]}", "seeds=[3, 4]")
+    done = snakemake(tree, *words, "-p", "--config", *changes)
+    assert planned(done)["zeroshot"] == planned(done)["finetune"] == len(study.methods)
+    text = done.stdout + done.stderr
+    assert "growbench zeroshot --config config/demo-gpt.yaml" in text
+    assert "--method scratch --seed 3 4 --points p80 p100" in text
+    made = re.findall(r"results/demo-gpt/records/zeroshot/scratch-s\d-p\d+\.json", text)
+    assert {Path(name).stem for name in made} == {f"scratch-s{s}-{p}" for s in (3, 4) for p in ("p80", "p100")}
+    assert "results/demo-gpt/tables/zeroshot.md" in text
+    refused = snakemake(tree, "-n", "--config", "zeroshot={names: [PTB]}").stderr.strip().splitlines()[-1]
+    assert refused.startswith("growbench: config/demo.yaml: zeroshot.names: PTB ask for a causal model")
+    missing = snakemake(tree, "--cores", "1", *words[1:], "--config", *changes, GROWBENCH_DATA=str(tree / "none"))
+    assert "ptb.test.txt: cannot be read" in missing.stderr.strip().splitlines()[-1] and missing.returncode
 
 
 def test_a_wrong_config_ends_in_one_line_before_the_plan(tree: Path) -> None:

@@ -48,8 +48,8 @@ def results() -> str:
         blocks.append(f"### {study}\n\n{table(path)}")
         figures = sorted((ROOT / "figures" / study).glob("*.png"))
         blocks += [f"![{figure.stem} of study {study}](figures/{study}/{figure.name})" for figure in figures]
-        scores = path.with_name("scores.md")
-        blocks += [table(scores)] if scores.is_file() else []
+        others = (path.with_name(name) for name in ("scores.md", "zeroshot.md"))
+        blocks += [table(other) for other in others if other.is_file()]
     return "\n\n".join(blocks) or "No study has been run to its end yet."
 
 

@@ -18,6 +18,8 @@ from growbench.analysis import (
     scores_table,
     starts,
     tables,
+    zeroshot_page,
+    zeroshot_table,
 )
 from growbench.analysis.frames import Record
 from growbench.analysis.style import order
@@ -35,7 +37,7 @@ SOURCE = "source"
 def run(study: "Study") -> Path:
     """Write results/<study>/tables from results/<study>/records; return the tables' folder.
 
-    Only the study's methods, seeds and fine-tuned points are read. Raises GrowBenchError for a missing or damaged
+    Only the study's methods, seeds and the points that it fine-tunes or evaluates are read. Raises GrowBenchError for a missing or damaged
     record and for records that do not belong together.
     """
     root = Path("results") / study.study
@@ -43,13 +45,14 @@ def run(study: "Study") -> Path:
     pretrain = _pretrain(root, study, methods)
     own = [r for r in pretrain if r["method"] != SOURCE]
     finetune = _finetune(root, study, own)
+    zeroshot = _zeroshot(root, study, own)
     curve_files = {
         (r["method"], r["seed"]): root / "records" / "pretrain" / f"{r['method']}-s{r['seed']}.csv" for r in pretrain
     }
-    made = _frames(study, methods, pretrain, finetune, curve_files)
+    made = _frames(study, methods, pretrain, finetune, zeroshot, curve_files)
     folder = root / "tables"
     for name, frame in made.items():
-        record.write_text(folder / f"{name}.csv", frame.to_csv(index=False, float_format="%.10g", lineterminator="\n"))
+        _write(folder / f"{name}.csv", frame)
     targets = made["points"][made["points"]["method"] != SOURCE]
     record.write_text(folder / "savings.md", markdown.savings(made["savings"], made["savings_score"], targets))
     record.write_text(folder / "scores.md", markdown.scores(made["scores"], made["averages"], targets))
@@ -58,6 +61,7 @@ def run(study: "Study") -> Path:
         table = tables.build(name, found)
         for kind, text in {"csv": table.csv(), "md": table.markdown(), "tex": table.latex()}.items():
             record.write_text(folder / f"{name}.{kind}", text)
+    _write_zeroshot(folder, zeroshot, targets, methods)
     return folder
 
 
@@ -66,6 +70,7 @@ def _frames(
     methods: list[str],
     pretrain: list[Record],
     finetune: list[Record],
+    zeroshot: list[Record],
     curve_files: dict[tuple[str, int], Path],
 ) -> dict[str, pd.DataFrame]:
     """Return the frames that become <name>.csv, by name."""
@@ -74,7 +79,7 @@ def _frames(
     targets = points[points["method"] != SOURCE]
     scored = scores_table.runs(finetune)
     return {
-        "runs": frames.runs(pretrain, finetune),
+        "runs": frames.runs(pretrain, finetune, zeroshot),
         "points": points,
         "savings": savings_table.build(targets, curves, methods, study.budget.protocol),
         "savings_score": score_savings.build(targets, scored, methods),
@@ -82,6 +87,22 @@ def _frames(
         "averages": averages_table.build(scored, methods),
         "curves": curves,
     }
+
+
+def _write_zeroshot(folder: Path, records: list[Record], targets: pd.DataFrame, methods: list[str]) -> None:
+    """Write zeroshot.csv and zeroshot.md where the study has any; those of an earlier config do not stay."""
+    csv, page = folder / "zeroshot.csv", folder / "zeroshot.md"
+    if not records:
+        for path in (csv, page):
+            path.unlink(missing_ok=True)
+        return
+    table = zeroshot_table.build(records, targets, methods)
+    _write(csv, table)
+    record.write_text(page, zeroshot_page.page(table, targets, records))
+
+
+def _write(path: Path, frame: pd.DataFrame) -> None:
+    record.write_text(path, frame.to_csv(index=False, float_format="%.10g", lineterminator="\n"))
 
 
 def _pretrain(root: Path, study: "Study", methods: list[str]) -> list[Record]:
@@ -106,6 +127,22 @@ def _finetune(root: Path, study: "Study", pretrain: Iterable[Record]) -> list[Re
             path = root / "records" / "finetune" / f"{method}-s{seed}-{point}.json"
             found[path] = _read(path, "finetune", method, seed)
             _complete(path, found[path], study, point)
+    _agree(found)
+    return list(found.values())
+
+
+def _zeroshot(root: Path, study: "Study", pretrain: Iterable[Record]) -> list[Record]:
+    found = {}
+    for run_record in pretrain if study.zeroshot.names else ():
+        method, seed = run_record["method"], run_record["seed"]
+        for point in study.zeroshot_points():
+            path = root / "records" / "zeroshot" / f"{method}-s{seed}-{point}.json"
+            found[path] = values = _read(path, "zeroshot", method, seed)
+            have = {run_values["task"] for run_values in values["runs"]}
+            if values.get("point") != point or not have.issuperset(study.zeroshot.names):
+                raise GrowBenchError(
+                    f"{path}: not every test set of zeroshot.names at {point}; delete it and run its job again"
+                )
     _agree(found)
     return list(found.values())
 

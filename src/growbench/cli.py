@@ -39,6 +39,13 @@ def _check_run(study: "Study", args: argparse.Namespace, seeds: Sequence[int]) -
             raise GrowBenchError(f"--seed {seed}: not one of seeds; {nearest(str(seed), map(str, study.seeds))}")
 
 
+def _check_points(args: argparse.Namespace, section: str, known: Sequence[str]) -> None:
+    """Refuse points that the study's section has not."""
+    for point in args.points:
+        if point not in known:
+            raise GrowBenchError(f"--points {point}: not one of {section}.points; {nearest(point, known)}")
+
+
 def _corpus(args: argparse.Namespace) -> None:
     from growbench import corpus
 
@@ -61,13 +68,23 @@ def _pretrain(args: argparse.Namespace) -> None:
 def _finetune(args: argparse.Namespace) -> None:
     study = _study(args)
     _check_run(study, args, args.seed)
-    known = study.finetuned_points()
-    for point in args.points:
-        if point not in known:
-            raise GrowBenchError(f"--points {point}: not one of finetune.points; {nearest(point, known)}")
+    _check_points(args, "finetune", study.finetuned_points())
     from growbench import finetune
 
     finetune.run(study, args.method, list(args.seed), list(args.points))
+
+
+def _zeroshot(args: argparse.Namespace) -> None:
+    study = _study(args)
+    _check_run(study, args, args.seed)
+    if not study.zeroshot.names:
+        raise GrowBenchError(
+            f"zeroshot.names: empty in study {study.study}; name test sets, such as --set zeroshot.names=[WikiText-2]"
+        )
+    _check_points(args, "zeroshot", study.zeroshot_points())
+    from growbench import zeroshot
+
+    zeroshot.run(study, args.method, list(args.seed), list(args.points))
 
 
 def _grow(args: argparse.Namespace) -> None:
@@ -126,6 +143,10 @@ def _check(args: argparse.Namespace) -> None:
         from growbench.tasks import glue
 
         glue.check(study)
+    if study.zeroshot.names:
+        from growbench.tasks import language
+
+        language.check(study)
     print(f"{' + '.join(args.config)}: nothing wrong found")
 
 
@@ -134,6 +155,7 @@ VERBS: dict[str, tuple[Verb, str]] = {
     "corpus": (_corpus, "tokenise a study's text, and generate its toyglue tasks where it uses them"),
     "pretrain": (_pretrain, "train one method (or the source) for one seed"),
     "finetune": (_finetune, "fine-tune finished points on every task"),
+    "zeroshot": (_zeroshot, "score finished points of a causal family on WikiText-2, PTB and LAMBADA"),
     "grow": (_grow, "grow a checkpoint directory into a bigger one"),
     "aggregate": (_aggregate, "turn records into tables"),
     "methods": (_methods, "list the growth methods"),
@@ -199,11 +221,11 @@ def parser() -> argparse.ArgumentParser:
         if name == "plan":
             verb.add_argument("--json", action="store_true", help="print JSON")
             verb.add_argument("--no-timing", action="store_true", help="do not time steps on this machine")
-        if name in ("pretrain", "finetune"):
+        if name in ("pretrain", "finetune", "zeroshot"):
             verb.add_argument("--method", required=True, help="a method's name, or `source`")
         if name == "pretrain":
             verb.add_argument("--seed", type=int, required=True, help="one of the study's seeds")
-        if name == "finetune":
+        if name in ("finetune", "zeroshot"):
             verb.add_argument(
                 "--seed", type=int, nargs="+", required=True, metavar="N", help="some of the study's seeds"
             )

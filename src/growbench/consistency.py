@@ -15,6 +15,7 @@ def check(study: Study) -> None:
     _check_sizes(study)
     _check_budget(study)
     _check_inputs(study)
+    _check_zeroshot(study)
     _check_methods(study)
 
 
@@ -47,11 +48,12 @@ def _check_budget(study: Study) -> None:
     names = [point_name(p) for p in points]
     if len(set(names)) < len(names) or "p0" in names:
         raise GrowBenchError(f"budget.points: {list(points)} is not allowed; use shares that differ in whole percents")
-    for point in study.finetune.points:
-        if point not in points:
-            given = ", ".join(str(p) for p in points)
-            near = min(points, key=lambda p: abs(p - point))
-            raise GrowBenchError(f"finetune.points: {point} is not one of budget.points ({given}); nearest: {near}")
+    for key, chosen in (("finetune", study.finetune.points), ("zeroshot", study.zeroshot.points)):
+        for point in chosen:
+            if point not in points:
+                given = ", ".join(str(p) for p in points)
+                near = min(points, key=lambda p: abs(p - point))
+                raise GrowBenchError(f"{key}.points: {point} is not one of budget.points ({given}); nearest: {near}")
     if study.optimizer.warmup >= budget.branch(points[0]):
         raise GrowBenchError(
             f"optimizer.warmup: {study.optimizer.warmup} is not over before the first point leaves the trunk; "
@@ -82,6 +84,23 @@ def _check_inputs(study: Study) -> None:
     for name in tasks.names:
         if name not in known:
             raise GrowBenchError(f"tasks.names: '{name}' is not a task of {tasks.source}; {nearest(name, known)}")
+
+
+def _check_zeroshot(study: Study) -> None:
+    if not study.zeroshot.names:
+        return
+    family = families.load(study.target.family)
+    if family.objective != "clm" or study.objective.kind != "clm":
+        causal = ", ".join(name for name in families.names() if families.load(name).objective == "clm")
+        raise GrowBenchError(
+            f"zeroshot.names: {', '.join(study.zeroshot.names)} ask for a causal model, but target.family is "
+            f"{family.name} and objective.kind {study.objective.kind}; use clm and one of {causal}, or names: []"
+        )
+    if study.zeroshot.stride > study.objective.length:
+        raise GrowBenchError(
+            f"zeroshot.stride: {study.zeroshot.stride} is more than a window holds; "
+            f"use at most objective.length {study.objective.length}"
+        )
 
 
 def _check_methods(study: Study) -> None:

@@ -127,6 +127,16 @@ class Finetune:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Zeroshot:
+    source: str
+    names: tuple[str, ...]
+    points: tuple[float, ...]
+    stride: int
+    batch: int
+    threads: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Study:
     """One study. `methods` maps each method's name to its options (empty for the defaults); `of` makes it a variant."""
 
@@ -143,6 +153,7 @@ class Study:
     train: Train
     tasks: Tasks
     finetune: Finetune
+    zeroshot: Zeroshot
 
     def source_spec(self, vocab: int) -> ModelSpec:
         """Return the small model's shape over a vocabulary of this size."""
@@ -164,6 +175,10 @@ class Study:
         """Return the names of the finished points that are fine-tuned."""
         return tuple(point_name(point) for point in self.finetune.points)
 
+    def zeroshot_points(self) -> tuple[str, ...]:
+        """Return the names of the finished points that are evaluated without fine-tuning."""
+        return tuple(point_name(point) for point in self.zeroshot.points)
+
     def trained_part(self) -> dict[str, Any]:
         """Return the values that every trained model of the study depends on; its digest tells configs apart."""
         whole = asdict(self)
@@ -175,6 +190,10 @@ class Study:
         """Return the values that a fine-tuned model depends on besides its checkpoint."""
         values = asdict(self.finetune)
         return {"tasks": asdict(self.tasks), **{k: v for k, v in values.items() if k not in ("points", "threads")}}
+
+    def zeroshot_part(self) -> dict[str, Any]:
+        """Return the values that a zero-shot evaluation depends on besides its checkpoint."""
+        return {key: value for key, value in asdict(self.zeroshot).items() if key in ("source", "names", "stride")}
 
     def _spec(self, sizes: Source | Target, vocab: int) -> ModelSpec:
         return ModelSpec(
@@ -199,4 +218,5 @@ SECTIONS: dict[str, type] = {
     "train": Train,
     "tasks": Tasks,
     "finetune": Finetune,
+    "zeroshot": Zeroshot,
 }

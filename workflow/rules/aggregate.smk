@@ -3,6 +3,7 @@ rule aggregate:
     input:
         pretrain=pretrain_records,
         finetune=finetune_records,
+        zeroshot=zeroshot_records,
     output:
         expand("results/{{study}}/tables/{table}", table=TABLES),
     log:

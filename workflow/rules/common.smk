@@ -49,6 +49,11 @@ def finetuned(wildcards):
     return STUDY.finetuned_part()
 
 
+def evaluated(wildcards):
+    """Return the config values that a zero-shot evaluation depends on."""
+    return STUDY.zeroshot_part()
+
+
 def method_files(wildcards):
     """Return the files that a method is made of, and its plan's: editing one runs its methods again and no other."""
     method, plan = STUDY.method(wildcards.method), STUDY.options(wildcards.method)["plan"]
@@ -80,6 +85,16 @@ def finetune_records(wildcards):
     return expand(FINETUNE_RECORDS, study=STUDY.study, method=STUDY.methods)
 
 
+def zeroshot_points(wildcards, input):
+    """Return the points of a zero-shot job, which are no re-run trigger either."""
+    return STUDY.zeroshot_points()
+
+
+def zeroshot_records(wildcards):
+    """Return the records of every point that is evaluated zero-shot; none where the study names no test set."""
+    return expand(ZEROSHOT_RECORDS, study=STUDY.study, method=STUDY.methods if STUDY.zeroshot.names else [])
+
+
 def caption(wildcards):
     """Return a figure's caption."""
     return Path(workflow.basedir, f"workflow/report/{wildcards.figure}.rst").read_text(encoding="utf-8")
@@ -100,6 +115,11 @@ FINETUNE_RECORDS = expand(
     seed=STUDY.seeds,
     point=STUDY.finetuned_points(),
 )
+ZEROSHOT_RECORDS = expand(
+    "results/{{study}}/records/zeroshot/{{method}}-s{seed}-{point}.json",
+    seed=STUDY.seeds,
+    point=STUDY.zeroshot_points(),
+)
 TABLES = [
     "runs.csv",
     "points.csv",
@@ -111,6 +131,7 @@ TABLES = [
     "savings.md",
     "scores.md",
     *tables.files(STUDY),
+    *(["zeroshot.csv", "zeroshot.md"] if STUDY.zeroshot.names else []),
 ]
 FIGURES = sorted(path.stem for path in Path(workflow.basedir, "workflow/figures").glob("[!_]*.py"))
 

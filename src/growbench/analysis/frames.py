@@ -1,5 +1,6 @@
 """Records to tidy tables: every number of every record (runs), finished points (points), trunk curves (curves)."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,10 +28,11 @@ RUN_COLUMNS = (
 )  # fmt: skip
 
 
-def runs(pretrain: list[Record], finetune: list[Record]) -> pd.DataFrame:
+def runs(pretrain: list[Record], finetune: list[Record], zeroshot: Sequence[Record] = ()) -> pd.DataFrame:
     """Return the long table: one row per measured number of every record, failed runs included."""
     rows = [row for record in pretrain for row in _pretrain_rows(record)]
     rows += [row for record in finetune for row in _finetune_rows(record)]
+    rows += [row for record in zeroshot for row in _zeroshot_rows(record)]
     return pd.DataFrame(rows, columns=list(RUN_COLUMNS))
 
 
@@ -74,6 +76,16 @@ def _finetune_rows(record: Record) -> list[Record]:
         main = run["main_metric"]
         measured = {**run["metrics"], main: run["score"], "seconds": run.get("seconds")}
         rows += [{**place, "metric": m, "value": v, "main": m == main} for m, v in measured.items()]
+    return rows
+
+
+def _zeroshot_rows(record: Record) -> list[Record]:
+    key = {**_key(record), "point": record["point"]}
+    rows = []
+    for run in record["runs"]:
+        place = {**key, "task": run["task"], "n": run["n_words"], **{k: run[k] for k in ("subset", "failed")}}
+        measured = {**run["metrics"], **{k: run[k] for k in ("nats", "n_tokens", "n_unknown", "n_cut", "seconds")}}
+        rows += [{**place, "metric": m, "value": v, "main": m == run["main_metric"]} for m, v in measured.items()]
     return rows
 
 

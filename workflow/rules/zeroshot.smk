@@ -1,0 +1,24 @@
+rule zeroshot:
+    """Score the finished points of a method's runs on text they were not trained for."""
+    input:
+        expand("results/{{study}}/records/pretrain/{{method}}-s{seed}.json", seed=STUDY.seeds),
+        corpus=CORPUS,
+    output:
+        ZEROSHOT_RECORDS,
+    log:
+        "logs/{study}/zeroshot/{method}.log",
+    benchmark:
+        "benchmarks/{study}/zeroshot/{method}.tsv"
+    threads: STUDY.zeroshot.threads
+    resources:
+        cpus_per_task=STUDY.zeroshot.threads,
+        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+        runtime=480,
+    params:
+        options=options,
+        points=zeroshot_points,
+        seeds=STUDY.seeds,
+        evaluated=evaluated,
+    shell:
+        "python -m growbench zeroshot {params.options} --method {wildcards.method} --seed {params.seeds}"
+        " --points {params.points} --log {log}"
