@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from growbench import record
-from growbench.analysis import frames, markdown, savings_table, scores_table
+from growbench.analysis import attention, frames, markdown, plans, savings_table, scores_table
 from growbench.analysis.frames import Record
 from growbench.analysis.style import order
 from growbench.errors import GrowBenchError
@@ -48,6 +48,9 @@ def run(study: "Study") -> Path:
         "savings": savings,
         "scores": scores,
         "curves": curves,
+        "plans": plans.build(pretrain, curves, {name: (study.methods[name] or {}).get("of") or name for name in methods}),
+        "provenance": frames.provenance([*pretrain, *finetune]),
+        **_attention(root, study, pretrain),
     }.items():
         _write(tables / f"{name}.csv", frame)
     record.write_text(tables / "savings.md", markdown.savings(savings, targets))
@@ -57,6 +60,16 @@ def run(study: "Study") -> Path:
 
 def _write(path: Path, frame: pd.DataFrame) -> None:
     record.write_text(path, frame.to_csv(index=False, float_format="%.10g", lineterminator="\n"))
+
+
+def _attention(root: Path, study: "Study", pretrain: list[Record]) -> dict[str, pd.DataFrame]:
+    """The tables of the attention record, of the first seed; none where the study does not ask for it."""
+    if not study.attention:
+        return {}
+    path, seed = root / "records" / "attention" / f"s{study.seeds[0]}.json", study.seeds[0]
+    found = _read(path, "attention", "all", seed)
+    _agree({path: found, **{root / "records" / "pretrain": r for r in pretrain[:1]}})
+    return {"attention_maps": attention.maps(found), "attention_distance": attention.distances(found)}
 
 
 def _pretrain(root: Path, study: "Study", methods: list[str]) -> list[Record]:
