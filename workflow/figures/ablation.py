@@ -6,13 +6,14 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from growbench.analysis import figure
 from growbench.analysis.figure import Tables
 from growbench.analysis.intervals import mean_interval
 
 FAMILY = ("scratch", "direct_copy", "bert2bert_fpi", "bert2bert_aki", "bert2bert")
-TWO_STAGE = "bert2bert"
+TWO_STAGE, ALONE = "bert2bert", "bert2bert_aki"
 SETTING = "E_b"  # share of scratch's steps that train sub-models
 PANEL = 2.3  # inches
 
@@ -42,7 +43,7 @@ def curves(axes: Axes, tables: Tables, methods: list[str]) -> None:
     seen = np.concatenate([points["loss"], trunks.loc[trunks["flops"].between(low, high), "valid_loss"]])
     pad = 0.05 * float(np.ptp(seen))
     axes.set_ylim(float(seen.min()) - pad, float(seen.max()) + pad)
-    figure.flops_axis(axes, low, high, "training FLOPs, the source free (matmul, forward + backward)")
+    figure.flops_axis(axes, low, high, "training FLOPs, the source free")
     axes.set_ylabel("validation loss (nats/token)")
     figure.end_labels(axes, ends, PANEL)
 
@@ -55,15 +56,25 @@ def _mean(group: pd.DataFrame) -> tuple[float, float, float]:
 
 
 def settings(tables: Tables) -> dict[str, float]:
-    """Return E_b of the two-stage method and its variants; 0 for AKI alone, which is what no first stage leaves."""
-    options = dict(zip(tables.plans["method"], tables.plans["options"], strict=True))
-    found = {
-        name: float(json.loads(options[name])[SETTING])
-        for name in tables.methods
-        if tables.bases.get(name, name) == TWO_STAGE and SETTING in json.loads(options[name])
+    """Return E_b by method: of two-stage training and of its variants that differ in nothing else; 0 for AKI alone, which
+    is what no first stage leaves.
+    """
+    options = {
+        name: json.loads(text) for name, text in zip(tables.plans["method"], tables.plans["options"], strict=True)
     }
-    alone = {"bert2bert_aki": 0.0} if found and "bert2bert_aki" in tables.methods else {}
-    return alone | found
+    if SETTING not in options.get(TWO_STAGE, {}):
+        return {}
+    found = {
+        name: float(own[SETTING])
+        for name, own in options.items()
+        if tables.bases[name] == TWO_STAGE and _rest(own) == _rest(options[TWO_STAGE])
+    }
+    alone = options[TWO_STAGE].get("init") == "aki" and ALONE in options
+    return ({ALONE: 0.0} if alone else {}) | found
+
+
+def _rest(options: dict[str, object]) -> dict[str, object]:
+    return {key: value for key, value in options.items() if key not in (SETTING, "of")}
 
 
 def against_setting(axes: Axes, tables: Tables, found: dict[str, float]) -> None:
@@ -71,16 +82,18 @@ def against_setting(axes: Axes, tables: Tables, found: dict[str, float]) -> None
     final = tables.points[tables.points["fraction"] == tables.points["fraction"].max()]
     rows = sorted((value, *_mean(final[final["method"] == name]), name) for name, value in found.items())
     axes.plot([row[0] for row in rows], [row[1] for row in rows], color="#999999", lw=0.8, zorder=1)
-    for value, mean, below, above, name in rows:
+    for i, (value, mean, below, above, name) in enumerate(rows):
         look = tables.look(name)
         axes.errorbar(
             value, mean, yerr=[[below], [above]], color=look.colour, marker=look.marker, capsize=1.5, elinewidth=0.8,
             mec="white", mew=0.4,
         )  # fmt: skip
-        axes.annotate(name, (value, mean), xytext=(4, 3), textcoords="offset points", fontsize=6.2, color=look.colour)
+        axes.annotate(name, (value, mean), xytext=(4, -8 if i % 2 else 4), textcoords="offset points", fontsize=6.2, color=look.colour)
     axes.set_xlabel("E_b: first stage's steps / scratch's steps (0: AKI alone)")
     axes.set_ylabel("final loss (nats/token)")
     axes.margins(x=0.2, y=0.2)
+    axes.set_xlim(left=-0.08 * max(found.values()))
+    axes.xaxis.set_major_locator(MaxNLocator(5))
 
 
 def draw(tables: Tables) -> Figure:
@@ -95,9 +108,9 @@ def draw(tables: Tables) -> Figure:
     height = 0.75 + PANEL + 0.75 + lower
     canvas = figure.canvas(height, tables, "bert2BERT's ablation")
     right = 1 - (0.12 + 0.056 * max(len(name) for name in methods)) / figure.WIDTH
-    curves(canvas.add_axes((0.13, 1 - (0.75 + PANEL) / height, right - 0.13, PANEL / height)), tables, methods)
+    curves(canvas.add_axes((0.14, 1 - (0.75 + PANEL) / height, right - 0.14, PANEL / height)), tables, methods)
     if lower:
-        box = (0.15, 0.62 / height, right - 0.15, (lower - 0.6) / height)
+        box = (0.15, 0.62 / height, 0.82, (lower - 0.6) / height)
         against_setting(canvas.add_axes(box), tables, found)
     return canvas
 

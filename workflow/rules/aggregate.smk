@@ -1,10 +1,18 @@
 rule aggregate:
-    """Turn all records into tables: runs, finished points, savings in both accountings, scores."""
+    """Turn all records into tables: runs, finished points, savings in both accountings, scores, plans."""
     input:
         pretrain=pretrain_records,
         finetune=finetune_records,
+        attention=attention_record,
     output:
-        expand("results/{{study}}/tables/{table}", table=TABLES),
+        [
+            report(
+                f"results/{{study}}/tables/{table}",
+                caption=f"../report/tables/{Path(table).stem}.rst",
+                category="Tables, the files",
+            )
+            for table in TABLES
+        ],
     log:
         "logs/{study}/aggregate.log",
     benchmark:

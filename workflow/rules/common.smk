@@ -60,13 +60,16 @@ def source_record(wildcards):
     return SOURCE_RECORD if STUDY.method(wildcards.method).reads_source else []
 
 
-def pretrain_records(wildcards):
-    """Return the records and curves of every run, the source's too where a method starts from it."""
+def trained_methods():
+    """Return the methods whose runs the study has, and the source where a method starts from it."""
     names = [*STUDY.methods]
-    if any(STUDY.method(name).reads_source for name in names):
-        names.append("source")
+    return [*names, "source"] if any(STUDY.method(name).reads_source for name in names) else names
+
+
+def pretrain_records(wildcards):
+    """Return the records and curves of every run."""
     pattern = "results/{study}/records/pretrain/{method}-s{seed}.{kind}"
-    return expand(pattern, study=STUDY.study, method=names, seed=STUDY.seeds, kind=["json", "csv"])
+    return expand(pattern, study=STUDY.study, method=trained_methods(), seed=STUDY.seeds, kind=["json", "csv"])
 
 
 def points(wildcards, input):
@@ -77,6 +80,18 @@ def points(wildcards, input):
 def finetune_records(wildcards):
     """Return the records of every fine-tuned point."""
     return expand(FINETUNE_RECORDS, study=STUDY.study, method=STUDY.methods)
+
+
+def attention_record(wildcards):
+    """Return the attention record of the first seed where the study asks for it."""
+    return expand(ATTENTION, study=STUDY.study, seed=STUDY.seeds[:1]) if STUDY.attention else []
+
+
+def figure_tables(wildcards):
+    """Return the tables that a figure reads, by name; those of attention for its figures alone."""
+    names = ["points", "savings", "scores", "curves", "runs", "plans"]
+    names += [Path(name).stem for name in ATTENTION_TABLES if wildcards.figure.startswith("attention")]
+    return {name: f"results/{wildcards.study}/tables/{name}.csv" for name in names}
 
 
 def caption(wildcards):
@@ -99,16 +114,25 @@ FINETUNE_RECORDS = expand(
     seed=STUDY.seeds,
     point=STUDY.finetuned_points(),
 )
+ATTENTION = "results/{study}/records/attention/s{seed}.json"
+ATTENTION_TABLES = ["attention_maps.csv", "attention_distance.csv"]
 TABLES = [
     "runs.csv",
     "points.csv",
     "savings.csv",
     "scores.csv",
     "curves.csv",
+    "plans.csv",
+    "provenance.csv",
     "savings.md",
     "scores.md",
-]
-FIGURES = sorted(path.stem for path in Path(workflow.basedir, "workflow/figures").glob("[!_]*.py"))
+] + (ATTENTION_TABLES if STUDY.attention else [])
+PAGES = {"protocol": "About", "configuration": "About"} | {Path(table).stem: "Tables" for table in TABLES}
+FIGURES = sorted(
+    path.stem
+    for path in Path(workflow.basedir, "workflow/figures").glob("[!_]*.py")
+    if STUDY.attention or not path.stem.startswith("attention")
+)
 
 
 wildcard_constraints:

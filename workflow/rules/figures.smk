@@ -1,7 +1,7 @@
 rule figures:
     """Draw one figure from the tables; each script in workflow/figures is one figure."""
     input:
-        **{name: f"results/{{study}}/tables/{name}.csv" for name in ("points", "savings", "scores", "curves", "runs")},
+        unpack(figure_tables),
     output:
         png=report(
             "figures/{study}/{figure}.png",

@@ -192,7 +192,7 @@ def end_labels(axes: Axes, ends: Sequence[tuple[str, float, float, str]], inch: 
     for (name, x, y, colour), place in zip(rows, apart(wanted, gap), strict=True):
         axes.annotate(
             name, (x, y), xytext=(1.03, place), textcoords="axes fraction", fontsize=size, color=colour, va="center",
-            annotation_clip=False, arrowprops={"arrowstyle": "-", "color": colour, "lw": 0.5, "shrinkA": 0, "shrinkB": 3},
+            annotation_clip=False, arrowprops={"arrowstyle": "-", "color": colour, "lw": 0.5, "shrinkA": 0, "shrinkB": 3, "relpos": (0, 0.5)},
         )  # fmt: skip
 
 

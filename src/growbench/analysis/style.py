@@ -31,7 +31,7 @@ KNOWN = {
     "scratch": Style(colour="#000000", marker="o", dash=(4, 1.5)),
     "scratch_iso": Style(colour="#404040", marker="o", dash=(2, 1)),
     "source_longer": Style(colour="#777777", marker="x", dash=(3, 1)),
-    "source": Style(colour="#888888", marker="x", dash=(1, 1)),
+    "source": Style(colour="#888888", marker="8", dash=(1, 1)),
     "stackbert": Style(colour="#E69F00", marker="s"),
     "direct_copy": Style(colour="#CC79A7", marker="v", dash=(1, 1)),
     "bert2bert_fpi": Style(colour="#0072B2", marker="^"),
