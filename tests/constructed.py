@@ -3,9 +3,13 @@
 import json
 import math
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+
+from growbench.plan import Stage
+from growbench.spec import ModelSpec
 
 A, B, F = 10.0, 0.25, 1e14
 FRACTIONS = (0.25, 0.5, 1.0)
@@ -23,6 +27,7 @@ def study(methods: Mapping[str, Any], seeds: tuple[int, ...] = (0, 1, 2), **chan
     return SimpleNamespace(
         study="made",
         seeds=seeds,
+        attention=changes.get("attention", False),
         methods=dict(methods),
         budget=SimpleNamespace(protocol=changes.get("protocol", "trunk")),
         tasks=SimpleNamespace(source="toyglue", names=list(TASKS)),
@@ -55,13 +60,18 @@ def pretrain(method: str, seed: int, cost: float, *, grown: bool = False, noise:
     return {
         "kind": "pretrain", "version": 1, "study": "made", "method": method, "seed": seed, "config_hash": "c0ffee",
         "method_hash": method, "spec": small if method == "source" else target,
-        "source_spec": small if grown else None, "options": {}, "plan": [], "initial_loss": 5.0, "points": points,
+        "source_spec": small if grown else None, "options": {}, "plan": [stage(target, "source" if grown else "init")], "initial_loss": 5.0, "points": points,
         "ledger": ledger, "unigram_entropy": 5.2, "entropy_floor": 1.3, "provenance": provenance(),
     }  # fmt: skip
 
 
+def stage(spec: dict[str, Any], enter: str, until: float = 1.0, **changes: Any) -> dict[str, Any]:
+    """Return a stage as a record holds it."""
+    return asdict(Stage(spec=ModelSpec.from_dict(spec), until=until, enter=enter, **changes))
+
+
 def curve(method_record: dict[str, Any], cost: float) -> str:
-    """Return the run's curve file: 20 trunk rows on the law (0.05 nats above it) and one cool-down row."""
+    """Return the run's curve file: the start at 5 nats, 20 trunk rows on the law (0.05 nats above it) and one cool-down row."""
     head = "step,phase,stage,point,flops,flops_total,tokens,lr,train_loss,valid_loss,wall_seconds"
     last = method_record["points"][-1]
     free = last["flops_total"] - last["flops"]
@@ -69,6 +79,7 @@ def curve(method_record: dict[str, Any], cost: float) -> str:
         f"{50 * i},trunk,0,,{F * i / 20!r},{F * i / 20 + free!r},{i},0.001,,{loss_at(F * i / 20, cost) + 0.05!r},{5 * i}"
         for i in range(1, 21)
     ]
+    rows.insert(0, f"0,trunk,0,,0.0,{free!r},0,0.0,,5.0,0")
     return "\n".join([head, *rows, f"1000,cooldown,0,p100,{F!r},{F + free!r},20,0,2.0,2.0,100"]) + "\n"
 
 

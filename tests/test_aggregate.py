@@ -154,7 +154,7 @@ def test_the_same_records_give_the_same_bytes(made: tuple[Any, Path]) -> None:
 
     first = read()
     assert first == read()
-    assert set(first) == {f"{n}.csv" for n in ("runs", "points", "savings", "scores", "curves")} | {
+    assert set(first) == {f"{n}.csv" for n in ("runs", "points", "savings", "scores", "curves", "plans", "provenance")} | {
         "savings.md", "scores.md",
     }  # fmt: skip
 

@@ -10,6 +10,7 @@ rule aggregate:
                 f"results/{{study}}/tables/{table}",
                 caption=f"../report/tables/{Path(table).stem}.rst",
                 category="Tables, the files",
+                labels={"file": table},
             )
             for table in TABLES
         ],

@@ -7,6 +7,7 @@ rule figures:
             "figures/{study}/{figure}.png",
             caption="../report/figure.rst",
             category="Figures",
+            labels={"figure": "{figure}"},
         ),
         pdf="figures/{study}/{figure}.pdf",
     log:

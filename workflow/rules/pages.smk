@@ -10,6 +10,7 @@ rule pages:
                 f"results/{{study}}/report/{page}.html",
                 caption=f"../report/tables/{page}.rst",
                 category=category,
+                labels={"page": page},
             )
             for page, category in PAGES.items()
         ],

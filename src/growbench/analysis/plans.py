@@ -80,4 +80,4 @@ def _loss(curve: pd.DataFrame, stage: int, place: int) -> Any:
     if rows.empty:
         return None
     row = rows.iloc[place]
-    return None if place == 0 and pd.notna(row["train_loss"]) else float(row["valid_loss"])
+    return None if place == 0 and row["lr"] > 0 else float(row["valid_loss"])

@@ -63,7 +63,7 @@ def curve(points: pd.DataFrame, curves: pd.DataFrame, method: str, cost: str, pr
     own = points[points["method"] == method]
     if protocol != "paper" or cost.endswith("electra"):
         return Curve(cost=_grid(own, cost), loss=_grid(own, "loss"))
-    logged = curves[curves["method"] == method]
+    logged = curves[(curves["method"] == method) & (curves["lr"] > 0)]  # what a stage starts with cost no step
     last = own[own["fraction"] == own["fraction"].max()]
     logged = logged[logged["step"] < last["steps"].min()].sort_values(["seed", "step"])
     end_cost, end_loss = _grid(last, cost), _grid(last, "loss")
