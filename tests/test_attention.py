@@ -31,7 +31,9 @@ def test_uniform_attention_is_uniform_at_every_distance() -> None:
 def test_a_head_that_looks_one_to_the_left_has_all_its_mass_there() -> None:
     found = attention.profile(looking(-1))
     assert found["weights"] == {-1: 1.0}
-    assert found["first"] == pytest.approx(1 / 7, abs=1e-5)  # that of the second token, whose left neighbour is the first
+    assert found["first"] == pytest.approx(
+        1 / 7, abs=1e-5
+    )  # that of the second token, whose left neighbour is the first
 
 
 def test_likeness_finds_the_likest_head_whatever_its_place() -> None:
@@ -51,9 +53,7 @@ def test_kept_maps_are_few_and_ordered_from_near_to_far() -> None:
 
 
 @pytest.mark.parametrize("family", TEXT)
-def test_every_family_that_reads_text_is_measured(
-    family: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_every_family_that_reads_text_is_measured(family: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Rows sum to 1; a causal model never looks ahead; tables hold the source, scratch and one method's maps."""
     monkeypatch.chdir(tmp_path)
     study = tiny(tmp_path, family)

@@ -17,7 +17,13 @@ def plain(value: Any) -> Any:
     """Return a config's value as YAML knows it."""
     if isinstance(value, dict):
         return {key: plain(item) for key, item in value.items()}
-    return [plain(item) for item in value] if isinstance(value, tuple | list) else str(value) if isinstance(value, Path) else value
+    return (
+        [plain(item) for item in value]
+        if isinstance(value, tuple | list)
+        else str(value)
+        if isinstance(value, Path)
+        else value
+    )
 
 
 def configuration(options: str, provenance: Path) -> str:
@@ -29,7 +35,9 @@ def configuration(options: str, provenance: Path) -> str:
     text = yaml.safe_dump(values, sort_keys=False, allow_unicode=True, default_flow_style=None, width=100)
     made = page.table(pd.read_csv(provenance, dtype=str))
     said = f"<p>{' + '.join(files)}{', changed on the command line' if marks else ''}: all values.</p>"
-    return f"<h1>Configuration</h1>{said}{page.code(text)}<h2>Versions</h2><p>What the records were made with.</p>{made}"
+    return (
+        f"<h1>Configuration</h1>{said}{page.code(text)}<h2>Versions</h2><p>What the records were made with.</p>{made}"
+    )
 
 
 def body(name: str, tables: Path, protocol: Path, options: str) -> str:

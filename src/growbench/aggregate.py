@@ -48,7 +48,9 @@ def run(study: "Study") -> Path:
         "savings": savings,
         "scores": scores,
         "curves": curves,
-        "plans": plans.build(pretrain, curves, {name: (study.methods[name] or {}).get("of") or name for name in methods}),
+        "plans": plans.build(
+            pretrain, curves, {name: (study.methods[name] or {}).get("of") or name for name in methods}
+        ),
         "provenance": frames.provenance([*pretrain, *finetune]),
         **_attention(root, study, pretrain),
     }.items():
@@ -68,7 +70,7 @@ def _attention(root: Path, study: "Study", pretrain: list[Record]) -> dict[str, 
         return {}
     path, seed = root / "records" / "attention" / f"s{study.seeds[0]}.json", study.seeds[0]
     found = _read(path, "attention", "all", seed)
-    _agree({path: found, **{root / "records" / "pretrain": r for r in pretrain[:1]}})
+    _agree({path: found, root / "records" / "pretrain": pretrain[0]})
     return {"attention_maps": attention.maps(found), "attention_distance": attention.distances(found)}
 
 

@@ -44,6 +44,7 @@ def curves(axes: Axes, tables: Tables, methods: list[str]) -> None:
     pad = 0.05 * float(np.ptp(seen))
     axes.set_ylim(float(seen.min()) - pad, float(seen.max()) + pad)
     figure.flops_axis(axes, low, high, "training FLOPs, the source free")
+    axes.yaxis.set_major_locator(MaxNLocator(6))
     axes.set_ylabel("validation loss (nats/token)")
     figure.end_labels(axes, ends, PANEL)
 
@@ -88,7 +89,14 @@ def against_setting(axes: Axes, tables: Tables, found: dict[str, float]) -> None
             value, mean, yerr=[[below], [above]], color=look.colour, marker=look.marker, capsize=1.5, elinewidth=0.8,
             mec="white", mew=0.4,
         )  # fmt: skip
-        axes.annotate(name, (value, mean), xytext=(4, -8 if i % 2 else 4), textcoords="offset points", fontsize=6.2, color=look.colour)
+        axes.annotate(
+            name,
+            (value, mean),
+            xytext=(4, -8 if i % 2 else 4),
+            textcoords="offset points",
+            fontsize=6.2,
+            color=look.colour,
+        )
     axes.set_xlabel("E_b: first stage's steps / scratch's steps (0: AKI alone)")
     axes.set_ylabel("final loss (nats/token)")
     axes.margins(x=0.2, y=0.2)
@@ -108,7 +116,7 @@ def draw(tables: Tables) -> Figure:
     height = 0.75 + PANEL + 0.75 + lower
     canvas = figure.canvas(height, tables, "bert2BERT's ablation")
     right = 1 - (0.12 + 0.056 * max(len(name) for name in methods)) / figure.WIDTH
-    curves(canvas.add_axes((0.14, 1 - (0.75 + PANEL) / height, right - 0.14, PANEL / height)), tables, methods)
+    curves(canvas.add_axes((0.16, 1 - (0.75 + PANEL) / height, right - 0.16, PANEL / height)), tables, methods)
     if lower:
         box = (0.15, 0.62 / height, 0.82, (lower - 0.6) / height)
         against_setting(canvas.add_axes(box), tables, found)

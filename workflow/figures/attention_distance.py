@@ -97,7 +97,9 @@ def draw(tables: Tables) -> Figure:
             axes.set_xticklabels([])
     y = 1 - (top + upper + 0.04) / height
     canvas.text(0.52, y, f"key − query (tokens; at most {reach:.0f} shown)", fontsize=7, ha="center", va="top")
-    canvas.text(0.005, 1 - (top + upper / 2) / height, "attention to a token that far", fontsize=7, rotation=90, va="center")
+    canvas.text(
+        0.005, 1 - (top + upper / 2) / height, "attention to a token that far", fontsize=7, rotation=90, va="center"
+    )
     right = 1 - (0.12 + 0.052 * max(len(name) for name in names)) / figure.WIDTH
     axes = canvas.add_axes((0.16, 0.55 / height, right - 0.16, lower / height))
     first_token(axes, table, tables, names, lower)

@@ -118,7 +118,7 @@ def draw(tables: Tables) -> Figure:
     box = (left, 1 - (top + list_height) / height, 0.87 - left, list_height / height)
     axes = canvas.add_axes(box)
     by_method(axes, tables, rows, random_start(tables))
-    lower = canvas.add_axes((0.15, 0.6 / height, 0.72, 1.05 / height))
+    lower = canvas.add_axes((0.17, 0.6 / height, 0.7, 1.05 / height))
     lower.set_title("Against the growth ratio")
     by_ratio(lower, tables, rows)
     handles = [

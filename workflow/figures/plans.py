@@ -132,7 +132,9 @@ class Drawing:
         place: Any = {"xycoords": ("axes fraction", "data"), "textcoords": "offset points", "annotation_clip": False}
         self.axes.annotate(method, (0, y + BAR), xytext=(0, 1.2), fontsize=6.5, fontweight="bold", va="bottom", **place)
         shift = 4.5 * len(method) + 4
-        self.axes.annotate(told(rows), (0, y + BAR), xytext=(shift, 1.4), fontsize=5.8, color=GREY, va="bottom", **place)
+        self.axes.annotate(
+            told(rows), (0, y + BAR), xytext=(shift, 1.4), fontsize=5.8, color=GREY, va="bottom", **place
+        )
         self.axes.annotate(cost, (1, y + BAR / 2), xytext=(3, 0), fontsize=5.8, va="center", linespacing=1.1, **place)
 
 

@@ -127,7 +127,9 @@ TABLES = [
     "savings.md",
     "scores.md",
 ] + (ATTENTION_TABLES if STUDY.attention else [])
-PAGES = dict.fromkeys(["protocol", "configuration"], "Protocol and configuration") | {Path(table).stem: "Tables" for table in TABLES}
+PAGES = dict.fromkeys(["protocol", "configuration"], "Protocol and configuration") | {
+    Path(table).stem: "Tables" for table in TABLES
+}
 FIGURES = sorted(
     path.stem
     for path in Path(workflow.basedir, "workflow/figures").glob("[!_]*.py")

@@ -201,7 +201,10 @@ def apart(places: Sequence[float], gap: float) -> list[float]:
     groups: list[list[float]] = []
     for place in places:
         groups.append([place])
-        while len(groups) > 1 and _middle(groups[-1]) - _middle(groups[-2]) < gap * (len(groups[-1]) + len(groups[-2])) / 2:
+        while (
+            len(groups) > 1
+            and _middle(groups[-1]) - _middle(groups[-2]) < gap * (len(groups[-1]) + len(groups[-2])) / 2
+        ):
             groups[-2:] = [groups[-2] + groups[-1]]
     return [_middle(group) + gap * (i - (len(group) - 1) / 2) for group in groups for i in range(len(group))]
 

@@ -62,9 +62,7 @@ def style(method: str, base: str | None = None) -> Style:
     if base not in (None, method):
         own = style(str(base))
         markers, dashes = [m for m in MARKERS if m != own.marker], [d for d in DASHES if d != own.dash]
-        return Style(
-            colour=own.colour, marker=markers[code[1] % len(markers)], dash=dashes[code[2] % len(dashes)]
-        )
+        return Style(colour=own.colour, marker=markers[code[1] % len(markers)], dash=dashes[code[2] % len(dashes)])
     return Style(
         colour=COLOURS[code[0] % len(COLOURS)],
         marker=MARKERS[code[1] % len(MARKERS)],
