@@ -21,10 +21,11 @@ include: "workflow/rules/common.smk"
 
 
 rule all:
-    """Make a study's tables and figures."""
+    """Make a study's tables and figures, and the pages that its report shows."""
     input:
         tables=expand("results/{study}/tables/{table}", study=STUDY.study, table=TABLES),
         figures=expand("figures/{study}/{figure}.{kind}", study=STUDY.study, figure=FIGURES, kind=["png", "pdf"]),
+        pages=expand("results/{study}/report/{page}.html", study=STUDY.study, page=PAGES),
     localrule: True
 
 
@@ -32,8 +33,10 @@ include: "workflow/rules/corpus.smk"
 include: "workflow/rules/pretrain.smk"
 include: "workflow/rules/finetune.smk"
 include: "workflow/rules/zeroshot.smk"
+include: "workflow/rules/attention.smk"
 include: "workflow/rules/aggregate.smk"
 include: "workflow/rules/figures.smk"
+include: "workflow/rules/pages.smk"
 
 
 onstart:

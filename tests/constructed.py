@@ -3,11 +3,14 @@
 import json
 import math
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 from growbench import methods as method_files
+from growbench.plan import Stage
+from growbench.spec import ModelSpec
 
 A, B, F = 10.0, 0.25, 1e14
 FRACTIONS = (0.25, 0.5, 1.0)
@@ -20,13 +23,19 @@ def loss_at(flops: float, cost: float = 1.0) -> float:
     return A - B * math.log(flops / cost)
 
 
+def _method(name: str) -> Any:
+    """The method of this name; one that has no file yet is like any that starts from the source."""
+    return method_files.load(name if name in method_files.names() else "direct_copy")
+
+
 def study(methods: Mapping[str, Any], seeds: tuple[int, ...] = (0, 1, 2), **changes: Any) -> Any:
     """Return what aggregate.run needs of a Study; fine-tuning points and protocol may be changed."""
     return SimpleNamespace(
         study="made",
         seeds=seeds,
+        attention=changes.get("attention", False),
         methods=dict(methods),
-        method=lambda name: method_files.load((methods.get(name) or {}).get("of") or name),
+        method=lambda name: _method((methods.get(name) or {}).get("of") or name),
         budget=SimpleNamespace(protocol=changes.get("protocol", "trunk")),
         tasks=SimpleNamespace(source="toyglue", names=list(TASKS)),
         finetune=SimpleNamespace(points=changes.get("points", [1.0]), seeds=[0, 1]),
@@ -63,9 +72,14 @@ def pretrain(
         "kind": "pretrain", "version": 1, "study": "made", "method": method, "seed": seed, "config_hash": "c0ffee",
         "method_hash": method, "spec": small if method == "source" else target,
         "source_spec": small if grown else None, "options": options or {},
-        "plan": [{"spec": target, "until": 1.0, "enter": "source" if grown else "init"}], "initial_loss": 5.0, "points": points,
+        "plan": [stage(target, "source" if grown else "init")], "initial_loss": 5.0, "points": points,
         "ledger": ledger, "unigram_entropy": 5.2, "entropy_floor": 1.3, "provenance": provenance(),
     }  # fmt: skip
+
+
+def stage(spec: dict[str, Any], enter: str, until: float = 1.0, **changes: Any) -> dict[str, Any]:
+    """Return a stage as a record holds it."""
+    return asdict(Stage(spec=ModelSpec.from_dict(spec), until=until, enter=enter, **changes))
 
 
 def curve(method_record: dict[str, Any], cost: float) -> str:

@@ -156,7 +156,7 @@ def test_the_same_records_give_the_same_bytes(made: tuple[Any, Path]) -> None:
 
     first = read()
     assert first == read()
-    frames = ("runs", "points", "savings", "savings_score", "scores", "averages", "curves")
+    frames = ("runs", "points", "savings", "savings_score", "scores", "averages", "curves", "plans", "provenance")
     assert set(first) == {f"{n}.csv" for n in frames} | {"savings.md", "scores.md", *tables.files(made[0])}
 
 

@@ -41,7 +41,7 @@ def outputs(done: subprocess.CompletedProcess[str], rule: str) -> set[str]:
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
     """A copy of what the workflow needs, in which nothing has been built."""
-    for name in ("workflow", "config", "slurm", "src"):
+    for name in ("workflow", "config", "slurm", "src", "docs"):
         ignored = shutil.ignore_patterns("__pycache__", "*.egg-info")
         shutil.copytree(ROOT / name, tmp_path / name, ignore=ignored)
     shutil.copy(ROOT / "Snakefile", tmp_path)
@@ -61,13 +61,17 @@ made = {
     "pretrain": [records / f"pretrain/{run}.json", records / f"pretrain/{run}.csv"],
     "finetune": [records / f"finetune/{run}-{point}.json" for point in words if point.startswith("p1")],
     "zeroshot": [records / f"zeroshot/{run}-{point}.json" for point in words if point.startswith("p1")],
+    "attention": [Path(f"results/demo/records/attention/s{given.get('--seed')}.json")],
     "aggregate": [f"results/demo/tables/{name}" for name in TABLES],
 }
 for path in map(Path, made[verb]):
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("{}")
 """
-FRAMES = ("runs", "points", "savings", "savings_score", "scores", "averages", "curves")
+FRAMES = (
+    "runs", "points", "savings", "savings_score", "scores", "averages", "curves", "plans", "provenance", "attention_maps",
+    "attention_distance",
+)  # fmt: skip
 TABLES = [
     *(f"{name}.csv" for name in FRAMES), "savings.md", "scores.md",
     *tables.files(config.load(ROOT / "config/demo.yaml")),
@@ -80,7 +84,7 @@ def build(tree: Path) -> None:
     text = re.sub(r"^seeds:.*$", "seeds: [0]", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
     path.write_text(re.sub(r"^  points:.*$", "  points: [1.0]", text, flags=re.MULTILINE), encoding="utf-8")
     (tree / "src/growbench/__main__.py").write_text(f"TABLES = {TABLES}\n{STUB}", encoding="utf-8")
-    for script in (tree / "workflow/figures").glob("*.py"):
+    for script in [*(tree / "workflow/figures").glob("*.py"), tree / "workflow/pages.py"]:
         script.write_text("for path in snakemake.output:\n    open(path, 'w').close()\n", encoding="utf-8")
     done = snakemake(tree, "--cores", "2")
     assert done.returncode == 0, done.stderr
@@ -94,7 +98,7 @@ def test_the_default_study_is_planned(tree: Path, profile: list[str]) -> None:
     jobs = planned(snakemake(tree, "--cores", "all", "-n", *profile))
     figures = len(list((ROOT / "workflow/figures").glob("[!_]*.py")))
     expected = {"corpus": 1, "source": len(study.seeds) * needs, "pretrain": runs, "finetune": len(study.methods)}
-    assert jobs == {**expected, "aggregate": 1, "figures": figures, "all": 1}
+    assert jobs == {**expected, "attention": 1, "aggregate": 1, "figures": figures, "pages": 1, "all": 1}
 
 
 def test_another_study_stands_alone(tree: Path) -> None:
@@ -183,15 +187,34 @@ def test_only_what_depends_on_a_change_runs_again(tree: Path) -> None:
     build(tree)
     study = config.load(tree / "config/demo.yaml")
     runs, figures = len(study.methods), len(list((tree / "workflow/figures").glob("[!_]*.py")))
-    after = {"aggregate": 1, "figures": figures, "all": 1}
+    after = {"aggregate": 1, "figures": figures, "pages": 1, "all": 1}
     change = ("-n", "--cores", "1", "--config")
     assert not planned(snakemake(tree, *change, "train={threads: 2, checkpoint_seconds: 7}"))
     assert planned(snakemake(tree, *change, "finetune={epochs: 9}")) == {"finetune": runs, **after}
     trained = planned(snakemake(tree, *change, "optimizer={lr: 1e-5}"))
-    assert trained["pretrain"] == runs and "corpus" not in trained
+    assert trained["pretrain"] == runs and trained["attention"] == 1 and "corpus" not in trained
     method = tree / "src/growbench/methods/scratch.py"
     method.write_text(method.read_text(encoding="utf-8") + "\n# edited\n", encoding="utf-8")
-    assert planned(snakemake(tree, "-n")) == {"pretrain": 1, "finetune": 1, **after}
+    assert planned(snakemake(tree, "-n")) == {"pretrain": 1, "finetune": 1, "attention": 1, **after}
+
+
+def test_attention_is_measured_only_where_the_study_asks_for_it(tree: Path) -> None:
+    without = planned(snakemake(tree, "-n", "--config", "attention=false"))
+    figures = [path.stem for path in (ROOT / "workflow/figures").glob("[!_]*.py")]
+    assert "attention" not in without
+    assert without["figures"] == len([name for name in figures if not name.startswith("attention")]) < len(figures)
+    assert outputs(snakemake(tree, "-n"), "attention") == {"results/demo/records/attention/s0.json"}
+
+
+def test_committed_records_are_drawn_without_training_again(tree: Path) -> None:
+    """A study whose checkpoints are not there gets its tables, figures and pages from its records."""
+    records = tree / "results/mini/records"
+    shutil.copytree(ROOT / "results/mini/records", records, copy_function=shutil.copyfile)
+    for age, pattern in ((3, "pretrain/source*"), (2, "pretrain/[!s]*"), (2, "pretrain/s[!o]*"), (1, "finetune/*")):
+        for path in records.glob(pattern):
+            os.utime(path, (path.stat().st_mtime - age,) * 2)
+    jobs = planned(snakemake(tree, "-n", "--configfile", "config/mini.yaml"))
+    assert set(jobs) == {"aggregate", "figures", "pages", "all"}
 
 
 def test_the_workflow_is_lint_free() -> None:

@@ -9,9 +9,11 @@ import pandas as pd
 
 from growbench import record
 from growbench.analysis import (
+    attention,
     averages_table,
     frames,
     markdown,
+    plans,
     results,
     savings_table,
     score_savings,
@@ -49,7 +51,7 @@ def run(study: "Study") -> Path:
     curve_files = {
         (r["method"], r["seed"]): root / "records" / "pretrain" / f"{r['method']}-s{r['seed']}.csv" for r in pretrain
     }
-    made = _frames(study, methods, pretrain, finetune, zeroshot, curve_files)
+    made = _frames(study, methods, pretrain, finetune, zeroshot, curve_files) | _attention(root, study, pretrain)
     folder = root / "tables"
     for name, frame in made.items():
         _write(folder / f"{name}.csv", frame)
@@ -86,6 +88,10 @@ def _frames(
         "scores": scores_table.build(finetune, targets, methods),
         "averages": averages_table.build(scored, methods),
         "curves": curves,
+        "plans": plans.build(
+            pretrain, curves, {name: (study.methods[name] or {}).get("of") or name for name in methods}
+        ),
+        "provenance": frames.provenance([*pretrain, *finetune, *zeroshot]),
     }
 
 
@@ -103,6 +109,16 @@ def _write_zeroshot(folder: Path, records: list[Record], targets: pd.DataFrame, 
 
 def _write(path: Path, frame: pd.DataFrame) -> None:
     record.write_text(path, frame.to_csv(index=False, float_format="%.10g", lineterminator="\n"))
+
+
+def _attention(root: Path, study: "Study", pretrain: list[Record]) -> dict[str, pd.DataFrame]:
+    """The tables of the attention record, of the first seed; none where the study does not ask for it."""
+    if not study.attention:
+        return {}
+    path, seed = root / "records" / "attention" / f"s{study.seeds[0]}.json", study.seeds[0]
+    found = _read(path, "attention", "all", seed)
+    _agree({path: found, root / "records" / "pretrain": pretrain[0]})
+    return {"attention_maps": attention.maps(found), "attention_distance": attention.distances(found)}
 
 
 def _pretrain(root: Path, study: "Study", methods: list[str]) -> list[Record]:

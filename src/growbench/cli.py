@@ -30,7 +30,7 @@ def _study(args: argparse.Namespace) -> "Study":
 
 def _check_run(study: "Study", args: argparse.Namespace, seeds: Sequence[int]) -> None:
     """Refuse a method and seeds that the study has not."""
-    if args.method not in (known := [*study.methods, "source"]):
+    if "method" in args and args.method not in (known := [*study.methods, "source"]):
         raise GrowBenchError(
             f"--method {args.method}: not a method of study {study.study}; {nearest(args.method, known)}"
         )
@@ -113,6 +113,14 @@ def _aggregate(args: argparse.Namespace) -> None:
     aggregate.run(study)
 
 
+def _attention(args: argparse.Namespace) -> None:
+    study = _study(args)
+    _check_run(study, args, [args.seed])
+    from growbench import attention
+
+    attention.run(study, args.seed)
+
+
 def _methods(args: argparse.Namespace) -> None:
     from growbench import methods
 
@@ -157,6 +165,7 @@ VERBS: dict[str, tuple[Verb, str]] = {
     "finetune": (_finetune, "fine-tune finished points on every task"),
     "zeroshot": (_zeroshot, "score finished points of a causal family on WikiText-2, PTB and LAMBADA"),
     "grow": (_grow, "grow a checkpoint directory into a bigger one"),
+    "attention": (_attention, "measure where the heads of one seed's finished models look"),
     "aggregate": (_aggregate, "turn records into tables"),
     "methods": (_methods, "list the growth methods"),
     "plan": (_plan, "print every method's stages and what a study will cost"),
@@ -223,7 +232,7 @@ def parser() -> argparse.ArgumentParser:
             verb.add_argument("--no-timing", action="store_true", help="do not time steps on this machine")
         if name in ("pretrain", "finetune", "zeroshot"):
             verb.add_argument("--method", required=True, help="a method's name, or `source`")
-        if name == "pretrain":
+        if name in ("pretrain", "attention"):
             verb.add_argument("--seed", type=int, required=True, help="one of the study's seeds")
         if name in ("finetune", "zeroshot"):
             verb.add_argument(

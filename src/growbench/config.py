@@ -89,7 +89,9 @@ def _study(values: Mapping[str, Any]) -> Study:
     folder = os.environ.get(DATA_VARIABLE) or parts["data"].dir
     parts["data"] = Data(dir=Path(folder).expanduser() if folder else None, repeat=parts["data"].repeat)
     options = _chosen(values["methods"])
-    study = Study(study=values["study"], seeds=tuple(values["seeds"]), methods=options, **parts)
+    study = Study(
+        study=values["study"], seeds=tuple(values["seeds"]), attention=values["attention"], methods=options, **parts
+    )
     check(study)
     return study
 

@@ -138,10 +138,11 @@ class Zeroshot:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Study:
-    """One study. `methods` maps each method's name to its options (empty for the defaults); `of` makes it a variant."""
+    """One study. attention: whether the attention of its finished models is measured. `methods` maps each method's name to its options (empty for the defaults); `of` makes it a variant."""
 
     study: str
     seeds: tuple[int, ...]
+    attention: bool
     data: Data
     corpus: CorpusConfig
     objective: ObjectiveConfig

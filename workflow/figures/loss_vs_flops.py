@@ -8,7 +8,6 @@ from matplotlib.figure import Figure
 from growbench.analysis import figure
 from growbench.analysis.figure import GREY, Tables
 from growbench.analysis.intervals import mean_interval
-from growbench.analysis.style import style
 
 PANELS = (("flops", "Target only (the source is free)"), ("flops_total", "Everything counted (source included)"))
 ROOM = 2.5  # an entropy line is drawn where the axis need not grow by more than this factor to show it
@@ -40,7 +39,7 @@ def entropies(points: pd.DataFrame) -> list[tuple[str, float]]:
 def panel(axes: Axes, tables: Tables, column: str) -> None:
     """Draw every method over one accounting's FLOPs."""
     for i, method in enumerate(tables.methods):
-        look = style(method)
+        look = tables.look(method)
         for _, trunk in tables.curves[tables.curves["method"] == method].groupby("seed"):
             axes.plot(trunk[column], trunk["valid_loss"], color=look.colour, lw=0.5, alpha=0.3, zorder=2)
         own = tables.points[tables.points["method"] == method]
@@ -73,7 +72,7 @@ def draw(tables: Tables) -> Figure:
     top = 0.53 + figure.legend_height(tables.methods)
     height = top + 4.75
     canvas = figure.canvas(height, tables, "Validation loss against training compute")
-    figure.legend(canvas, tables.methods, top=0.5)
+    figure.legend(canvas, tables, top=0.5)
     grid = canvas.add_gridspec(
         2, 1, left=0.13, right=0.97, top=1 - (top + 0.22) / height, bottom=0.55 / height, hspace=0.36
     )

@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 from growbench.analysis import figure, markdown
 from growbench.analysis.figure import GREY, Tables
 from growbench.analysis.savings import AT_FIRST, NOT_REACHED
-from growbench.analysis.style import style
+from growbench.analysis.style import Style
 
 SHIFT = {"target_only": 0.17, "total": -0.17}
 ROW = 0.52
@@ -28,10 +28,10 @@ def limits(savings: pd.DataFrame) -> tuple[float, float]:
     return low - pad, high + pad
 
 
-def bar(axes: Axes, row: dict[str, Any], name: str, y: float) -> None:
+def bar(axes: Axes, row: dict[str, Any], name: str, y: float, look: Style) -> None:
     """Draw one saving: its marker, its interval (an arrow where an end is open), and its value as text."""
     low, high = axes.get_xlim()
-    look, filled = style(str(row["method"])), name == "target_only"
+    filled = name == "target_only"
     text = markdown.saving_text(row, name)
     if row[f"status_{name}"] != NOT_REACHED:
         value = 100 * float(row[f"saving_{name}"])
@@ -62,7 +62,7 @@ def draw(tables: Tables) -> Figure:
     axes.axvline(0, color="black", lw=0.8)
     for i, row in enumerate(reversed(rows)):
         for name, shift in SHIFT.items():
-            bar(axes, row, name, i + shift)
+            bar(axes, row, name, i + shift, tables.look(str(row["method"])))
     axes.set_yticks(range(len(rows)), [str(row["method"]) for row in reversed(rows)])
     axes.tick_params(axis="y", length=0)
     axes.grid(axis="y", visible=False)

@@ -8,7 +8,6 @@ from matplotlib.figure import Figure
 from growbench.analysis import figure
 from growbench.analysis.figure import GREY, Tables
 from growbench.analysis.scores_table import AVERAGE
-from growbench.analysis.style import style
 
 ROOM = 2.5  # the majority line is drawn where the axis need not grow by more than this factor to show it
 DODGE = 0.055  # share of the axis between markers that would cover each other
@@ -49,7 +48,7 @@ def panel(axes: Axes, tables: Tables, task: str, column: str, title: str) -> Non
         rows = own[own["method"] == method].sort_values("fraction")
         if rows.empty:
             continue
-        look, mean = style(method), 100 * rows["mean"].to_numpy(dtype=np.float64)
+        look, mean = tables.look(method), 100 * rows["mean"].to_numpy(dtype=np.float64)
         below = np.nan_to_num(mean - 100 * rows["lo"].to_numpy(dtype=np.float64)).clip(min=0)
         above = np.nan_to_num(100 * rows["hi"].to_numpy(dtype=np.float64) - mean).clip(min=0)
         axes.errorbar(
@@ -100,9 +99,9 @@ def draw(tables: Tables) -> Figure:
     top = 0.53 + figure.legend_height(tables.methods)
     height = top + 0.67 + 1.45 * rows
     canvas = figure.canvas(height, tables, f"{label} against compute")
-    figure.legend(canvas, tables.methods, top=0.5)
+    figure.legend(canvas, tables, top=0.5)
     grid = canvas.add_gridspec(
-        rows, 2, left=0.12, right=0.98, top=1 - (top + 0.3) / height, bottom=0.72 / height, hspace=0.5, wspace=0.26
+        rows, 2, left=0.12, right=0.98, top=1 - (top + 0.3) / height, bottom=0.72 / height, hspace=0.5, wspace=0.36
     )
     for i, (column, title) in enumerate((("flops", "Average, target only"), ("flops_total", "Average, all counted"))):
         panel(canvas.add_subplot(grid[0, i]), tables, AVERAGE, column, title)

@@ -4,8 +4,17 @@ rule aggregate:
         pretrain=pretrain_records,
         finetune=finetune_records,
         zeroshot=zeroshot_records,
+        attention=attention_record,
     output:
-        expand("results/{{study}}/tables/{table}", table=TABLES),
+        [
+            report(
+                f"results/{{study}}/tables/{table}",
+                caption=f"../report/tables/{Path(table).stem}.rst",
+                category="Tables, the files",
+                labels={"file": table},
+            )
+            for table in TABLES
+        ],
     log:
         "logs/{study}/aggregate.log",
     benchmark:

@@ -66,13 +66,16 @@ def source_record(wildcards):
     return SOURCE_RECORD if STUDY.method(wildcards.method).reads_source else []
 
 
-def pretrain_records(wildcards):
-    """Return the records and curves of every run, the source's too where a method starts from it."""
+def trained_methods():
+    """Return the methods whose runs the study has, and the source where a method starts from it."""
     names = [*STUDY.methods]
-    if any(STUDY.method(name).reads_source for name in names):
-        names.append("source")
+    return [*names, "source"] if any(STUDY.method(name).reads_source for name in names) else names
+
+
+def pretrain_records(wildcards):
+    """Return the records and curves of every run."""
     pattern = "results/{study}/records/pretrain/{method}-s{seed}.{kind}"
-    return expand(pattern, study=STUDY.study, method=names, seed=STUDY.seeds, kind=["json", "csv"])
+    return expand(pattern, study=STUDY.study, method=trained_methods(), seed=STUDY.seeds, kind=["json", "csv"])
 
 
 def points(wildcards, input):
@@ -93,6 +96,18 @@ def zeroshot_points(wildcards, input):
 def zeroshot_records(wildcards):
     """Return the records of every point that is evaluated zero-shot; none where the study names no test set."""
     return expand(ZEROSHOT_RECORDS, study=STUDY.study, method=STUDY.methods if STUDY.zeroshot.names else [])
+
+
+def attention_record(wildcards):
+    """Return the attention record of the first seed where the study asks for it."""
+    return expand(ATTENTION, study=STUDY.study, seed=STUDY.seeds[:1]) if STUDY.attention else []
+
+
+def figure_tables(wildcards):
+    """Return the tables that a figure reads, by name; those of attention for its figures alone."""
+    names = ["points", "savings", "scores", "curves", "runs", "plans"]
+    names += [Path(name).stem for name in ATTENTION_TABLES if wildcards.figure.startswith("attention")]
+    return {name: f"results/{wildcards.study}/tables/{name}.csv" for name in names}
 
 
 def caption(wildcards):
@@ -120,6 +135,8 @@ ZEROSHOT_RECORDS = expand(
     seed=STUDY.seeds,
     point=STUDY.zeroshot_points(),
 )
+ATTENTION = "results/{study}/records/attention/s{seed}.json"
+ATTENTION_TABLES = ["attention_maps.csv", "attention_distance.csv"]
 TABLES = [
     "runs.csv",
     "points.csv",
@@ -128,12 +145,22 @@ TABLES = [
     "scores.csv",
     "averages.csv",
     "curves.csv",
+    "plans.csv",
+    "provenance.csv",
     "savings.md",
     "scores.md",
     *tables.files(STUDY),
     *(["zeroshot.csv", "zeroshot.md"] if STUDY.zeroshot.names else []),
+    *(ATTENTION_TABLES if STUDY.attention else []),
 ]
-FIGURES = sorted(path.stem for path in Path(workflow.basedir, "workflow/figures").glob("[!_]*.py"))
+PAGES = dict.fromkeys(["protocol", "configuration"], "Protocol and configuration") | {
+    Path(table).stem: "Tables" for table in TABLES
+}
+FIGURES = sorted(
+    path.stem
+    for path in Path(workflow.basedir, "workflow/figures").glob("[!_]*.py")
+    if STUDY.attention or not path.stem.startswith("attention")
+)
 
 
 wildcard_constraints:

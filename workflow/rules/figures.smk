@@ -1,12 +1,13 @@
 rule figures:
     """Draw one figure from the tables; each script in workflow/figures is one figure."""
     input:
-        **{name: f"results/{{study}}/tables/{name}.csv" for name in ("points", "savings", "scores", "curves", "runs")},
+        unpack(figure_tables),
     output:
         png=report(
             "figures/{study}/{figure}.png",
             caption="../report/figure.rst",
             category="Figures",
+            labels={"figure": "{figure}"},
         ),
         pdf="figures/{study}/{figure}.pdf",
     log:

@@ -51,6 +51,23 @@ def commit(record: Record) -> str:
     return f"{origin.get('commit', 'unknown')}{'+' if origin.get('dirty') else ''}"
 
 
+def provenance(records: list[Record]) -> pd.DataFrame:
+    """Return one row per kind of record, commit, hardware and set of package versions, with the number of records."""
+    rows = [
+        {
+            "study": r["study"],
+            "kind": r["kind"],
+            "commit": commit(r),
+            "hardware": r["provenance"].get("hardware", "unknown"),
+            "config_hash": r["config_hash"],
+            **r["provenance"].get("versions", {}),
+        }
+        for r in records
+    ]
+    frame = pd.DataFrame(rows).fillna("")
+    return frame.groupby(list(frame), sort=False).size().reset_index(name="records")
+
+
 def _pretrain_rows(record: Record) -> list[Record]:
     key = _key(record)
     rows = [{**key, "metric": name, "value": record.get(name)} for name in RUN_METRICS]
@@ -134,13 +151,16 @@ def source_flops(record: Record) -> float:
 
 
 def curves(files: dict[tuple[str, int], Path]) -> pd.DataFrame:
-    """Return the measured trunk rows of every run's curve file, at most CURVE_ROWS evenly chosen ones a run."""
+    """Return the measured trunk rows of every run's curve file: CURVE_ROWS evenly chosen ones a run where there are more,
+    and those on either side of a change of stage.
+    """
     tables = []
     for (method, seed), path in files.items():
         table = trunk(path)
         if len(table) > CURVE_ROWS:
-            keep = sorted({round(i * (len(table) - 1) / (CURVE_ROWS - 1)) for i in range(CURVE_ROWS)})
-            table = table.iloc[keep]
+            keep = {round(i * (len(table) - 1) / (CURVE_ROWS - 1)) for i in range(CURVE_ROWS)}
+            begins = [i for i in range(1, len(table)) if table["stage"].iloc[i] != table["stage"].iloc[i - 1]]
+            table = table.iloc[sorted(keep.union(begins, (i - 1 for i in begins)))]
         table.insert(0, "seed", seed)
         table.insert(0, "method", method)
         tables.append(table)

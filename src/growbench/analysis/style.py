@@ -1,7 +1,8 @@
 """One colour, marker and dash per method, everywhere: a function of the method's name alone.
 
 Known methods have a fixed entry. A new method file gets one from a hash of its name, so that nothing is edited and
-nothing else changes colour; two new names may share a colour, hardly ever the marker and the dash as well.
+nothing else changes colour; two new names may share a colour, hardly ever the marker and the dash as well. A variant
+has the colour of the method that it is a variant of, and a marker and a dash of its own.
 Colours are Okabe and Ito's and Paul Tol's, safe for colour-blind readers; markers and dashes carry the figure in grey.
 """
 
@@ -28,7 +29,9 @@ class Style:
 
 KNOWN = {
     "scratch": Style(colour="#000000", marker="o", dash=(4, 1.5)),
-    "source": Style(colour="#888888", marker="x", dash=(1, 1)),
+    "scratch_iso": Style(colour="#404040", marker="o", dash=(2, 1)),
+    "source_longer": Style(colour="#777777", marker="x", dash=(3, 1)),
+    "source": Style(colour="#888888", marker="8", dash=(1, 1)),
     "stackbert": Style(colour="#E69F00", marker="s"),
     "direct_copy": Style(colour="#CC79A7", marker="v", dash=(1, 1)),
     "bert2bert_fpi": Style(colour="#0072B2", marker="^"),
@@ -37,7 +40,8 @@ KNOWN = {
     "mslt": Style(colour="#56B4E9", marker="X", dash=(3, 1)),
     "ligo": Style(colour="#882255", marker="*"),
     "mango": Style(colour="#999933", marker="p", dash=(3, 1)),
-    "compoundgrow": Style(colour="#332288", marker="h", dash=(5, 1.5, 1, 1.5)),
+    "compoundgrow": Style(colour="#332288", marker=">", dash=(6, 1, 1, 1, 1, 1)),
+    "zero_pad": Style(colour="#800000", marker="<", dash=(6, 2)),
     "hypercloning": Style(colour="#44AA99", marker="<", dash=(1, 1)),
     "lemon": Style(colour="#B8860B", marker=">", dash=(3, 1)),
     "g_stack": Style(colour="#AA4499", marker="d"),
@@ -47,11 +51,18 @@ MARKERS = ("h", "p", "<", ">", "P", "X", "d", "8")
 DASHES = (SOLID, (3.0, 1.0), (1.0, 1.0), (5.0, 1.5, 1.0, 1.5))
 
 
-def style(method: str) -> Style:
-    """Return the style of a method by its name; the same name has the same style in every figure and study."""
+def style(method: str, base: str | None = None) -> Style:
+    """Return the style of a method by its name; the same name has the same style in every figure and study.
+
+    base: the method that it is a variant of.
+    """
     if method in KNOWN:
         return KNOWN[method]
     code = hashlib.sha256(method.encode()).digest()
+    if base not in (None, method):
+        own = style(str(base))
+        markers, dashes = [m for m in MARKERS if m != own.marker], [d for d in DASHES if d != own.dash]
+        return Style(colour=own.colour, marker=markers[code[1] % len(markers)], dash=dashes[code[2] % len(dashes)])
     return Style(
         colour=COLOURS[code[0] % len(COLOURS)],
         marker=MARKERS[code[1] % len(MARKERS)],

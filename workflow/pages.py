@@ -1,0 +1,62 @@
+"""Pages of the report: every table, the protocol in words, and the configuration with the versions it was run with."""
+
+import shlex
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import yaml
+
+from growbench.analysis import page
+from growbench.config import gather
+from growbench.record import write_text
+
+
+def plain(value: Any) -> Any:
+    """Return a config's value as YAML knows it."""
+    if isinstance(value, dict):
+        return {key: plain(item) for key, item in value.items()}
+    return (
+        [plain(item) for item in value]
+        if isinstance(value, tuple | list)
+        else str(value)
+        if isinstance(value, Path)
+        else value
+    )
+
+
+def configuration(options: str, provenance: Path) -> str:
+    """Return the study's values, `--config` included, and what made its records."""
+    words = shlex.split(options)
+    marks = [i for i, word in enumerate(words) if word == "--set"]
+    files = words[1 : marks[0] if marks else None]
+    values = plain(asdict(gather(files, [words[i + 1] for i in marks])))
+    text = yaml.safe_dump(values, sort_keys=False, allow_unicode=True, default_flow_style=None, width=100)
+    made = page.table(pd.read_csv(provenance, dtype=str))
+    said = f"<p>{' + '.join(files)}{', changed on the command line' if marks else ''}: all values.</p>"
+    return (
+        f"<h1>Configuration</h1>{said}{page.code(text)}<h2>Versions</h2><p>What the records were made with.</p>{made}"
+    )
+
+
+def body(name: str, tables: Path, protocol: Path, options: str) -> str:
+    """Return one page's HTML: a Markdown table is preferred to the CSV of its name."""
+    if name == "protocol":
+        return page.markdown(protocol.read_text(encoding="utf-8"))
+    if name == "configuration":
+        return configuration(options, tables / "provenance.csv")
+    if (tables / f"{name}.md").is_file():
+        return page.markdown((tables / f"{name}.md").read_text(encoding="utf-8"))
+    return f"<h1>{name}</h1>" + page.table(pd.read_csv(tables / f"{name}.csv", low_memory=False))
+
+
+def main(job: Any) -> None:
+    """Write every page that the rule names."""
+    tables, protocol = Path(job.input.tables[0]).parent, Path(job.input.protocol)
+    for path in map(Path, job.output):
+        write_text(path, page.document(path.stem, body(path.stem, tables, protocol, job.params.options)))
+
+
+if "snakemake" in globals():
+    main(globals()["snakemake"])

@@ -1,0 +1,17 @@
+rule attention:
+    """Measure where the heads of one seed's finished models look, for studies that ask for it."""
+    input:
+        expand("results/{{study}}/records/pretrain/{method}-s{{seed}}.json", method=trained_methods()),
+    output:
+        "results/{study}/records/attention/s{seed}.json",
+    log:
+        "logs/{study}/attention/s{seed}.log",
+    benchmark:
+        "benchmarks/{study}/attention/s{seed}.tsv"
+    resources:
+        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+        runtime=60,
+    params:
+        options=options,
+    shell:
+        "python -m growbench attention {params.options} --seed {wildcards.seed} --log {log}"
