@@ -11,6 +11,7 @@ import torch
 from growbench import families, finetune, metrics
 from growbench.errors import GrowBenchError
 from growbench.spec import ModelSpec
+from growbench.study import Finetune
 from growbench.tasks import Task, glue
 from growbench.train import checkpoint
 
@@ -42,12 +43,13 @@ def study(tmp: Path, source: str = "local", names: tuple[str, ...] = ("CoLA",), 
         "warmup": 0.1,
         "weight_decay": 0.01,
     }
-    settings |= {"dropout": 0.0, "max_length": 16, "max_train": None, "threads": 1, **changes}
+    settings |= {"dropout": 0.0, "max_length": 16, "max_train": None, "threads": 1, "protocol": "single"}
+    settings |= {"doc_stride": 4, "answer_length": 5, "tasks": {}, **changes}
     made = SimpleNamespace(
         study="tiny", data=SimpleNamespace(dir=str(tmp)), tasks=SimpleNamespace(source=source, names=list(names))
     )
     made.target = SimpleNamespace(family="bert")
-    made.finetune = SimpleNamespace(**settings)
+    made.finetune = Finetune(**settings)
     made.finetuned_part = lambda: settings
     return made
 

@@ -123,9 +123,10 @@ def _check(args: argparse.Namespace) -> None:
 
     corpus.check(study)
     if study.tasks.source == "local":
-        from growbench.tasks import glue
+        from growbench.tasks import glue, squad
 
         glue.check(study)
+        squad.check(study)
     print(f"{' + '.join(args.config)}: nothing wrong found")
 
 
