@@ -183,6 +183,11 @@ def test_an_unfinished_point_is_refused(finished: Path) -> None:
         finetune.run(study(finished, names=("SST-2",)), "scratch", [0], ["p40"])
 
 
+def test_examples_longer_than_the_model_s_positions_are_refused(finished: Path) -> None:
+    with pytest.raises(GrowBenchError, match="16 positions, fewer than the 17 tokens"):
+        finetune.run(study(finished, names=("SST-2",), max_length=17), "scratch", [0], ["p100"])
+
+
 def test_a_regression_task_is_scored_by_correlation() -> None:
     task = Task(
         name="x",

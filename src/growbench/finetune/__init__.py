@@ -35,6 +35,7 @@ def run(study: Any, method: str, seeds: list[int], points: list[str]) -> list[Pa
     for folder in folders:
         if not (folder / "model.safetensors").exists():
             raise GrowBenchError(f"{folder}: no finished point there; run `growbench pretrain --method {method}` first")
+        _check_positions(study, folder)
     tokenizer = _tokenizer(root / "corpus" / "tokenizer")
     tasks = [prepare(study, tokenizer, name) for name in study.tasks.names]
     for number, ((seed, point), folder) in enumerate(zip(wanted, folders, strict=True)):
@@ -63,6 +64,18 @@ def _write(study: Any, root: Path, method: str, seed: int, point: str, runs: lis
         },
     )
     return path
+
+
+def _check_positions(study: Any, folder: Path) -> None:
+    """Raise where a model was trained before the config asked for longer examples."""
+    from transformers import AutoConfig
+
+    have = families.load(study.target.family).spec(AutoConfig.from_pretrained(folder)).max_length
+    if have < study.finetune.longest:
+        raise GrowBenchError(
+            f"{folder}: {have} positions, fewer than the {study.finetune.longest} tokens of finetune.max_length; use at "
+            f"most {have}, or delete the run and train it again"
+        )
 
 
 def _tokenizer(folder: Path) -> Any:
