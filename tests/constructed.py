@@ -11,10 +11,12 @@ from typing import Any
 from growbench import methods as method_files
 from growbench.plan import Stage
 from growbench.spec import ModelSpec
+from growbench.study import Finetune
 
 A, B, F = 10.0, 0.25, 1e14
 FRACTIONS = (0.25, 0.5, 1.0)
 SOURCE = 1e13
+LR = 5e-4
 TASKS = ("acceptability", "topic", "similarity")
 
 
@@ -38,10 +40,19 @@ def study(methods: Mapping[str, Any], seeds: tuple[int, ...] = (0, 1, 2), **chan
         method=lambda name: _method((methods.get(name) or {}).get("of") or name),
         budget=SimpleNamespace(protocol=changes.get("protocol", "trunk")),
         tasks=SimpleNamespace(source="toyglue", names=list(TASKS)),
-        finetune=SimpleNamespace(points=changes.get("points", [1.0]), seeds=[0, 1]),
+        finetune=finetuning(points=tuple(changes.get("points", [1.0])), lr=changes.get("lr", LR)),
         zeroshot=SimpleNamespace(names=changes.get("zeroshot", [])),
         zeroshot_points=lambda: ("p100",),
     )
+
+
+def finetuning(points: tuple[float, ...], lr: float | tuple[float, ...]) -> Finetune:
+    """Return settings of two seeds; several LRs are a grid."""
+    protocol = "single" if isinstance(lr, float) else "grid"
+    return Finetune(
+        points=points, seeds=(0, 1), protocol=protocol, epochs=3, lr=lr, batch=32, warmup=0.1, weight_decay=0.01,
+        dropout=0.1, max_length=64, max_train=None, doc_stride=128, answer_length=30, tasks={}, threads=1,
+    )  # fmt: skip
 
 
 def provenance() -> dict[str, Any]:
@@ -101,7 +112,7 @@ def finetune(method: str, seed: int, point: str, score: float, failed: bool = Fa
         {
             "task": task, "seed": s, "n_train": 400, "n_dev": 100, "subset": task == "topic",
             "metrics": {"accuracy": score + 0.02 * s}, "main_metric": "accuracy", "score": score + 0.02 * s,
-            "majority": 0.5, "failed": False, "epochs": 3, "lr": 5e-4, "seconds": 1.0,
+            "majority": 0.5, "failed": False, "epochs": 3, "lr": LR, "seconds": 1.0,
         }
         for task in TASKS for s in (0, 1)
     ]  # fmt: skip

@@ -188,7 +188,7 @@ def test_a_fine_tuning_record_without_a_task_is_refused(made: tuple[Any, Path]) 
     study, records = made
     path = records / "finetune" / "stackbert-s1-p100.json"
     edit(path, runs=json.loads(path.read_text())["runs"][:-1])
-    with pytest.raises(GrowBenchError, match="task similarity with seed 1 is missing"):
+    with pytest.raises(GrowBenchError, match=r"task similarity with seed 1 is missing at LR 0\.0005"):
         aggregate.run(study)
 
 
@@ -275,3 +275,41 @@ def test_zero_shot_tables_of_an_earlier_config_do_not_stay(scored: tuple[Any, Pa
     assert (aggregate.run(study) / "zeroshot.md").exists()
     study.zeroshot.names = []
     assert not list(aggregate.run(study).glob("zeroshot.*"))
+
+
+def test_a_grid_s_score_is_the_best_on_dev_for_each_run_and_task(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    study = constructed.study(dict.fromkeys(COSTS), lr=(5e-4, 1e-3))
+    records = constructed.write(tmp_path, study, COSTS)
+    with pytest.raises(GrowBenchError, match=r"task acceptability with seed 0 is missing at LR 0\.001"):
+        aggregate.run(study)
+    for path in (records / "finetune").iterdir():
+        values = json.loads(path.read_text())
+        seed, extra = values["seed"], json.loads(json.dumps(values["runs"]))
+        for run in extra:  # the second LR is better for topic, and as bad as can be for the others
+            score = 0.9 + 0.01 * seed if run["task"] == "topic" else 0.1
+            run.update(lr=1e-3, score=score, metrics={"accuracy": score}, failed=score == 0.1)
+        edit(path, runs=values["runs"] + extra, protocol="grid")
+    tables = aggregate.run(study)
+    table = pd.read_csv(tables / "scores.csv").set_index(["method", "task"])
+    plain, topic = table.loc[("scratch", "acceptability")], table.loc[("scratch", "topic")]
+    assert plain["mean"] == pytest.approx(0.82) and topic["mean"] == pytest.approx((0.9 + 0.91 + 0.92) / 3)
+    assert (plain["n"], plain["tried"], plain["failed"], topic["failed"]) == (3, 4, 3 * 2, 0)
+    average = table.loc[("scratch", "average")]
+    assert average["mean"] == pytest.approx((2 * 0.82 + 0.91) / 3) and average["best"] == pytest.approx(
+        (1.64 + 0.92) / 3
+    )
+    assert average["n"] == 3 and average["tried"] == 12
+    every = pd.read_csv(tables / "runs.csv")
+    every = every[(every["kind"] == "finetune") & every["main"].eq(True)]
+    assert len(every) == 5 * 3 * 3 * 4 and set(every["lr"]) == {5e-4, 1e-3}
+    text = (tables / "scores.md").read_text()
+    assert "best on dev over the grid" in text and "topic 4" in text and "protocol single" not in text
+
+
+def test_the_caption_says_which_number_is_printed(made: tuple[Any, Path]) -> None:
+    text = (aggregate.run(made[0]) / "scores.md").read_text()
+    assert "protocol single: one setting a task, mean ± standard deviation over n = 6 runs (3 pre-training × 2" in text
+    assert "SQuAD" not in text

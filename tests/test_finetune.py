@@ -11,6 +11,7 @@ import torch
 from growbench import families, finetune, metrics
 from growbench.errors import GrowBenchError
 from growbench.spec import ModelSpec
+from growbench.study import Finetune
 from growbench.tasks import Task, glue
 from growbench.train import checkpoint
 
@@ -42,12 +43,13 @@ def study(tmp: Path, source: str = "local", names: tuple[str, ...] = ("CoLA",), 
         "warmup": 0.1,
         "weight_decay": 0.01,
     }
-    settings |= {"dropout": 0.0, "max_length": 16, "max_train": None, "threads": 1, **changes}
+    settings |= {"dropout": 0.0, "max_length": 16, "max_train": None, "threads": 1, "protocol": "single"}
+    settings |= {"doc_stride": 4, "answer_length": 5, "tasks": {}, **changes}
     made = SimpleNamespace(
         study="tiny", data=SimpleNamespace(dir=str(tmp)), tasks=SimpleNamespace(source=source, names=list(names))
     )
     made.target = SimpleNamespace(family="bert")
-    made.finetune = SimpleNamespace(**settings)
+    made.finetune = Finetune(**settings)
     made.finetuned_part = lambda: settings
     return made
 
@@ -179,6 +181,11 @@ def test_a_regression_starts_from_the_training_mean() -> None:
 def test_an_unfinished_point_is_refused(finished: Path) -> None:
     with pytest.raises(GrowBenchError, match="p40"):
         finetune.run(study(finished, names=("SST-2",)), "scratch", [0], ["p40"])
+
+
+def test_examples_longer_than_the_model_s_positions_are_refused(finished: Path) -> None:
+    with pytest.raises(GrowBenchError, match="16 positions, fewer than the 17 tokens"):
+        finetune.run(study(finished, names=("SST-2",), max_length=17), "scratch", [0], ["p100"])
 
 
 def test_a_regression_task_is_scored_by_correlation() -> None:

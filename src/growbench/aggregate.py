@@ -174,16 +174,17 @@ def _read(path: Path, kind: str, method: str, seed: int) -> Record:
 
 
 def _complete(path: Path, values: Record, study: "Study", point: str) -> None:
-    """Raise unless a fine-tuning record is for `point` and holds every task with every fine-tuning seed."""
+    """Raise unless a fine-tuning record is for `point` and holds every task with every fine-tuning seed and LR."""
     if values.get("point") != point:
         raise GrowBenchError(f"{path}: point is {values.get('point')!r} where {point!r} is needed; run its job again")
-    have = {(run_values["task"], run_values["seed"]) for run_values in values["runs"]}
+    have = {(run_values["task"], run_values["seed"], run_values["lr"]) for run_values in values["runs"]}
     for task in study.tasks.names:
         for seed in study.finetune.seeds:
-            if (task, seed) not in have:
-                raise GrowBenchError(
-                    f"{path}: task {task} with seed {seed} is missing; delete it and run its job again"
-                )
+            for lr in study.finetune.of(task).rates:
+                if (task, seed, lr) not in have:
+                    raise GrowBenchError(
+                        f"{path}: task {task} with seed {seed} is missing at LR {lr:g}; delete it and run its job again"
+                    )
 
 
 def _agree(records: dict[Path, Record]) -> None:

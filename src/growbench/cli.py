@@ -148,9 +148,10 @@ def _check(args: argparse.Namespace) -> None:
 
     corpus.check(study)
     if study.tasks.source == "local":
-        from growbench.tasks import glue
+        from growbench.tasks import glue, squad
 
         glue.check(study)
+        squad.check(study)
     if study.zeroshot.names:
         from growbench.tasks import language
 

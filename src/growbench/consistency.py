@@ -5,7 +5,8 @@ import re
 from growbench import course, families, methods, plan_check, schema
 from growbench.errors import GrowBenchError, nearest
 from growbench.spec import divisors
-from growbench.study import Study, point_name
+from growbench.study import Finetune, Study, point_name
+from growbench.tasks import squad
 
 NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
 
@@ -16,6 +17,7 @@ def check(study: Study) -> None:
     _check_budget(study)
     _check_inputs(study)
     _check_zeroshot(study)
+    _check_finetune(study)
     _check_methods(study)
 
 
@@ -100,6 +102,46 @@ def _check_zeroshot(study: Study) -> None:
         raise GrowBenchError(
             f"zeroshot.stride: {study.zeroshot.stride} is more than a window holds; "
             f"use at most objective.length {study.objective.length}"
+        )
+
+
+def _check_finetune(study: Study) -> None:
+    finetune, names = study.finetune, study.tasks.names
+    for name in finetune.tasks:
+        if name not in names:
+            raise GrowBenchError(f"finetune.tasks.{name}: not one of tasks.names; {nearest(name, names)}")
+    several = [place for place, own in _settings(study).items() if len(own.rates) > 1]
+    if several and finetune.protocol == "single":
+        raise GrowBenchError(f"{several[0]}.lr: a list, but finetune.protocol is single; give one LR, or use grid")
+    if not several and finetune.protocol == "grid":
+        raise GrowBenchError(
+            f"finetune.lr: {finetune.lr} is no list, but finetune.protocol is grid; list the LRs to try"
+        )
+    for name in names:
+        if name in squad.NAMES:
+            _check_spans(study, name)
+
+
+def _settings(study: Study) -> dict[str, Finetune]:
+    """The settings that tasks are fine-tuned with, by where they stand in the config."""
+    own = study.finetune.tasks
+    return {f"finetune.tasks.{n}" if n in own else "finetune": study.finetune.of(n) for n in study.tasks.names}
+
+
+def _check_spans(study: Study, name: str) -> None:
+    able = [family for family in families.names() if families.load(family).spans]
+    if study.target.family not in able:
+        raise GrowBenchError(
+            f"tasks.names: {name} needs a stock question-answering head, which {study.target.family} has not; leave it "
+            f"out, or use one of {', '.join(able)}"
+        )
+    own = study.finetune.of(name)
+    room = squad.least_room(own.max_length)
+    if own.doc_stride > room:
+        remedy = f"use at most {room} or a longer max_length" if room > 0 else "use a longer max_length"
+        raise GrowBenchError(
+            f"finetune.doc_stride: {own.doc_stride} is more than the {max(room, 0)} tokens of context that a window of "
+            f"max_length {own.max_length} is sure to hold for {name}; {remedy}"
         )
 
 

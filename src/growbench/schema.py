@@ -54,8 +54,9 @@ def exponents(value: Any, node: Mapping[str, Any] | None = None) -> Any:
     """Turn texts such as `1e-3` into numbers where the schema wants a number: YAML 1.1 reads them as text."""
     node = _resolve(schema() if node is None else node)
     if isinstance(value, Mapping):
-        properties = node.get("properties", {})
-        return {key: exponents(item, properties.get(key, {})) for key, item in value.items()}
+        properties, others = node.get("properties", {}), node.get("additionalProperties")
+        others = others if isinstance(others, Mapping) else {}
+        return {key: exponents(item, properties.get(key, others)) for key, item in value.items()}
     if isinstance(value, list):
         return [exponents(item, node.get("items", {})) for item in value]
     if isinstance(value, str) and "number" in _types(node) and NUMBER.fullmatch(value):

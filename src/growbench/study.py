@@ -3,13 +3,14 @@
 No torch here: the Snakefile loads the study each time it is parsed.
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from growbench import methods
 from growbench.methods import Method
 from growbench.spec import ModelSpec
+from growbench.tasks import squad
 from growbench.train.lengths import predicted
 
 
@@ -113,17 +114,37 @@ class Tasks:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Finetune:
+    """How finished points are fine-tuned. lr: one, or the list that protocol `grid` tries. tasks: what a task changes."""
+
     points: tuple[float, ...]
     seeds: tuple[int, ...]
+    protocol: Literal["single", "grid"]
     epochs: int
-    lr: float
+    lr: float | tuple[float, ...]
     batch: int
     warmup: float
     weight_decay: float
     dropout: float
     max_length: int
     max_train: int | None
+    doc_stride: int
+    answer_length: int
+    tasks: dict[str, dict[str, Any]]
     threads: int
+
+    def of(self, task: str) -> "Finetune":
+        """Return the settings of one task."""
+        return replace(self, **self.tasks.get(task, {}))
+
+    @property
+    def rates(self) -> tuple[float, ...]:
+        """The LRs that are tried."""
+        return (self.lr,) if isinstance(self.lr, int | float) else tuple(self.lr)
+
+    @property
+    def longest(self) -> int:
+        """Tokens of the longest example of any task."""
+        return max(self.of(task).max_length for task in ("", *self.tasks))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -189,8 +210,14 @@ class Study:
 
     def finetuned_part(self) -> dict[str, Any]:
         """Return the values that a fine-tuned model depends on besides its checkpoint."""
-        values = asdict(self.finetune)
-        return {"tasks": asdict(self.tasks), **{k: v for k, v in values.items() if k not in ("points", "threads")}}
+        values, plain = asdict(self.finetune), {"protocol": "single", "tasks": {}}
+        unused = {"points", "threads", *(key for key, value in plain.items() if values[key] == value)}
+        if not any(name in squad.NAMES for name in self.tasks.names):
+            unused |= {"doc_stride", "answer_length"}
+        return {
+            "tasks": asdict(self.tasks),
+            **{"own" if k == "tasks" else k: v for k, v in values.items() if k not in unused},
+        }
 
     def zeroshot_part(self) -> dict[str, Any]:
         """Return the values that a zero-shot evaluation depends on besides its checkpoint."""
@@ -204,7 +231,7 @@ class Study:
             heads=sizes.heads,
             ffn=sizes.ffn,
             vocab=vocab,
-            max_length=max(self.objective.length, self.finetune.max_length),
+            max_length=max(self.objective.length, self.finetune.longest),
         )
 
 

@@ -24,7 +24,7 @@ CURVE_COLUMNS = (
 CURVE_ROWS = 500
 RUN_COLUMNS = (
     "study", "kind", "method", "seed", "point", "task", "finetune_seed", "phase", "stage", "metric", "value", "main",
-    "n", "n_train", "subset", "failed", "majority", "commit", "hardware",
+    "n", "n_train", "subset", "failed", "majority", "lr", "commit", "hardware",
 )  # fmt: skip
 
 
@@ -88,7 +88,7 @@ def _finetune_rows(record: Record) -> list[Record]:
             "task": run["task"],
             "finetune_seed": run["seed"],
             "n": run["n_dev"],
-            **{k: run[k] for k in ("n_train", "subset", "failed", "majority")},
+            **{k: run[k] for k in ("n_train", "subset", "failed", "majority", "lr")},
         }
         main = run["main_metric"]
         measured = {**run["metrics"], main: run["score"], "seconds": run.get("seconds")}

@@ -1,4 +1,8 @@
-"""The scores table: one row per method, finished point and task, and one for the average over tasks."""
+"""The scores table: one row per method, finished point and task, and one for the average over tasks.
+
+A score is one fine-tuning run's (protocol single), or the best on dev of all LRs and seeds that were tried for one
+pre-training run and task (protocol grid).
+"""
 
 from collections.abc import Sequence
 from typing import Any
@@ -11,19 +15,25 @@ from growbench.analysis.intervals import mean_interval
 
 AVERAGE = "average"
 KEYS = ["method", "point"]
-LEAD = ["study", "suite", "method", "point", "fraction", "flops", "flops_total"]
+SINGLE, GRID = "single", "grid"  # finetune.protocol
+LEAD = ["study", "suite", "protocol", "method", "point", "fraction", "flops", "flops_total"]
 
 
 def runs(records: list[Record]) -> pd.DataFrame:
-    """Return one row per fine-tuning run. A failed run keeps its score; one that has none counts as 0."""
+    """Return one row per fine-tuning run. A failed run keeps its score; one that has none counts as 0.
+
+    Records from before there were protocols are of protocol single.
+    """
     rows = [
         {
             "study": record["study"],
             "suite": record["suite"],
+            "protocol": record.get("protocol", SINGLE),
             **{k: record[k] for k in ("method", "seed", "point")},
             "task": run["task"],
             "finetune_seed": run["seed"],
             "metric": run["main_metric"],
+            "tried": 1,
             "score": 0.0 if run["score"] is None else float(run["score"]),
             **{k: run[k] for k in ("majority", "failed", "subset", "n_train", "n_dev")},
         }
@@ -36,12 +46,14 @@ def runs(records: list[Record]) -> pd.DataFrame:
 def build(records: list[Record], points: pd.DataFrame, methods: Sequence[str]) -> pd.DataFrame:
     """Return mean, median, best and spread over pre-training x fine-tuning seeds; scores are shares (0 to 1).
 
-    lo, hi: 95 % interval of the mean, pre-training seeds resampled. gap: mean minus scratch's at the same point,
+    Under protocol grid they are over pre-training seeds, each with its best on dev. tried: fine-tuning runs behind one
+    score. lo, hi: 95 % interval of the mean, pre-training seeds resampled. gap: mean minus scratch's at the same point,
     paired by seed. average: the mean over tasks is taken within each run first, so `best` is the best single run.
     """
     table = runs(records)
     if table.empty:
         return pd.DataFrame(columns=[*LEAD, "task", "metric", "mean"])
+    table = pd.concat([table[table["protocol"] == SINGLE], _best(table[table["protocol"] == GRID])], ignore_index=True)
     table = pd.concat([table, _averages(table)], ignore_index=True)
     tasks = list(dict.fromkeys(table["task"]))
     cost = points.groupby(KEYS)[["fraction", "flops", "flops_total"]].mean()
@@ -57,8 +69,17 @@ def build(records: list[Record], points: pd.DataFrame, methods: Sequence[str]) -
     return frame[LEAD + [name for name in frame if name not in LEAD]]
 
 
+def _best(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the best run of every grid, of one pre-training run and task; its failed runs are counted, chosen or not."""
+    keys = ["method", "seed", "point", "task"]
+    grids = table.groupby(keys, sort=False)
+    best = table.loc[grids["score"].idxmax()]
+    tried = grids[["tried", "failed"]].sum().loc[pd.MultiIndex.from_frame(best[keys])] if len(table) else best
+    return best.assign(tried=tried["tried"].to_numpy(), failed=tried["failed"].to_numpy(), finetune_seed=-1)
+
+
 def _averages(table: pd.DataFrame) -> pd.DataFrame:
-    keys = ["study", "suite", "method", "seed", "point", "finetune_seed"]
+    keys = ["study", "suite", "protocol", "method", "seed", "point", "finetune_seed"]
     grouped = table.groupby(keys, as_index=False, sort=False)
     averages = grouped.agg(
         score=("score", "mean"),
@@ -67,6 +88,7 @@ def _averages(table: pd.DataFrame) -> pd.DataFrame:
         subset=("subset", "any"),
         n_train=("n_train", "sum"),
         n_dev=("n_dev", "sum"),
+        tried=("tried", "sum"),
     )
     return averages.assign(task=AVERAGE, metric="mean over tasks")
 
@@ -80,7 +102,7 @@ def _row(table: pd.DataFrame, method: str) -> dict[str, Any]:
     ends, gap = mean_interval(seeds.to_numpy(dtype=np.float64)), mean_interval(difference)
     first = own.iloc[0]
     return {
-        **{k: first[k] for k in ("study", "suite", "task", "metric")},
+        **{k: first[k] for k in ("study", "suite", "protocol", "task", "metric")},
         "mean": scores.mean(),
         "lo": ends.lo,
         "hi": ends.hi,
@@ -89,6 +111,7 @@ def _row(table: pd.DataFrame, method: str) -> dict[str, Any]:
         "std": scores.std(ddof=1) if len(scores) > 1 else None,
         "n": len(scores),
         "n_seeds": len(seeds),
+        "tried": int(first["tried"]),
         "majority": own["majority"].mean(),
         "failed": int(own["failed"].sum()),
         "subset": bool(own["subset"].any()),

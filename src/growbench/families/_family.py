@@ -29,7 +29,8 @@ class Family:
     """One architecture. A family file defines a subclass and its instance FAMILY; nothing in it knows a method.
 
     model_type: the stock config's, and the file's name. stock: what its stock classes' names begin with. pretraining:
-    the stock class with the pre-training head. objective: `mlm`, `clm` or `classification`. norm: `layer` or `rms`.
+    the stock class with the pre-training head. objective: `mlm`, `clm` or `classification`. spans: there is a stock class
+    with a head for spans of the input (question answering). norm: `layer` or `rms`.
     norm_eps: the stock config's key of the norm's epsilon, None where it has none. rotary: positions turn queries and
     keys, so that a head's size cannot change. ffn_matrices: matmuls of one FFN. head_matrices: square matmuls between
     the last layer and the vocabulary. dropouts: the stock config's keys of dropout rates. sizes: the stock config's
@@ -40,6 +41,7 @@ class Family:
     stock: str
     pretraining: str
     objective: Literal["mlm", "clm", "classification"]
+    spans: bool = True
     norm: Norm = "layer"
     norm_eps: str | None = "layer_norm_eps"
     rotary: bool = False

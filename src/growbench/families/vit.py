@@ -66,6 +66,7 @@ class Vit(Family):
     stock = "ViT"
     pretraining = "ViTForImageClassification"
     objective = "classification"
+    spans = False
     sizes = {size: key for size, key in SIZES.items() if size not in ("vocab", "max_length")}
 
     def table(self, config: Any) -> Table:

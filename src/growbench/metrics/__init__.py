@@ -5,7 +5,7 @@ from typing import Any
 
 from growbench.errors import GrowBenchError, nearest
 
-NAMES = ("accuracy", "f1", "matthews", "pearson", "spearman")
+NAMES = ("accuracy", "f1", "matthews", "pearson", "spearman", "squad")
 
 
 def load(name: str) -> Any:

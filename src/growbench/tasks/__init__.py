@@ -1,13 +1,13 @@
-"""Downstream tasks: what a task's files look like and how it is scored. The suites are glue.py and toyglue.py."""
+"""Downstream tasks: what a task's files look like and how it is scored. The suites are glue.py, squad.py and toyglue.py."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Task:
-    """One classification or regression task in GLUE's TSV layout.
+    """One task: classification or regression in GLUE's TSV layout, or spans of a context (SQuAD, see squad.py).
 
-    name: of the task and its folder. suite: "GLUE" or "toyglue". text_columns: one column (single sentence) or two
+    name: of the task and its folder. suite: "GLUE", "SQuAD" or "toyglue". text_columns: one column (single sentence) or two
     (pair). label_column: the column to predict. num_labels: classes; 1 means regression. labels: the strings of the
     label column in the order of the class ids; None where the column already holds the ids or a real number.
     metrics: names among accuracy, f1, matthews, pearson, spearman. main: the one that is quoted.

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from growbench.errors import GrowBenchError, nearest
-from growbench.tasks import Task
+from growbench.tasks import Task, squad
 
 YES_NO = ("not_entailment", "entailment")
 THREE = ("entailment", "neutral", "contradiction")
@@ -87,7 +87,7 @@ def task(name: str, study: Any) -> Task:
 def check(study: Any) -> None:
     """Raise when a local task's file or column is missing, before anything is spent."""
     if study.tasks.source == "local":
-        for name in study.tasks.names:
+        for name in (name for name in study.tasks.names if name not in squad.NAMES):
             chosen = task(name, study)
             for file in (chosen.train_file, chosen.dev_file):
                 next(_rows(chosen, _folder(chosen, study) / file))

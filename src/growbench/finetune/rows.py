@@ -1,0 +1,57 @@
+"""Tokenised rows, batches of rows of like length, and their tensors."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """A tokenised split: ids and token types of each row, and the labels [rows], or [rows, 2] (first and last token)."""
+
+    ids: Sequence[Any]
+    types: Sequence[Any]
+    labels: np.ndarray
+
+
+def batches(split: Encoded, size: int, rng: np.random.Generator | None) -> list[np.ndarray]:
+    """Group row numbers into batches of like length; with rng, in a random order that mixes rows of near length."""
+    lengths = np.asarray([len(ids) for ids in split.ids])
+    if rng is None:
+        order = np.argsort(lengths, kind="stable")
+        return [order[i : i + size] for i in range(0, len(order), size)]
+    shuffled, pool, out = rng.permutation(len(lengths)), size * 32, []
+    for start in range(0, len(shuffled), pool):
+        part = shuffled[start : start + pool]
+        part = part[np.argsort(lengths[part], kind="stable")]
+        out += [part[i : i + size] for i in range(0, len(part), size)]
+    return [out[i] for i in rng.permutation(len(out))]
+
+
+def collate(split: Encoded, rows: np.ndarray, pad: int, device: torch.device) -> dict[str, Tensor]:
+    """Pad rows to the longest of them: input_ids, token_type_ids, attention_mask [B, T], labels [B] or [B, 2]."""
+    longest = max(len(split.ids[r]) for r in rows)
+    ids, types, mask = (np.full((len(rows), longest), fill, dtype=np.int64) for fill in (pad, 0, 0))
+    for i, r in enumerate(rows):
+        n = len(split.ids[r])
+        ids[i, :n], types[i, :n], mask[i, :n] = split.ids[r], split.types[r], 1
+    arrays = {"input_ids": ids, "token_type_ids": types, "attention_mask": mask, "labels": split.labels[rows]}
+    return {key: torch.from_numpy(value).to(device) for key, value in arrays.items()}
+
+
+def typed(model: Any, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Return the batch without token types where the model has no table for them."""
+    if getattr(model.config, "type_vocab_size", 0) > 1:
+        return batch
+    return {key: value for key, value in batch.items() if key != "token_type_ids"}
+
+
+def cut(rows: list[Any], limit: int | None) -> tuple[list[Any], bool]:
+    """Return at most `limit` rows, the same random ones each time, and whether any were left out."""
+    if limit is None or limit >= len(rows):
+        return rows, False
+    return [rows[i] for i in np.random.default_rng(0).permutation(len(rows))[:limit]], True

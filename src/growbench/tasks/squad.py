@@ -1,0 +1,134 @@
+"""SQuAD 1.1 and 2.0 (Rajpurkar et al., EMNLP 2016, 1606.05250; ACL 2018, 1806.03822): answers are spans of a context.
+
+The official JSON files lie below data.dir: `squad/train.json` and `squad/dev.json` (1.1), `squad_v2/...` (2.0); or the
+hub's rajpurkar/squad and rajpurkar/squad_v2. No torch here.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from growbench.errors import GrowBenchError
+from growbench.tasks import Task
+
+NAMES = ("SQuAD1.1", "SQuAD2.0")
+FOLDERS = {"SQuAD1.1": "squad", "SQuAD2.0": "squad_v2"}  # the hub's names too
+OFFICIAL = {"SQuAD1.1": (87599, 10570), "SQuAD2.0": (130319, 11873)}  # questions of train and dev
+QUESTION = 64  # most tokens of a question (BERT's max_query_length)
+SPECIAL = 4  # most special tokens around question and context (RoBERTa's)
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One question. answers: the gold texts, none where the context holds no answer. start: the first one's character."""
+
+    id: str
+    text: str
+    context: str
+    answers: tuple[str, ...]
+    start: int
+
+
+def task(name: str) -> Task:
+    """Return the description of one version."""
+    return Task(
+        name=name, suite="SQuAD", text_columns=("question", "context"), label_column="answers", num_labels=2, labels=None,
+        metrics=("f1", "exact_match"), main="f1", train_file="train.json", dev_file="dev.json",
+    )  # fmt: skip
+
+
+def question_limit(max_length: int) -> int:
+    """Return how many tokens of a question are read: at most half of a window."""
+    return min(QUESTION, max_length // 2)
+
+
+def least_room(max_length: int) -> int:
+    """Return how many tokens of context a window of `max_length` tokens is sure to hold."""
+    return max_length - question_limit(max_length) - SPECIAL
+
+
+def load(name: str, study: Any) -> tuple[Task, list[Question], list[Question]]:
+    """Return the task (marked as a subset where it is one) and its train and dev questions."""
+    if study.tasks.source == "hub":
+        train, dev = _hub(name)
+    else:
+        train, dev = (_read(name, path) for path in _paths(name, study))
+    return replace(task(name), subset=(len(train), len(dev)) != OFFICIAL[name]), train, dev
+
+
+def check(study: Any) -> None:
+    """Raise when a local file is missing or not what its task needs, before anything is spent."""
+    for name in study.tasks.names:
+        if study.tasks.source == "local" and name in NAMES:
+            for path in _paths(name, study):
+                _read(name, path)
+
+
+def _paths(name: str, study: Any) -> list[Path]:
+    if study.data.dir is None:
+        raise GrowBenchError(
+            "data.dir: not set, but tasks.source is local; set data.dir or GROWBENCH_DATA to the data folder"
+        )
+    chosen = task(name)
+    return [Path(study.data.dir) / FOLDERS[name] / file for file in (chosen.train_file, chosen.dev_file)]
+
+
+def _read(name: str, path: Path) -> list[Question]:
+    remedy = f"put {name}'s official file there"
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise GrowBenchError(f"{path}: cannot be read ({error.strerror}); {remedy}") from error
+    except ValueError as error:
+        raise GrowBenchError(f"{path}: not JSON ({' '.join(str(error).split())}); {remedy}") from error
+    try:
+        found = list(_questions(values))
+    except (KeyError, TypeError, IndexError) as error:
+        raise GrowBenchError(f"{path}: not in SQuAD's layout ({type(error).__name__}: {error}); {remedy}") from error
+    return _checked(name, found, f"{path}")
+
+
+def _questions(values: Mapping[str, Any]) -> Iterator[Question]:
+    """Yield the questions of the official layout. 2.0's plausible answers to impossible questions are no answers."""
+    for article in values["data"]:
+        for paragraph in article["paragraphs"]:
+            for entry in paragraph["qas"]:
+                answers = [] if entry.get("is_impossible", False) else entry["answers"]
+                texts, starts = [a["text"] for a in answers], [a["answer_start"] for a in answers]
+                yield _question(entry["id"], entry["question"], paragraph["context"], texts, starts)
+
+
+def _question(key: str, text: str, context: str, texts: list[str], starts: list[int]) -> Question:
+    return Question(key, text, context, tuple(texts), int(starts[0]) if starts else 0)
+
+
+def _checked(name: str, questions: list[Question], where: str) -> list[Question]:
+    if not questions:
+        raise GrowBenchError(f"{where}: holds no questions; put {name}'s official file there")
+    empty = [q for q in questions if not q.answers]
+    if name == "SQuAD1.1" and empty:
+        raise GrowBenchError(f"{where}: question {empty[0].id} has no answer; SQuAD1.1 has none such, use SQuAD2.0")
+    if name == "SQuAD2.0" and not empty:
+        raise GrowBenchError(f"{where}: every question has an answer; these are not SQuAD2.0's, use SQuAD1.1")
+    return questions
+
+
+def _hub(name: str) -> list[list[Question]]:
+    from datasets import load_dataset
+
+    try:
+        found = load_dataset(f"rajpurkar/{FOLDERS[name]}")
+    except Exception as error:
+        raise GrowBenchError(
+            f"tasks.source: {name} cannot be fetched ({error}); use local files or mend the network"
+        ) from error
+    return [
+        _checked(name, [_row(row) for row in found[split]], f"{name}, {split}") for split in ("train", "validation")
+    ]
+
+
+def _row(row: Mapping[str, Any]) -> Question:
+    answers = row["answers"]
+    return _question(row["id"], row["question"], row["context"], answers["text"], answers["answer_start"])
