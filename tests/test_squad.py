@@ -214,6 +214,7 @@ def study(folder: Path, name: str, family: str = "bert", **changes: Any) -> Any:
     values["data"]["dir"], values["study"] = str(folder), "tiny"
     values["finetune"] |= {"max_length": 16, "doc_stride": 4, "epochs": 8, "lr": 3e-3, "batch": 32, **changes}
     values["methods"], values["target"]["family"] = {"scratch": None}, family
+    values["objective"]["kind"] = "clm" if families.load(family).objective == "clm" else "mlm"
     return config.load(values)
 
 
@@ -320,7 +321,7 @@ def test_the_hub_s_rows_are_the_files(monkeypatch: pytest.MonkeyPatch, tmp_path:
 @pytest.mark.parametrize(
     ("family", "changes", "wanted"),
     [
-        ("vit", {}, "question-answering head, which vit has not"),
+        ("vit", {}, "vit is trained"),
         ("bert", {"doc_stride": 5}, "finetune.doc_stride: 5 is more than the 4 tokens"),
         ("bert", {"lr": [1e-3, 1e-4]}, "finetune.lr: a list, but finetune.protocol is single"),
         ("bert", {"protocol": "grid"}, "is no list"),

@@ -79,7 +79,7 @@ def _frames(
     points = frames.points(pretrain, starts.build(pretrain, curve_files), study.budget.protocol)
     curves = frames.curves(curve_files)
     targets = points[points["method"] != SOURCE]
-    scored = scores_table.runs(finetune)
+    scored = scores_table.chosen(scores_table.runs(finetune))
     return {
         "runs": frames.runs(pretrain, finetune, zeroshot),
         "points": points,

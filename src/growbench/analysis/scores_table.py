@@ -50,10 +50,9 @@ def build(records: list[Record], points: pd.DataFrame, methods: Sequence[str]) -
     score. lo, hi: 95 % interval of the mean, pre-training seeds resampled. gap: mean minus scratch's at the same point,
     paired by seed. average: the mean over tasks is taken within each run first, so `best` is the best single run.
     """
-    table = runs(records)
+    table = chosen(runs(records))
     if table.empty:
         return pd.DataFrame(columns=[*LEAD, "task", "metric", "mean"])
-    table = pd.concat([table[table["protocol"] == SINGLE], _best(table[table["protocol"] == GRID])], ignore_index=True)
     table = pd.concat([table, _averages(table)], ignore_index=True)
     tasks = list(dict.fromkeys(table["task"]))
     cost = points.groupby(KEYS)[["fraction", "flops", "flops_total"]].mean()
@@ -67,6 +66,14 @@ def build(records: list[Record], points: pd.DataFrame, methods: Sequence[str]) -
             rows += [{**place, **_row(here[here["task"] == task], method)} for task in tasks]
     frame = pd.DataFrame(rows)
     return frame[LEAD + [name for name in frame if name not in LEAD]]
+
+
+def chosen(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the runs that scores are of: all under protocol single, the best of every grid under protocol grid."""
+    if table.empty:
+        return table
+    best = _best(table[table["protocol"] == GRID])
+    return pd.concat([table[table["protocol"] == SINGLE], best], ignore_index=True)
 
 
 def _best(table: pd.DataFrame) -> pd.DataFrame:
