@@ -59,9 +59,9 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
     values.update(study="made", seeds=[0, 1], attention=False, methods=dict.fromkeys(METHODS))
     values["budget"]["points"] = [0.5, 1.0]
     values["tasks"]["names"] = list(constructed.TASKS)
-    values["finetune"].update(points=[1.0], seeds=[0, 1])
+    values["finetune"].update(points=[1.0], seeds=[0, 1], lr=constructed.LR)
     (tree / "config/made.yaml").write_text(yaml.safe_dump(values))
-    made = constructed.study(METHODS, seeds=(0, 1))
+    made = constructed.study(dict.fromkeys(METHODS), seeds=(0, 1))
     records = constructed.write(tree, made, METHODS, {0: 0.0, 1: 0.02})
     for age, pattern in ((3, "pretrain/source*"), (2, "pretrain/[!s]*"), (2, "pretrain/s[!o]*"), (1, "finetune/*")):
         for path in records.glob(pattern):
