@@ -30,6 +30,7 @@ import torch
 from growbench import families, finetune
 from growbench.corpus import tokenizer as tokenizers
 from growbench.spec import ModelSpec
+from growbench.study import Finetune
 from growbench.tasks import Task, glue
 from growbench.train import checkpoint
 
@@ -46,9 +47,10 @@ def make_study(args: argparse.Namespace, folder: Path) -> Any:
         corpus=SimpleNamespace(tokenizer="wordpiece", vocab=args.vocab, lowercase=True),
         tasks=SimpleNamespace(source="local", names=[args.task]),
         target=SimpleNamespace(family="bert"),
-        finetune=SimpleNamespace(
-            seeds=[0], epochs=args.epochs, lr=LR, batch=args.batch, warmup=WARMUP, weight_decay=DECAY, dropout=0.1,
-            max_length=LENGTH, max_train=None, threads=1,
+        finetune=Finetune(
+            points=(1.0,), seeds=(0,), source=False, protocol="single", epochs=args.epochs, lr=LR, decay="linear",
+            batch=args.batch, warmup=WARMUP, weight_decay=DECAY, dropout=0.1, max_length=LENGTH, max_train=None,
+            doc_stride=128, answer_length=30, tasks={}, threads=1,
         ),
         finetuned_part=dict,
     )  # fmt: skip

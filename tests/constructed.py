@@ -32,6 +32,8 @@ def _method(name: str) -> Any:
 
 def study(methods: Mapping[str, Any], seeds: tuple[int, ...] = (0, 1, 2), **changes: Any) -> Any:
     """Return what aggregate.run needs of a Study; fine-tuning points and protocol may be changed."""
+    tuned = finetuning(tuple(changes.get("points", [1.0])), changes.get("lr", LR), changes.get("source", False))
+    names = tuple(f"p{round(100 * fraction)}" for fraction in tuned.points)
     return SimpleNamespace(
         study="made",
         seeds=seeds,
@@ -40,17 +42,18 @@ def study(methods: Mapping[str, Any], seeds: tuple[int, ...] = (0, 1, 2), **chan
         method=lambda name: _method((methods.get(name) or {}).get("of") or name),
         budget=SimpleNamespace(protocol=changes.get("protocol", "trunk")),
         tasks=SimpleNamespace(source="toyglue", names=list(TASKS)),
-        finetune=finetuning(points=tuple(changes.get("points", [1.0])), lr=changes.get("lr", LR)),
+        finetune=tuned,
+        finetuned_points=lambda name: names if name != "source" else ("p100",) if tuned.source else (),
         zeroshot=SimpleNamespace(names=changes.get("zeroshot", [])),
         zeroshot_points=lambda: ("p100",),
     )
 
 
-def finetuning(points: tuple[float, ...], lr: float | tuple[float, ...]) -> Finetune:
+def finetuning(points: tuple[float, ...], lr: float | tuple[float, ...], source: bool) -> Finetune:
     """Return settings of two seeds; several LRs are a grid."""
     protocol = "single" if isinstance(lr, float) else "grid"
     return Finetune(
-        points=points, seeds=(0, 1), protocol=protocol, epochs=3, lr=lr, batch=32, warmup=0.1, weight_decay=0.01,
+        points=points, seeds=(0, 1), source=source, protocol=protocol, epochs=3, lr=lr, decay="linear", batch=32, warmup=0.1, weight_decay=0.01,
         dropout=0.1, max_length=64, max_train=None, doc_stride=128, answer_length=30, tasks={}, threads=1,
     )  # fmt: skip
 
@@ -159,10 +162,8 @@ def write(folder: Path, made: Any, costs: Mapping[str, float], noise: Mapping[in
             values = pretrain(method, seed, cost, grown=grown, noise=shift, options=options)
             dump(records / "pretrain" / f"{method}-s{seed}.json", values)
             (records / "pretrain" / f"{method}-s{seed}.csv").write_text(curve(values, cost))
-            if method == "source":
-                continue
-            for fraction in made.finetune.points:
-                point = f"p{round(100 * fraction)}"
+            for point in made.finetuned_points(method):
+                fraction = int(point[1:]) / 100
                 score = 0.7 + 0.1 * fraction + 0.05 * (1 - cost) + 0.3 * shift
                 dump(records / "finetune" / f"{method}-s{seed}-{point}.json", finetune(method, seed, point, score))
     return records

@@ -10,6 +10,7 @@ import torch
 
 from growbench import families, finetune, metrics
 from growbench.errors import GrowBenchError
+from growbench.finetune.fit import share
 from growbench.spec import ModelSpec
 from growbench.study import Finetune
 from growbench.tasks import Task, glue
@@ -43,7 +44,15 @@ def study(tmp: Path, source: str = "local", names: tuple[str, ...] = ("CoLA",), 
         "warmup": 0.1,
         "weight_decay": 0.01,
     }
-    settings |= {"dropout": 0.0, "max_length": 16, "max_train": None, "threads": 1, "protocol": "single"}
+    settings |= {
+        "dropout": 0.0,
+        "max_length": 16,
+        "max_train": None,
+        "threads": 1,
+        "protocol": "single",
+        "source": False,
+        "decay": "linear",
+    }
     settings |= {"doc_stride": 4, "answer_length": 5, "tasks": {}, **changes}
     made = SimpleNamespace(
         study="tiny", data=SimpleNamespace(dir=str(tmp)), tasks=SimpleNamespace(source=source, names=list(names))
@@ -202,3 +211,12 @@ def test_a_regression_task_is_scored_by_correlation() -> None:
     assert finetune.results(task, np.array([1, 2, 3], dtype=np.float32), np.array([2, 4, 6], dtype=np.float32))[
         "pearson"
     ] == pytest.approx(1)
+
+
+@pytest.mark.parametrize(("decay", "quarter"), [("linear", 0.75), ("cosine", (2 + 2**0.5) / 4)])
+def test_the_lr_rises_then_falls_to_zero(decay: str, quarter: float) -> None:
+    shares = [share(step, 110, 10 / 110, decay) for step in range(111)]
+    assert shares[:11] == pytest.approx([0.1 * (i + 1) for i in range(10)] + [1.0])
+    assert shares[60] == pytest.approx(0.5) and shares[110] == pytest.approx(0)
+    assert shares[10:] == sorted(shares[10:], reverse=True)
+    assert shares[35] == pytest.approx(quarter)

@@ -93,3 +93,10 @@ def test_a_map_outside_the_source_or_smaller_than_it_is_refused() -> None:
         maps.from_index([0, 5], 3)
     with pytest.raises(GrowBenchError, match="shrink"):
         maps.draw_index(4, 3, "balanced", np.random.default_rng(0))
+
+
+def test_topped_layers_are_new_and_write_nothing() -> None:
+    order = depth.topped(2, 4)
+    assert [(layer.sources[0][0], layer.silent, layer.fresh) for layer in order] == [
+        (0, False, False), (1, False, False), (1, True, True), (1, True, True)
+    ]  # fmt: skip

@@ -39,7 +39,7 @@ def words(template: bool = True) -> PreTrainedTokenizerFast:
 
 def settings(**changes: Any) -> Finetune:
     values = {
-        "points": (1.0,), "seeds": (0,), "protocol": "single", "epochs": 12, "lr": 3e-3, "batch": 16, "warmup": 0.1,
+        "points": (1.0,), "seeds": (0,), "source": False, "protocol": "single", "decay": "linear", "epochs": 12, "lr": 3e-3, "batch": 16, "warmup": 0.1,
         "weight_decay": 0.01, "dropout": 0.0, "max_length": 16, "max_train": None, "doc_stride": 4, "answer_length": 5,
         "tasks": {}, "threads": 1,
     }  # fmt: skip

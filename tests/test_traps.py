@@ -61,6 +61,16 @@ def test_identity_layers_are_no_copies() -> None:
         assert (measured <= 1e-10) == exact
 
 
+def test_the_identity_baseline_adds_random_layers_and_no_copies() -> None:
+    case = cases("bert")["depth x 2"]
+    source, target = grow("stackbert", "bert", case, methods.load("stackbert").check_options({"added": "identity"}))
+    old, new = source.bert.encoder.layer[1], target.bert.encoder.layer[3]
+    assert not torch.allclose(new.intermediate.dense.weight, old.intermediate.dense.weight, atol=0.01)
+    assert 0.01 < float(new.attention.self.query.weight.detach().std()) < 0.03
+    assert not new.output.dense.weight.any() and not new.intermediate.dense.bias.any()
+    assert torch.equal(target.bert.encoder.layer[1].output.dense.weight, old.output.dense.weight)
+
+
 def test_the_mlm_heads_bias_survives_every_widening() -> None:
     """MSG: the output bias restarted at zero when the hidden size grew."""
     for method in ("msg", "bert2bert_fpi", "zero_pad", "direct_copy", "net2net", "staged", "hypercloning", "lemon"):

@@ -98,7 +98,16 @@ def test_the_default_study_is_planned(tree: Path, profile: list[str]) -> None:
     jobs = planned(snakemake(tree, "--cores", "all", "-n", *profile))
     figures = len(list((ROOT / "workflow/figures").glob("[!_]*.py")))
     expected = {"corpus": 1, "source": len(study.seeds) * needs, "pretrain": runs, "finetune": len(study.methods)}
-    assert jobs == {**expected, "attention": 1, "aggregate": 1, "figures": figures, "pages": 1, "all": 1}
+    assert study.finetune.source
+    assert jobs == {
+        **expected,
+        "finetune_source": 1,
+        "attention": 1,
+        "aggregate": 1,
+        "figures": figures,
+        "pages": 1,
+        "all": 1,
+    }
 
 
 def test_another_study_stands_alone(tree: Path) -> None:
@@ -190,7 +199,11 @@ def test_only_what_depends_on_a_change_runs_again(tree: Path) -> None:
     after = {"aggregate": 1, "figures": figures, "pages": 1, "all": 1}
     change = ("-n", "--cores", "1", "--config")
     assert not planned(snakemake(tree, *change, "train={threads: 2, checkpoint_seconds: 7}"))
-    assert planned(snakemake(tree, *change, "finetune={epochs: 9}")) == {"finetune": runs, **after}
+    assert planned(snakemake(tree, *change, "finetune={epochs: 9}")) == {
+        "finetune": runs,
+        "finetune_source": 1,
+        **after,
+    }
     trained = planned(snakemake(tree, *change, "optimizer={lr: 1e-5}"))
     assert trained["pretrain"] == runs and trained["attention"] == 1 and "corpus" not in trained
     method = tree / "src/growbench/methods/scratch.py"

@@ -1,7 +1,7 @@
 """Write the generated blocks of README.md: the rule graph, the methods table, the results. `make readme` calls it.
 
     python workflow/readme.py            write them
-    python workflow/readme.py --check    only say whether rule graph and methods are up to date (exit status 1 when not)
+    python workflow/readme.py --check    only say whether they are up to date (exit status 1 when not)
 
 A block lies between `<!-- generated: <name> -->` and `<!-- end: <name> -->`.
 """
@@ -40,10 +40,11 @@ def table(path: Path) -> str:
 
 
 def results() -> str:
-    """Return the tables and figures of every study whose tables are there, the demo last."""
-    studies = sorted((ROOT / "results").glob("*/tables/savings.md"), key=lambda path: path.parts[-3] == "demo")
+    """Return the tables and figures of every committed study."""
+    command = ["git", "ls-files", "results/*/tables/savings.md"]
+    studies = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
     blocks = []
-    for path in studies:
+    for path in (ROOT / name for name in sorted(studies)):
         study = path.parts[-3]
         blocks.append(f"### {study}\n\n{table(path)}")
         figures = sorted((ROOT / "figures" / study).glob("*.png"))
@@ -56,9 +57,9 @@ def results() -> str:
 BLOCKS: dict[str, Callable[[], str]] = {"rulegraph": rulegraph, "methods": methods_table, "results": results}
 
 
-def render(text: str, names: list[str] | None = None) -> str:
-    """Return the README's text with its blocks (or those named) made anew."""
-    for name in names or BLOCKS:
+def render(text: str) -> str:
+    """Return the README's text with its blocks made anew."""
+    for name in BLOCKS:
         begin, end = f"<!-- generated: {name} -->", f"<!-- end: {name} -->"
         head, found, rest = text.partition(begin)
         _, closed, tail = rest.partition(end)
@@ -74,7 +75,7 @@ def main() -> int:
     if "--check" not in sys.argv:
         README.write_text(render(old), encoding="utf-8")
         return 0
-    same = render(old, ["rulegraph", "methods"]) == old
+    same = render(old) == old
     if not same:
         sys.stderr.write("README.md: its generated blocks are out of date; run `make readme`\n")
     return int(not same)

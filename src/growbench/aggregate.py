@@ -26,6 +26,7 @@ from growbench.analysis import (
 from growbench.analysis.frames import Record
 from growbench.analysis.style import order
 from growbench.errors import GrowBenchError
+from growbench.spec import SOURCE
 
 if TYPE_CHECKING:
     from growbench.study import Study
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 VERSION = 1
-SOURCE = "source"
 
 
 def run(study: "Study") -> Path:
@@ -46,7 +46,7 @@ def run(study: "Study") -> Path:
     methods = order(list(study.methods))
     pretrain = _pretrain(root, study, methods)
     own = [r for r in pretrain if r["method"] != SOURCE]
-    finetune = _finetune(root, study, own)
+    finetune = _finetune(root, study, pretrain)
     zeroshot = _zeroshot(root, study, own)
     curve_files = {
         (r["method"], r["seed"]): root / "records" / "pretrain" / f"{r['method']}-s{r['seed']}.csv" for r in pretrain
@@ -55,9 +55,9 @@ def run(study: "Study") -> Path:
     folder = root / "tables"
     for name, frame in made.items():
         _write(folder / f"{name}.csv", frame)
-    targets = made["points"][made["points"]["method"] != SOURCE]
+    targets = _of_targets(made["points"])
     record.write_text(folder / "savings.md", markdown.savings(made["savings"], made["savings_score"], targets))
-    record.write_text(folder / "scores.md", markdown.scores(made["scores"], made["averages"], targets))
+    record.write_text(folder / "scores.md", markdown.scores(_of_targets(made["scores"]), made["averages"], targets))
     found = results.collect(study, methods, pretrain, finetune, made)
     for name in tables.names(study):
         table = tables.build(name, found)
@@ -78,14 +78,14 @@ def _frames(
     """Return the frames that become <name>.csv, by name."""
     points = frames.points(pretrain, starts.build(pretrain, curve_files), study.budget.protocol)
     curves = frames.curves(curve_files)
-    targets = points[points["method"] != SOURCE]
-    scored = scores_table.chosen(scores_table.runs(finetune))
+    targets = _of_targets(points)
+    scored = scores_table.chosen(scores_table.runs([r for r in finetune if r["method"] != SOURCE]))
     return {
         "runs": frames.runs(pretrain, finetune, zeroshot),
         "points": points,
         "savings": savings_table.build(targets, curves, methods, study.budget.protocol),
         "savings_score": score_savings.build(targets, scored, methods),
-        "scores": scores_table.build(finetune, targets, methods),
+        "scores": scores_table.build(finetune, points, [*methods, SOURCE]),
         "averages": averages_table.build(scored, methods),
         "curves": curves,
         "plans": plans.build(
@@ -93,6 +93,10 @@ def _frames(
         ),
         "provenance": frames.provenance([*pretrain, *finetune, *zeroshot]),
     }
+
+
+def _of_targets(frame: pd.DataFrame) -> pd.DataFrame:
+    return frame[frame["method"] != SOURCE]
 
 
 def _write_zeroshot(folder: Path, records: list[Record], targets: pd.DataFrame, methods: list[str]) -> None:
@@ -134,12 +138,11 @@ def _pretrain(root: Path, study: "Study", methods: list[str]) -> list[Record]:
 
 
 def _finetune(root: Path, study: "Study", pretrain: Iterable[Record]) -> list[Record]:
-    names = [f"p{round(100 * fraction)}" for fraction in study.finetune.points]
     found = {}
     for run_record in pretrain:
         method, seed = run_record["method"], run_record["seed"]
         have = {point["point"] for point in run_record["points"]}
-        for point in (name for name in names if name in have):
+        for point in (name for name in study.finetuned_points(method) if name in have):
             path = root / "records" / "finetune" / f"{method}-s{seed}-{point}.json"
             found[path] = _read(path, "finetune", method, seed)
             _complete(path, found[path], study, point)

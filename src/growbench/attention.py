@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 
 from growbench import corpus, families, record
-from growbench.course import SOURCE
 from growbench.errors import GrowBenchError
+from growbench.spec import SOURCE
 from growbench.study import Study
 from growbench.train.data import Windows
 

@@ -68,7 +68,7 @@ def _pretrain(args: argparse.Namespace) -> None:
 def _finetune(args: argparse.Namespace) -> None:
     study = _study(args)
     _check_run(study, args, args.seed)
-    _check_points(args, "finetune", study.finetuned_points())
+    _check_points(args, "finetune", study.finetuned_points(args.method))
     from growbench import finetune
 
     finetune.run(study, args.method, list(args.seed), list(args.points))

@@ -4,7 +4,7 @@ import re
 
 from growbench import course, families, methods, plan_check, schema
 from growbench.errors import GrowBenchError, nearest
-from growbench.spec import divisors
+from growbench.spec import SOURCE, divisors
 from growbench.study import Finetune, Study, point_name
 from growbench.tasks import squad
 
@@ -170,7 +170,7 @@ def _check_name(study: Study, name: str) -> None:
     of = study.methods[name].get("of")
     if of is None:
         return
-    if name == course.SOURCE or name in methods.names() or not NAME.fullmatch(name):
+    if name == SOURCE or name in methods.names() or not NAME.fullmatch(name):
         raise GrowBenchError(
             f"methods.{name}.of: {name!r} cannot name a variant of {of}; use up to 40 small letters, digits and _, and no method's name"
         )

@@ -10,12 +10,10 @@ from typing import Any, Literal
 from growbench import families, flops, planfile
 from growbench.errors import GrowBenchError
 from growbench.plan import Plan, Prices, Stage
-from growbench.spec import ModelSpec
+from growbench.spec import SOURCE, ModelSpec
 from growbench.study import Study, point_name
 from growbench.train import lengths
 from growbench.train.schedule import Schedule
-
-SOURCE = "source"
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,11 +12,12 @@ import numpy as np
 import torch
 
 from growbench import course, families
-from growbench.course import SOURCE, Entry
+from growbench.course import Entry
 from growbench.families import Family
 from growbench.families._roles import Role
 from growbench.flops import StepCost
 from growbench.plan import Stage
+from growbench.spec import SOURCE
 from growbench.stages import objective_of
 from growbench.study import Study
 from growbench.train import checkpoint

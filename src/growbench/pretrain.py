@@ -17,12 +17,11 @@ from typing import Any
 import torch
 
 from growbench import corpus, course, families, methods, record
-from growbench.course import SOURCE
 from growbench.errors import GrowBenchError
 from growbench.families import Family
 from growbench.growth.masking import ramp
 from growbench.methods import Method
-from growbench.spec import ModelSpec
+from growbench.spec import SOURCE, ModelSpec
 from growbench.stages import Stages, objective_of
 from growbench.study import point_name
 from growbench.train import checkpoint, schedule

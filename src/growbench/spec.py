@@ -6,6 +6,7 @@ from typing import Any, Literal
 from growbench.errors import GrowBenchError, nearest
 
 Norm = Literal["layer", "rms"]
+SOURCE = "source"  # what the small model is called among runs and records
 SHAPE_KEYS = ("layers", "hidden", "heads", "kv_heads", "head_size", "ffn")
 
 

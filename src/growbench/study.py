@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from growbench import methods
 from growbench.methods import Method
-from growbench.spec import ModelSpec
+from growbench.spec import SOURCE, ModelSpec
 from growbench.tasks import squad
 from growbench.train.lengths import predicted
 
@@ -114,13 +114,17 @@ class Tasks:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Finetune:
-    """How finished points are fine-tuned. lr: one, or the list that protocol `grid` tries. tasks: what a task changes."""
+    """How finished points are fine-tuned. source: whether the source is too. lr: one, or the list that protocol `grid` tries.
+    tasks: what a task changes.
+    """
 
     points: tuple[float, ...]
     seeds: tuple[int, ...]
+    source: bool
     protocol: Literal["single", "grid"]
     epochs: int
     lr: float | tuple[float, ...]
+    decay: Literal["linear", "cosine"]
     batch: int
     warmup: float
     weight_decay: float
@@ -193,8 +197,10 @@ class Study:
         """Return all options of a method of the study, defaults filled in."""
         return self.method(name).check_options(self.methods.get(name), name)
 
-    def finetuned_points(self) -> tuple[str, ...]:
-        """Return the names of the finished points that are fine-tuned."""
+    def finetuned_points(self, method: str = "") -> tuple[str, ...]:
+        """Return the names of the finished points of a method that are fine-tuned; `source` has at most its last one."""
+        if method == SOURCE:
+            return (point_name(1.0),) if self.finetune.source else ()
         return tuple(point_name(point) for point in self.finetune.points)
 
     def zeroshot_points(self) -> tuple[str, ...]:
@@ -210,8 +216,8 @@ class Study:
 
     def finetuned_part(self) -> dict[str, Any]:
         """Return the values that a fine-tuned model depends on besides its checkpoint."""
-        values, plain = asdict(self.finetune), {"protocol": "single", "tasks": {}}
-        unused = {"points", "threads", *(key for key, value in plain.items() if values[key] == value)}
+        values, plain = asdict(self.finetune), {"protocol": "single", "decay": "linear", "tasks": {}}
+        unused = {"points", "source", "threads", *(key for key, value in plain.items() if values[key] == value)}
         if not any(name in squad.NAMES for name in self.tasks.names):
             unused |= {"doc_stride", "answer_length"}
         return {

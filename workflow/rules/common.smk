@@ -85,7 +85,8 @@ def points(wildcards, input):
 
 def finetune_records(wildcards):
     """Return the records of every fine-tuned point."""
-    return expand(FINETUNE_RECORDS, study=STUDY.study, method=STUDY.methods)
+    records = FINETUNE_RECORDS + (SOURCE_FINETUNED if STUDY.finetuned_points("source") else [])
+    return expand(records, study=STUDY.study, method=STUDY.methods)
 
 
 def zeroshot_points(wildcards, input):
@@ -130,6 +131,7 @@ FINETUNE_RECORDS = expand(
     seed=STUDY.seeds,
     point=STUDY.finetuned_points(),
 )
+SOURCE_FINETUNED = expand("results/{{study}}/records/finetune/source-s{seed}-p100.json", seed=STUDY.seeds)
 ZEROSHOT_RECORDS = expand(
     "results/{{study}}/records/zeroshot/{{method}}-s{seed}-{point}.json",
     seed=STUDY.seeds,

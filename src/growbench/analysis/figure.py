@@ -54,7 +54,7 @@ DIGITS = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Tables:
-    """A study's tables as frames; `points`, `curves` and `plans` without the source's own run, whose plan is `source`.
+    """A study's tables as frames; `points`, `scores`, `curves` and `plans` without the source's own run, whose plan is `source`.
     Those of attention are empty in a study that does not ask for them.
     """
 
@@ -98,7 +98,7 @@ def read(paths: dict[str, Path]) -> Tables:
             raise GrowBenchError(f"{path}: no such table; run `growbench aggregate` for the study first")
         found[name] = pd.read_csv(path, dtype={"source": str, "target": str, "commit": str}, low_memory=False)
     found["source"] = found["plans"][found["plans"]["method"] == "source"]
-    for name in ("points", "curves", "plans"):
+    for name in ("points", "scores", "curves", "plans"):
         found[name] = found[name][found[name]["method"] != "source"]
     return Tables(**found)
 

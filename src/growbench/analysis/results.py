@@ -11,12 +11,12 @@ from growbench.analysis import markdown
 from growbench.analysis.frames import Record
 from growbench.analysis.intervals import Floats
 from growbench.analysis.scores_table import AVERAGE
+from growbench.spec import SOURCE
 
 if TYPE_CHECKING:
     from growbench.study import Study
 
 Row = dict[str, Any]
-SOURCE = "source"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -85,8 +85,9 @@ def collect(
 ) -> Results:
     """Return the results of a study. frames: points (the source's too), savings, savings_score, scores and averages."""
     points, scores = frames["points"], frames["scores"]
-    point = None if scores.empty else str(scores.loc[scores["fraction"].idxmax(), "point"])
-    own = [] if point is None else rows(scores[scores["point"] == point])
+    of_source = scores["method"] == SOURCE
+    point = None if of_source.all() else str(scores.loc[scores["fraction"].where(~of_source).idxmax(), "point"])
+    own = rows(scores[(scores["point"] == point) | of_source])
     last = points[points["fraction"] == points.groupby("method")["fraction"].transform("max")]
     averages = frames["averages"]
     return Results(
@@ -100,7 +101,7 @@ def collect(
         at_score=_by_method(rows(frames["savings_score"])),
         averages=_by_method(rows(averages[averages["point"] == point])),
         scores={(row["method"], row["task"]): row for row in own},
-        metrics=_metrics([record for record in finetune if record["point"] == point]),
+        metrics=_metrics([r for r in finetune if r["point"] == point or r["method"] == SOURCE]),
         final={str(name): group.sort_values("seed") for name, group in last.groupby("method")},
         points=points,
     )

@@ -47,7 +47,7 @@ def build(records: list[Record], points: pd.DataFrame, methods: Sequence[str]) -
     """Return mean, median, best and spread over pre-training x fine-tuning seeds; scores are shares (0 to 1).
 
     Under protocol grid they are over pre-training seeds, each with its best on dev. tried: fine-tuning runs behind one
-    score. lo, hi: 95 % interval of the mean, pre-training seeds resampled. gap: mean minus scratch's at the same point,
+    score. The source's rows come last, where it was fine-tuned. lo, hi: 95 % interval of the mean, pre-training seeds resampled. gap: mean minus scratch's at the same point,
     paired by seed. average: the mean over tasks is taken within each run first, so `best` is the best single run.
     """
     table = chosen(runs(records))

@@ -62,17 +62,25 @@ def _renew(model: Any, seed: int) -> None:
             torch.nn.init.normal_(parameter, std=0.02) if parameter.dim() > 1 else torch.nn.init.zeros_(parameter)
 
 
+def share(step: int, steps: int, warmup: float, decay: str) -> float:
+    """Return the share of the peak LR at a step: a linear rise over `warmup` of the steps, then a fall to 0 at their end."""
+    warm = max(1, round(warmup * steps))
+    left = (steps - step) / max(1, steps - warm)
+    if decay == "cosine" and left < 1:
+        left = (1 - math.cos(math.pi * left)) / 2
+    return min((step + 1) / warm, left)
+
+
 def _train(begin: Start, ready: Tokenised, own: Any, lr: float, seed: int) -> bool:
     """Train the model; return whether the loss (looked at every 50 steps) was finite."""
     model, device, finite = begin.model, begin.device, True
     opt = checkpoint.optimizer(model, lr=lr, betas=(0.9, 0.999), weight_decay=own.weight_decay)
     rng = np.random.default_rng(seed)
     plan = [rows for _ in range(own.epochs) for rows in batches(ready.train, own.batch, rng)]
-    warm = max(1, round(own.warmup * len(plan)))
     model.train()
     for step, rows in enumerate(plan):
         for group in opt.param_groups:
-            group["lr"] = lr * min((step + 1) / warm, (len(plan) - step) / max(1, len(plan) - warm))
+            group["lr"] = lr * share(step, len(plan), own.warmup, own.decay)
         opt.zero_grad(set_to_none=True)
         with torch.autocast(device.type, dtype=torch.bfloat16, enabled=device.type == "cuda"):
             loss = ready.loss(model, collate(ready.train, rows, begin.pad, device))

@@ -9,11 +9,13 @@ from growbench.errors import GrowBenchError
 class Layer:
     """Where a target layer comes from: (source layer, weight) pairs.
 
-    silent: it writes nothing to the residual. masked: it is blended with the identity while masks last (masking.py).
+    silent: it writes nothing to the residual. fresh: its weights are the family's random start, only its norms are copies.
+    masked: it is blended with the identity while masks last (masking.py).
     """
 
     sources: tuple[tuple[int, float], ...]
     silent: bool = False
+    fresh: bool = False
     masked: bool = False
 
 
@@ -52,6 +54,12 @@ def identities(source_layers: int, target_layers: int) -> Depth:
     """
     order = interpolated(source_layers, target_layers)
     return tuple(Layer(layer.sources, silent=t > 0 and layer == order[t - 1]) for t, layer in enumerate(order))
+
+
+def topped(source_layers: int, target_layers: int) -> Depth:
+    """Put new layers on top that compute the identity: random but for their output projections, which are zero."""
+    top = Layer(((source_layers - 1, 1.0),), silent=True, fresh=True)
+    return from_list(list(range(source_layers))) + (top,) * (target_layers - source_layers)
 
 
 def first(source_layers: int, target_layers: int) -> Depth:

@@ -8,7 +8,7 @@ unscaled:
 
 Policies: `reset` (no moments), `copy` (factor 1), `scaled` (first moment by the gradient's factor, second by its square:
 Staged Training's 1/2 and 1/4 at a doubling, and right off the diagonal too), `asymmetric` (the source's own
-coordinates kept, copies and new ones zero; SPARKLING). New coordinates and the output projections of silent layers
+coordinates kept, copies and new ones zero; SPARKLING). New coordinates, fresh layers and the output projections of silent ones
 start at zero.
 """
 
@@ -23,7 +23,7 @@ from growbench.errors import GrowBenchError, nearest
 from growbench.families._roles import Part, Role
 from growbench.growth.growth import Growth
 from growbench.growth.tensors import along, feeds_tied_head, gather, grown_axes
-from growbench.growth.transfer import Read, blended, donor_rows, join, origins, replace_rows, split, stem
+from growbench.growth.transfer import Read, blended, donor_rows, fresh, join, origins, replace_rows, split, stem
 from growbench.plan import POLICIES, Policy
 
 Moments = Mapping[str, Mapping[str, Tensor]]
@@ -50,8 +50,8 @@ def grow_moments(
         wanted = {name: role for name, role in target_roles.items() if _needs(growth, name, role) <= met}
         for name, role, origin, read in origins(growth, source, known, wanted):
             made = blended(origin, role, partial(_grown, growth, name, role, read, power, policy))
-            silent = origin.silent and role.kind in ("o", "fc2")
-            grown.setdefault(name, {})[key] = torch.zeros_like(made) if silent else made.clone()
+            new = fresh(origin, role) or (origin.silent and role.kind in ("o", "fc2"))
+            grown.setdefault(name, {})[key] = torch.zeros_like(made) if new else made.clone()
     steps = {stem(n, role): moments[n]["step"] for n, role in source_roles.items() if "step" in moments.get(n, {})}
     for name, state in grown.items():
         state["step"] = steps[stem(name, target_roles[name])].clone()

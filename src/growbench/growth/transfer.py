@@ -10,7 +10,7 @@ from torch import Tensor
 from growbench.families._roles import WIDENED, Part, Role, size
 from growbench.growth.depth import Layer
 from growbench.growth.growth import Growth
-from growbench.growth.tensors import along, widen_part
+from growbench.growth.tensors import along, initial, widen_part
 from growbench.spec import ModelSpec
 
 Source = Mapping[str, Tensor]
@@ -55,8 +55,16 @@ def blended(origin: Layer, role: Role, one: Callable[[int | None], Tensor]) -> T
     return total
 
 
+def fresh(origin: Layer, role: Role) -> bool:
+    """Whether a tensor of this layer starts at random: all of a fresh layer but its norms."""
+    return origin.fresh and not role.kind.startswith("norm")
+
+
 def _tensor(growth: Growth, name: str, role: Role, origin: Layer, read: Read) -> Tensor:
     wide = blended(origin, role, lambda layer: _widened(growth, name, role, layer, read))
+    if fresh(origin, role):
+        pieces = zip(role.parts, split(wide, role, growth.target), strict=True)
+        wide = join([initial(growth, f"{name}#{n}", *piece) for n, piece in enumerate(pieces)], role, growth.target)
     if origin.silent and role.kind in ("o", "fc2"):
         return torch.zeros_like(wide)
     return wide

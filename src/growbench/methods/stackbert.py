@@ -9,13 +9,17 @@ Embeddings and head are carried over. Growth at 12.5 % and 30 % (50k and 120k of
 `optimizer: copy` is their `--double-optimizer`), the LR goes on along the global schedule or is warmed up again. Width
 is the target's from the start. Not function preserving.
 
+`added: identity` is the paper's baseline (`identity.py`): new layers go on top and are random, but their output projections
+and all biases are zero, so that the model computes what it did. Deviation: they have the family's spread, not d^(-1/2).
+
 A target whose layers are not a multiple of four starts from its layers halved (rounded up) twice.
 """
 
 from itertools import pairwise
 
 from growbench.errors import GrowBenchError
-from growbench.methods._contract import Method, Option
+from growbench.growth.depth import Depth, stacked, topped
+from growbench.methods._contract import Method, Option, identity_depth
 from growbench.plan import POLICIES, Plan, Stage, in_steps
 
 
@@ -24,13 +28,21 @@ class StackBert(Method):
     paper = "Gong et al., ICML 2019"
     grows = ("layers",)
     needs_source = False
+    preserves = "with added=identity"
     options = {
+        "added": Option("copy", "what an added layer is at first", choices=("copy", "identity")),
         "first": Option(0.125, "share of the budget at which L/4 layers become L/2", range=(0.001, 0.9)),
         "second": Option(0.30, "share of the budget at which L/2 layers become L", range=(0.002, 0.95)),
         "unit": Option("flops", "what these shares are of", choices=("flops", "steps")),
         "optimizer": Option("reset", "Adam's moments at a growth (growth/moments.py)", choices=POLICIES),
         "rate": Option("continue", "the LR after a growth (train/schedule.py)", choices=("continue", "rewarm")),
     }
+
+    def exact(self, source, target, traits, options) -> bool:
+        return options["added"] == "identity" and identity_depth(source, target, traits)
+
+    def deepen(self, source_layers, target_layers, options) -> Depth:
+        return {"copy": stacked, "identity": topped}[options["added"]](source_layers, target_layers)
 
     def plan(self, source, target, options, prices) -> Plan:
         first, second = options["first"], options["second"]

@@ -3,7 +3,7 @@
 The paper has figures only; these tables hold what they show. None of its numbers is in hand.
 """
 
-from growbench.analysis.results import SOURCE, Results
+from growbench.analysis.results import Results
 from growbench.analysis.tables._columns import (
     FINAL_LOSS,
     GAP,
@@ -19,6 +19,7 @@ from growbench.analysis.tables._columns import (
     word,
 )
 from growbench.analysis.tables._model import EMPTY, Cell, Head, Row, Table
+from growbench.spec import SOURCE
 
 FILE = "zero_pad"
 NO_VALUES = "The paper prints no table: no published values."
