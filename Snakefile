@@ -30,6 +30,7 @@ rule all:
 
 
 include: "workflow/rules/corpus.smk"
+include: "workflow/rules/search.smk"
 include: "workflow/rules/pretrain.smk"
 include: "workflow/rules/finetune.smk"
 include: "workflow/rules/zeroshot.smk"

@@ -211,6 +211,16 @@ def test_only_what_depends_on_a_change_runs_again(tree: Path) -> None:
     assert planned(snakemake(tree, "-n")) == {"pretrain": 1, "finetune": 1, "attention": 1, **after}
 
 
+def test_a_study_that_searches_tries_every_method_and_the_source_first(tree: Path) -> None:
+    study = config.load(tree / "config/demo.yaml")
+    done = snakemake(tree, "-n", "-p", "--config", "search={lrs: [1e-3, 2e-3]}", "methods={mslt: {lr: 1e-3}}")
+    jobs = planned(done)
+    assert jobs["search"] == len(study.methods) - 1 and jobs["search_source"] == 1, "mslt names its LR itself"
+    assert "results/demo/tables/search.csv" in done.stdout + done.stderr
+    assert outputs(done, "search_source") == {"results/demo/records/search/source.json"}
+    assert "search" not in planned(snakemake(tree, "-n"))
+
+
 def test_attention_is_measured_only_where_the_study_asks_for_it(tree: Path) -> None:
     without = planned(snakemake(tree, "-n", "--config", "attention=false"))
     figures = [path.stem for path in (ROOT / "workflow/figures").glob("[!_]*.py")]

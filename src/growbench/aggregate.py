@@ -52,6 +52,7 @@ def run(study: "Study") -> Path:
         (r["method"], r["seed"]): root / "records" / "pretrain" / f"{r['method']}-s{r['seed']}.csv" for r in pretrain
     }
     made = _frames(study, methods, pretrain, finetune, zeroshot, curve_files) | _attention(root, study, pretrain)
+    made |= _search(root, study)
     folder = root / "tables"
     for name, frame in made.items():
         _write(folder / f"{name}.csv", frame)
@@ -123,6 +124,14 @@ def _attention(root: Path, study: "Study", pretrain: list[Record]) -> dict[str, 
     found = _read(path, "attention", "all", seed)
     _agree({path: found, root / "records" / "pretrain": pretrain[0]})
     return {"attention_maps": attention.maps(found), "attention_distance": attention.distances(found)}
+
+
+def _search(root: Path, study: "Study") -> dict[str, pd.DataFrame]:
+    """The table of the search for LRs, of every method and the source; none where the study does not search."""
+    names = [name for name in [*order(list(study.methods)), SOURCE] if study.searched(name)]
+    names = [n for n in names if n != SOURCE or any(study.method(m).reads_source for m in study.methods)]
+    records = [_read(root / "records" / "search" / f"{n}.json", "search", n, study.seeds[0]) for n in names]
+    return {"search": frames.search(records)} if records else {}
 
 
 def _pretrain(root: Path, study: "Study", methods: list[str]) -> list[Record]:

@@ -60,9 +60,17 @@ def _corpus(args: argparse.Namespace) -> None:
 def _pretrain(args: argparse.Namespace) -> None:
     study = _study(args)
     _check_run(study, args, [args.seed])
-    from growbench import pretrain
+    from growbench import pretrain, search
 
-    pretrain.run(study, args.method, args.seed)
+    pretrain.run(study, args.method, args.seed, search.chosen(study, args.method))
+
+
+def _search(args: argparse.Namespace) -> None:
+    study = _study(args)
+    _check_run(study, args, [])
+    from growbench import search
+
+    search.run(study, args.method)
 
 
 def _finetune(args: argparse.Namespace) -> None:
@@ -162,6 +170,7 @@ def _check(args: argparse.Namespace) -> None:
 Verb = Callable[[argparse.Namespace], None]
 VERBS: dict[str, tuple[Verb, str]] = {
     "corpus": (_corpus, "tokenise a study's text, and generate its toyglue tasks where it uses them"),
+    "search": (_search, "try learning rates for one method (or the source) before its runs"),
     "pretrain": (_pretrain, "train one method (or the source) for one seed"),
     "finetune": (_finetune, "fine-tune finished points on every task"),
     "zeroshot": (_zeroshot, "score finished points of a causal family on WikiText-2, PTB and LAMBADA"),
@@ -231,7 +240,7 @@ def parser() -> argparse.ArgumentParser:
         if name == "plan":
             verb.add_argument("--json", action="store_true", help="print JSON")
             verb.add_argument("--no-timing", action="store_true", help="do not time steps on this machine")
-        if name in ("pretrain", "finetune", "zeroshot"):
+        if name in ("search", "pretrain", "finetune", "zeroshot"):
             verb.add_argument("--method", required=True, help="a method's name, or `source`")
         if name in ("pretrain", "attention"):
             verb.add_argument("--seed", type=int, required=True, help="one of the study's seeds")

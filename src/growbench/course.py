@@ -38,6 +38,10 @@ class Course:
     points: tuple[float, ...]
     costs: tuple[flops.StepCost, ...]
 
+    def at(self, lr: float | None) -> "Course":
+        """The same with another peak LR, unless it is None."""
+        return self if lr is None else replace(self, options={**self.options, "lr": lr})
+
     def events(self) -> list[tuple[float, Literal["stage", "point"], float]]:
         """What happens at which share of the budget (Plan.events)."""
         return self.plan.events({point: self.study.budget.branch(point) for point in self.points})

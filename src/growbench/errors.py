@@ -1,11 +1,18 @@
-"""The one exception a user is meant to read."""
+"""The exceptions a user is meant to read, and what their lines need."""
 
 import difflib
+import re
 from collections.abc import Iterable
+
+EXPONENT = re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+")  # a number that YAML 1.1 reads as text
 
 
 class GrowBenchError(ValueError):
     """One line: what is wrong, where (key or file), and the remedy. The CLI prints it and exits with 2."""
+
+
+class DivergedError(GrowBenchError):
+    """A training loss that is not finite."""
 
 
 def nearest(word: str, allowed: Iterable[str]) -> str:

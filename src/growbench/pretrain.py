@@ -41,25 +41,27 @@ def run_name(method: str, seed: int) -> str:
     return f"{method}-s{seed}"
 
 
-def run(study: Any, method: str, seed: int) -> Path:
-    """Train one run and return the path of its record. method may be `source`, the small model itself."""
-    return Run(study, method, seed).execute()
+def run(study: Any, method: str, seed: int, lr: float | None = None) -> Path:
+    """Train one run and return the path of its record. method may be `source`, the small model itself. lr: the peak LR
+    that a search chose; None takes the config's.
+    """
+    return Run(study, method, seed, lr).execute()
 
 
 class Run:
-    """One method, one seed."""
+    """One method, one seed. folder: where its checkpoints go, the study's runs/<method>-s<seed> unless given."""
 
-    def __init__(self, study: Any, method: str, seed: int) -> None:
+    def __init__(self, study: Any, method: str, seed: int, lr: float | None = None, folder: Path | None = None) -> None:
         torch.set_num_threads(int(os.environ.get("SLURM_CPUS_PER_TASK", study.train.threads)))
         self.study, self.method, self.seed, self.name = study, method, seed, run_name(method, seed)
         self.root = Path("results") / study.study
-        self.folder = self.root / "runs" / self.name
+        self.folder = folder or self.root / "runs" / self.name
         self.corpus = corpus.load(self.root / "corpus")
         vocab, special = int(self.corpus.manifest["vocab"]), self.corpus.manifest["special"]
         self.source_spec: ModelSpec = study.source_spec(vocab)
         self.chosen = None if method == SOURCE else study.method(method)
         raised = self._source_point()["flops"] if self.chosen and self.chosen.control else 0.0
-        self.course = course.of(study, method, vocab=vocab, raised=raised)
+        self.course = course.of(study, method, vocab=vocab, raised=raised).at(lr)
         self.family: Family = families.load(study.target.family)
         self.objective = objective_of(study, int(special["mask"]), vocab)
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -98,6 +100,11 @@ class Run:
 
     def execute(self) -> Path:
         """Train what is not trained yet and write the record."""
+        self.train()
+        return self._write_record()
+
+    def train(self) -> Journal:
+        """Train what is not trained yet and return the journal."""
         self.clock, self.saved = Clock(), time.monotonic()
         self.valid = self._validation()
         self.trainer = self._resume() or self._enter(0, None)
@@ -109,7 +116,7 @@ class Run:
                 self._trunk(share)
                 self._save()
                 self._finish(what)
-        return self._write_record()
+        return self.journal
 
     def _validation(self) -> list[Batch]:
         windows = Windows(self.corpus.valid, self.study.objective.length, self._cls(), 0)

@@ -1,7 +1,6 @@
 """The config's schema, and its errors as one line: key, value, what is allowed, nearest match."""
 
 import math
-import re
 from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
@@ -11,9 +10,8 @@ import yaml
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 
-from growbench.errors import GrowBenchError, nearest
+from growbench.errors import EXPONENT, GrowBenchError, nearest
 
-NUMBER = re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+")
 KINDS = {
     "integer": "a whole number",
     "number": "a number",
@@ -59,7 +57,7 @@ def exponents(value: Any, node: Mapping[str, Any] | None = None) -> Any:
         return {key: exponents(item, properties.get(key, others)) for key, item in value.items()}
     if isinstance(value, list):
         return [exponents(item, node.get("items", {})) for item in value]
-    if isinstance(value, str) and "number" in _types(node) and NUMBER.fullmatch(value):
+    if isinstance(value, str) and "number" in _types(node) and EXPONENT.fullmatch(value):
         return float(value)
     return value
 

@@ -95,6 +95,14 @@ class Optimizer:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Search:
+    """LRs that are tried for every method and the source before their runs. share: of the budget, that a trial takes."""
+
+    lrs: tuple[float, ...]
+    share: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Train:
     init_std: float
     dropout: float
@@ -176,6 +184,7 @@ class Study:
     methods: dict[str, dict[str, Any]]
     budget: Budget
     optimizer: Optimizer
+    search: Search
     train: Train
     tasks: Tasks
     finetune: Finetune
@@ -196,6 +205,10 @@ class Study:
     def options(self, name: str) -> dict[str, Any]:
         """Return all options of a method of the study, defaults filled in."""
         return self.method(name).check_options(self.methods.get(name), name)
+
+    def searched(self, name: str) -> bool:
+        """Whether the LR of a method (or of the source) is searched: the study searches, and the method names none itself."""
+        return bool(self.search.lrs) and (name == SOURCE or self.options(name)["lr"] is None)
 
     def finetuned_points(self, method: str = "") -> tuple[str, ...]:
         """Return the names of the finished points of a method that are fine-tuned; `source` has at most its last one."""
@@ -249,6 +262,7 @@ SECTIONS: dict[str, type] = {
     "target": Target,
     "budget": Budget,
     "optimizer": Optimizer,
+    "search": Search,
     "train": Train,
     "tasks": Tasks,
     "finetune": Finetune,

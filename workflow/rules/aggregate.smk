@@ -1,6 +1,7 @@
 rule aggregate:
     """Turn all records into tables: runs, finished points, savings, scores, and the papers' tables that they fill."""
     input:
+        search=search_records,
         pretrain=pretrain_records,
         finetune=finetune_records,
         zeroshot=zeroshot_records,

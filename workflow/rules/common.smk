@@ -66,6 +66,28 @@ def source_record(wildcards):
     return SOURCE_RECORD if STUDY.method(wildcards.method).reads_source else []
 
 
+def search_record(wildcards):
+    """Return the record of the search for a method's LR, where the study searches it."""
+    return SEARCH_RECORD if STUDY.searched(wildcards.method) else []
+
+
+def search_records(wildcards):
+    """Return the records of every search."""
+    names = [name for name in trained_methods() if STUDY.searched(name)]
+    return expand(SEARCH_RECORD, study=STUDY.study, method=names)
+
+
+def first_source(wildcards):
+    """Return the first seed's source for a search of a method that starts from it, or spends what it cost."""
+    reads = STUDY.method(wildcards.method).reads_source
+    return expand(SOURCE_RECORD, study=STUDY.study, seed=STUDY.seeds[:1]) if reads else []
+
+
+def tried(wildcards):
+    """Return the config values that a search depends on."""
+    return trained(wildcards) | {"search": asdict(STUDY.search)}
+
+
 def trained_methods():
     """Return the methods whose runs the study has, and the source where a method starts from it."""
     names = [*STUDY.methods]
@@ -125,6 +147,8 @@ STUDY = load_study(CONFIG_FILES, CHANGES)
 OPTIONS = shlex.join(["--config", *CONFIG_FILES, *(word for text in CHANGES for word in ("--set", text))])
 CORPUS = "results/{study}/corpus/manifest.json"
 SOURCE_RECORD = "results/{study}/records/pretrain/source-s{seed}.json"
+SEARCH_RECORD = "results/{study}/records/search/{method}.json"
+SOURCE_SEARCH = "results/{study}/records/search/source.json"
 TOYGLUE = ["results/{study}/tasks/manifest.json"] if STUDY.tasks.source == "toyglue" else []
 FINETUNE_RECORDS = expand(
     "results/{{study}}/records/finetune/{{method}}-s{seed}-{point}.json",
@@ -152,6 +176,7 @@ TABLES = [
     "savings.md",
     "scores.md",
     *tables.files(STUDY),
+    *(["search.csv"] if STUDY.search.lrs else []),
     *(["zeroshot.csv", "zeroshot.md"] if STUDY.zeroshot.names else []),
     *(ATTENTION_TABLES if STUDY.attention else []),
 ]

@@ -2,6 +2,7 @@ rule source:
     """Train the small source model that growing methods start from."""
     input:
         corpus=CORPUS,
+        rate=SOURCE_SEARCH if STUDY.searched("source") else [],
     output:
         record=SOURCE_RECORD,
         curve="results/{study}/records/pretrain/source-s{seed}.csv",
@@ -26,6 +27,7 @@ rule pretrain:
     input:
         corpus=CORPUS,
         source=source_record,
+        rate=search_record,
         method=method_files,
     output:
         record="results/{study}/records/pretrain/{method}-s{seed}.json",

@@ -36,6 +36,22 @@ def runs(pretrain: list[Record], finetune: list[Record], zeroshot: Sequence[Reco
     return pd.DataFrame(rows, columns=list(RUN_COLUMNS))
 
 
+def search(records: Sequence[Record]) -> pd.DataFrame:
+    """Return one row per trial of a search: its LR, its loss after the cool-down (nats), FLOPs, and whether it was chosen."""
+    rows = [
+        {
+            **{k: record[k] for k in ("study", "method", "seed", "share")},
+            **trial,
+            "failed": trial["loss"] is None,
+            "chosen": trial["lr"] == record["lr"],
+            "commit": commit(record),
+        }
+        for record in records
+        for trial in record["trials"]
+    ]
+    return pd.DataFrame(rows)
+
+
 def _key(record: Record) -> Record:
     origin = record["provenance"]
     return {

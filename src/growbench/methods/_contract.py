@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from growbench.errors import GrowBenchError, nearest
+from growbench.errors import EXPONENT, GrowBenchError, nearest
 from growbench.growth.depth import Depth, stacked
 from growbench.growth.widening import Widening, widen
 from growbench.plan import Plan, Prices, Stage
@@ -32,6 +32,8 @@ class Option:
     def check(self, key: str, value: Any) -> Any:
         if value is None and self.default is not None:
             raise GrowBenchError(f"{key}: null is not allowed; leave it out for the default {self.default!r}")
+        if self.range is not None and isinstance(value, str) and EXPONENT.fullmatch(value):
+            value = float(value)  # YAML 1.1 reads 1e-3 as text
         if any(value == choice and type(value) is type(choice) for choice in self.choices):
             return value
         if self.text and value is not None and not (isinstance(value, str) and value):

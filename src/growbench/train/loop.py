@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from growbench import flops
-from growbench.errors import GrowBenchError
+from growbench.errors import DivergedError
 from growbench.families import Family
 from growbench.families._roles import embeddings_path, layers_path
 from growbench.train import pool
@@ -151,7 +151,7 @@ class Trainer:
             if since == 20 or i == count - 1:
                 mean = float(total) / since
                 if mean != mean or mean == float("inf"):
-                    raise GrowBenchError(f"optimizer.lr: the loss is not finite at step {first + i}; use a smaller LR")
+                    raise DivergedError(f"optimizer.lr: the loss is not finite at step {first + i}; use a smaller LR")
                 after(since, mean)
                 total.zero_()
                 since = 0

@@ -1,0 +1,88 @@
+"""growbench search: try learning rates for one method, or for the source, with the first seed and a part of the budget.
+
+Every method and the source get the same LRs and the same share of their own budget; the LR with the lowest validation loss after its
+cool-down is the one that all seeds of the method are trained with. A trial whose loss is not finite is kept as failed.
+"""
+
+import logging
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from growbench import pretrain, record
+from growbench.errors import DivergedError, GrowBenchError
+from growbench.spec import SOURCE
+from growbench.study import Study
+
+log = logging.getLogger(__name__)
+
+
+def place(study: Study, method: str) -> Path:
+    """Return the path of a method's search record."""
+    return Path("results") / study.study / "records" / "search" / f"{method}.json"
+
+
+def chosen(study: Study, method: str) -> float | None:
+    """Return the LR that the search of a method found; None where the study does not search it."""
+    if not study.searched(method):
+        return None
+    path = place(study, method)
+    values = record.read(path)
+    tried = [trial["lr"] for trial in values["trials"]]
+    if tried != list(study.search.lrs):
+        raise GrowBenchError(f"{path}: it tried {tried}, search.lrs has {list(study.search.lrs)}; run its job again")
+    return float(values["lr"])
+
+
+def run(study: Study, method: str) -> Path:
+    """Try every LR of search.lrs and write the record. Raises GrowBenchError where none of them trains."""
+    if not study.searched(method):
+        raise GrowBenchError(f"search.lrs: no LR is searched for {method} in study {study.study}; give at least two")
+    seed, small = study.seeds[0], part(study)
+    trials = [_trial(small, method, seed, lr) for lr in study.search.lrs]
+    finite = [trial for trial in trials if trial["loss"] is not None]
+    if not finite:
+        raise GrowBenchError(f"search.lrs: the loss of {method} is not finite at any of them; add smaller ones")
+    best = min(finite, key=lambda trial: float(trial["loss"]))
+    path = place(study, method)
+    record.write(
+        path,
+        {
+            "kind": "search", "version": 1, "study": study.study, "method": method, "seed": seed,
+            "config_hash": record.digest(study.trained_part()), "method_hash": pretrain.method_hash(None if method == SOURCE else study.method(method)),
+            "share": study.search.share, "lr": best["lr"], "trials": trials,
+            "provenance": record.provenance(torch.get_num_threads()),
+        },
+    )  # fmt: skip
+    shutil.rmtree(_folder(study, method), ignore_errors=True)
+    log.info("%s: LR %g is the best of %s", method, best["lr"], ", ".join(f"{lr:g}" for lr in study.search.lrs))
+    return path
+
+
+def part(study: Study) -> Study:
+    """Return the study of a trial: a share of all budgets, one finished point at its end."""
+    share = study.search.share
+    steps, source = max(1, round(share * study.budget.steps)), max(1, round(share * study.source.steps))
+    return replace(
+        study,
+        budget=replace(study.budget, steps=steps, points=(1.0,)),
+        source=replace(study.source, steps=source),
+    )
+
+
+def _folder(study: Study, method: str) -> Path:
+    return Path("results") / study.study / "search" / method
+
+
+def _trial(study: Study, method: str, seed: int, lr: float) -> dict[str, Any]:
+    trial: dict[str, Any] = {"lr": lr, "loss": None, "flops": None}
+    try:
+        journal = pretrain.Run(study, method, seed, lr, _folder(study, method) / f"{lr:g}").train()
+    except DivergedError as error:
+        log.warning("%s at LR %g failed: %s", method, lr, error)
+        return trial
+    log.info("%s at LR %g: loss %.4f", method, lr, journal.points[-1]["loss"])
+    return {**trial, "loss": journal.points[-1]["loss"], "flops": journal.points[-1]["flops"]}

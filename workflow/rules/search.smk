@@ -1,0 +1,44 @@
+rule search_source:
+    """Try learning rates for the source, for studies that search."""
+    input:
+        corpus=CORPUS,
+    output:
+        SOURCE_SEARCH,
+    log:
+        "logs/{study}/search/source.log",
+    benchmark:
+        "benchmarks/{study}/search/source.tsv"
+    threads: STUDY.train.threads
+    resources:
+        cpus_per_task=STUDY.train.threads,
+        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+        runtime=1440,
+    params:
+        options=options,
+        tried=tried,
+    shell:
+        "python -m growbench search {params.options} --method source --log {log}"
+
+
+rule search:
+    """Try learning rates for a method, each with a share of the budget."""
+    input:
+        corpus=CORPUS,
+        source=first_source,
+        method=method_files,
+    output:
+        SEARCH_RECORD,
+    log:
+        "logs/{study}/search/{method}.log",
+    benchmark:
+        "benchmarks/{study}/search/{method}.tsv"
+    threads: STUDY.train.threads
+    resources:
+        cpus_per_task=STUDY.train.threads,
+        mem_mb=lambda wildcards, attempt: 6000 * attempt,
+        runtime=1440,
+    params:
+        options=options,
+        tried=tried,
+    shell:
+        "python -m growbench search {params.options} --method {wildcards.method} --log {log}"
