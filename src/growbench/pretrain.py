@@ -20,6 +20,7 @@ from growbench import corpus, course, families, methods, record
 from growbench.errors import GrowBenchError
 from growbench.families import Family
 from growbench.growth.masking import ramp
+from growbench.memory import memory_kept
 from growbench.methods import Method
 from growbench.spec import SOURCE, ModelSpec
 from growbench.stages import Stages, objective_of
@@ -41,6 +42,7 @@ def run_name(method: str, seed: int) -> str:
     return f"{method}-s{seed}"
 
 
+@memory_kept()
 def run(study: Any, method: str, seed: int, lr: float | None = None) -> Path:
     """Train one run and return the path of its record. method may be `source`, the small model itself. lr: the peak LR
     that a search chose; None takes the config's.

@@ -14,6 +14,7 @@ import torch
 
 from growbench import pretrain, record
 from growbench.errors import DivergedError, GrowBenchError
+from growbench.memory import memory_kept
 from growbench.spec import SOURCE
 from growbench.study import Study
 
@@ -37,6 +38,7 @@ def chosen(study: Study, method: str) -> float | None:
     return float(values["lr"])
 
 
+@memory_kept()
 def run(study: Study, method: str) -> Path:
     """Try every LR of search.lrs and write the record. Raises GrowBenchError where none of them trains."""
     if not study.searched(method):

@@ -18,6 +18,7 @@ import torch
 from growbench import families, record
 from growbench.errors import GrowBenchError
 from growbench.likelihood import Scored, Window, score, windows
+from growbench.memory import memory_kept
 from growbench.tasks import language
 from growbench.tasks.language import Text
 
@@ -36,6 +37,7 @@ class Ready:
     cut: int
 
 
+@memory_kept()
 def run(study: Any, method: str, seeds: list[int], points: list[str]) -> list[Path]:
     """Evaluate `points` of a method's runs with these pre-training seeds; return their records."""
     torch.set_num_threads(int(os.environ.get("SLURM_CPUS_PER_TASK", study.zeroshot.threads)))

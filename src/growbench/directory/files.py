@@ -3,7 +3,6 @@
 Only safetensors are read: nothing is unpickled, and no code that lies beside a checkpoint is run.
 """
 
-import ctypes
 import json
 import os
 import shutil
@@ -20,7 +19,6 @@ from growbench import families
 from growbench.errors import GrowBenchError
 
 WEIGHTS, INDEX, REPORT = "model.safetensors", "model.safetensors.index.json", "growth.json"
-M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # glibc's malloc.h; set back to its defaults, 128 KiB and 65536 maps
 TOKENIZER = ("tokenizer.json", "vocab.*", "merges.txt", "*.model")  # a tokenizer has one of these
 CARRIED = (
     *(
@@ -117,30 +115,6 @@ def _append(file: BinaryIO, data: memoryview) -> None:
     file.flush()
     if hasattr(os, "posix_fadvise"):
         os.posix_fadvise(file.fileno(), begin, len(data), os.POSIX_FADV_DONTNEED)
-
-
-@contextmanager
-def memory_kept() -> Iterator[None]:
-    """Let freed memory serve the next tensor; with glibc's defaults each big one is fetched from the system, zeroed."""
-    libc = _glibc()
-    if libc is not None:
-        libc.mallopt(M_MMAP_MAX, 0)
-        libc.mallopt(M_TRIM_THRESHOLD, 1 << 30)
-    try:
-        yield
-    finally:
-        if libc is not None:
-            libc.mallopt(M_MMAP_MAX, 1 << 16)
-            libc.mallopt(M_TRIM_THRESHOLD, 1 << 17)
-            libc.malloc_trim(0)
-
-
-def _glibc() -> ctypes.CDLL | None:
-    try:
-        libc = ctypes.CDLL(None)
-        return libc if libc.mallopt and libc.malloc_trim else None
-    except (OSError, AttributeError, TypeError):
-        return None
 
 
 def check_out(source: Path, out: Path) -> None:

@@ -25,6 +25,7 @@ from growbench.growth import preservation
 from growbench.growth.growth import Growth
 from growbench.growth.preservation import Sample
 from growbench.growth.transfer import transfer
+from growbench.memory import memory_kept
 from growbench.methods import Method
 from growbench.methods._contract import COMMON
 from growbench.spec import ModelSpec
@@ -191,7 +192,7 @@ def write(job: Job, source: Path, part: Path) -> int:
     layout = {names[name]: tuple(parameter.shape) for name, parameter in job.grown.named_parameters()}
     roles, grown_roles = (job.family.roles(c, job.model_class) for c in (job.config, job.grown_config))
     checked = _finite(transfer(job.growth, job.source, roles, grown_roles), source, job.dtype)
-    with torch.inference_mode(), files.memory_kept():
+    with torch.inference_mode(), memory_kept():
         return files.write_tensors(part / files.WEIGHTS, layout, job.dtype, ((names[name], t) for name, t in checked))
 
 

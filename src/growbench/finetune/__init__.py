@@ -18,6 +18,7 @@ from growbench.finetune.classify import Ready, inputs, offset, results
 from growbench.finetune.fit import fit, start
 from growbench.finetune.ready import Tokenised
 from growbench.finetune.rows import Encoded, batches, collate
+from growbench.memory import memory_kept
 from growbench.tasks import squad
 
 __all__ = ["Encoded", "Ready", "batches", "collate", "inputs", "offset", "prepare", "results", "run"]
@@ -25,6 +26,7 @@ __all__ = ["Encoded", "Ready", "batches", "collate", "inputs", "offset", "prepar
 log = logging.getLogger(__name__)
 
 
+@memory_kept()
 def run(study: Any, method: str, seeds: list[int], points: list[str]) -> list[Path]:
     """Fine-tune `points` of a method's runs with these pre-training seeds; return their records."""
     torch.set_num_threads(int(os.environ.get("SLURM_CPUS_PER_TASK", study.finetune.threads)))

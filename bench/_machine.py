@@ -1,0 +1,104 @@
+"""What the machine itself can do, and the models and text that the benchmarks of training share."""
+
+import time
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from growbench import families, flops
+from growbench.corpus.sources import read_file
+from growbench.corpus.tokenizer import SPECIAL, train
+from growbench.spec import ModelSpec
+from growbench.train import checkpoint
+from growbench.train.data import Windows
+from growbench.train.loop import Trainer
+from growbench.train.objective import Batch, Objective, loss
+
+MATMULS = (512, 1024, 2048)
+VALIDATION = 7_654_321
+
+
+def matmul_rate(device: torch.device, dtype: torch.dtype, work: float = 4e10, sizes: tuple[int, ...] = MATMULS) -> float:
+    """FLOPs a second of square matmuls, the best of several sizes; a CPU's are those of a CPU second of all threads."""
+    rates = []
+    for size in sizes:
+        a, b = (torch.randn(size, size, device=device, dtype=dtype) for _ in range(2))
+        out, times = torch.empty_like(a), max(1, round(work / len(sizes) / (2 * size**3)))
+        torch.mm(a, b, out=out)
+        start = clock(device)
+        for _ in range(times):
+            torch.mm(a, b, out=out)
+        rates.append(times * 2 * size**3 / (clock(device) - start))
+    return max(rates)
+
+
+def clock(device: torch.device) -> float:
+    """CPU seconds of this process, or on a GPU seconds at which its work is done."""
+    if device.type == "cpu":
+        return time.process_time()
+    torch.cuda.synchronize(device)
+    return time.perf_counter()
+
+
+def shape(family: str, layers: int, hidden: int, vocab: int, length: int) -> ModelSpec:
+    """A model with heads of 64 coordinates and an FFN four times as wide."""
+    heads = max(1, hidden // 64)
+    return ModelSpec(
+        family=family, layers=layers, hidden=hidden, heads=heads, ffn=4 * hidden, vocab=vocab, max_length=length
+    )
+
+
+def trainer(
+    spec: ModelSpec, model: Any, objective: Objective, windows: Windows, batch: int, *, lr: float, decay: float,
+    bf16: bool = False,
+) -> Trainer:  # fmt: skip
+    """Our loop around a model, as `growbench pretrain` makes it."""
+    family = families.load(spec.family)
+    cost = flops.step(
+        spec, family, batch=batch, length=windows.length, positions=objective.positions(windows.length)
+    )  # fmt: skip
+    opt = checkpoint.optimizer(model, lr=lr, betas=(0.9, 0.999), weight_decay=decay)
+    return Trainer(family, model.train(), opt, objective, windows, batch, windows.seed, cost, 1.0, bf16)
+
+
+def linear(step: int, steps: int, warmup: int, peak: float) -> float:
+    """Both sides' LR: a linear rise over the first `warmup` steps, then a linear fall to 0 at the end."""
+    return peak * (step / warmup if step < warmup else (steps - step) / (steps - warmup))
+
+
+def text_ids(path: Path, tokenizer: Any, tokens: int) -> np.ndarray:
+    """The first `tokens` ids of a text file's documents, each followed by the sep id."""
+    sep, ids = tokenizer.token_to_id(SPECIAL["sep"]), []
+    for document in documents(path):
+        ids += [*tokenizer.encode(document, add_special_tokens=False).ids, sep]
+        if len(ids) >= tokens:
+            return np.asarray(ids[:tokens], dtype=np.int64)
+    raise SystemExit(f"bench: {path}: {len(ids)} tokens, fewer than the {tokens} wanted; give more text or fewer steps")
+
+
+def documents(path: Path) -> Iterator[str]:
+    """The documents of a text file, blank lines between them."""
+    return read_file(path, "blank_line", "text")
+
+
+def vocabulary(path: Path, size: int, count: int = 4000) -> Any:
+    """A WordPiece tokenizer of the first documents of a text file."""
+    return train("wordpiece", islice(documents(path), count), size, True)
+
+
+@torch.no_grad()
+def validation(spec: ModelSpec, model: Any, objective: Objective, ids: np.ndarray, length: int, cls: int) -> float:
+    """Mean loss in nats over all windows of `ids`, with the same masks for every model."""
+    family, windows = families.load(spec.family), Windows(ids, length, cls, 0)
+    device, total = next(model.parameters()).device, 0.0
+    model.eval()
+    for number in range(windows.count // 32 or 1):
+        rows = list(range(number * 32, min((number + 1) * 32, windows.count)))
+        batch: Batch = objective.batch(windows.fetch(rows), VALIDATION, number)
+        total += float(loss(family, model, batch.to(device)))
+    model.train()
+    return total / (windows.count // 32 or 1)

@@ -1,0 +1,126 @@
+"""What every benchmark here shares: sides that run in turns, medians of ratios, and a section of a Markdown page.
+
+Each script prints its section; with `--out docs/BENCHMARKS.md` it also puts it there, in place of the one before.
+"""
+
+import argparse
+import datetime
+import os
+import re
+import shlex
+import statistics
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from growbench import record
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Seconds of one run of one side, and what the side returned. cpu: of all threads."""
+
+    cpu: float
+    wall: float
+    value: Any = None
+
+
+def timed(work: Callable[[], Any]) -> Sample:
+    """Run and clock one side."""
+    cpu, wall = time.process_time(), time.perf_counter()
+    value = work()
+    return Sample(time.process_time() - cpu, time.perf_counter() - wall, value)
+
+
+def turns(sides: Mapping[str, Callable[[int], Any]], rounds: int, clock: Callable[..., Sample] = timed) -> dict[str, list[Sample]]:
+    """Run all sides in every round, the order reversed every other time; a side is called with the round's number.
+
+    clock: runs and clocks a side, or returns the sample that the side has taken itself.
+    """
+    found: dict[str, list[Sample]] = {name: [] for name in sides}
+    for number in range(rounds):
+        for name in list(sides)[:: -1 if number % 2 else 1]:
+            sample = clock(lambda name=name: sides[name](number))
+            found[name].append(sample)
+            print(f"{number + 1}/{rounds} {name}: CPU {sample.cpu:.2f} s, wall {sample.wall:.2f} s", file=sys.stderr)
+    return found
+
+
+def own(work: Callable[[], Sample]) -> Sample:
+    """The clock of sides that take their samples themselves."""
+    return work()
+
+
+def median(samples: Sequence[Sample], key: str) -> float:
+    """The median of `cpu` or `wall`."""
+    return statistics.median(getattr(sample, key) for sample in samples)
+
+
+def ratio(over: Sequence[Sample], under: Sequence[Sample], key: str) -> float:
+    """The median over rounds of one side's seconds over the other's."""
+    return statistics.median(getattr(a, key) / getattr(b, key) for a, b in zip(over, under, strict=True))
+
+
+def verdict(value: float, bar: float, most: bool = False) -> str:
+    """Say what is asked for and whether it is kept. most: the bar is an upper one."""
+    words = f"{'at most' if most else 'at least'} {bar:g}: "
+    if value <= bar if most else value >= bar:
+        return words + "kept"
+    return words + f"missed by {abs(value / bar - 1):.1%}"
+
+
+def markdown(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table whose first column is text."""
+    marks = ["---", *("---:" for _ in columns[1:])]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in (columns, marks, *rows)) + "\n"
+
+
+def parser(doc: str | None, rounds: int) -> argparse.ArgumentParser:
+    """A parser with what every benchmark takes."""
+    words = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
+    words.add_argument("--rounds", type=int, default=rounds, help=f"times that every side runs ({rounds})")
+    words.add_argument("--out", type=Path, help="also put the section into this Markdown file")
+    return words
+
+
+def data(words: argparse.ArgumentParser, args: argparse.Namespace) -> Path:
+    """The folder of real data: `--data`, else GROWBENCH_DATA."""
+    if args.data is None:
+        words.error("--data: no folder; give one, or set GROWBENCH_DATA")
+    return Path(args.data).resolve()
+
+
+def machine(load: float) -> str:
+    """The line under a section's heading: machine, versions, commit, date. load: of the machine when the script began."""
+    known = record.provenance(1)
+    version = {name: known["versions"].get(name, "absent") for name in ("torch", "transformers")}
+    when = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC")
+    commit = known["commit"] + (" with changes" if known["dirty"] else "")
+    return (
+        f"{known['hardware']}; torch {version['torch']}, transformers {version['transformers']}; commit {commit}; {when}; "
+        f"load average {load:.1f} before, {os.getloadavg()[0]:.1f} after"
+    )
+
+
+def publish(name: str, title: str, body: str, load: float, out: Path | None, words: Sequence[str]) -> str:
+    """Print a section and put it into the page, whole: the page is replaced. Returns the section."""
+    command = shlex.join(["python", f"bench/{name}.py", *words])
+    section = f"## {title}\n\n`{command}`\n\n{machine(load)}\n\n{body.strip()}\n"
+    sys.stdout.write(section)
+    if out is not None:
+        page = out.read_text(encoding="utf-8") if out.exists() else "# Benchmarks\n"
+        record.write_text(out, placed(page, name, section))
+    return section
+
+
+def placed(page: str, name: str, section: str) -> str:
+    """The page with the section between the lines that name it, in place of the one before or at the end."""
+    first, last = f"<!-- bench: {name} -->", f"<!-- end: {name} -->"
+    block = f"{first}\n\n{section.strip()}\n\n{last}"
+    known = re.compile(f"{re.escape(first)}.*?{re.escape(last)}", re.DOTALL)
+    if known.search(page):
+        return known.sub(lambda _: block, page)
+    return f"{page.rstrip()}\n\n{block}\n"
