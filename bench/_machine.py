@@ -22,7 +22,9 @@ MATMULS = (512, 1024, 2048)
 VALIDATION = 7_654_321
 
 
-def matmul_rate(device: torch.device, dtype: torch.dtype, work: float = 4e10, sizes: tuple[int, ...] = MATMULS) -> float:
+def matmul_rate(
+    device: torch.device, dtype: torch.dtype, work: float = 4e10, sizes: tuple[int, ...] = MATMULS
+) -> float:
     """FLOPs a second of square matmuls, the best of several sizes; a CPU's are those of a CPU second of all threads."""
     rates = []
     for size in sizes:

@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,9 @@ def timed(work: Callable[[], Any]) -> Sample:
     return Sample(time.process_time() - cpu, time.perf_counter() - wall, value)
 
 
-def turns(sides: Mapping[str, Callable[[int], Any]], rounds: int, clock: Callable[..., Sample] = timed) -> dict[str, list[Sample]]:
+def turns(
+    sides: Mapping[str, Callable[[int], Any]], rounds: int, clock: Callable[..., Sample] = timed
+) -> dict[str, list[Sample]]:
     """Run all sides in every round, the order reversed every other time; a side is called with the round's number.
 
     clock: runs and clocks a side, or returns the sample that the side has taken itself.
@@ -43,7 +46,7 @@ def turns(sides: Mapping[str, Callable[[int], Any]], rounds: int, clock: Callabl
     found: dict[str, list[Sample]] = {name: [] for name in sides}
     for number in range(rounds):
         for name in list(sides)[:: -1 if number % 2 else 1]:
-            sample = clock(lambda name=name: sides[name](number))
+            sample = clock(partial(sides[name], number))
             found[name].append(sample)
             print(f"{number + 1}/{rounds} {name}: CPU {sample.cpu:.2f} s, wall {sample.wall:.2f} s", file=sys.stderr)
     return found

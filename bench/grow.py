@@ -2,21 +2,24 @@
 
 A: a process that copies every source tensor into memory, then writes as many bytes as the target has, and syncs them.
 B: the command without its comparison of both models. Both stand after their imports when the clock starts; the whole
-command is given too. Random weights: their values do not matter here.
+command is given too. Random weights: their values do not matter here. At most twice the time and a peak memory of at most
+the target's bytes and 500 MB are promised.
 
-    python bench/grow.py --folder /tmp/bench --repetitions 5 --out bench.md
+    python bench/grow.py --folder /tmp/bench --out docs/BENCHMARKS.md
 """
 
-import argparse
 import json
 import os
 import shutil
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
+
+import _table
+from _table import Sample
 
 BARE = """
 import os, sys, time
@@ -36,9 +39,9 @@ with open(out, "wb") as file:
     os.fsync(file.fileno())
 print(time.monotonic() - started)
 """
-SIZES = ["--layers", "24", "--hidden", "1024", "--heads", "16"]
-MEGABYTE = 1e6
-ALLOWED = 500 * MEGABYTE  # beyond the target and its largest tensor
+MEGABYTE, BAR, ALLOWED = 1e6, 2.0, 500.0
+LAYERS, HIDDEN = 12, 768
+COLUMNS = ("", "value", "bar")
 
 
 def child(words: list[str]) -> tuple[str, float, float]:
@@ -53,83 +56,75 @@ def child(words: list[str]) -> tuple[str, float, float]:
     return text, time.monotonic() - started, usage.ru_maxrss * 1024.0
 
 
-def make_source(folder: Path) -> None:
-    """Write a random BERT-base."""
-    code = "import sys, transformers as t; t.BertForMaskedLM(t.BertConfig()).save_pretrained(sys.argv[1])"
-    child(["-c", code, str(folder)])
+def make_source(folder: Path, layers: int, hidden: int) -> None:
+    """Write a random BERT with heads of 64 coordinates."""
+    code = (
+        "import sys, transformers as t; layers, hidden = map(int, sys.argv[2:]); "
+        "config = t.BertConfig(num_hidden_layers=layers, hidden_size=hidden, num_attention_heads=hidden // 64, "
+        "intermediate_size=4 * hidden); t.BertForMaskedLM(config).save_pretrained(sys.argv[1])"
+    )
+    child(["-c", code, str(folder), str(layers), str(hidden)])
 
 
-def grow(source: Path, out: Path, *words: str) -> tuple[dict, float, float]:
+def grow(source: Path, out: Path, sizes: Sequence[str], *words: str) -> tuple[dict, float, float]:
     """Run the command; return its report, wall seconds and peak resident bytes. The target is removed again."""
-    command = ["-m", "growbench", "grow", str(source), str(out), "--method", "bert2bert_fpi", *SIZES, "--json", *words]
+    command = ["-m", "growbench", "grow", str(source), str(out), "--method", "bert2bert_fpi", *sizes, "--json", *words]
     text, wall, peak = child(command)
     shutil.rmtree(out)
     return json.loads(text), wall, peak
 
 
-def run(folder: Path, repetitions: int) -> dict[str, float]:
-    """Alternate A and B; return medians, seconds and bytes."""
+def table(folder: Path, layers: int, hidden: int, rounds: int) -> list[list[str]]:
+    """Run both sides and return the rows."""
     source, out = folder / "source", folder / "target"
-    make_source(source)
-    report, _, peak_measuring = grow(source, out)
-    size, bare, growing, whole, peaks = report["bytes"], [], [], [], []
-    for number in range(repetitions):
-        bare.append(float(child(["-c", BARE, str(source), str(folder / "bare"), str(size)])[0]))
+    sizes = ["--layers", str(2 * layers), "--hidden", str(hidden * 4 // 3 // 64 * 64)]
+    make_source(source, layers, hidden)
+    report, _, compared = grow(source, out, sizes)
+    size = report["bytes"]
+
+    def bare(number: int) -> Sample:
+        seconds = float(child(["-c", BARE, str(source), str(folder / "bare"), str(size)])[0])
         (folder / "bare").unlink()
-        report, wall, peak = grow(source, out, "--no-measure")
-        growing.append(report["seconds"]["growing"])
-        whole.append(wall)
-        peaks.append(peak)
-        print(f"{number + 1}/{repetitions}: bare {bare[-1]:.2f} s, growing {growing[-1]:.2f} s", file=sys.stderr)
-    largest = 4.0 * report["target"]["vocab"] * report["target"]["hidden"]
-    return {
-        "bare": statistics.median(bare),
-        "growing": statistics.median(growing),
-        "ratio": statistics.median(b / a for a, b in zip(bare, growing, strict=True)),
-        "whole": statistics.median(whole),
-        "peak": max(peaks),
-        "peak_measuring": peak_measuring,
-        "bound": size + largest + ALLOWED,
-        "target": float(size),
-    }
+        return Sample(seconds, seconds)
 
+    def growing(number: int) -> Sample:
+        report, whole, peak = grow(source, out, sizes, "--no-measure")
+        return Sample(report["seconds"]["growing"], report["seconds"]["growing"], (whole, peak))
 
-def table(found: dict[str, float], repetitions: int) -> str:
-    """The result as a Markdown table."""
-    verdict = {True: "kept", False: "BROKEN"}
-    peak, measuring, bound = (found[key] / MEGABYTE for key in ("peak", "peak_measuring", "bound"))
+    found = _table.turns({"bare": bare, "growing": growing}, rounds, _table.own)
+    times, own = _table.ratio(found["growing"], found["bare"], "wall"), found["growing"]
+    peaks = {"growing": max(sample.value[1] for sample in own), "with the comparison of both models": compared}
     rows = [
-        ("bare read and write, s", f"{found['bare']:.2f}", ""),
-        ("growing, s", f"{found['growing']:.2f}", ""),
-        ("growing / bare", f"{found['ratio']:.2f}", f"at most 2: {verdict[found['ratio'] <= 2]}"),
-        ("whole command with imports, s", f"{found['whole']:.2f}", ""),
-        ("target, MB", f"{found['target'] / MEGABYTE:.0f}", ""),
-        ("peak memory growing, MB", f"{peak:.0f}", f"at most {bound:.0f}: {verdict[peak <= bound]}"),
-        (
-            "peak memory with the comparison, MB",
-            f"{measuring:.0f}",
-            f"at most {bound:.0f}: {verdict[measuring <= bound]}",
-        ),
+        ["bare read and write, s", f"{_table.median(found['bare'], 'wall'):.2f}", "none"],
+        ["growing, s", f"{_table.median(own, 'wall'):.2f}", "none"],
+        ["growing / bare", f"{times:.2f}", _table.verdict(times, BAR, most=True)],
+        ["whole command with imports, s", f"{sorted(s.value[0] for s in own)[len(own) // 2]:.2f}", "none"],
+        ["target, MB", f"{size / MEGABYTE:.0f}", "none"],
     ]
-    head = [f"BERT-base to BERT-large, medians of {repetitions}", "", "| | value | promise |", "|---|---|---|"]
-    return "\n".join([*head, *(f"| {' | '.join(row)} |" for row in rows)]) + "\n"
+    for name, peak in peaks.items():
+        bar = _table.verdict(peak / MEGABYTE, round(size / MEGABYTE + ALLOWED), most=True)
+        rows.append([f"peak memory {name}, MB", f"{peak / MEGABYTE:.0f}", bar])
+    return rows
 
 
-def main() -> None:
+def main(words: Sequence[str] | None = None) -> int:
     """Run the benchmark in a temporary folder and print the table."""
-    words = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    words.add_argument("--folder", type=Path, default=None, help="where 2 GB may be written; removed at the end")
-    words.add_argument("--repetitions", type=int, default=5)
-    words.add_argument("--out", type=Path, help="also write the table here")
-    args = words.parse_args()
+    parser = _table.parser(__doc__, 5)
+    parser.add_argument("--folder", type=Path, default=None, help="where 2 GB may be written; removed at the end")
+    parser.add_argument("--layers", type=int, default=LAYERS, help="of the source; the target has twice as many")
+    parser.add_argument("--hidden", type=int, default=HIDDEN, help="of the source; the target has 4/3 of it")
+    args = parser.parse_args(words)
+    load = os.getloadavg()[0]
     if args.folder is not None:
         args.folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=args.folder) as folder:
-        text = table(run(Path(folder), args.repetitions), args.repetitions)
-    print(text)
-    if args.out is not None:
-        args.out.write_text(text, encoding="utf-8")
+        rows = table(Path(folder), args.layers, args.hidden, args.rounds)
+    body = f"BERT {(args.layers, args.hidden)} grown to twice its layers and 4/3 of its width; medians of {args.rounds} rounds.\n\n"
+    _table.publish(
+        "grow", "Growth of a checkpoint", body + _table.markdown(COLUMNS, rows), load, args.out, words or sys.argv[1:]
+    )
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

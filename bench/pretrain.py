@@ -48,7 +48,9 @@ OURS, THEIRS, MATMUL = "ours", "Trainer", "matmul"
 class Case:
     """One shape on one text. ids: training tokens; valid: validation tokens."""
 
-    def __init__(self, spec: ModelSpec, tokenizer: Any, ids: np.ndarray, valid: np.ndarray, args: argparse.Namespace) -> None:
+    def __init__(
+        self, spec: ModelSpec, tokenizer: Any, ids: np.ndarray, valid: np.ndarray, args: argparse.Namespace
+    ) -> None:
         self.spec, self.tokenizer, self.ids, self.valid, self.args = spec, tokenizer, ids, valid, args
         self.cls, self.mask = (tokenizer.token_to_id(SPECIAL[key]) for key in ("cls", "mask"))
         self.objective = MaskedLM(RATE, self.mask, spec.vocab)

@@ -3,15 +3,15 @@
 For each kind of step: its share of a full step's FLOPs, its share of a full step's CPU seconds, and the ratio of the two. At
 most 1.25 is promised (no graph below the lowest layer that learns, no moments for frozen tensors).
 
-    python bench/stages.py --rounds 12 --out bench.md
+    python bench/stages.py --out docs/BENCHMARKS.md
 """
 
-import argparse
+import os
 import statistics
 import sys
-import time
-from pathlib import Path
+from collections.abc import Sequence
 
+import _table
 import numpy as np
 import torch
 
@@ -24,6 +24,7 @@ from growbench.train.objective import MaskedLM
 from growbench.train.part import Part
 
 LAYERS, HIDDEN, VOCAB, LENGTH, BATCH = 12, 256, 8192, 128, 8
+BAR = 1.25
 PARTS = {"top 3 of 12": Part(12, 3), "top 3 of 9": Part(9, 3), "top 3 of 6": Part(6, 3), "3 of 3": Part(3, 3)}
 
 
@@ -44,34 +45,27 @@ def trainer(part: Part) -> Trainer:
     return Trainer(family, model, opt, objective, windows, BATCH, 0, cost, 1.0, parts=(part,))
 
 
-def main() -> int:
-    """Time, print and perhaps write the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=12)
-    parser.add_argument("--out", type=Path, help="also write the table here")
-    args = parser.parse_args()
+def main(words: Sequence[str] | None = None) -> int:
+    """Time, print and perhaps keep the table."""
+    parser = _table.parser(__doc__, 12)
+    args = parser.parse_args(words)
+    load, threads = os.getloadavg()[0], torch.get_num_threads()
     torch.set_num_threads(1)
     kinds = {"full": trainer(Part(LAYERS, LAYERS)), **{name: trainer(part) for name, part in PARTS.items()}}
-    seconds: dict[str, list[float]] = {name: [] for name in kinds}
-    for number in range(args.rounds + 2):
-        for name, made in kinds.items():
-            start = time.process_time()
-            made.step(number, 1e-4)
-            if number >= 2:
-                seconds[name].append(time.process_time() - start)
-    full = statistics.median(seconds["full"])
-    rows = [
-        f"BERT ({LAYERS}, {HIDDEN}), vocabulary {VOCAB}, {BATCH} x {LENGTH}, 1 thread, medians of {args.rounds}",
-        "",
-    ]
-    rows += ["| step | FLOPs share | time share | time / FLOPs |", "|---|---|---|---|"]
+    steps = {name: (lambda number, made=made: made.step(number, 1e-4)) for name, made in kinds.items()}
+    _table.turns(steps, 2)
+    found = _table.turns(steps, args.rounds)
+    torch.set_num_threads(threads)
+    rows = []
     for name, made in kinds.items():
-        share, spent = made.cost.flops / kinds["full"].cost.flops, statistics.median(seconds[name]) / full
-        rows.append(f"| {name} | {share:.3f} | {spent:.3f} | {spent / share:.2f} |")
-    text = "\n".join(rows) + "\n"
-    sys.stdout.write(text)
-    if args.out:
-        args.out.write_text(text, encoding="utf-8")
+        share = made.cost.flops / kinds["full"].cost.flops
+        spent = statistics.median(s.cpu for s in found[name]) / statistics.median(s.cpu for s in found["full"])
+        rows.append(
+            [name, f"{share:.3f}", f"{spent:.3f}", f"{spent / share:.2f}", _table.verdict(spent / share, BAR, True)]
+        )
+    body = f"BERT {(LAYERS, HIDDEN)}, vocabulary {VOCAB}, {BATCH} x {LENGTH}, 1 thread; medians of {args.rounds} rounds in turns.\n\n"
+    body += _table.markdown(("step", "FLOPs share", "CPU time share", "time / FLOPs", "bar"), rows)
+    _table.publish("stages", "Steps that train a part", body, load, args.out, words or sys.argv[1:])
     return 0
 
 

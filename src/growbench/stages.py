@@ -9,6 +9,7 @@ import torch
 from growbench.course import Course
 from growbench.errors import GrowBenchError
 from growbench.families import Family
+from growbench.families._roles import layers_path
 from growbench.grow import grow_model, growth_of
 from growbench.growth.masking import Masks
 from growbench.growth.moments import grow_moments
@@ -16,6 +17,7 @@ from growbench.methods import Method
 from growbench.plan import Stage
 from growbench.spec import ModelSpec
 from growbench.train import checkpoint
+from growbench.train.compiled import compiled
 from growbench.train.data import Windows
 from growbench.train.loop import Trainer
 from growbench.train.objective import CausalLM, MaskedLM, Objective
@@ -79,7 +81,7 @@ class Stages:
         o, stage = self.course.study.optimizer, self.course.plan.stages[index]
         model = model.to(self.device).train()
         if self.course.study.train.compile:
-            model.compile()
+            compiled(model, layers_path(self.family.roles(model.config)))
         opt = checkpoint.optimizer(model, lr=o.lr, betas=o.betas, weight_decay=o.weight_decay)
         return Trainer(
             self.family, model, opt, self.objective, self.windows, o.batch, self.seed, self.course.costs[index], o.clip,

@@ -1,0 +1,195 @@
+"""Causal-LM pre-training: our loop with the stock GPT-2 against a minimal loop in the manner of nanoGPT, in turns.
+
+Reference: a GPT-2 and a training loop written for speed and shortness, as nanoGPT's are: one module for each part of a block,
+F.scaled_dot_product_attention, tied head on every position, random offsets into the ids, AdamW with two groups (fused on a GPU
+only), clipping, no dropout, no bias in linear layers and norms (nanoGPT's default), the loss read at every 10th step. Ours: the loop of
+`growbench pretrain` on GPT2LMHeadModel, which has biases. Same shape, text, batch, LR curve and tokens of a step.
+
+    python bench/causal.py --data <folder with wikipedia/> --out docs/BENCHMARKS.md
+"""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from types import SimpleNamespace
+
+import _machine
+import _table
+import numpy as np
+import torch
+import torch.nn.functional as F
+from _table import Sample
+from torch import Tensor, nn
+
+from growbench import families
+from growbench.memory import memory_kept
+from growbench.spec import ModelSpec
+from growbench.train.data import Windows
+from growbench.train.objective import CausalLM
+
+LR, DECAY, BETAS, BAR = 1e-3, 0.1, (0.9, 0.95), 1.2
+OURS, THEIRS = "ours", "reference"
+
+
+class Norm(nn.Module):
+    """LayerNorm without a bias."""
+
+    def __init__(self, hidden: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(hidden))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.layer_norm(x, self.weight.shape, self.weight, None, 1e-5)
+
+
+class Block(nn.Module):
+    """x + attention(norm(x)), x + mlp(norm(x))."""
+
+    def __init__(self, spec: ModelSpec) -> None:
+        super().__init__()
+        self.heads, hidden = spec.heads, spec.hidden
+        self.norm_1, self.norm_2 = Norm(hidden), Norm(hidden)
+        self.qkv, self.out = nn.Linear(hidden, 3 * hidden, bias=False), nn.Linear(hidden, hidden, bias=False)
+        self.up, self.down = nn.Linear(hidden, spec.ffn, bias=False), nn.Linear(spec.ffn, hidden, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        rows, length, hidden = x.shape
+        parts = self.qkv(self.norm_1(x)).split(hidden, dim=2)
+        q, k, v = (part.view(rows, length, self.heads, -1).transpose(1, 2) for part in parts)
+        mixed = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+        x = x + self.out(mixed.transpose(1, 2).contiguous().view(rows, length, hidden))
+        return x + self.down(F.gelu(self.up(self.norm_2(x))))
+
+
+class Gpt(nn.Module):
+    """The whole model; forward returns the mean loss in nats over all positions of ids [B, T] and targets [B, T]."""
+
+    def __init__(self, spec: ModelSpec) -> None:
+        super().__init__()
+        self.tokens, self.places = nn.Embedding(spec.vocab, spec.hidden), nn.Embedding(spec.max_length, spec.hidden)
+        self.blocks = nn.ModuleList(Block(spec) for _ in range(spec.layers))
+        self.norm = Norm(spec.hidden)
+        self.head = nn.Linear(spec.hidden, spec.vocab, bias=False)
+        for parameter in self.parameters():
+            if parameter.dim() > 1:
+                nn.init.normal_(parameter, std=0.02)
+        self.head.weight = self.tokens.weight
+
+    def forward(self, ids: Tensor, targets: Tensor) -> Tensor:
+        x = self.tokens(ids) + self.places(torch.arange(ids.shape[1], device=ids.device))
+        for block in self.blocks:
+            x = block(x)
+        logits = self.head(self.norm(x))
+        return F.cross_entropy(logits.view(-1, logits.shape[-1]), targets.view(-1))
+
+
+def reference(spec: ModelSpec, ids: np.ndarray, args: argparse.Namespace, seed: int) -> Sample:
+    """Train the reference model; return its seconds and its last loss."""
+    torch.manual_seed(seed)
+    model = Gpt(spec)
+    groups = [
+        {"params": [p for p in model.parameters() if (p.dim() > 1) is decayed], "weight_decay": DECAY * decayed}
+        for decayed in (True, False)
+    ]
+    opt = torch.optim.AdamW(groups, lr=LR, betas=BETAS)
+    found: list[float] = []
+
+    def batch() -> tuple[Tensor, Tensor]:
+        offsets = torch.randint(len(ids) - args.length, (args.batch,))
+        return tuple(
+            torch.stack([torch.from_numpy(ids[o + shift : o + shift + args.length]) for o in offsets])
+            for shift in (0, 1)
+        )  # type: ignore[return-value]
+
+    def train() -> None:
+        for step in range(args.steps):
+            for group in opt.param_groups:
+                group["lr"] = _machine.linear(step, args.steps, max(1, args.steps // 10), LR)
+            loss = model(*batch())
+            loss.backward()
+            nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+            opt.step()
+            opt.zero_grad(set_to_none=True)
+            if step % 10 == 0 or step == args.steps - 1:
+                found.append(loss.item())
+
+    sample = _table.timed(train)
+    return Sample(sample.cpu, sample.wall, SimpleNamespace(loss=found[-1]))
+
+
+def ours(spec: ModelSpec, ids: np.ndarray, args: argparse.Namespace, seed: int) -> Sample:
+    """Train the stock model with our loop; return its seconds and its last loss."""
+    family = families.load("gpt2")
+    model = family.build(family.config(spec, **family.dropout(0.0)), seed=seed)
+    windows = Windows(ids, args.length, 2, seed)
+    made = _machine.trainer(spec, model, CausalLM(), windows, args.batch, lr=LR, decay=DECAY)
+    found: list[float] = []
+
+    def train() -> None:
+        for step in range(args.steps):
+            value = made.step(step, _machine.linear(step, args.steps, max(1, args.steps // 10), LR))
+            if step % 20 == 19 or step == args.steps - 1:
+                found.append(float(value))
+
+    with memory_kept():
+        sample = _table.timed(train)
+    return Sample(sample.cpu, sample.wall, SimpleNamespace(loss=found[-1]))
+
+
+COLUMNS = (
+    "(layers, hidden), batch x length, threads", "ours, tokens / CPU s", "reference, tokens / CPU s", "CPU, reference / ours",
+    "bar", "wall, reference / ours", "ours, last loss", "reference, last loss",
+)  # fmt: skip
+
+
+def row(spec: ModelSpec, threads: int, found: dict[str, list[Sample]], args: argparse.Namespace) -> list[str]:
+    tokens, (a, b) = args.steps * args.batch * args.length, (found[OURS], found[THEIRS])
+    times = _table.ratio(b, a, "cpu")
+    return [
+        f"{(spec.layers, spec.hidden)}, {args.batch} x {args.length}, {threads}",
+        *(f"{tokens / _table.median(side, 'cpu'):,.0f}" for side in (a, b)),
+        f"{times:.2f}",
+        _table.verdict(times, BAR),
+        f"{_table.ratio(b, a, 'wall'):.2f}",
+        *(f"{sum(s.value.loss for s in side) / len(side):.3f}" for side in (a, b)),
+    ]
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Run, print and perhaps keep the table."""
+    parser = _table.parser(__doc__, 3)
+    parser.add_argument("--data", type=Path, default=os.environ.get("GROWBENCH_DATA"), help="folder with wikipedia/")
+    parser.add_argument("--shapes", nargs="+", default=["4x128", "6x256"], metavar="LxH")
+    parser.add_argument("--threads", nargs="+", type=int, default=[1, 2])
+    parser.add_argument("--vocab", type=int, default=8192)
+    parser.add_argument("--length", type=int, default=128)
+    parser.add_argument("--batch", type=int, default=16)
+    parser.add_argument("--steps", type=int, default=40)
+    args = parser.parse_args(words)
+    load, folder, before = os.getloadavg()[0], _table.data(parser, args) / "wikipedia", torch.get_num_threads()
+    tokenizer = _machine.vocabulary(folder / "valid.txt", args.vocab)
+    ids = _machine.text_ids(folder / "valid.txt", tokenizer, (args.steps * args.batch + 1) * (args.length - 1))
+    rows = []
+    for threads in args.threads:
+        torch.set_num_threads(threads)
+        for layers, hidden in (map(int, name.split("x")) for name in args.shapes):
+            spec = _machine.shape("gpt2", layers, hidden, tokenizer.get_vocab_size(), args.length)
+            sides = {
+                OURS: lambda seed, spec=spec: ours(spec, ids, args, seed),
+                THEIRS: lambda seed, spec=spec: reference(spec, ids, args, seed),
+            }
+            rows.append(row(spec, threads, _table.turns(sides, args.rounds, _table.own), args))
+    torch.set_num_threads(before)
+    body = (
+        f"GPT-2, vocabulary {tokenizer.get_vocab_size()}, {args.steps} steps, Wikipedia text; medians of {args.rounds} rounds "
+        "in turns. Losses are of the last training batch, which the two sides draw differently.\n\n"
+        + _table.markdown(COLUMNS, rows)
+    )
+    _table.publish("causal", "Causal-LM pre-training", body, load, args.out, words or sys.argv[1:])
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

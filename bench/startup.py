@@ -1,0 +1,87 @@
+"""Start-up of one job: `growbench pretrain --help`, and the first training step, against `import torch`, in turns.
+
+Each is a process of its own. First step: `growbench pretrain` on the demo's source, from the start of the process until its first
+optimizer step is done: imports, config, corpus, model, validation loss before training. Seconds are CPU (user and system) and wall.
+
+    python bench/startup.py --out docs/BENCHMARKS.md
+"""
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import _table
+from _table import Sample
+
+ROOT = Path(__file__).resolve().parents[1]
+TORCH, STOCK, HELP, STEP = "import torch", "from transformers import BertForMaskedLM", "pretrain --help", "first step"
+FIRST = """
+import os, sys
+from growbench import cli
+from growbench.train import loop
+step = loop.Trainer.step
+def first(*words):
+    float(step(*words))
+    os._exit(0)
+loop.Trainer.step = first
+cli.main(sys.argv[1:])
+raise SystemExit("bench: no step was taken")
+"""
+HELP_BAR, STEP_BAR = 1.2, 3.0
+
+
+def child(words: Sequence[str], folder: Path) -> Sample:
+    """Run Python with these words; return its CPU and wall seconds."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "src"), "OMP_NUM_THREADS": "1"}
+    began = time.perf_counter()
+    process = subprocess.Popen(
+        [sys.executable, *words], cwd=folder, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    _, status, usage = os.wait4(process.pid, 0)
+    if status:
+        raise SystemExit(f"bench: {' '.join(words)[:80]} failed")
+    return Sample(usage.ru_utime + usage.ru_stime, time.perf_counter() - began)
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Run, print and perhaps keep the table."""
+    parser = _table.parser(__doc__, 5)
+    args = parser.parse_args(words)
+    load, config = os.getloadavg()[0], ["--config", str(ROOT / "config/demo.yaml"), "--set", "corpus.max_tokens=300000"]
+    config += ["--set", "data.repeat=true"]
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        child(["-m", "growbench", "corpus", *config], folder)
+        job = ["pretrain", *config, "--method", "source", "--seed", "0"]
+        sides = {
+            TORCH: ["-c", "import torch"],
+            STOCK: ["-c", STOCK],
+            HELP: ["-m", "growbench", "pretrain", "--help"],
+            STEP: ["-c", FIRST, *job],
+        }
+        for side in sides.values():
+            child(side, folder)
+        found = _table.turns(
+            {key: lambda number, side=side: child(side, folder) for key, side in sides.items()}, args.rounds, _table.own
+        )
+    rows = []
+    for key, samples in found.items():
+        times, more = (
+            _table.ratio(samples, found[TORCH], "cpu"),
+            _table.median(samples, "cpu") - _table.median(found[TORCH], "cpu"),
+        )
+        bar = {HELP: _table.verdict(times, HELP_BAR, True), STEP: _table.verdict(more, STEP_BAR, True)}.get(key, "none")
+        seconds = [f"{_table.median(samples, key):.2f}" for key in ("cpu", "wall")]
+        rows.append([f"`{key}`", *seconds, f"{times:.2f}", f"{more:+.2f}", bar])
+    body = f"Medians of {args.rounds} rounds in turns; a first one is not counted. Bars are of CPU seconds.\n\n"
+    body += _table.markdown(("process", "CPU, s", "wall, s", "CPU / torch", "CPU - torch, s", "bar"), rows)
+    _table.publish("startup", "Start-up of one job", body, load, args.out, words or sys.argv[1:])
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
