@@ -4,7 +4,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 PYTHON_FILES := src tests workflow bench
 
-.PHONY: demo test lint types readme conformance clean
+.PHONY: demo test lint types readme conformance bench clean
 .DEFAULT_GOAL := test
 
 .venv/.installed: pyproject.toml constraints.txt
@@ -36,6 +36,10 @@ readme: .venv/.installed  ## the generated blocks of README.md
 
 conformance: .venv/.installed  ## docs/CONFORMANCE.md
 	OMP_NUM_THREADS=1 $(BIN)/python tests/conformance.py
+
+bench: .venv/.installed  ## docs/BENCHMARKS.md, on a quiet machine; GROWBENCH_DATA names the folder of real data
+	$(PIP) install -c constraints.txt -e '.[bench]'
+	for name in startup tokenise pretrain causal finetune grow stages; do $(BIN)/python bench/$$name.py --out docs/BENCHMARKS.md || exit 1; done
 
 clean:  ## what was trained and drawn from the demo; committed records of other studies stay
 	rm -rf results/demo figures/demo logs/demo benchmarks/demo

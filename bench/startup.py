@@ -50,6 +50,7 @@ def child(words: Sequence[str], folder: Path) -> Sample:
 def main(words: Sequence[str] | None = None) -> int:
     """Run, print and perhaps keep the table."""
     parser = _table.parser(__doc__, 5)
+    parser.add_argument("--cold", action="store_true", help="leave out the first round, which is not counted")
     args = parser.parse_args(words)
     load, config = os.getloadavg()[0], ["--config", str(ROOT / "config/demo.yaml"), "--set", "corpus.max_tokens=300000"]
     config += ["--set", "data.repeat=true"]
@@ -63,7 +64,7 @@ def main(words: Sequence[str] | None = None) -> int:
             HELP: ["-m", "growbench", "pretrain", "--help"],
             STEP: ["-c", FIRST, *job],
         }
-        for side in sides.values():
+        for side in () if args.cold else sides.values():
             child(side, folder)
         found = _table.turns(
             {key: lambda number, side=side: child(side, folder) for key, side in sides.items()}, args.rounds, _table.own
@@ -77,7 +78,7 @@ def main(words: Sequence[str] | None = None) -> int:
         bar = {HELP: _table.verdict(times, HELP_BAR, True), STEP: _table.verdict(more, STEP_BAR, True)}.get(key, "none")
         seconds = [f"{_table.median(samples, key):.2f}" for key in ("cpu", "wall")]
         rows.append([f"`{key}`", *seconds, f"{times:.2f}", f"{more:+.2f}", bar])
-    body = f"Medians of {args.rounds} rounds in turns; a first one is not counted. Bars are of CPU seconds.\n\n"
+    body = f"Medians of {args.rounds} rounds in turns{'' if args.cold else '; a first one is not counted'}. Bars are of CPU seconds.\n\n"
     body += _table.markdown(("process", "CPU, s", "wall, s", "CPU / torch", "CPU - torch, s", "bar"), rows)
     _table.publish("startup", "Start-up of one job", body, load, args.out, words or sys.argv[1:])
     return 0

@@ -4,11 +4,14 @@ Equal layers share one compilation, so that it takes seconds whatever the depth;
 as it does without.
 """
 
+from collections.abc import Callable
+from typing import Any
+
 import torch
 from torch import nn
 
 
-def compiled(model: nn.Module, layers: str, backend: str = "inductor") -> nn.Module:
+def compiled(model: nn.Module, layers: str, backend: str | Callable[..., Any] = "inductor") -> nn.Module:
     """Compile every layer in place and return the model; nothing happens before the first step.
 
     layers: module path of the model's list of layers. What was compiled before, for an earlier stage, is forgotten.
