@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from tiny import tiny
+from tiny import OTHERS, VOCAB, tiny
 
-from growbench import families, flops, memory, pretrain, stages
+from growbench import course, families, flops, memory, pretrain, stages
 from growbench.families._roles import layers_path
 from growbench.spec import ModelSpec
 from growbench.train import checkpoint
@@ -90,6 +90,22 @@ def test_a_study_that_compiles_compiles_every_stage(tmp_path: Path, monkeypatch:
     assert values["points"][-1]["loss"] == pytest.approx(honest["points"][-1]["loss"], rel=1e-4)
     folder = Path("results/tiny/runs/stackbert-s0/points/p100")
     assert families.load("bert").model_class().from_pretrained(folder).config.num_hidden_layers == 4
+
+
+def test_layers_that_change_at_every_step_are_left_as_they_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    study = tiny(tmp_path, others=OTHERS)
+    seen: list[str] = []
+    monkeypatch.setattr(stages, "compiled", lambda model, layers: seen.append(layers))
+    study = dataclasses.replace(study, train=dataclasses.replace(study.train, compile=True))
+    pretrain.run(study, "source", 0)
+    assert len(seen) == 1
+    plans = {name: course.of(study, name, vocab=VOCAB).plan.stages for name in ("msg", "others", "scratch")}
+    assert [stages.steady(stage) for stage in plans["scratch"]] == [True]
+    assert not stages.steady(plans["msg"][0]) and not stages.steady(plans["others"][0])
+    assert stages.steady(plans["others"][-1])
+    pretrain.run(study, "msg", 0)
+    assert len(seen) == 1 + sum(map(stages.steady, plans["msg"]))
 
 
 def test_memory_is_kept_and_given_back_even_after_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:

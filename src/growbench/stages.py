@@ -80,7 +80,7 @@ class Stages:
         """Return the trainer of a stage around its model."""
         o, stage = self.course.study.optimizer, self.course.plan.stages[index]
         model = model.to(self.device).train()
-        if self.course.study.train.compile:
+        if self.course.study.train.compile and steady(stage):
             compiled(model, layers_path(self.family.roles(model.config)))
         opt = checkpoint.optimizer(model, lr=o.lr, betas=o.betas, weight_decay=o.weight_decay)
         return Trainer(
@@ -130,6 +130,13 @@ class Stages:
                 f"{self.source_folder}: the source model is not there; run `growbench pretrain --method source` first"
             )
         return self.family.model_class().from_pretrained(self.source_folder)
+
+
+def steady(stage: Stage) -> bool:
+    """Whether a stage's layers do the same at every step, each by itself, so that compiling them pays: masks that are lifted
+    change them at every step, shared attention hands over from one to the next.
+    """
+    return stage.mask == 0 and not Thin(*stage.thin).shared
 
 
 def objective_of(study: Any, mask_id: int, vocab: int) -> Objective:
