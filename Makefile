@@ -4,7 +4,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 PYTHON_FILES := src tests workflow bench
 
-.PHONY: demo test lint types readme conformance bench clean
+.PHONY: demo tables test lint types readme conformance bench clean
 .DEFAULT_GOAL := test
 
 .venv/.installed: pyproject.toml constraints.txt
@@ -18,6 +18,9 @@ PYTHON_FILES := src tests workflow bench
 demo: .venv/.installed  ## the default study, from text to figures
 	PATH="$(CURDIR)/$(BIN):$$PATH" snakemake --cores all --rerun-incomplete
 	@echo; cat results/demo/tables/savings.md; echo; echo 'Figures:'; ls figures/demo/*.png
+
+tables: .venv/.installed  ## tables, figures and pages of a study from its records, nothing trained: make tables STUDY=mini
+	PATH="$(CURDIR)/$(BIN):$$PATH" snakemake --cores all --configfile config/$(or $(STUDY),demo).yaml --allowed-rules aggregate figures pages all
 
 test: .venv/.installed
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2

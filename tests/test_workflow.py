@@ -238,6 +238,17 @@ def test_committed_records_are_drawn_without_training_again(tree: Path) -> None:
             os.utime(path, (path.stat().st_mtime - age,) * 2)
     jobs = planned(snakemake(tree, "-n", "--configfile", "config/mini.yaml"))
     assert set(jobs) == {"aggregate", "figures", "pages", "all"}
+    os.utime(records / "pretrain/source-s0.json")
+    words = ("-n", "--configfile", "config/mini.yaml")
+    assert "pretrain" in planned(snakemake(tree, *words)), "a clone's files have any age"
+    jobs = planned(snakemake(tree, *words, "--allowed-rules", "aggregate", "figures", "pages", "all"))
+    assert set(jobs) == {"aggregate", "figures", "pages", "all"}
+
+
+def test_tables_from_records_need_no_text(tree: Path) -> None:
+    words = ("--cores", "1", "--configfile", "config/mini.yaml", "--allowed-rules", "all")
+    done = snakemake(tree, *words, GROWBENCH_DATA=str(tree / "none"))
+    assert "data.dir" not in done.stderr and "MissingInputException" in done.stderr
 
 
 def test_the_workflow_is_lint_free() -> None:

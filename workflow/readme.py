@@ -1,4 +1,4 @@
-"""Write the generated blocks of README.md: the rule graph, the methods table, the results. `make readme` calls it.
+"""Write the generated blocks of README.md and docs/RESULTS.md. `make readme` calls it.
 
     python workflow/readme.py            write them
     python workflow/readme.py --check    only say whether they are up to date (exit status 1 when not)
@@ -15,7 +15,14 @@ from pathlib import Path
 from growbench import methods
 
 ROOT = Path(__file__).resolve().parents[1]
-README = ROOT / "README.md"
+FRONT = (
+    "method",
+    "saving, target only",
+    "saving, everything counted",
+    "loss after growth",
+    "final loss − scratch's",
+    "n",
+)
 
 
 def rulegraph() -> str:
@@ -31,54 +38,92 @@ def methods_table() -> str:
     """Return a row for each discovered method."""
     rows = [methods.load(name).row() for name in methods.names()]
     lines = [list(rows[0]), [":---"] * len(rows[0]), *([str(value) for value in row.values()] for row in rows)]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return "\n".join(map(_line, lines))
 
 
-def table(path: Path) -> str:
-    """Return a table's page with its headings below the README's own."""
-    return re.sub(r"^#", "####", path.read_text(encoding="utf-8").strip(), flags=re.MULTILINE)
+def front() -> str:
+    """Return the savings of the committed study with the most seeds, in few columns, and its figure."""
+    (study, page), *_ = sorted(studies().items(), key=lambda item: (-_seeds(item[1]), item[0]))
+    head, rule, *rows = _grid(page)
+    columns = [head.index(name) for name in FRONT]
+    scale = next(line for line in page.splitlines() if line.startswith("- Scale: "))
+    records = next(line for line in page.splitlines() if line.startswith("- Records: "))
+    lines = [_line([row[i] for i in columns]) for row in (head, rule, *rows)]
+    figure = f"![loss against FLOPs, study {study}](figures/{study}/loss_vs_flops.png)"
+    return "\n".join([f"Study `{study}`:", "", *lines, "", scale, records, "", figure])
 
 
 def results() -> str:
     """Return the tables and figures of every committed study."""
-    command = ["git", "ls-files", "results/*/tables/savings.md"]
-    studies = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
     blocks = []
-    for path in (ROOT / name for name in sorted(studies)):
-        study = path.parts[-3]
-        blocks.append(f"### {study}\n\n{table(path)}")
-        figures = sorted((ROOT / "figures" / study).glob("*.png"))
-        blocks += [f"![{figure.stem} of study {study}](figures/{study}/{figure.name})" for figure in figures]
-        others = (path.with_name(name) for name in ("scores.md", "zeroshot.md"))
-        blocks += [table(other) for other in others if other.is_file()]
-    return "\n\n".join(blocks) or "No study has been run to its end yet."
+    for study, page in studies().items():
+        folder, figures = ROOT / "results" / study / "tables", sorted((ROOT / "figures" / study).glob("*.png"))
+        blocks.append(f"## {study}\n\n{_deeper(page)}")
+        blocks += [f"![{figure.stem} of study {study}](../figures/{study}/{figure.name})" for figure in figures]
+        others = (folder / name for name in ("scores.md", "zeroshot.md"))
+        blocks += [_deeper(other.read_text(encoding="utf-8")) for other in others if other.is_file()]
+    return "\n\n".join(blocks)
 
 
-BLOCKS: dict[str, Callable[[], str]] = {"rulegraph": rulegraph, "methods": methods_table, "results": results}
+def studies() -> dict[str, str]:
+    """Return the savings page of every committed study by its name."""
+    command = ["git", "ls-files", "results/*/tables/savings.md"]
+    found = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
+    return {Path(name).parts[1]: (ROOT / name).read_text(encoding="utf-8") for name in sorted(found)}
 
 
-def render(text: str) -> str:
-    """Return the README's text with its blocks made anew."""
-    for name in BLOCKS:
+def _seeds(page: str) -> int:
+    head, _, row, *_ = _grid(page)
+    return int(row[head.index("n")])
+
+
+def _grid(page: str) -> list[list[str]]:
+    """Return the cells of a page's first table."""
+    rows = page.split("\n\n")[1].splitlines()
+    return [[cell.strip() for cell in row.strip("|").split("|")] for row in rows]
+
+
+def _line(cells: list[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _deeper(page: str) -> str:
+    """Return a page with its headings below those of a study."""
+    return re.sub(r"^#", "###", page.strip(), flags=re.MULTILINE)
+
+
+BLOCKS: dict[str, dict[str, Callable[[], str]]] = {
+    "README.md": {"rulegraph": rulegraph, "methods": methods_table, "front": front},
+    "docs/RESULTS.md": {"results": results},
+}
+
+
+def render(page: str, text: str) -> str:
+    """Return a page's text with its blocks made anew."""
+    for name, block in BLOCKS[page].items():
         begin, end = f"<!-- generated: {name} -->", f"<!-- end: {name} -->"
         head, found, rest = text.partition(begin)
         _, closed, tail = rest.partition(end)
         if not found or not closed:
-            raise SystemExit(f"{README.name}: no block {begin} ... {end}; put it back")
-        text = f"{head}{begin}\n\n{BLOCKS[name]()}\n\n{end}{tail}"
+            raise SystemExit(f"{page}: no block {begin} ... {end}; put it back")
+        text = f"{head}{begin}\n\n{block()}\n\n{end}{tail}"
     return text
 
 
 def main() -> int:
-    """Write README.md, or with --check compare it."""
-    old = README.read_text(encoding="utf-8")
-    if "--check" not in sys.argv:
-        README.write_text(render(old), encoding="utf-8")
-        return 0
-    same = render(old) == old
-    if not same:
-        sys.stderr.write("README.md: its generated blocks are out of date; run `make readme`\n")
-    return int(not same)
+    """Write the pages, or with --check compare them."""
+    stale = []
+    for page in BLOCKS:
+        path = ROOT / page
+        old = path.read_text(encoding="utf-8")
+        if (new := render(page, old)) != old:
+            stale.append(page)
+            if "--check" not in sys.argv:
+                path.write_text(new, encoding="utf-8")
+    if stale and "--check" in sys.argv:
+        sys.stderr.write(f"{', '.join(stale)}: generated blocks are out of date; run `make readme`\n")
+        return 1
+    return 0
 
 
 if __name__ == "__main__":
