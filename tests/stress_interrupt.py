@@ -33,10 +33,10 @@ CHANGES = {
     "attention": True,
     "methods": {"scratch": None, "stackbert": None, "bert2bert": None},
     "corpus": {"max_tokens": 1_200_000},
-    "source": {"steps": 600},
-    "budget": {"steps": 1000, "points": [0.6, 1.0]},
+    "source": {"steps": 300},
+    "budget": {"steps": 500, "points": [0.6, 1.0]},
     "train": {"checkpoint_seconds": 0.3},
-    "tasks": {"names": ["topic", "similarity"]},
+    "tasks": {"names": ["topic"]},
     "finetune": {"max_train": 600},
 }
 WINDOW = (0.5, 20.0)  # seconds after the first sign of work in which a blow falls
@@ -66,7 +66,7 @@ def start(folder: Path, *words: str) -> subprocess.Popen[bytes]:
     environment = {k: v for k, v in os.environ.items() if not k.startswith(dropped)} | {MARK: str(folder)}
     with open(folder / "snakemake.log", "ab") as handle:
         return subprocess.Popen(
-            [*command, *(words or ("--cores", "2", "--rerun-incomplete", TARGET))],
+            [*command, *(words or ("--cores", "1", "--rerun-incomplete", TARGET))],
             cwd=folder, stdout=handle, stderr=handle, env=environment, start_new_session=True,
             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
         )  # fmt: skip

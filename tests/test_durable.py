@@ -71,9 +71,9 @@ def test_a_damaged_checkpoint_is_said_and_the_one_before_is_used(tmp_path, kind,
 @pytest.mark.parametrize("point", [0, 1])
 def test_a_run_that_goes_on_from_the_checkpoint_before_ends_with_the_same_bytes(study, point, monkeypatch) -> None:
     """A finished point and rows of the curve are younger than what the run goes back to."""
-    taken = ending(monkeypatch, set(), lambda: None)
+    first = ending(monkeypatch, set(), lambda: None)
     pretrain.run(study, "stackbert", 0)
-    whole = weights("stackbert"), curve("stackbert")
+    taken, whole = list(first), (weights("stackbert"), curve("stackbert"))
     shutil.rmtree(POINT.parents[1])
     at = [i for i in range(1, len(taken)) if taken[i] <= taken[i - 1]][point]  # the first step after a cool-down
 
