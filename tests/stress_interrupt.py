@@ -30,16 +30,16 @@ TARGET = f"results/{NAME}/tables/savings.md"
 CHANGES = {
     "study": NAME,
     "seeds": [0],
-    "attention": True,
+    "attention": False,
     "methods": {"scratch": None, "stackbert": None, "bert2bert": None},
-    "corpus": {"max_tokens": 1_200_000},
+    "corpus": {"max_tokens": 500_000},
     "source": {"steps": 300},
     "budget": {"steps": 500, "points": [0.6, 1.0]},
     "train": {"checkpoint_seconds": 0.3},
     "tasks": {"names": ["topic"]},
     "finetune": {"max_train": 600},
 }
-WINDOW = (0.5, 20.0)  # seconds after the first sign of work in which a blow falls
+WINDOW = (0.5, 12.0)  # seconds after the first sign of work in which a blow falls
 LONGER = 2.0  # times that, after a blow on a job that keeps nothing before its end
 ANYWHERE = 6  # every so many blows, one that falls from snakemake's own start on
 PATIENCE = 300.0  # seconds for a group to end after SIGTERM or SIGINT
