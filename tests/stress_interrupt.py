@@ -3,7 +3,8 @@
     python tests/stress_interrupt.py --kills 50 --folder /tmp/stress
 
 Not a test of the quick suite. Each blow falls on snakemake's whole process group, SIGKILL, SIGTERM and SIGINT in turn; the
-same command is then given again. When the study is whole before all blows have fallen, it begins again in a new folder.
+same command is then given again. When the study is whole before all blows have fallen, it begins again in a new folder, with
+the corpus of the undisturbed run. The script too may be interrupted: given again, it goes on with what is in its folder.
 Exit status 1 where any byte differs, except the times that tests/same.py names.
 """
 
@@ -19,6 +20,7 @@ import sys
 import time
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import yaml
 from same import differences
@@ -45,9 +47,14 @@ ANYWHERE = 6  # every so many blows, one that falls from snakemake's own start o
 PATIENCE = 300.0  # seconds for a group to end after SIGTERM or SIGINT
 
 
-def tree(folder: Path) -> Path:
-    """Copy what the workflow needs into a new folder, with the study's config."""
-    shutil.rmtree(folder, ignore_errors=True)
+def tree(folder: Path, whole: Path | None = None) -> Path:
+    """Copy what the workflow needs into a folder, with the study's config and the corpus of a `whole` one; one that is there
+    already is gone on with.
+    """
+    if (folder / "config.yaml").exists():
+        return folder
+    for name in ("corpus", "tasks") if whole else ():
+        shutil.copytree(whole / "results" / NAME / name, folder / "results" / NAME / name)
     for name in ("workflow", "src", "docs"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
     shutil.copy(ROOT / "Snakefile", folder)
@@ -144,24 +151,25 @@ def unlock(folder: Path) -> None:
         start(folder, "--unlock").wait()
 
 
-def disturbed(folder: Path, kills: int, enough: float, rng: random.Random, seen: Counter[str], number: int) -> int:
-    """Run a study in a folder to its end under at most `kills` blows until the clock says enough; return how many fell.
-
-    seen: where they fell. number: blows before.
-    """
-    window, fell = 1.0, 0
-    while fell < kills and time.monotonic() < enough:
+def disturbed(folder: Path, kills: int, enough: float, rng: random.Random, log: Path) -> None:
+    """Run a study in a folder to its end under blows, until `kills` lines are in the log or the clock says enough."""
+    window = 1.0
+    while (fell := len(blows(log))) < kills and time.monotonic() < enough:
         unlock(folder)
-        sign = SIGNALS[(number + fell) % len(SIGNALS)]
+        number = SIGNALS[fell % len(SIGNALS)]
         delay = rng.uniform(*WINDOW) * window
-        where = strike(folder, sign, delay, (number + fell) % ANYWHERE == ANYWHERE - 1)
+        where = strike(folder, number, delay, fell % ANYWHERE == ANYWHERE - 1)
         if where is None:
-            return fell
-        fell += 1
+            return
         window = 1.0 if all(place.startswith("pretrain") for place in where) else min(window * LONGER, 8.0)
-        seen.update(f"{sign.name}: {place}" for place in where)
+        with open(log, "a", encoding="utf-8") as handle:
+            handle.write(json.dumps({"round": folder.name, "signal": number.name, "where": where}) + "\n")
     finish(folder)
-    return fell
+
+
+def blows(log: Path) -> list[dict[str, Any]]:
+    """Return the blows that fell so far."""
+    return [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()] if log.exists() else []
 
 
 def main() -> int:
@@ -173,20 +181,24 @@ def main() -> int:
     options.add_argument("--folder", type=Path, default=Path("/tmp/growbench-stress"))
     given = options.parse_args()
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
-    rng, seen, fell, wrong, began = random.Random(given.seed), Counter[str](), 0, 0, time.monotonic()
+    log, wrong, began = given.folder / "blows.jsonl", 0, time.monotonic()
+    rng = random.Random(f"{given.seed} {len(blows(log))}")
     whole = tree(given.folder / "whole")
     finish(whole)
     print(f"undisturbed: {time.monotonic() - began:.0f} s")
-    enough = began + 60 * given.minutes
-    while fell < given.kills and time.monotonic() < enough:
-        folder = tree(given.folder / f"after-{fell}")
-        blows = disturbed(folder, given.kills - fell, enough, rng, seen, fell)
-        faults = differences(whole / "results", folder / "results")
-        fell, wrong = fell + blows, wrong + len(faults)
-        print(f"{folder.name}: whole after {blows} blows, {len(faults)} files differ", *faults, sep="\n  ")
-    print(json.dumps({"blows": fell, "differing files": wrong, "seconds": round(time.monotonic() - began)}))
-    for place, count in sorted(seen.items()):
-        print(f"{count:4d}  {place}")
+    for number in range(given.kills + 1):
+        folder = tree(given.folder / f"round-{number}", whole if number else None)
+        if not (folder / TARGET).exists():
+            disturbed(folder, given.kills, began + 60 * given.minutes, rng, log)
+        faults, fell = differences(whole / "results", folder / "results"), blows(log)
+        wrong += len(faults)
+        own = sum(blow["round"] == folder.name for blow in fell)
+        print(f"{folder.name}: whole after {own} blows, {len(faults)} files differ", *faults, sep="\n  ")
+        if len(fell) >= given.kills or time.monotonic() > began + 60 * given.minutes:
+            break
+    print(json.dumps({"blows": len(fell), "differing files": wrong, "seconds": round(time.monotonic() - began)}))
+    places = Counter(f"{blow['signal']}: {place}" for blow in fell for place in blow["where"])
+    print(*(f"{count:4d}  {place}" for place, count in sorted(places.items())), sep="\n")
     return int(wrong > 0)
 
 
