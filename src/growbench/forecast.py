@@ -30,6 +30,7 @@ from growbench.train.thin import Thin, thin
 TIMED, WARMED = 4, 2  # steps of each kind that a timing takes, and those before it
 SPECIAL = {"cls": 2, "mask": 4}  # ids that stand in for a vocabulary that is not there yet
 BYTES = 4
+KEPT = 3 * 3 * 2  # of two checkpoints and one being written: weights and two moments, of a trunk and its cool-down
 
 
 def forecast(study: Study, *, timing: bool) -> list[dict[str, Any]]:
@@ -54,7 +55,7 @@ def _method(study: Study, family: Family, method: str, clock: "Stopwatch | None"
         **_sums(entries),
         "phases": {phase: _sums(entries, phase=phase) for phase in ("trunk", "cooldown")},
         "seconds": None if seconds is None else round(seconds, 1),
-        "disk_bytes": BYTES * sizes[-1].parameters * (len(run.points) + 2 * 3),
+        "disk_bytes": BYTES * sizes[-1].parameters * (len(run.points) + KEPT),
     }
 
 
