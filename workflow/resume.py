@@ -8,14 +8,15 @@ snakemake is still at work in this folder. Run it from the repository's root.
 """
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn
 
+PROCESSES = Path("/proc")
 RUNS = Path(".snakemake/runs")  # HOST-PID of every snakemake at work here: the Snakefile keeps them
 ENDED = {
     "BOOT_FAIL", "CANCELLED", "COMPLETED", "DEADLINE", "FAILED", "NODE_FAIL", "OUT_OF_MEMORY", "PREEMPTED", "REVOKED", "TIMEOUT",
@@ -34,55 +35,70 @@ def check_dead() -> None:
         host, _, pid = note.name.rpartition("-")
         if host != here:
             stop(f"{note}: snakemake ran on {host}, process {pid}; run this there, or remove the file if it has ended")
-        if "snakemake" in command(int(pid)):
+        if alive(int(pid)):
             stop(f"snakemake is at work here, process {pid}; it needs no help, or end it first: kill -INT {pid}")
         note.unlink()
 
 
-def command(pid: int) -> str:
+def words(pid: int) -> str:
     """Return the command line of a process; empty when it has ended."""
-    done = subprocess.run(["ps", "-ww", "-o", "args=", "-p", str(pid)], capture_output=True, text=True)
-    return done.stdout.strip()
+    try:
+        return (PROCESSES / str(pid) / "cmdline").read_bytes().decode(errors="replace").replace("\0", " ")
+    except OSError:
+        return ""
 
 
-def submitted() -> list[str]:
-    """Return the numbers of the SLURM jobs that Snakemake submitted from this folder and that have not ended."""
-    if shutil.which("squeue") is None:
-        return []
-    done = subprocess.run(
-        ["squeue", "--noheader", "--states=all", "--format=%i|%T|%k|%Z"], capture_output=True, text=True
-    )
-    if done.returncode:
-        stop(f"squeue does not answer, so that jobs may be at work here: {done.stderr.strip()}; try again later")
+def alive(pid: int) -> bool:
+    """Whether a process is there, and is snakemake where /proc tells."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return not PROCESSES.exists() or "snakemake" in words(pid)
+
+
+def submitted(needed: bool) -> list[str]:
+    """Return the numbers of the SLURM jobs that Snakemake submitted from this folder and that have not ended.
+
+    needed: stop where SLURM does not tell; else there is none on this machine.
+    """
+    command = ["squeue", "--noheader", "--states=all", "--format=%i|%T|%Z|%k"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True)
+    except FileNotFoundError:
+        done = subprocess.CompletedProcess(command, 127, "", "not installed here")
+    if done.returncode and needed:
+        stop(f"squeue: {done.stderr.strip()}; jobs may be at work here, so run this where and when SLURM answers")
     jobs = [line.split("|", 3) for line in done.stdout.splitlines()]
     here = Path.cwd().resolve()
     return [
         job
-        for job, state, comment, folder in jobs
-        if state not in ENDED and comment.startswith("rule_") and Path(folder).resolve() == here
+        for job, state, folder, comment in jobs
+        if state not in ENDED and Path(folder).resolve() == here and comment.startswith("rule_")
     ]
 
 
-def orphans() -> list[int]:
-    """Return the processes of this folder's rules on this machine (where /proc tells)."""
-    found = []
-    for place in Path("/proc").glob("[0-9]*"):
-        try:
-            words = (place / "cmdline").read_bytes().decode(errors="replace").replace("\0", " ")
-            folder = (place / "cwd").resolve(strict=True)
-        except OSError:
-            continue  # it has ended, or is not ours
-        if folder == Path.cwd().resolve() and (
-            "-m growbench" in words and "--log" in words or "/.snakemake/scripts/" in words
-        ):
-            found.append(int(place.name))
-    return found
+def left() -> list[int]:
+    """Return the processes of this folder's rules on this machine, where /proc tells."""
+    return [int(place.name) for place in PROCESSES.glob("[0-9]*") if ours(place)]
 
 
-def end_jobs() -> None:
-    """End jobs and processes that are left, and wait until none is."""
+def ours(place: Path) -> bool:
+    try:
+        if (place / "cwd").resolve(strict=True) != Path.cwd().resolve():
+            return False
+    except OSError:
+        return False  # it has ended, or is another user's
+    command = words(int(place.name))
+    return ("-m growbench" in command and "--log" in command) or "/.snakemake/scripts/" in command
+
+
+def end_jobs(slurm: bool) -> None:
+    """End jobs and processes that are left, and wait until none is. slurm: whether SLURM has to be asked."""
     told, until = "", time.monotonic() + PATIENCE
-    while (jobs := submitted()) or (processes := orphans()):
+    while (jobs := submitted(slurm)) or (processes := left()):
         what = f"jobs {' '.join(jobs)}" if jobs else f"processes {' '.join(map(str, processes))}"
         if what != told:
             print(f"resume: ending {what} of a snakemake that was killed", file=sys.stderr, flush=True)
@@ -98,20 +114,19 @@ def end_jobs() -> None:
 
 
 def end(pid: int) -> None:
-    try:
+    with suppress(ProcessLookupError):
         os.kill(pid, signal.SIGTERM)
-    except ProcessLookupError:
-        pass
 
 
-def main(words: list[str]) -> None:
-    if not words or words[0] in ("-h", "--help"):
+def main(given: list[str]) -> None:
+    if not given or given[0] in ("-h", "--help"):
         sys.exit(__doc__)
     if not Path("Snakefile").exists():
         stop("no Snakefile here; run this from the repository's root")
     check_dead()
-    end_jobs()
-    snakemake = [sys.executable, "-m", "snakemake", *words]
+    end_jobs(slurm="slurm" in " ".join(given))
+    check_dead()
+    snakemake = [sys.executable, "-m", "snakemake", *given]
     done = subprocess.run([*snakemake, "--unlock"])
     if done.returncode:
         sys.exit(done.returncode)
