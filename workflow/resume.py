@@ -126,11 +126,11 @@ def main(given: list[str]) -> None:
     check_dead()
     end_jobs(slurm="slurm" in " ".join(given))
     check_dead()
-    snakemake = [sys.executable, "-m", "snakemake", *given]
-    done = subprocess.run([*snakemake, "--unlock"])
+    snakemake = [sys.executable, "-m", "snakemake"]
+    done = subprocess.run([*snakemake, "--unlock", *given])
     if done.returncode:
         sys.exit(done.returncode)
-    os.execv(sys.executable, [*snakemake, "--rerun-incomplete"])
+    os.execv(sys.executable, [*snakemake, "--rerun-incomplete", *given])
 
 
 if __name__ == "__main__":
