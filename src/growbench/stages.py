@@ -6,8 +6,8 @@ from typing import Any
 
 import torch
 
-from growbench.course import Course
-from growbench.errors import GrowBenchError
+from growbench import finished
+from growbench.course import SOURCE, Course
 from growbench.families import Family
 from growbench.grow import grow_model, growth_of
 from growbench.growth.masking import Masks
@@ -123,11 +123,7 @@ class Stages:
         return thin(self.family, model, Thin(*stage.thin))
 
     def _load_source(self) -> Any:
-        if not (self.source_folder / "config.json").exists():
-            raise GrowBenchError(
-                f"{self.source_folder}: the source model is not there; run `growbench pretrain --method source` first"
-            )
-        return self.family.model_class().from_pretrained(self.source_folder)
+        return self.family.model_class().from_pretrained(finished.whole(self.source_folder, SOURCE))
 
 
 def objective_of(study: Any, mask_id: int, vocab: int) -> Objective:

@@ -70,6 +70,7 @@ class Trainer:
 
     parts: the kinds of step, drawn in turn from step `entered` on; empty trains the whole model. pool: tokens averaged
     into one embedding. cut: only the first 1/cut of every sequence is read. teacher: a smaller model that is imitated.
+    limit: the mean loss beyond which training has diverged, nats.
     """
 
     family: Family
@@ -88,6 +89,7 @@ class Trainer:
     cut: int = 1
     teacher: Teacher | None = None
     entered: int = 0
+    limit: float = math.inf
 
     @property
     def device(self) -> torch.device:
@@ -146,19 +148,19 @@ class Trainer:
 
         lr: that of the leg's i-th step. before: called with i before it.
         """
-        total = torch.tensor(leg.open, dtype=torch.float64, device=self.device)
+        total, unread = torch.zeros((), dtype=torch.float64, device=self.device), 0
         while leg.done < count:
             before(leg.done)
             total += self.step(first + leg.done, lr(leg.done))
-            leg.done, leg.unread = leg.done + 1, leg.unread + 1
+            leg.done, unread = leg.done + 1, unread + 1
             stop = leg.done == count or pause()
-            if stop or leg.unread == READ:
-                leg.open = float(total)
-                if not math.isfinite(leg.open):
-                    raise Diverged(first + leg.done - 1, leg.open / leg.unread)
-            if leg.done == count or leg.unread == READ:
-                leg.loss, leg.open, leg.unread = leg.loss + leg.open, 0.0, 0
+            if stop or unread == READ:
+                mean = float(total) / unread
+                if not (math.isfinite(mean) and mean <= self.limit):
+                    raise Diverged(first + leg.done - 1, mean)
+                leg.loss += float(total)
                 total.zero_()
+                unread = 0
             if stop:
                 return
 
