@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ STUDY = ("--configfile", "config/cluster.yaml")
 RECORD = "results/cluster/records/pretrain/scratch-s0.json"
 LOG = "logs/cluster/pretrain/scratch-s0.log"
 TIMES = {"seconds", "wall_seconds", "cpu_seconds", "peak_memory_mb", "provenance"}
-SECONDS = 75  # that the long run trains for: more than one minute's time limit leaves it
+ONE_RUN: dict[str, Any] = {"methods": {"scratch": None}, "attention": False}
 
 pytestmark = pytest.mark.slurm
 started: list[subprocess.Popen[str]] = []
@@ -39,6 +40,15 @@ def node() -> Iterator[Node]:
         yield node
         for process in started:  # what a failed test left
             process.kill()
+
+
+@dataclass
+class Prepared:
+    """A study of one run with its corpus; that run, undisturbed, in a copy of it, and the process that trains it."""
+
+    folder: Path
+    reference: Path
+    process: subprocess.Popen[str]
 
 
 def tree(folder: Path, steps: int, **changes: Any) -> Path:
@@ -141,24 +151,32 @@ def test_a_study_runs_through_slurm_and_ends_as_on_one_machine(node: Node, tmp_p
 
 
 @pytest.fixture(scope="module")
-def long(node: Node, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.Popen[str]]:
-    """A study of one run of SECONDS, its corpus built; and that run, undisturbed, in a copy of it."""
-    train = ("-m", "growbench", "pretrain", "--config", STUDY[1], "--method", "scratch", "--seed", "0")
-    sample = tree(tmp_path_factory.mktemp("sample") / "study", 200, methods={"scratch": None}, attention=False)
-    ended(snakemake(sample, "--cores", "2", "--", RECORD), sample)
-    spent = next(row for row in json.loads((sample / RECORD).read_text())["ledger"] if row["phase"] == "trunk")
-    steps = int(SECONDS * spent["steps"] / spent["wall_seconds"])
-    folder = tmp_path_factory.mktemp("long") / "study"
-    tree(folder, steps, methods={"scratch": None}, attention=False)
+def speed(node: Node, tmp_path_factory: pytest.TempPathFactory) -> float:
+    """Training steps a second, on this machine as busy as it is."""
+    folder = tree(tmp_path_factory.mktemp("speed") / "study", 200, **ONE_RUN)
+    ended(snakemake(folder, "--cores", "2", "--", RECORD), folder)
+    trunk = next(row for row in json.loads((folder / RECORD).read_text())["ledger"] if row["phase"] == "trunk")
+    return float(trunk["steps"] / trunk["wall_seconds"])
+
+
+def prepared(folder: Path, steps: int) -> Prepared:
+    """Build the corpus of a study of one run of so many steps, and start that run, undisturbed, in a copy of it."""
+    tree(folder, steps, **ONE_RUN)
     ended(snakemake(folder, "--cores", "2", "--", "results/cluster/corpus/manifest.json"), folder)
     reference = Path(shutil.copytree(folder, folder.with_name("reference")))
-    return folder, start(reference, *train, "--log", LOG)
+    words = ("pretrain", "--config", STUDY[1], "--method", "scratch", "--seed", "0", "--log", LOG)
+    return Prepared(folder, reference, start(reference, "-m", "growbench", *words))
 
 
-@pytest.fixture
-def disturbed(long: tuple[Path, subprocess.Popen[str]], tmp_path: Path) -> Path:
-    """A copy of the long study, to be disturbed."""
-    return Path(shutil.copytree(long[0], tmp_path / "study"))
+@pytest.fixture(scope="module")
+def short(speed: float, tmp_path_factory: pytest.TempPathFactory) -> Prepared:
+    return prepared(tmp_path_factory.mktemp("short") / "study", int(60 * speed))
+
+
+@pytest.fixture(scope="module")
+def long(speed: float, tmp_path_factory: pytest.TempPathFactory) -> Prepared:
+    """Longer than a time limit of two minutes."""
+    return prepared(tmp_path_factory.mktemp("long") / "study", int(150 * speed))
 
 
 def steps(folder: Path) -> int:
@@ -170,30 +188,33 @@ def steps(folder: Path) -> int:
 
 def trains(node: Node, folder: Path, more: int = 0) -> dict[str, str]:
     """Wait until the run trains, beyond `more` steps; return its job."""
-    node.wait("training", lambda: steps(folder) > more, 120)
+    node.wait("training", lambda: steps(folder) > more, 300)
     return submitted(node, folder, "pretrain")[-1]
 
 
-def ends_the_same(folder: Path, long: tuple[Path, subprocess.Popen[str]], times: int) -> None:
+def ends_the_same(folder: Path, undisturbed: Prepared, times: int) -> None:
     """The run went on from a step beyond its first at least this many times, and ended as the undisturbed one."""
     text = (folder / LOG).read_text(encoding="utf-8")
     went_on = [int(step) for step in re.findall(r"goes on at step (\d+)", text)]
     assert len(went_on) >= times and all(went_on) and went_on == sorted(set(went_on)), text
     assert text.count("ended by SIGTERM; the same command goes on") >= times
-    reference = long[0].with_name("reference")
-    ended(long[1], reference)
-    assert results(folder) == results(reference)
+    ended(undisturbed.process, undisturbed.reference)
+    assert results(folder) == results(undisturbed.reference)
 
 
-def test_a_run_longer_than_its_time_limit_finishes_over_several_jobs(node: Node, disturbed: Path, long: Any) -> None:
-    limit = ("--set-resources", "pretrain:runtime=1", "pretrain:slurm_extra='--signal=TERM@1'", "--")
+def test_a_run_longer_than_its_time_limit_finishes_over_several_jobs(
+    node: Node, long: Prepared, tmp_path: Path
+) -> None:
+    disturbed = Path(shutil.copytree(long.folder, tmp_path / "study"))
+    limit = ("--set-resources", "pretrain:runtime=2", "pretrain:slurm_extra='--signal=TERM@1'", "--")
     ended(snakemake(disturbed, *LITERAL, *QUICK, *limit, RECORD), disturbed)
     *before, last = [job["JobState"] for job in submitted(node, disturbed, "pretrain")]
     assert last == "COMPLETED" and len(before) >= 1 and set(before) <= {"FAILED", "TIMEOUT"}
     ends_the_same(disturbed, long, times=1)
 
 
-def test_a_preempted_and_a_requeued_run_go_on(node: Node, disturbed: Path, long: Any) -> None:
+def test_a_preempted_and_a_requeued_run_go_on(node: Node, short: Prepared, tmp_path: Path) -> None:
+    disturbed = Path(shutil.copytree(short.folder, tmp_path / "study"))
     process = snakemake(disturbed, *LITERAL, *QUICK, "--", RECORD)
     trains(node, disturbed)
     node.run("sbatch", "--partition=urgent", "--ntasks=4", "--mem=50", "--output=urgent.out", "--wrap", "srun -n1 true")
@@ -204,10 +225,13 @@ def test_a_preempted_and_a_requeued_run_go_on(node: Node, disturbed: Path, long:
     node.run("scontrol", "update", f"JobId={job}", "StartTime=now")  # SLURM lets a requeued job wait for two minutes
     ended(process, disturbed)
     assert submitted(node, disturbed, "pretrain")[-1]["Restarts"] == "1"
-    ends_the_same(disturbed, long, times=2)
+    ends_the_same(disturbed, short, times=2)
 
 
-def test_after_snakemake_was_killed_resume_ends_its_jobs_and_goes_on(node: Node, disturbed: Path, long: Any) -> None:
+def test_after_snakemake_was_killed_resume_ends_its_jobs_and_goes_on(
+    node: Node, short: Prepared, tmp_path: Path
+) -> None:
+    disturbed = Path(shutil.copytree(short.folder, tmp_path / "study"))
     words = (*LITERAL, *QUICK, *STUDY, "--", RECORD)
     process = start(disturbed, "-m", "snakemake", *words)
     old = trains(node, disturbed)["JobId"]
@@ -222,4 +246,4 @@ def test_after_snakemake_was_killed_resume_ends_its_jobs_and_goes_on(node: Node,
     first, second = submitted(node, disturbed, "pretrain")
     assert (first["JobId"], first["JobState"], second["JobState"]) == (old, "CANCELLED", "COMPLETED")
     assert first["EndTime"] <= second["StartTime"]
-    ends_the_same(disturbed, long, times=1)
+    ends_the_same(disturbed, short, times=1)
