@@ -25,7 +25,9 @@ LITERAL = ("--cores", "all", "--profile", "slurm")
 STUDY = ("--configfile", "config/cluster.yaml")
 RECORD = "results/cluster/records/pretrain/scratch-s0.json"
 LOG = "logs/cluster/pretrain/scratch-s0.log"
+GOES_ON = "ended by SIGTERM; the same command goes on"
 TIMES = {"seconds", "wall_seconds", "cpu_seconds", "peak_memory_mb", "provenance"}
+SECONDS = 75  # SLURM looks at time limits every 30
 ONE_RUN: dict[str, Any] = {"methods": {"scratch": None}, "attention": False}
 
 pytestmark = pytest.mark.slurm
@@ -128,8 +130,8 @@ def test_a_study_runs_through_slurm_and_ends_as_on_one_machine(node: Node, tmp_p
     far, near = (tree(tmp_path / name, steps=60, methods=methods) for name in ("far", "near"))
     local = snakemake(near, "--cores", "1", "--", "results/cluster/tables/savings.md")
     gpu = ("--set-resources", "finetune:gpu=1")
-    said = ended(snakemake(far, *LITERAL, *QUICK, *gpu), far)
-    assert "rule aggregate:" in said and (far / "figures/cluster/savings.png").exists()
+    told = ended(snakemake(far, *LITERAL, *QUICK, *gpu), far)
+    assert "rule aggregate:" in told and (far / "figures/cluster/savings.png").exists()
     jobs = submitted(node, far)
     assert {job["JobState"] for job in jobs} == {"COMPLETED"}
     rules = [re.match(r"rule_([a-z]+)", job["Comment"])[1] for job in jobs]  # type: ignore[index]
@@ -151,32 +153,23 @@ def test_a_study_runs_through_slurm_and_ends_as_on_one_machine(node: Node, tmp_p
 
 
 @pytest.fixture(scope="module")
-def speed(node: Node, tmp_path_factory: pytest.TempPathFactory) -> float:
-    """Training steps a second, on this machine as busy as it is."""
-    folder = tree(tmp_path_factory.mktemp("speed") / "study", 200, **ONE_RUN)
-    ended(snakemake(folder, "--cores", "2", "--", RECORD), folder)
-    trunk = next(row for row in json.loads((folder / RECORD).read_text())["ledger"] if row["phase"] == "trunk")
-    return float(trunk["steps"] / trunk["wall_seconds"])
-
-
-def prepared(folder: Path, steps: int) -> Prepared:
-    """Build the corpus of a study of one run of so many steps, and start that run, undisturbed, in a copy of it."""
-    tree(folder, steps, **ONE_RUN)
+def prepared(node: Node, tmp_path_factory: pytest.TempPathFactory) -> Prepared:
+    """A run of about SECONDS; its corpus is built, and it trains undisturbed in a copy."""
+    sample, folder = (tmp_path_factory.mktemp(name) / "study" for name in ("sample", "prepared"))
+    tree(sample, 200, **ONE_RUN)
+    ended(snakemake(sample, "--cores", "2", "--", RECORD), sample)
+    trunk = next(row for row in json.loads((sample / RECORD).read_text())["ledger"] if row["phase"] == "trunk")
+    tree(folder, max(3000, int(SECONDS * trunk["steps"] / trunk["wall_seconds"])), **ONE_RUN)
     ended(snakemake(folder, "--cores", "2", "--", "results/cluster/corpus/manifest.json"), folder)
     reference = Path(shutil.copytree(folder, folder.with_name("reference")))
     words = ("pretrain", "--config", STUDY[1], "--method", "scratch", "--seed", "0", "--log", LOG)
     return Prepared(folder, reference, start(reference, "-m", "growbench", *words))
 
 
-@pytest.fixture(scope="module")
-def short(speed: float, tmp_path_factory: pytest.TempPathFactory) -> Prepared:
-    return prepared(tmp_path_factory.mktemp("short") / "study", int(60 * speed))
-
-
-@pytest.fixture(scope="module")
-def long(speed: float, tmp_path_factory: pytest.TempPathFactory) -> Prepared:
-    """Longer than a time limit of two minutes."""
-    return prepared(tmp_path_factory.mktemp("long") / "study", int(150 * speed))
+def said(folder: Path, words: str) -> int:
+    """Return how often the run's log says this."""
+    path = folder / LOG
+    return path.read_text(encoding="utf-8").count(words) if path.exists() else 0
 
 
 def steps(folder: Path) -> int:
@@ -193,45 +186,49 @@ def trains(node: Node, folder: Path, more: int = 0) -> dict[str, str]:
 
 
 def ends_the_same(folder: Path, undisturbed: Prepared, times: int) -> None:
-    """The run went on from a step beyond its first at least this many times, and ended as the undisturbed one."""
+    """SIGTERM ended the run so often, it went on from later and later steps, and ended as the undisturbed one."""
     text = (folder / LOG).read_text(encoding="utf-8")
     went_on = [int(step) for step in re.findall(r"goes on at step (\d+)", text)]
-    assert len(went_on) >= times and all(went_on) and went_on == sorted(set(went_on)), text
-    assert text.count("ended by SIGTERM; the same command goes on") >= times
+    assert len(went_on) == times and all(went_on) and went_on == sorted(set(went_on)), text
+    assert said(folder, GOES_ON) == times
     ended(undisturbed.process, undisturbed.reference)
     assert results(folder) == results(undisturbed.reference)
 
 
-def test_a_run_longer_than_its_time_limit_finishes_over_several_jobs(
-    node: Node, long: Prepared, tmp_path: Path
+def test_a_run_longer_than_its_time_limits_finishes_over_three_jobs(
+    node: Node, prepared: Prepared, tmp_path: Path
 ) -> None:
-    disturbed = Path(shutil.copytree(long.folder, tmp_path / "study"))
-    limit = ("--set-resources", "pretrain:runtime=2", "pretrain:slurm_extra='--signal=TERM@1'", "--")
-    ended(snakemake(disturbed, *LITERAL, *QUICK, *limit, RECORD), disturbed)
+    disturbed = Path(shutil.copytree(prepared.folder, tmp_path / "study"))
+    process = snakemake(disturbed, *LITERAL, *QUICK, "--", RECORD)
+    for times in (1, 2):
+        job = trains(node, disturbed, more=steps(disturbed))["JobId"]
+        node.run("scontrol", "update", f"JobId={job}", "TimeLimit=3")  # SIGTERM comes two minutes before: now
+        node.wait("the signal", lambda times=times: said(disturbed, GOES_ON) == times, 180)
+    ended(process, disturbed)
     *before, last = [job["JobState"] for job in submitted(node, disturbed, "pretrain")]
-    assert last == "COMPLETED" and len(before) >= 1 and set(before) <= {"FAILED", "TIMEOUT"}
-    ends_the_same(disturbed, long, times=1)
+    assert last == "COMPLETED" and len(before) == 2 and set(before) <= {"FAILED", "TIMEOUT"}
+    ends_the_same(disturbed, prepared, times=2)
 
 
-def test_a_preempted_and_a_requeued_run_go_on(node: Node, short: Prepared, tmp_path: Path) -> None:
-    disturbed = Path(shutil.copytree(short.folder, tmp_path / "study"))
+def test_a_preempted_and_a_requeued_run_go_on(node: Node, prepared: Prepared, tmp_path: Path) -> None:
+    disturbed = Path(shutil.copytree(prepared.folder, tmp_path / "study"))
     process = snakemake(disturbed, *LITERAL, *QUICK, "--", RECORD)
     trains(node, disturbed)
     node.run("sbatch", "--partition=urgent", "--ntasks=4", "--mem=50", "--output=urgent.out", "--wrap", "srun -n1 true")
-    node.wait("the end of the preempted job", lambda: "ended by SIGTERM" in (disturbed / LOG).read_text(), 60)
+    node.wait("the end of the preempted job", lambda: said(disturbed, GOES_ON) == 1, 60)
     job = trains(node, disturbed, more=steps(disturbed))["JobId"]
     node.run("scontrol", "requeue", job)
     node.wait("the job to wait", lambda: submitted(node, disturbed, "pretrain")[-1]["JobState"] == "PENDING", 60)
     node.run("scontrol", "update", f"JobId={job}", "StartTime=now")  # SLURM lets a requeued job wait for two minutes
     ended(process, disturbed)
     assert submitted(node, disturbed, "pretrain")[-1]["Restarts"] == "1"
-    ends_the_same(disturbed, short, times=2)
+    ends_the_same(disturbed, prepared, times=2)
 
 
 def test_after_snakemake_was_killed_resume_ends_its_jobs_and_goes_on(
-    node: Node, short: Prepared, tmp_path: Path
+    node: Node, prepared: Prepared, tmp_path: Path
 ) -> None:
-    disturbed = Path(shutil.copytree(short.folder, tmp_path / "study"))
+    disturbed = Path(shutil.copytree(prepared.folder, tmp_path / "study"))
     words = (*LITERAL, *QUICK, *STUDY, "--", RECORD)
     process = start(disturbed, "-m", "snakemake", *words)
     old = trains(node, disturbed)["JobId"]
@@ -241,9 +238,9 @@ def test_after_snakemake_was_killed_resume_ends_its_jobs_and_goes_on(
     process.wait()
     assert "cannot be locked" in ended(start(disturbed, "-m", "snakemake", *words), disturbed, status=1)
     assert submitted(node, disturbed, "pretrain")[-1]["JobState"] == "RUNNING"
-    said = ended(start(disturbed, "workflow/resume.py", *words), disturbed)
-    assert f"resume: ending jobs {old} of a snakemake that was killed" in said
+    told = ended(start(disturbed, "workflow/resume.py", *words), disturbed)
+    assert f"resume: ending jobs {old} of a snakemake that was killed" in told
     first, second = submitted(node, disturbed, "pretrain")
     assert (first["JobId"], first["JobState"], second["JobState"]) == (old, "CANCELLED", "COMPLETED")
     assert first["EndTime"] <= second["StartTime"]
-    ends_the_same(disturbed, short, times=1)
+    ends_the_same(disturbed, prepared, times=1)
