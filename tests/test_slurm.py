@@ -70,16 +70,16 @@ def tree(folder: Path, steps: int, **changes: Any) -> Path:
     return folder
 
 
-def environment() -> dict[str, str]:
+def environment(folder: Path) -> dict[str, str]:
     cleaned = {k: v for k, v in os.environ.items() if not k.startswith(("SNAKEMAKE", "PYTEST", "GROWBENCH", "SLURM"))}
-    return cleaned | {"PATH": slurm_node.PATH}
+    return cleaned | {"PATH": slurm_node.PATH, "PYTHONPATH": str(folder / "src")}
 
 
 def start(folder: Path, *words: str) -> subprocess.Popen[str]:
     """Start Python with these words; what it says goes to said.txt."""
     with open(folder / "said.txt", "a", encoding="utf-8") as said:
         process = subprocess.Popen(
-            [sys.executable, *words], cwd=folder, env=environment(), stdout=said, stderr=said, text=True
+            [sys.executable, *words], cwd=folder, env=environment(folder), stdout=said, stderr=said, text=True
         )
     started.append(process)
     return process
