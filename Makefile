@@ -4,7 +4,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 PYTHON_FILES := src tests workflow bench
 
-.PHONY: demo tables test lint types readme conformance clean
+.PHONY: demo tables test test-slurm lint types readme conformance clean
 .DEFAULT_GOAL := test
 
 .venv/.installed: pyproject.toml constraints.txt
@@ -24,6 +24,9 @@ tables: .venv/.installed  ## tables, figures and pages of a study from its recor
 
 test: .venv/.installed
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2
+
+test-slurm: .venv/.installed  ## a real SLURM of one node; as root, with slurm-wlm and munge
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -rs -m slurm
 
 lint: .venv/.installed
 	$(BIN)/ruff check $(PYTHON_FILES)

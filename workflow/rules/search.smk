@@ -11,13 +11,13 @@ rule search_source:
     threads: STUDY.train.threads
     resources:
         cpus_per_task=STUDY.train.threads,
-        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+        mem_mb=memory(4000),
         runtime=1440,
     params:
         options=options,
         tried=tried,
     shell:
-        "python -m growbench search {params.options} --method source --log {log}"
+        "exec python -m growbench search {params.options} --method source --log {log}"
 
 
 rule search:
@@ -35,10 +35,10 @@ rule search:
     threads: STUDY.train.threads
     resources:
         cpus_per_task=STUDY.train.threads,
-        mem_mb=lambda wildcards, attempt: 6000 * attempt,
+        mem_mb=memory(6000),
         runtime=1440,
     params:
         options=options,
         tried=tried,
     shell:
-        "python -m growbench search {params.options} --method {wildcards.method} --log {log}"
+        "exec python -m growbench search {params.options} --method {wildcards.method} --log {log}"
