@@ -5,7 +5,6 @@ that is the finished point, and its cool-down counts towards its budget. A run t
 last checkpoint when the same command is given again.
 """
 
-import json
 import logging
 import os
 import time
@@ -23,13 +22,14 @@ from growbench.families import Family
 from growbench.growth.masking import ramp
 from growbench.methods import Method
 from growbench.spec import ModelSpec
-from growbench.stages import Stages, objective_of
+from growbench.stages import Stages, model_config, objective_of
 from growbench.study import point_name
-from growbench.train import checkpoint, schedule
+from growbench.train import checkpoint, ranks, schedule, shard
 from growbench.train.data import Stream, Windows
 from growbench.train.journal import FREE, Journal
 from growbench.train.loop import Clock, Trainer, evaluate
 from growbench.train.objective import Batch
+from growbench.train.ranks import Ranks
 from growbench.train.slope import flattened
 
 log = logging.getLogger(__name__)
@@ -43,15 +43,20 @@ def run_name(method: str, seed: int) -> str:
 
 
 def run(study: Any, method: str, seed: int) -> Path:
-    """Train one run and return the path of its record. method may be `source`, the small model itself."""
-    return Run(study, method, seed).execute()
+    """Train one run, with the other processes that torchrun started, if any, and return the path of its record. method may
+    be `source`, the small model itself.
+    """
+    with ranks.joined(study.optimizer.batch, study.train.accumulate) as together:
+        return Run(study, method, seed, together).execute()
 
 
 class Run:
     """One method, one seed."""
 
-    def __init__(self, study: Any, method: str, seed: int) -> None:
-        torch.set_num_threads(int(os.environ.get("SLURM_CPUS_PER_TASK", study.train.threads)))
+    def __init__(self, study: Any, method: str, seed: int, together: Ranks) -> None:
+        given = int(os.environ.get("SLURM_CPUS_PER_TASK", 0)) // together.count
+        torch.set_num_threads(given or study.train.threads)
+        self.ranks = together
         self.study, self.method, self.seed, self.name = study, method, seed, run_name(method, seed)
         self.root = Path("results") / study.study
         self.folder = self.root / "runs" / self.name
@@ -63,7 +68,7 @@ class Run:
         self.course = course.of(study, method, vocab=vocab, raised=raised)
         self.family: Family = families.load(study.target.family)
         self.objective = objective_of(study, int(special["mask"]), vocab)
-        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.device = ranks.device(study.train.device)
         self.bf16 = study.train.precision == "bf16" or (study.train.precision == "auto" and self.device.type == "cuda")
         self.stages = self._stages()
         self.journal = Journal(source=self._source_point() if self.chosen and self.chosen.needs_source else FREE)
@@ -77,6 +82,7 @@ class Run:
             objective=self.objective,
             windows=Windows(self.corpus.train, self.study.objective.length, self._cls(), self.seed, stream),
             device=self.device, bf16=self.bf16, pad=int(self.corpus.manifest["special"]["pad"]),
+            ranks=self.ranks,
         )  # fmt: skip
 
     def _source_point(self) -> dict[str, float]:
@@ -99,7 +105,7 @@ class Run:
 
     def execute(self) -> Path:
         """Train what is not trained yet and write the record."""
-        self.clock, self.saved = Clock(), time.monotonic()
+        self.clock, self.saved = Clock(self.ranks), time.monotonic()
         self.valid = self._validation()
         self.trainer = self._resume() or self._enter(0, None)
         for share, kind, what in self.course.events():
@@ -145,7 +151,7 @@ class Run:
             due = every * (1 + (at.spent + turn * cost / 2) // every)
             until_eval = turn * max(1, round((due - at.spent) / cost / turn))
             self._steps("trunk", "", min(left, until_eval), partial(plan.lr_of_step, at.spent, cost))
-            if time.monotonic() - self.saved > self.study.train.checkpoint_seconds:
+            if self.ranks.agree(time.monotonic() - self.saved > self.study.train.checkpoint_seconds):
                 self._save()
 
     def _every(self) -> float:
@@ -193,7 +199,7 @@ class Run:
         return before
 
     def _evaluate(self, trainer: Trainer) -> float:
-        value = evaluate(self.family, trainer.model, self.valid, self.bf16)
+        value = evaluate(trainer, self.valid)
         self.journal.ledger.add("eval", self.journal.at.stage, **self.clock.read())
         return value
 
@@ -208,7 +214,9 @@ class Run:
             self._steps("cooldown", name, steps, partial(schedule.cooldown, top, steps))
         value = self._evaluate(self.trainer)
         journal.row("cooldown", name, 0.0, None, value)
-        checkpoint.save_model(self.folder / "points" / name, self.trainer.model)
+        model = self.stages.finished(at.stage, self.trainer)
+        if model is not None:
+            checkpoint.save_model(self.folder / "points" / name, model)
         journal.finish(name, fraction, budget, value)
         log.info("%s finished point %s: loss %.4f", self.name, name, value)
         journal.at = trunk
@@ -220,19 +228,18 @@ class Run:
         identity = {"config": config, "options": dict(self.course.options), "plan": self.course.plan.to_list()}
         return {**identity, **self.journal.state()}
 
-    def _model_config(self) -> dict[str, Any]:
-        """The stock config of the model in training: growing may have changed more than sizes (a norm's epsilon)."""
-        config: Any = self.trainer.model.config
-        return dict(json.loads(config.to_json_string(use_diff=False)))
-
     def _save(self) -> None:
-        tensors = checkpoint.snapshot(self.trainer.model, self.trainer.opt)
-        checkpoint.save_state(self.folder / "state", tensors, {**self._state(), "model_config": self._model_config()})
+        """Write a checkpoint; every process must come here."""
+        tensors = shard.gathered(checkpoint.snapshot(self.trainer.model, self.trainer.opt), keep=self.ranks.first)
+        if self.ranks.first:
+            state = {**self._state(), "model_config": model_config(self.trainer.model)}
+            checkpoint.save_state(self.folder / "state", tensors, state)
         self.saved = time.monotonic()
 
     def _resume(self) -> Trainer | None:
         """Go on from the last checkpoint of this very config, options and plan; from any other one the run starts anew."""
         found = checkpoint.load_state(self.folder / "state")
+        self.ranks.wait()  # or the first process might write while another reads
         own = self._state()
         if found is None or any(found[1].get(key) != own[key] for key in IDENTITY):
             return None
@@ -248,6 +255,8 @@ class Run:
     def _write_record(self) -> Path:
         manifest, journal = self.corpus.manifest, self.journal
         path = self.root / "records" / "pretrain" / f"{self.name}.json"
+        if not self.ranks.first:
+            return path
         record.write_text(path.with_suffix(".csv"), journal.curve_csv())
         record.write(
             path,
@@ -259,7 +268,7 @@ class Run:
                 "options": self.course.options, "plan": self.course.plan.to_list(), "initial_loss": journal.at.initial_loss,
                 "points": journal.points, "ledger": journal.full_ledger(),
                 "unigram_entropy": manifest["unigram_entropy"], "entropy_floor": manifest["entropy_floor"],
-                "provenance": record.provenance(torch.get_num_threads()),
+                "provenance": {**record.provenance(torch.get_num_threads()), "processes": self.ranks.count},
             },
         )  # fmt: skip
         return path
