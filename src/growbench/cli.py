@@ -4,13 +4,14 @@ import argparse
 import json
 import logging
 import os
+import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from growbench import __version__
+from growbench import __version__, interrupt
 from growbench.errors import GrowBenchError, nearest
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 PROGRESS_SECONDS = 10.0
-BAD_INPUT, INTERRUPTED = 2, 130
+BAD_INPUT, SIGNALLED = 2, 128
 
 
 def _study(args: argparse.Namespace) -> "Study":
@@ -280,18 +281,22 @@ def set_up_logging(file: Path | None = None) -> None:
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """Run one verb and return the exit status: 2 after one line on stderr for a GrowBenchError, 130 when interrupted."""
+    """Run one verb and return the exit status: 2 after one line on stderr for a GrowBenchError, 143 after one for SIGTERM,
+    130 for SIGINT (Ctrl-C).
+    """
     args = parser().parse_args(words)
     set_up_logging(args.log)
     try:
-        args.function(args)
+        with interrupt.handled():
+            args.function(args)
     except GrowBenchError as error:
         return _stop(args, f"growbench: {error}", BAD_INPUT)
     except OSError as error:
         where = error.filename or "the file system"
         return _stop(args, f"growbench: {where}: {error.strerror or error}; free the place or give another", BAD_INPUT)
-    except KeyboardInterrupt:
-        return _stop(args, "growbench: interrupted; the same command goes on", INTERRUPTED)
+    except KeyboardInterrupt as error:
+        number = error.signal if isinstance(error, interrupt.Stopped) else signal.SIGINT
+        return _stop(args, f"growbench: ended by {number.name}; the same command goes on", SIGNALLED + number)
     except Exception:
         if args.log is not None:
             log.exception("growbench %s failed", args.verb)

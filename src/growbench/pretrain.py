@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from growbench import corpus, course, families, methods, record
+from growbench import corpus, course, families, interrupt, methods, record
 from growbench.course import SOURCE
 from growbench.errors import GrowBenchError
 from growbench.families import Family
@@ -27,6 +27,7 @@ from growbench.study import point_name
 from growbench.train import checkpoint, ranks, schedule, shard
 from growbench.train.data import Stream, Windows
 from growbench.train.journal import FREE, Journal
+from growbench.train.leg import Diverged
 from growbench.train.loop import Clock, Trainer, evaluate
 from growbench.train.objective import Batch
 from growbench.train.ranks import Ranks
@@ -34,6 +35,7 @@ from growbench.train.slope import flattened
 
 log = logging.getLogger(__name__)
 SLOPED = 20  # evaluations of a stage that ends by the slope of its loss
+TRUNK = "trunk/"  # the trunk's tensors in a checkpoint of a cool-down
 IDENTITY = ("config", "options", "plan")
 VALIDATION_SEED, VALIDATION_BATCH = 7_654_321, 32
 
@@ -71,6 +73,7 @@ class Run:
         self.device = ranks.device(study.train.device)
         self.bf16 = study.train.precision == "bf16" or (study.train.precision == "auto" and self.device.type == "cuda")
         self.stages = self._stages()
+        self.trunk: dict[str, torch.Tensor] = {}  # while a finished point cools down, what the trunk goes on from
         self.journal = Journal(source=self._source_point() if self.chosen and self.chosen.needs_source else FREE)
         self._check_text()
 
@@ -104,8 +107,12 @@ class Run:
             )
 
     def execute(self) -> Path:
-        """Train what is not trained yet and write the record."""
-        self.clock, self.saved = Clock(self.ranks), time.monotonic()
+        """Train what is not trained yet and write the record. A signal ends it at the next checkpoint, which it calls for."""
+        with interrupt.deferred():
+            return self._execute()
+
+    def _execute(self) -> Path:
+        self.clock, self.saved, self.kept = Clock(self.ranks), time.monotonic(), "none yet"
         self.valid = self._validation()
         self.trainer = self._resume() or self._enter(0, None)
         for share, kind, what in self.course.events():
@@ -114,7 +121,6 @@ class Run:
                 self.trainer = self._enter(int(what), self.trainer)
             elif kind == "point" and not self.journal.has(point_name(what)):
                 self._trunk(share)
-                self._save()
                 self._finish(what)
         return self._write_record()
 
@@ -151,8 +157,7 @@ class Run:
             due = every * (1 + (at.spent + turn * cost / 2) // every)
             until_eval = turn * max(1, round((due - at.spent) / cost / turn))
             self._steps("trunk", "", min(left, until_eval), partial(plan.lr_of_step, at.spent, cost))
-            if self.ranks.agree(time.monotonic() - self.saved > self.study.train.checkpoint_seconds):
-                self._save()
+            self._pause()
 
     def _every(self) -> float:
         """Share of the budget between validation losses: often enough to see a slope where the plan waits for one."""
@@ -166,22 +171,46 @@ class Run:
         return slope is not None and flattened(*self.journal.losses(), slope)
 
     def _steps(self, phase: str, point: str, count: int, lr: Callable[[int], float]) -> None:
-        """Take steps, then measure the validation loss and add a row to the curve."""
-        cost, at = self.trainer.cost, self.journal.at
-        losses: list[tuple[int, float]] = []
-        self.trainer.run(at.step, count, lr, lambda steps, mean: losses.append((steps, mean)), self._before(at.spent))
-        passed = self.clock.read()
-        self.journal.spend(phase, cost, count, passed)
-        train = sum(n * v for n, v in losses) / count
+        """Take the steps of a leg, then measure the validation loss and add a row to the curve."""
+        cost, at, leg = self.trainer.cost, self.journal.at, self.journal.leg
+        while leg.done < count:
+            self._run(count, lr)
+            leg.passed(self.clock.read())
+            if leg.done < count:
+                self._pause()
+        tokens, seconds = count * cost.tokens, leg.wall_seconds
+        train = self.journal.spend(phase, cost)
         valid = self._evaluate(self.trainer) if phase == "trunk" else None
         self.journal.row(phase, point, lr(count - 1), train, valid)
-        speed = count * cost.tokens / max(passed["wall_seconds"], 1e-9)
+        speed = tokens / max(seconds, 1e-9)
         left = (self.course.budget - at.spent) / cost.flops * cost.tokens / speed
         log.info(
             "%s %s step %d loss %.4f valid %s %.0f tokens/s %.3g FLOPs (%.0f %%) %.0f s left",
             self.name, f"{phase} {point}".strip(), at.step, train, f"{valid:.4f}" if valid else "-", speed, at.spent,
             100 * at.spent / self.course.budget, left,
         )  # fmt: skip
+
+    def _run(self, count: int, lr: Callable[[int], float]) -> None:
+        at = self.journal.at
+        try:
+            self.trainer.run(at.step, count, lr, self.journal.leg, self._before(at.spent), self._due)
+        except Diverged as error:
+            raise GrowBenchError(
+                f"optimizer.lr: {self.name}: {error}, stage {at.stage}; "
+                f"the last good checkpoint is {self.kept}; use a smaller LR"
+            ) from error
+
+    def _due(self) -> bool:
+        """Whether a checkpoint is due: a signal waits, or the last one is old."""
+        return self.ranks.agree(
+            interrupt.wanted() or time.monotonic() - self.saved > self.study.train.checkpoint_seconds
+        )
+
+    def _pause(self) -> None:
+        """Keep a checkpoint where one is due, and end here if a signal asks for it."""
+        if self._due():
+            self._save()
+            interrupt.check(self.ranks.agree(interrupt.wanted()))
 
     def _before(self, spent: float) -> Callable[[int], None]:
         """Return what is done before the i-th step from here: masks are lifted, the teacher is listened to less."""
@@ -207,7 +236,10 @@ class Run:
         """Cool a copy of the trunk down to LR 0, keep it as a finished point, and put the trunk back."""
         name, journal = point_name(fraction), self.journal
         at, budget = journal.at, self.course.budget
-        trunk, kept = journal.position(), checkpoint.snapshot(self.trainer.model, self.trainer.opt)
+        if not self.trunk:
+            self._save()
+            self.trunk = checkpoint.snapshot(self.trainer.model, self.trainer.opt)
+        trunk = journal.position()
         steps = self.course.cooldown(fraction, at.spent, at.stage)
         if steps:
             top = self.course.schedule(at.stage, at.began).lr(at.spent, self.trainer.cost.flops)
@@ -220,8 +252,10 @@ class Run:
         journal.finish(name, fraction, budget, value)
         log.info("%s finished point %s: loss %.4f", self.name, name, value)
         journal.at = trunk
-        checkpoint.restore(self.trainer.model, self.trainer.opt, kept)
+        checkpoint.restore(self.trainer.model, self.trainer.opt, self.trunk)
+        self.trunk = {}
         self._save()
+        interrupt.check(self.ranks.agree(interrupt.wanted()))
 
     def _state(self) -> dict[str, Any]:
         config = record.digest(self.study.trained_part())
@@ -230,11 +264,17 @@ class Run:
 
     def _save(self) -> None:
         """Write a checkpoint; every process must come here."""
-        tensors = shard.gathered(checkpoint.snapshot(self.trainer.model, self.trainer.opt), keep=self.ranks.first)
+        tensors = checkpoint.snapshot(self.trainer.model, self.trainer.opt)
+        tensors |= {f"{TRUNK}{name}": tensor for name, tensor in self.trunk.items()}
+        tensors = shard.gathered(tensors, keep=self.ranks.first)
         if self.ranks.first:
             state = {**self._state(), "model_config": model_config(self.trainer.model)}
             checkpoint.save_state(self.folder / "state", tensors, state)
-        self.saved = time.monotonic()
+        self.saved, self.kept = time.monotonic(), self._place()
+
+    def _place(self) -> str:
+        """Where the checkpoint lies and which step it is of."""
+        return f"{self.folder / 'state'}, step {self.journal.at.step + self.journal.leg.done}"
 
     def _resume(self) -> Trainer | None:
         """Go on from the last checkpoint of this very config, options and plan; from any other one the run starts anew."""
@@ -249,7 +289,9 @@ class Run:
         trainer = self.stages.trainer(stage, self.stages.again(self.course.plan.stages[stage], state["model_config"]))
         trainer.entered = self.journal.at.entered
         checkpoint.restore(trainer.model, trainer.opt, tensors)
-        log.info("%s goes on at step %d", self.name, self.journal.at.step)
+        self.trunk = {n.removeprefix(TRUNK): t for n, t in tensors.items() if n.startswith(TRUNK)}
+        self.kept = self._place()
+        log.info("%s goes on at step %d", self.name, self.journal.at.step + self.journal.leg.done)
         return trainer
 
     def _write_record(self) -> Path:

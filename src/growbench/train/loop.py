@@ -1,6 +1,7 @@
 """The training loop: steps of one model under one objective, counted in FLOPs."""
 
 import logging
+import math
 import resource
 import time
 from collections.abc import Callable
@@ -13,11 +14,11 @@ import torch
 from torch import nn
 
 from growbench import flops
-from growbench.errors import GrowBenchError
 from growbench.families import Family
 from growbench.families._roles import embeddings_path, layers_path
 from growbench.train import pool
 from growbench.train.data import Windows
+from growbench.train.leg import READ, Diverged, Leg
 from growbench.train.lengths import kept
 from growbench.train.objective import Batch, Objective, loss
 from growbench.train.part import Part, drawn, only
@@ -164,25 +165,30 @@ class Trainer:
         first: int,
         count: int,
         lr: Callable[[int], float],
-        after: Callable[[int, float], None],
+        leg: Leg,
         before: Callable[[int], None] = lambda i: None,
+        pause: Callable[[], bool] = lambda: False,
     ) -> None:
-        """Take `count` steps from number `first`; call after(steps done, mean loss since the last call).
+        """Take the steps of a leg of `count` that are not done yet, its first numbered `first`; return early after a step
+        where `pause` says so. Raises Diverged. The loss is read every READ steps, and before every return.
 
-        lr: that of the i-th step from here. before: called with i before it.
+        lr: that of the leg's i-th step. before: called with i before it.
         """
-        total, since = torch.zeros((), device=self.device, dtype=self.dtype), 0
-        for i in range(count):
-            before(i)
-            total += self.step(first + i, lr(i))
-            since += 1
-            if since == 20 or i == count - 1:
-                mean = self.ranks.mean(float(total) / since)
-                if mean != mean or mean == float("inf"):
-                    raise GrowBenchError(f"optimizer.lr: the loss is not finite at step {first + i}; use a smaller LR")
-                after(since, mean)
+        total = torch.tensor(leg.open, dtype=torch.float64, device=self.device)
+        while leg.done < count:
+            before(leg.done)
+            total += self.step(first + leg.done, lr(leg.done))
+            leg.done, leg.unread = leg.done + 1, leg.unread + 1
+            stop = leg.done == count or pause()
+            if stop or leg.unread == READ:
+                leg.open = self.ranks.mean(float(total))
+                if not math.isfinite(leg.open):
+                    raise Diverged(first + leg.done - 1, leg.open / leg.unread)
+            if leg.done == count or leg.unread == READ:
+                leg.loss, leg.open, leg.unread = leg.loss + leg.open, 0.0, 0
                 total.zero_()
-                since = 0
+            if stop:
+                return
 
 
 def precision(device: torch.device, bf16: bool) -> Any:

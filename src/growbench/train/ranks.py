@@ -76,8 +76,8 @@ class Ranks:
         return self.total([value])[0] / self.count if self.together else value
 
     def agree(self, answer: bool) -> bool:
-        """The first process's answer to a question that each would answer by a clock of its own."""
-        return bool(self.total([float(answer and self.first)])[0])
+        """Whether any process says yes to what each would answer by its own clock, or by the signals it got."""
+        return any(self.total([float(answer)]))
 
     def wait(self) -> None:
         """Wait until every process has come here."""
