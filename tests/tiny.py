@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import yaml
 
-from growbench import config, families, methods, record
+from growbench import config, durable, families, methods, record
 
 ROOT = Path(__file__).resolve().parents[1]
 VOCAB = 64
@@ -43,7 +43,7 @@ def _corpus(folder: Path) -> None:
     for part, size in (("train", 40_000), ("valid", 2_000)):
         ids = ((np.arange(size) % 3) * 2 + rng.integers(0, 2, size) + 5).astype(np.uint16)
         ids.tofile(folder / f"{part}.bin")
-        digest = record.file_digest(folder / f"{part}.bin")
+        digest = durable.digest(folder / f"{part}.bin")
         parts[part] = {"file": f"{part}.bin", "tokens": size, "documents": 1, "sha256": digest}
     special = dict(zip(("pad", "unk", "cls", "sep", "mask"), range(5), strict=True))
     (folder / "tokenizer").mkdir()

@@ -8,10 +8,12 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from growbench import __version__, interrupt
+from growbench.durable import fault
 from growbench.errors import GrowBenchError, nearest
 
 if TYPE_CHECKING:
@@ -261,13 +263,21 @@ class Progress(logging.Filter):
         return True
 
 
+class LogFile(logging.FileHandler):
+    """A log file whose loss (a full disk) costs no run."""
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        if not isinstance(sys.exc_info()[1], OSError):
+            super().handleError(record)
+
+
 def set_up_logging(file: Path | None = None) -> None:
     """Send messages to stderr; with a file, every message goes there and stderr gets one every ten seconds."""
     stderr = logging.StreamHandler(sys.stderr)
     handlers: list[logging.Handler] = [stderr]
     if file is not None:
         file.parent.mkdir(parents=True, exist_ok=True)
-        handlers.append(logging.FileHandler(file, mode="a", encoding="utf-8"))
+        handlers.append(LogFile(file, mode="a", encoding="utf-8"))
         stderr.addFilter(Progress())
     logging.basicConfig(
         level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", handlers=handlers, force=True
@@ -285,15 +295,14 @@ def main(words: Sequence[str] | None = None) -> int:
     130 for SIGINT (Ctrl-C).
     """
     args = parser().parse_args(words)
-    set_up_logging(args.log)
     try:
+        set_up_logging(args.log)
         with interrupt.handled():
             args.function(args)
     except GrowBenchError as error:
         return _stop(args, f"growbench: {error}", BAD_INPUT)
     except OSError as error:
-        where = error.filename or "the file system"
-        return _stop(args, f"growbench: {where}: {error.strerror or error}; free the place or give another", BAD_INPUT)
+        return _stop(args, f"growbench: {fault(error.filename or 'the file system', error)}", BAD_INPUT)
     except KeyboardInterrupt as error:
         number = error.signal if isinstance(error, interrupt.Stopped) else signal.SIGINT
         return _stop(args, f"growbench: ended by {number.name}; the same command goes on", SIGNALLED + number)
@@ -308,7 +317,7 @@ def main(words: Sequence[str] | None = None) -> int:
 def _stop(args: argparse.Namespace, line: str, status: int) -> int:
     print(line, file=sys.stderr)
     if args.log is not None:
-        with open(args.log, "a", encoding="utf-8") as handle:
+        with suppress(OSError), open(args.log, "a", encoding="utf-8") as handle:
             handle.write(line + "\n")
     return status
 

@@ -6,16 +6,18 @@ last checkpoint when the same command is given again.
 """
 
 import logging
+import math
 import os
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from growbench import corpus, course, families, interrupt, methods, record
+from growbench import corpus, course, durable, families, finished, interrupt, lock, methods, record
 from growbench.course import SOURCE
 from growbench.errors import GrowBenchError
 from growbench.families import Family
@@ -36,7 +38,9 @@ from growbench.train.slope import flattened
 log = logging.getLogger(__name__)
 SLOPED = 20  # evaluations of a stage that ends by the slope of its loss
 TRUNK = "trunk/"  # the trunk's tensors in a checkpoint of a cool-down
-IDENTITY = ("config", "options", "plan")
+IDENTITY = ("version", "config", "options", "plan")
+VERSION = 2  # of a checkpoint's state
+DIVERGED = 10.0  # times ignorance, or what its stage began with: no loss of a run that learns
 VALIDATION_SEED, VALIDATION_BATCH = 7_654_321, 32
 
 
@@ -48,7 +52,11 @@ def run(study: Any, method: str, seed: int) -> Path:
     """Train one run, with the other processes that torchrun started, if any, and return the path of its record. method may
     be `source`, the small model itself.
     """
-    with ranks.joined(study.optimizer.batch, study.train.accumulate) as together:
+    place = Path("results") / study.study / "runs" / run_name(method, seed) / ".lock"
+    with (
+        ranks.joined(study.optimizer.batch, study.train.accumulate) as together,
+        lock.held(place) if together.first else nullcontext(),
+    ):
         return Run(study, method, seed, together).execute()
 
 
@@ -90,7 +98,7 @@ class Run:
 
     def _source_point(self) -> dict[str, float]:
         """What the source cost: its finished point and nothing else."""
-        source = record.read(self.root / "records" / "pretrain" / f"{run_name(SOURCE, self.seed)}.json")
+        source = finished.values(self.study, SOURCE, self.seed)
         return {key: source["points"][-1][key] for key in FREE}
 
     def _check_text(self) -> None:
@@ -192,13 +200,17 @@ class Run:
 
     def _run(self, count: int, lr: Callable[[int], float]) -> None:
         at = self.journal.at
+        self.trainer.limit = DIVERGED * max(at.initial_loss or 0.0, math.log(int(self.corpus.manifest["vocab"])))
         try:
             self.trainer.run(at.step, count, lr, self.journal.leg, self._before(at.spent), self._due)
         except Diverged as error:
-            raise GrowBenchError(
-                f"optimizer.lr: {self.name}: {error}, stage {at.stage}; "
-                f"the last good checkpoint is {self.kept}; use a smaller LR"
-            ) from error
+            raise self._diverged(str(error)) from error
+
+    def _diverged(self, what: str) -> GrowBenchError:
+        stage, kept = self.journal.at.stage, self.kept
+        return GrowBenchError(
+            f"optimizer.lr: {self.name} diverged: {what}, stage {stage}; the last good checkpoint is {kept}; use a smaller LR"
+        )
 
     def _due(self) -> bool:
         """Whether a checkpoint is due: a signal waits, or the last one is old."""
@@ -229,6 +241,8 @@ class Run:
 
     def _evaluate(self, trainer: Trainer) -> float:
         value = evaluate(trainer, self.valid)
+        if not math.isfinite(value):
+            raise self._diverged(f"the validation loss is {value} at step {self.journal.at.step}")
         self.journal.ledger.add("eval", self.journal.at.stage, **self.clock.read())
         return value
 
@@ -259,7 +273,12 @@ class Run:
 
     def _state(self) -> dict[str, Any]:
         config = record.digest(self.study.trained_part())
-        identity = {"config": config, "options": dict(self.course.options), "plan": self.course.plan.to_list()}
+        identity = {
+            "version": VERSION,
+            "config": config,
+            "options": dict(self.course.options),
+            "plan": self.course.plan.to_list(),
+        }
         return {**identity, **self.journal.state()}
 
     def _save(self) -> None:
@@ -268,20 +287,28 @@ class Run:
         tensors |= {f"{TRUNK}{name}": tensor for name, tensor in self.trunk.items()}
         tensors = shard.gathered(tensors, keep=self.ranks.first)
         if self.ranks.first:
+            if name := checkpoint.infinite(tensors):
+                raise self._diverged(f"{name} is not finite after step {self._step() - 1}")
             state = {**self._state(), "model_config": model_config(self.trainer.model)}
             checkpoint.save_state(self.folder / "state", tensors, state)
         self.saved, self.kept = time.monotonic(), self._place()
 
     def _place(self) -> str:
         """Where the checkpoint lies and which step it is of."""
-        return f"{self.folder / 'state'}, step {self.journal.at.step + self.journal.leg.done}"
+        return f"{self.folder / 'state'}, step {self._step()}"
+
+    def _step(self) -> int:
+        """Steps taken so far."""
+        return self.journal.at.step + self.journal.leg.done
 
     def _resume(self) -> Trainer | None:
         """Go on from the last checkpoint of this very config, options and plan; from any other one the run starts anew."""
-        found = checkpoint.load_state(self.folder / "state")
-        self.ranks.wait()  # or the first process might write while another reads
+        found = self.ranks.in_turn(lambda: checkpoint.load_state(self.folder / "state"))
         own = self._state()
-        if found is None or any(found[1].get(key) != own[key] for key in IDENTITY):
+        if found is None:
+            return None
+        if other := [key for key in IDENTITY if found[1].get(key) != own[key]]:
+            log.warning("%s: of another %s; the run starts anew", self.folder / "state", " and ".join(other))
             return None
         tensors, state = found
         self.journal.restore(state)
@@ -291,7 +318,7 @@ class Run:
         checkpoint.restore(trainer.model, trainer.opt, tensors)
         self.trunk = {n.removeprefix(TRUNK): t for n, t in tensors.items() if n.startswith(TRUNK)}
         self.kept = self._place()
-        log.info("%s goes on at step %d", self.name, self.journal.at.step + self.journal.leg.done)
+        log.info("%s goes on at step %d", self.name, self._step())
         return trainer
 
     def _write_record(self) -> Path:
@@ -299,7 +326,7 @@ class Run:
         path = self.root / "records" / "pretrain" / f"{self.name}.json"
         if not self.ranks.first:
             return path
-        record.write_text(path.with_suffix(".csv"), journal.curve_csv())
+        durable.write_text(path.with_suffix(".csv"), journal.curve_csv())
         record.write(
             path,
             {
@@ -320,4 +347,4 @@ def method_hash(method: Method | None) -> str:
     """The first 12 hex digits of a digest of the files that a method is made of; `source` for the source."""
     if method is None:
         return SOURCE
-    return record.digest([record.file_digest(path) for path in methods.files(method.name)])
+    return record.digest([durable.digest(path) for path in methods.files(method.name)])

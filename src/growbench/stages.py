@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from growbench.course import Course
-from growbench.errors import GrowBenchError
+from growbench import finished
+from growbench.course import SOURCE, Course
 from growbench.families import Family
 from growbench.families._roles import layers_path
 from growbench.grow import grow_model, growth_of
@@ -157,11 +157,7 @@ class Stages:
         return thin(self.family, model, Thin(*stage.thin))
 
     def _load_source(self) -> Any:
-        if not (self.source_folder / "config.json").exists():
-            raise GrowBenchError(
-                f"{self.source_folder}: the source model is not there; run `growbench pretrain --method source` first"
-            )
-        return self.family.model_class().from_pretrained(self.source_folder)
+        return self.family.model_class().from_pretrained(finished.whole(self.source_folder, SOURCE))
 
 
 def model_config(model: Any) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from growbench import families, record
+from growbench import families, finished, lock, record
 from growbench.errors import GrowBenchError
 from growbench.finetune import classify, spans
 from growbench.finetune.classify import Ready, inputs, offset, results
@@ -27,14 +27,17 @@ log = logging.getLogger(__name__)
 
 def run(study: Any, method: str, seeds: list[int], points: list[str]) -> list[Path]:
     """Fine-tune `points` of a method's runs with these pre-training seeds; return their records."""
+    with lock.held(Path("results") / study.study / "records" / "finetune" / f".{method}.lock"):
+        return _run(study, method, seeds, points)
+
+
+def _run(study: Any, method: str, seeds: list[int], points: list[str]) -> list[Path]:
     torch.set_num_threads(int(os.environ.get("SLURM_CPUS_PER_TASK", study.finetune.threads)))
     root = Path("results") / study.study
     begun, paths = time.perf_counter(), []
     wanted = [(seed, point) for seed in seeds for point in points]
-    folders = [root / "runs" / f"{method}-s{seed}" / "points" / point for seed, point in wanted]
+    folders = [finished.point(study, method, seed, point) for seed, point in wanted]
     for folder in folders:
-        if not (folder / "model.safetensors").exists():
-            raise GrowBenchError(f"{folder}: no finished point there; run `growbench pretrain --method {method}` first")
         _check_positions(study, folder)
     tokenizer = _tokenizer(root / "corpus" / "tokenizer")
     tasks = [prepare(study, tokenizer, name) for name in study.tasks.names]

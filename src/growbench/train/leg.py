@@ -9,16 +9,13 @@ READ = 20  # steps between two looks at the loss: each look waits for the device
 
 @dataclass
 class Leg:
-    """How far a leg is. done: steps taken. loss: sum of the losses read. unread: steps whose losses, `open` in all, were
-    not read yet. wall_seconds, cpu_seconds: what it took before it was last interrupted. Losses in nats.
+    """How far a leg is. done: steps taken. loss: the sum of their losses, nats. wall_seconds, cpu_seconds: what it took.
 
-    `open` is the device's own sum, so that a leg which goes on adds up to the same number as one that was not interrupted.
+    Losses are float32 and added up in float64, exactly: where a checkpoint falls does not change their sum.
     """
 
     done: int = 0
     loss: float = 0.0
-    open: float = 0.0
-    unread: int = 0
     wall_seconds: float = 0.0
     cpu_seconds: float = 0.0
 
@@ -33,7 +30,7 @@ class Leg:
 
 
 class Diverged(GrowBenchError):
-    """The training loss is no finite number, or is far above what ignorance costs."""
+    """The loss is no finite number, or is far above what ignorance costs."""
 
     def __init__(self, step: int, loss: float) -> None:
-        super().__init__(f"the training loss is {loss:.4g} at step {step}")
+        super().__init__(f"the loss is {loss:.4g} at step {step}")

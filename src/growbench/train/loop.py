@@ -75,6 +75,7 @@ class Trainer:
     into one embedding. cut: only the first 1/cut of every sequence is read. teacher: a smaller model that is imitated.
     ranks, accumulate: the processes that share a step's batch, and the micro-batches that each takes of it. root: of a model
     that is split over them.
+    limit: the mean loss beyond which training has diverged, nats.
     """
 
     family: Family
@@ -93,6 +94,7 @@ class Trainer:
     cut: int = 1
     teacher: Teacher | None = None
     entered: int = 0
+    limit: float = math.inf
     ranks: Ranks = ALONE
     accumulate: int = 1
     root: Root | None = None
@@ -174,19 +176,19 @@ class Trainer:
 
         lr: that of the leg's i-th step. before: called with i before it.
         """
-        total = torch.tensor(leg.open, dtype=torch.float64, device=self.device)
+        total, unread = torch.zeros((), dtype=torch.float64, device=self.device), 0
         while leg.done < count:
             before(leg.done)
             total += self.step(first + leg.done, lr(leg.done))
-            leg.done, leg.unread = leg.done + 1, leg.unread + 1
+            leg.done, unread = leg.done + 1, unread + 1
             stop = leg.done == count or pause()
-            if stop or leg.unread == READ:
-                leg.open = self.ranks.mean(float(total))
-                if not math.isfinite(leg.open):
-                    raise Diverged(first + leg.done - 1, leg.open / leg.unread)
-            if leg.done == count or leg.unread == READ:
-                leg.loss, leg.open, leg.unread = leg.loss + leg.open, 0.0, 0
+            if stop or unread == READ:
+                passed = self.ranks.mean(float(total))
+                if not (math.isfinite(passed) and passed / unread <= self.limit):
+                    raise Diverged(first + leg.done - 1, passed / unread)
+                leg.loss += passed
                 total.zero_()
+                unread = 0
             if stop:
                 return
 

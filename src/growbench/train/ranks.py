@@ -10,10 +10,11 @@ rather than the model, steps may run a part of the layers (train/part.py), and a
 
 import os
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import TypeVar
 
 import torch
 import torch.distributed as dist
@@ -22,6 +23,7 @@ from torch import Tensor, nn
 from growbench.errors import GrowBenchError
 from growbench.train.objective import Batch
 
+T = TypeVar("T")
 BUCKET = 64 * 2**20  # bytes of gradients that are averaged at once
 PATIENCE = timedelta(minutes=30)  # one process writes a checkpoint or draws an epoch's order while the others wait
 PARENT_DEATH = 1  # prctl's PR_SET_PDEATHSIG
@@ -78,6 +80,16 @@ class Ranks:
     def agree(self, answer: bool) -> bool:
         """Whether any process says yes to what each would answer by its own clock, or by the signals it got."""
         return any(self.total([float(answer)]))
+
+    def in_turn(self, work: Callable[[], T]) -> T:
+        """What `work` returns: it is done by the first process, which may put files in order, before all others."""
+        if not self.first:
+            self.wait()
+        found = work()
+        if self.first:
+            self.wait()
+        self.wait()
+        return found
 
     def wait(self) -> None:
         """Wait until every process has come here."""
