@@ -9,7 +9,6 @@ rather than the model, steps may run a part of the layers (train/part.py), and a
 """
 
 import os
-import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,15 +19,14 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
+from growbench import launch
 from growbench.errors import GrowBenchError
 from growbench.train.objective import Batch
 
 T = TypeVar("T")
 BUCKET = 64 * 2**20  # bytes of gradients that are averaged at once
 PATIENCE = timedelta(minutes=30)  # one process writes a checkpoint or draws an epoch's order while the others wait
-PARENT_DEATH = 1  # prctl's PR_SET_PDEATHSIG
 BROKEN = ("gloo", "nccl", "connection closed", "connection reset")  # in the errors that have no class of their own
-LOST = "train.processes: another process of this run has ended; the same command goes on from the last checkpoint"
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +149,6 @@ def joined(batch: int, accumulate: int) -> Iterator[Ranks]:
     if not ranks.together:
         yield ranks
         return
-    _end_with_parent()
     try:
         dist.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo", timeout=PATIENCE)
         yield ranks
@@ -159,14 +156,5 @@ def joined(batch: int, accumulate: int) -> Iterator[Ranks]:
     except RuntimeError as error:
         if not isinstance(error, dist.DistError) and not any(word in str(error).lower() for word in BROKEN):
             raise
-        raise GrowBenchError(LOST) from error
+        raise GrowBenchError(launch.LOST) from error
     dist.destroy_process_group()
-
-
-def _end_with_parent() -> None:
-    """Let the kernel end this process when the one that started it is killed, which cannot then end it itself."""
-    if sys.platform == "linux":
-        import ctypes
-        import signal
-
-        ctypes.CDLL(None).prctl(PARENT_DEATH, signal.SIGKILL)
