@@ -4,7 +4,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 PYTHON_FILES := src tests workflow bench
 
-.PHONY: demo test lint types readme conformance clean
+.PHONY: demo test test-slurm lint types readme conformance clean
 .DEFAULT_GOAL := test
 
 .venv/.installed: pyproject.toml constraints.txt
@@ -21,6 +21,9 @@ demo: .venv/.installed  ## the default study, from text to figures
 
 test: .venv/.installed
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2
+
+test-slurm: .venv/.installed  ## a real SLURM of one node; as root, with slurm-wlm and munge
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -rs -m slurm
 
 lint: .venv/.installed
 	$(BIN)/ruff check $(PYTHON_FILES)

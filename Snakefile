@@ -40,4 +40,5 @@ include: "workflow/rules/pages.smk"
 
 
 onstart:
+    announce()
     check_inputs()

@@ -101,6 +101,21 @@ def test_the_default_study_is_planned(tree: Path, profile: list[str]) -> None:
     assert jobs == {**expected, "attention": 1, "aggregate": 1, "figures": figures, "pages": 1, "all": 1}
 
 
+def test_every_job_of_a_cluster_says_what_it_needs_and_asks_for_no_gpu(tree: Path) -> None:
+    done = snakemake(tree, "--cores", "all", "-n", "--profile", "slurm")
+    jobs = dict(
+        re.findall(r"^rule (\w+):\n(?:    .*\n)*?    resources: (.*)$", done.stdout + done.stderr, re.MULTILINE)
+    )
+    assert {*jobs} >= {"corpus", "source", "pretrain", "finetune", "attention"}
+    for rule, resources in jobs.items():
+        if rule in ("all", "aggregate", "figures", "pages"):  # where Snakemake runs
+            continue
+        assert {"cpus_per_task", "mem_mb", "runtime"} <= set(re.findall(r"(\w+)=", resources)), rule
+        assert "slurm_extra=--signal=TERM@120" in resources and "gpu" not in resources
+    for path in (ROOT / "workflow/rules").glob("*.smk"):  # a shell in between would die of SIGTERM before training has
+        assert not re.search(r"(?<!exec )python -m growbench", path.read_text(encoding="utf-8")), path
+
+
 def test_another_study_stands_alone(tree: Path) -> None:
     """Methods, seeds and paths of the demo do not leak into a study given by --configfile."""
     text = (tree / "config/demo.yaml").read_text(encoding="utf-8")

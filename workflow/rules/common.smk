@@ -1,4 +1,7 @@
 # Shared by all rules: the study, what a stage depends on, and how a rule calls the command line.
+# Rules say `exec`: SLURM signals every process of a job, and a shell that waits for training would die of SIGTERM at once
+# and end the job before training has kept its checkpoint.
+import atexit
 import os
 import shlex
 import subprocess
@@ -32,6 +35,19 @@ def check_inputs():
     words = [sys.executable, "-m", "growbench", "check", *shlex.split(OPTIONS)]
     if subprocess.run(words, stdout=subprocess.DEVNULL).returncode:
         raise SystemExit(2)
+
+
+def announce():
+    """Note which process runs the workflow here until it ends; workflow/resume.py goes on after one that was killed."""
+    note = Path(".snakemake/runs", f"{os.uname().nodename}-{os.getpid()}")
+    note.parent.mkdir(parents=True, exist_ok=True)
+    note.touch()
+    atexit.register(note.unlink, missing_ok=True)
+
+
+def memory(mb):
+    """Return a job's memory (MB): `mb`, and twice that when it is tried again. Not more: most are, because time was up."""
+    return lambda wildcards, attempt: mb * min(attempt, 2)
 
 
 def options(wildcards, input):

@@ -13,7 +13,7 @@ rule finetune:
     threads: STUDY.finetune.threads
     resources:
         cpus_per_task=STUDY.finetune.threads,
-        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+        mem_mb=memory(4000),
         runtime=480,
     params:
         options=options,
@@ -21,5 +21,5 @@ rule finetune:
         seeds=STUDY.seeds,
         finetuned=finetuned,
     shell:
-        "python -m growbench finetune {params.options} --method {wildcards.method} --seed {params.seeds}"
+        "exec python -m growbench finetune {params.options} --method {wildcards.method} --seed {params.seeds}"
         " --points {params.points} --log {log}"

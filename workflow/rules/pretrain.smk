@@ -12,13 +12,13 @@ rule source:
     threads: STUDY.train.threads
     resources:
         cpus_per_task=STUDY.train.threads,
-        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+        mem_mb=memory(4000),
         runtime=1440,
     params:
         options=options,
         trained=trained,
     shell:
-        "python -m growbench pretrain {params.options} --method source --seed {wildcards.seed} --log {log}"
+        "exec python -m growbench pretrain {params.options} --method source --seed {wildcards.seed} --log {log}"
 
 
 rule pretrain:
@@ -37,10 +37,10 @@ rule pretrain:
     threads: STUDY.train.threads
     resources:
         cpus_per_task=STUDY.train.threads,
-        mem_mb=lambda wildcards, attempt: 6000 * attempt,
+        mem_mb=memory(6000),
         runtime=1440,
     params:
         options=options,
         trained=trained,
     shell:
-        "python -m growbench pretrain {params.options} --method {wildcards.method} --seed {wildcards.seed} --log {log}"
+        "exec python -m growbench pretrain {params.options} --method {wildcards.method} --seed {wildcards.seed} --log {log}"

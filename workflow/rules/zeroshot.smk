@@ -12,7 +12,7 @@ rule zeroshot:
     threads: STUDY.zeroshot.threads
     resources:
         cpus_per_task=STUDY.zeroshot.threads,
-        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+        mem_mb=memory(4000),
         runtime=480,
     params:
         options=options,
@@ -20,5 +20,5 @@ rule zeroshot:
         seeds=STUDY.seeds,
         evaluated=evaluated,
     shell:
-        "python -m growbench zeroshot {params.options} --method {wildcards.method} --seed {params.seeds}"
+        "exec python -m growbench zeroshot {params.options} --method {wildcards.method} --seed {params.seeds}"
         " --points {params.points} --log {log}"
