@@ -144,8 +144,10 @@ def _plan(args: argparse.Namespace) -> None:
     study = _study(args)
     from growbench import forecast
 
-    rows = forecast.forecast(study, timing=not args.no_timing)
-    print(json.dumps(rows, indent=1) if args.json else "\n".join(forecast.lines(study, rows)))
+    timing = not args.no_timing and study.train.device != "gpu"  # steps are timed on the CPU
+    rows = forecast.forecast(study, timing=timing)
+    speed = args.speed or forecast.SPEED
+    print(json.dumps(rows, indent=1) if args.json else "\n".join(forecast.lines(study, rows, speed)))
 
 
 def _check(args: argparse.Namespace) -> None:
@@ -188,6 +190,13 @@ SIZES = {
     "head-size": "coordinates of one head",
     "ffn": "FFN size; without it, in proportion to --hidden, else the source's",
 }
+
+
+def _positive(text: str) -> float:
+    """A number above 0; argparse words the refusal."""
+    if not 0 < (number := float(text)) < float("inf"):
+        raise ValueError
+    return number
 
 
 class Parser(argparse.ArgumentParser):
@@ -237,6 +246,7 @@ def parser() -> argparse.ArgumentParser:
         if name == "plan":
             verb.add_argument("--json", action="store_true", help="print JSON")
             verb.add_argument("--no-timing", action="store_true", help="do not time steps on this machine")
+            verb.add_argument("--speed", type=_positive, metavar="N", help="FLOP/s that a GPU is assumed to keep up (1.5e14)")
         if name in ("pretrain", "finetune", "zeroshot"):
             verb.add_argument("--method", required=True, help="a method's name, or `source`")
         if name in ("pretrain", "attention"):

@@ -138,6 +138,7 @@ CONFIG_FILES = [
 CHANGES = list(workflow.config_settings.config_args or [])
 STUDY = load_study(CONFIG_FILES, CHANGES)
 OPTIONS = shlex.join(["--config", *CONFIG_FILES, *(word for text in CHANGES for word in ("--set", text))])
+CORES = STUDY.train.threads * STUDY.train.processes  # of a pre-training job; `growbench pretrain` starts its processes
 CORPUS = "results/{study}/corpus/manifest.json"
 SOURCE_RECORD = "results/{study}/records/pretrain/source-s{seed}.json"
 TOYGLUE = ["results/{study}/tasks/manifest.json"] if STUDY.tasks.source == "toyglue" else []

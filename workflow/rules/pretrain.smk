@@ -9,10 +9,11 @@ rule source:
         "logs/{study}/pretrain/source-s{seed}.log",
     benchmark:
         "benchmarks/{study}/pretrain/source-s{seed}.tsv"
-    threads: STUDY.train.threads
+    threads: CORES
     resources:
-        cpus_per_task=STUDY.train.threads,
-        mem_mb=memory(4000),
+        cpus_per_task=CORES,
+        gpu=STUDY.train.gpus,
+        mem_mb=memory(4000 * STUDY.train.processes),
         runtime=1440,
     params:
         options=options,
@@ -34,10 +35,11 @@ rule pretrain:
         "logs/{study}/pretrain/{method}-s{seed}.log",
     benchmark:
         "benchmarks/{study}/pretrain/{method}-s{seed}.tsv"
-    threads: STUDY.train.threads
+    threads: CORES
     resources:
-        cpus_per_task=STUDY.train.threads,
-        mem_mb=memory(6000),
+        cpus_per_task=CORES,
+        gpu=STUDY.train.gpus,
+        mem_mb=memory(6000 * STUDY.train.processes),
         runtime=1440,
     params:
         options=options,
