@@ -246,7 +246,9 @@ def parser() -> argparse.ArgumentParser:
         if name == "plan":
             verb.add_argument("--json", action="store_true", help="print JSON")
             verb.add_argument("--no-timing", action="store_true", help="do not time steps on this machine")
-            verb.add_argument("--speed", type=_positive, metavar="N", help="FLOP/s that a GPU is assumed to keep up (1.5e14)")
+            verb.add_argument(
+                "--speed", type=_positive, metavar="N", help="FLOP/s that a GPU is assumed to keep up (1.5e14)"
+            )
         if name in ("pretrain", "finetune", "zeroshot"):
             verb.add_argument("--method", required=True, help="a method's name, or `source`")
         if name in ("pretrain", "attention"):

@@ -13,7 +13,6 @@ from growbench.spec import ModelSpec
 from growbench.tasks import squad
 from growbench.train.lengths import predicted
 
-
 # Where and how fast a model is trained. Like another machine, these change its rounding, and with dropout its draws.
 HOW = ("device", "processes", "accumulate", "shard", "threads", "checkpoint_seconds")
 

@@ -205,7 +205,9 @@ def evaluate(trainer: Trainer, batches: list[Batch]) -> float:
     with precision(trainer.device, trainer.autocast):
         for first in range(0, len(batches), ranks.count):
             own = first + ranks.rank
-            batch = batches[min(own, len(batches) - 1)].to(trainer.device)  # where nothing is left, to gather with the rest
+            batch = batches[min(own, len(batches) - 1)].to(
+                trainer.device
+            )  # where nothing is left, to gather with the rest
             value = float(trainer.value(batch, partial(loss, trainer.family, trainer.model)))
             if own < len(batches):
                 values[own] = value
