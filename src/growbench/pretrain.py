@@ -337,7 +337,7 @@ class Run:
                 "options": self.course.options, "plan": self.course.plan.to_list(), "initial_loss": journal.at.initial_loss,
                 "points": journal.points, "ledger": journal.full_ledger(),
                 "unigram_entropy": manifest["unigram_entropy"], "entropy_floor": manifest["entropy_floor"],
-                "provenance": {**record.provenance(torch.get_num_threads()), "processes": self.ranks.count},
+                "provenance": record.provenance(torch.get_num_threads(), self.ranks.count),
             },
         )  # fmt: skip
         return path
