@@ -10,7 +10,7 @@ rule attention:
         "benchmarks/{study}/attention/s{seed}.tsv"
     resources:
         cpus_per_task=1,
-        gpu=min(1, STUDY.train.gpus),
+        **gpus(min(1, STUDY.train.gpus)),
         mem_mb=memory(4000),
         runtime=60,
     params:

@@ -50,6 +50,11 @@ def memory(mb):
     return lambda wildcards, attempt: mb * min(attempt, 2)
 
 
+def gpus(count):
+    """Return the resource of a job that needs so many GPUs, and none of a job that needs none."""
+    return {"gpu": count} if count else {}
+
+
 def options(wildcards, input):
     """Return a job's options that name the study. Taking `input` keeps them out of the re-run triggers."""
     return OPTIONS

@@ -13,7 +13,7 @@ rule finetune:
     threads: STUDY.finetune.threads
     resources:
         cpus_per_task=STUDY.finetune.threads,
-        gpu=min(1, STUDY.train.gpus),
+        **gpus(min(1, STUDY.train.gpus)),
         mem_mb=memory(4000),
         runtime=480,
     params:

@@ -12,7 +12,7 @@ rule source:
     threads: CORES
     resources:
         cpus_per_task=CORES,
-        gpu=STUDY.train.gpus,
+        **gpus(STUDY.train.gpus),
         mem_mb=memory(4000 * STUDY.train.processes),
         runtime=1440,
     params:
@@ -38,7 +38,7 @@ rule pretrain:
     threads: CORES
     resources:
         cpus_per_task=CORES,
-        gpu=STUDY.train.gpus,
+        **gpus(STUDY.train.gpus),
         mem_mb=memory(6000 * STUDY.train.processes),
         runtime=1440,
     params:

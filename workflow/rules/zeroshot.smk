@@ -12,7 +12,7 @@ rule zeroshot:
     threads: STUDY.zeroshot.threads
     resources:
         cpus_per_task=STUDY.zeroshot.threads,
-        gpu=min(1, STUDY.train.gpus),
+        **gpus(min(1, STUDY.train.gpus)),
         mem_mb=memory(4000),
         runtime=480,
     params:
