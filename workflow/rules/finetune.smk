@@ -12,8 +12,8 @@ rule finetune:
         "benchmarks/{study}/finetune/{method}.tsv"
     threads: STUDY.finetune.threads
     resources:
-        cpus_per_task=STUDY.finetune.threads,
         **gpus(min(1, STUDY.train.gpus)),
+        cpus_per_task=STUDY.finetune.threads,
         mem_mb=memory(4000),
         runtime=480,
     params:

@@ -11,8 +11,8 @@ rule source:
         "benchmarks/{study}/pretrain/source-s{seed}.tsv"
     threads: CORES
     resources:
-        cpus_per_task=CORES,
         **gpus(STUDY.train.gpus),
+        cpus_per_task=CORES,
         mem_mb=memory(4000 * STUDY.train.processes),
         runtime=1440,
     params:
@@ -37,8 +37,8 @@ rule pretrain:
         "benchmarks/{study}/pretrain/{method}-s{seed}.tsv"
     threads: CORES
     resources:
-        cpus_per_task=CORES,
         **gpus(STUDY.train.gpus),
+        cpus_per_task=CORES,
         mem_mb=memory(6000 * STUDY.train.processes),
         runtime=1440,
     params:
