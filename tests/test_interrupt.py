@@ -1,7 +1,6 @@
 """Signals: a run keeps a checkpoint of the very step and ends; the same command ends with the same bytes."""
 
 import csv
-import dataclasses
 import os
 import signal
 from collections.abc import Callable
@@ -14,15 +13,13 @@ from tiny import tiny, weights
 from growbench import cli, interrupt, pretrain
 from growbench.train.loop import Trainer
 
-HOUR = 3600.0
 CURVE = Path("results/tiny/records/pretrain")
 
 
 @pytest.fixture
 def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.chdir(tmp_path)
-    plain = tiny(tmp_path)
-    return dataclasses.replace(plain, train=dataclasses.replace(plain.train, checkpoint_seconds=HOUR))
+    return tiny(tmp_path)
 
 
 def curve(method: str) -> list[dict[str, str]]:

@@ -30,7 +30,7 @@ from growbench.train.thin import Thin, thin
 TIMED, WARMED = 4, 2  # steps of each kind that a timing takes, and those before it
 SPECIAL = {"cls": 2, "mask": 4}  # ids that stand in for a vocabulary that is not there yet
 BYTES = (4, 8)  # of a parameter in float32 and in float64
-KEPT = 2 * 2 * 3  # parameters' worth of two checkpoints: weights and moments, of the trunk too while a point cools down
+KEPT = 3 * 3 * 2  # of two checkpoints and one being written: weights and two moments, of a trunk and its cool-down
 SPEED = 1.5e14  # FLOP/s that a GPU is assumed to keep up: about half of an A100's peak in bf16
 DAY = 86_400.0
 

@@ -40,7 +40,6 @@ def handled() -> Iterator[None]:
 
     Only the main thread may do this. A second signal changes nothing: what the first one began is being finished.
     """
-    _Seen.number, _Seen.depth = None, 0
     before = {number: signal.getsignal(number) for number in SIGNALS}
     before = {number: handler for number, handler in before.items() if handler is not signal.SIG_IGN}
     for number in before:
@@ -50,6 +49,7 @@ def handled() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+        _Seen.number = None
 
 
 @contextmanager

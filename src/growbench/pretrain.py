@@ -83,7 +83,7 @@ class Run:
         self.stages = self._stages()
         self.trunk: dict[str, torch.Tensor] = {}  # while a finished point cools down, what the trunk goes on from
         self.journal = Journal(source=self._source_point() if self.chosen and self.chosen.needs_source else FREE)
-        self._check_text()
+        self.course.check_text(method, len(self.corpus.train))
 
     def _stages(self) -> Stages:
         stream: Stream = "source" if self.method == SOURCE else "target"
@@ -100,19 +100,6 @@ class Run:
         """What the source cost: its finished point and nothing else."""
         source = finished.values(self.study, SOURCE, self.seed)
         return {key: source["points"][-1][key] for key in FREE}
-
-    def _check_text(self) -> None:
-        """Refuse to read text twice unless the config allows it."""
-        rows, start = 0.0, 0.0
-        for stage, cost in zip(self.course.plan.stages, self.course.costs, strict=True):
-            rows += (stage.until - start) * self.course.budget / cost.flops * self.study.optimizer.batch
-            start = stage.until
-        windows = len(self.corpus.train) // (self.study.objective.length - 1)
-        if round(rows) > windows and not self.study.data.repeat:
-            raise GrowBenchError(
-                f"data.repeat: {self.method} reads {round(rows)} sequences, the corpus has {windows}; "
-                "give more text, a smaller budget, or set data.repeat: true"
-            )
 
     def execute(self) -> Path:
         """Train what is not trained yet and write the record. A signal ends it at the next checkpoint, which it calls for."""
