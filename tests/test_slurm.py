@@ -1,6 +1,5 @@
 """Studies through a real SLURM: `make test-slurm`. As root, with Debian's slurm-wlm and munge (see slurm_node.py)."""
 
-import csv
 import json
 import os
 import re
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import same
 import slurm_node
 import yaml
 from slurm_node import Node
@@ -25,7 +25,8 @@ LITERAL = ("--cores", "all", "--profile", "slurm")
 STUDY = ("--configfile", "config/cluster.yaml")
 RECORD = "results/cluster/records/pretrain/scratch-s0.json"
 LOG = "logs/cluster/pretrain/scratch-s0.log"
-TIMES = {"seconds", "wall_seconds", "cpu_seconds", "peak_memory_mb", "provenance"}
+GOES_ON = "ended by SIGTERM; the same command goes on"
+SECONDS = 75  # SLURM looks at time limits every 30
 ONE_RUN: dict[str, Any] = {"methods": {"scratch": None}, "attention": False}
 
 pytestmark = pytest.mark.slurm
@@ -96,26 +97,9 @@ def snakemake(folder: Path, *words: str) -> subprocess.Popen[str]:
     return start(folder, "-m", "snakemake", "--nocolor", *STUDY, *words)
 
 
-def untimed(value: Any) -> Any:
-    """Return a record without what may differ between two runs of the same: times, memory, provenance."""
-    if isinstance(value, dict):
-        return {key: untimed(own) for key, own in value.items() if key not in TIMES}
-    return [untimed(own) for own in value] if isinstance(value, list) else value
-
-
-def results(folder: Path) -> dict[str, Any]:
-    """Return a study's records and curves without times, and the bytes of its finished models."""
-    found: dict[str, Any] = {}
-    for path in sorted((folder / "results/cluster/records").rglob("*.*")):
-        name = str(path.relative_to(folder))
-        if path.suffix == ".json":
-            found[name] = untimed(json.loads(path.read_text(encoding="utf-8")))
-        else:
-            with open(path, newline="", encoding="utf-8") as handle:
-                found[name] = untimed(list(csv.DictReader(handle)))
-    for path in sorted((folder / "results/cluster/runs").glob("*/points/*/*.safetensors")):
-        found[str(path.relative_to(folder))] = path.read_bytes()
-    return found
+def differences(one: Path, other: Path, *parts: str) -> list[str]:
+    """Return which files of these parts of the results differ but for times."""
+    return [line for part in parts for line in same.differences(*(f / "results/cluster" / part for f in (one, other)))]
 
 
 def submitted(node: Node, folder: Path, rule: str = "") -> list[dict[str, str]]:
@@ -147,91 +131,89 @@ def test_a_study_runs_through_slurm_and_ends_as_on_one_machine(node: Node, tmp_p
     assert {rule for rule, job in zip(rules, jobs, strict=True) if "gpu" in str(job)} == {"finetune"}
     assert not list((far / ".snakemake/runs").glob("*"))
     ended(local, near)
-    assert results(far) == results(near)
+    assert not differences(far, near, "corpus", "tasks", "runs", "records", "tables")
 
 
 @pytest.fixture(scope="module")
-def speed(node: Node, tmp_path_factory: pytest.TempPathFactory) -> float:
-    """Training steps a second, on this machine as busy as it is."""
-    folder = tree(tmp_path_factory.mktemp("speed") / "study", 200, **ONE_RUN)
-    ended(snakemake(folder, "--cores", "2", "--", RECORD), folder)
-    trunk = next(row for row in json.loads((folder / RECORD).read_text())["ledger"] if row["phase"] == "trunk")
-    return float(trunk["steps"] / trunk["wall_seconds"])
-
-
-def prepared(folder: Path, steps: int) -> Prepared:
-    """Build the corpus of a study of one run of so many steps, and start that run, undisturbed, in a copy of it."""
-    tree(folder, steps, **ONE_RUN)
+def prepared(node: Node, tmp_path_factory: pytest.TempPathFactory) -> Prepared:
+    """A run of about SECONDS; its corpus is built, and it trains undisturbed in a copy."""
+    sample, folder = (tmp_path_factory.mktemp(name) / "study" for name in ("sample", "prepared"))
+    tree(sample, 200, **ONE_RUN)
+    ended(snakemake(sample, "--cores", "2", "--", RECORD), sample)
+    trunk = next(row for row in json.loads((sample / RECORD).read_text())["ledger"] if row["phase"] == "trunk")
+    tree(folder, max(3000, int(SECONDS * trunk["steps"] / trunk["wall_seconds"])), **ONE_RUN)
     ended(snakemake(folder, "--cores", "2", "--", "results/cluster/corpus/manifest.json"), folder)
     reference = Path(shutil.copytree(folder, folder.with_name("reference")))
     words = ("pretrain", "--config", STUDY[1], "--method", "scratch", "--seed", "0", "--log", LOG)
     return Prepared(folder, reference, start(reference, "-m", "growbench", *words))
 
 
-@pytest.fixture(scope="module")
-def short(speed: float, tmp_path_factory: pytest.TempPathFactory) -> Prepared:
-    return prepared(tmp_path_factory.mktemp("short") / "study", int(60 * speed))
-
-
-@pytest.fixture(scope="module")
-def long(speed: float, tmp_path_factory: pytest.TempPathFactory) -> Prepared:
-    """Longer than a time limit of two minutes."""
-    return prepared(tmp_path_factory.mktemp("long") / "study", int(150 * speed))
+def told(folder: Path) -> str:
+    """Return the log of the run's job in hand: Snakemake takes away that of the job before."""
+    path = folder / LOG
+    return path.read_text(encoding="utf-8") if path.exists() else ""
 
 
 def steps(folder: Path) -> int:
-    """Return the last training step that the run's log tells."""
-    path = folder / LOG
-    told = re.findall(r"trunk step (\d+) ", path.read_text(encoding="utf-8")) if path.exists() else []
-    return int(told[-1]) if told else 0
+    """Return the last training step that the log tells, 0 where the job has ended."""
+    found = re.findall(r"trunk step (\d+) ", told(folder))
+    return int(found[-1]) if found and GOES_ON not in told(folder) else 0
 
 
 def trains(node: Node, folder: Path, more: int = 0) -> dict[str, str]:
-    """Wait until the run trains, beyond `more` steps; return its job."""
+    """Wait until a job trains beyond `more` steps; return it."""
     node.wait("training", lambda: steps(folder) > more, 300)
     return submitted(node, folder, "pretrain")[-1]
 
 
-def ends_the_same(folder: Path, undisturbed: Prepared, times: int) -> None:
-    """The run went on from a step beyond its first at least this many times, and ended as the undisturbed one."""
-    text = (folder / LOG).read_text(encoding="utf-8")
-    went_on = [int(step) for step in re.findall(r"goes on at step (\d+)", text)]
-    assert len(went_on) >= times and all(went_on) and went_on == sorted(set(went_on)), text
-    assert text.count("ended by SIGTERM; the same command goes on") >= times
+def stops(node: Node, folder: Path) -> int:
+    """Wait until SIGTERM has ended the job in hand; return how far it came."""
+    node.wait("the end by SIGTERM", lambda: GOES_ON in told(folder), 180)
+    return int(re.findall(r"trunk step (\d+) ", told(folder))[-1])
+
+
+def ends_the_same(folder: Path, undisturbed: Prepared) -> None:
+    """The last job went on from a checkpoint, and the run ended as the undisturbed one."""
+    went_on = re.search(r"goes on at step (\d+)", told(folder))
+    assert went_on and int(went_on[1]) > 0, told(folder)
     ended(undisturbed.process, undisturbed.reference)
-    assert results(folder) == results(undisturbed.reference)
+    assert not differences(folder, undisturbed.reference, "runs", "records")
 
 
-def test_a_run_longer_than_its_time_limit_finishes_over_several_jobs(
-    node: Node, long: Prepared, tmp_path: Path
+def test_a_run_longer_than_its_time_limits_finishes_over_three_jobs(
+    node: Node, prepared: Prepared, tmp_path: Path
 ) -> None:
-    disturbed = Path(shutil.copytree(long.folder, tmp_path / "study"))
-    limit = ("--set-resources", "pretrain:runtime=2", "pretrain:slurm_extra='--signal=TERM@1'", "--")
-    ended(snakemake(disturbed, *LITERAL, *QUICK, *limit, RECORD), disturbed)
+    disturbed = Path(shutil.copytree(prepared.folder, tmp_path / "study"))
+    process = snakemake(disturbed, *LITERAL, *QUICK, "--", RECORD)
+    far = 0
+    for _ in range(2):
+        job = trains(node, disturbed, more=far)["JobId"]
+        node.run("scontrol", "update", f"JobId={job}", "TimeLimit=3")  # SIGTERM comes two minutes before: now
+        far = stops(node, disturbed)
+    ended(process, disturbed)
     *before, last = [job["JobState"] for job in submitted(node, disturbed, "pretrain")]
-    assert last == "COMPLETED" and len(before) >= 1 and set(before) <= {"FAILED", "TIMEOUT"}
-    ends_the_same(disturbed, long, times=1)
+    assert last == "COMPLETED" and len(before) == 2 and set(before) <= {"FAILED", "TIMEOUT"}
+    ends_the_same(disturbed, prepared)
 
 
-def test_a_preempted_and_a_requeued_run_go_on(node: Node, short: Prepared, tmp_path: Path) -> None:
-    disturbed = Path(shutil.copytree(short.folder, tmp_path / "study"))
+def test_a_preempted_and_a_requeued_run_go_on(node: Node, prepared: Prepared, tmp_path: Path) -> None:
+    disturbed = Path(shutil.copytree(prepared.folder, tmp_path / "study"))
     process = snakemake(disturbed, *LITERAL, *QUICK, "--", RECORD)
     trains(node, disturbed)
     node.run("sbatch", "--partition=urgent", "--ntasks=4", "--mem=50", "--output=urgent.out", "--wrap", "srun -n1 true")
-    node.wait("the end of the preempted job", lambda: "ended by SIGTERM" in (disturbed / LOG).read_text(), 60)
-    job = trains(node, disturbed, more=steps(disturbed))["JobId"]
+    job = trains(node, disturbed, more=stops(node, disturbed))["JobId"]
     node.run("scontrol", "requeue", job)
     node.wait("the job to wait", lambda: submitted(node, disturbed, "pretrain")[-1]["JobState"] == "PENDING", 60)
     node.run("scontrol", "update", f"JobId={job}", "StartTime=now")  # SLURM lets a requeued job wait for two minutes
     ended(process, disturbed)
     assert submitted(node, disturbed, "pretrain")[-1]["Restarts"] == "1"
-    ends_the_same(disturbed, short, times=2)
+    ends_the_same(disturbed, prepared)
 
 
 def test_after_snakemake_was_killed_resume_ends_its_jobs_and_goes_on(
-    node: Node, short: Prepared, tmp_path: Path
+    node: Node, prepared: Prepared, tmp_path: Path
 ) -> None:
-    disturbed = Path(shutil.copytree(short.folder, tmp_path / "study"))
+    disturbed = Path(shutil.copytree(prepared.folder, tmp_path / "study"))
     words = (*LITERAL, *QUICK, *STUDY, "--", RECORD)
     process = start(disturbed, "-m", "snakemake", *words)
     old = trains(node, disturbed)["JobId"]
@@ -246,4 +228,4 @@ def test_after_snakemake_was_killed_resume_ends_its_jobs_and_goes_on(
     first, second = submitted(node, disturbed, "pretrain")
     assert (first["JobId"], first["JobState"], second["JobState"]) == (old, "CANCELLED", "COMPLETED")
     assert first["EndTime"] <= second["StartTime"]
-    ends_the_same(disturbed, short, times=1)
+    ends_the_same(disturbed, prepared)

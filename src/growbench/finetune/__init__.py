@@ -1,11 +1,13 @@
 """growbench finetune: fine-tune finished points on every task with every fine-tuning seed (and LR), in one process.
 
-Each task is tokenised once for all of a method's runs. Batches hold rows of like length. One record a point.
+Each task is tokenised once for all of a method's runs. Batches hold rows of like length. One record a point; what is
+fine-tuned is kept until then, so that a job that is ended goes on.
 """
 
 import logging
 import os
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from growbench.errors import GrowBenchError
 from growbench.finetune import classify, spans
 from growbench.finetune.classify import Ready, inputs, offset, results
 from growbench.finetune.fit import fit, start
+from growbench.finetune.kept import Kept, kept
 from growbench.finetune.ready import Tokenised
 from growbench.finetune.rows import Encoded, batches, collate
 from growbench.tasks import squad
@@ -42,12 +45,14 @@ def _run(study: Any, method: str, seeds: list[int], points: list[str]) -> list[P
     tokenizer = _tokenizer(root / "corpus" / "tokenizer")
     tasks = [prepare(study, tokenizer, name) for name in study.tasks.names]
     for number, ((seed, point), folder) in enumerate(zip(wanted, folders, strict=True)):
-        runs = []
+        runs, memory = [], kept(study, folder)
         for done, ready in enumerate(tasks, 1):
-            runs += _task(study, folder, ready, tokenizer.pad_token_id)
+            runs += _task(study, folder, ready, tokenizer.pad_token_id, memory)
             passed, share = time.perf_counter() - begun, (number + done / len(tasks)) / len(wanted)
             log.info("%s-s%d %s %s done, %.0f s left", method, seed, point, ready.task.name, passed / share - passed)
         paths.append(_write(study, root, method, seed, point, runs))
+    for folder in folders:  # not before the last record: Snakemake takes all of a job's records away when it ends early
+        kept(study, folder).forget()
     return paths
 
 
@@ -101,13 +106,14 @@ def prepare(study: Any, tokenizer: Any, name: str) -> Tokenised:
     return kind.prepare(study, tokenizer, name, study.finetune.of(name))
 
 
-def _task(study: Any, folder: Path, ready: Tokenised, pad: int) -> list[dict[str, Any]]:
+def _task(study: Any, folder: Path, ready: Tokenised, pad: int, memory: Kept) -> list[dict[str, Any]]:
     """Every run of one task from one finished point: each LR with each seed."""
     own, runs = study.finetune.of(ready.task.name), []
     begin = start(ready.model(folder, pad, families.load(study.target.family).dropout(own.dropout)), pad)
     for lr in own.rates:
         for seed in own.seeds:
-            runs.append(fit(begin, ready, own, lr, seed))
+            name = f"{ready.task.name}-{lr}-{seed}"
+            runs.append(memory.once(name, partial(fit, begin, ready, own, lr, seed)))
             done = runs[-1]
             log.info("%s seed %d LR %g %s %.4f", done["task"], seed, lr, done["main_metric"], done["score"])
     return runs
