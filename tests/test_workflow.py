@@ -151,6 +151,20 @@ def test_the_mini_study_is_planned_and_ends_in_one_line_without_its_data(tree: P
     assert not list((tree / ".snakemake/locks").glob("*"))
 
 
+@pytest.mark.parametrize("name", ["base", "base-gpt"])
+def test_a_base_study_is_planned_without_a_network_for_nodes_of_eight_gpus(tree: Path, name: str) -> None:
+    study = config.load(tree / f"config/{name}.yaml")
+    done = snakemake(tree, "-n", "-p", "--profile", "slurm", "--configfile", f"config/{name}.yaml")
+    assert planned(done)["pretrain"] == len(study.methods) * len(study.seeds) == 21
+    text = done.stdout + done.stderr
+    found = re.findall(r"^rule (\w+):\n(?:    .*\n)*?    resources: (.*)$", text, re.MULTILINE)
+    training = [resources for rule, resources in found if rule in ("pretrain", "source")]
+    assert len(training) == 24
+    assert all({"cpus_per_task=32", "gpu=8"} <= set(resources.split(", ")) for resources in training)
+    assert all("gpu=1" in resources.split(", ") for rule, resources in found if rule in ("finetune", "attention"))
+    assert "exec python -m growbench pretrain --config" in text and "torchrun" not in text
+
+
 def test_zero_shot_is_planned_where_a_causal_study_names_test_sets(tree: Path) -> None:
     study = config.load(tree / "config/demo-gpt.yaml")
     words = ("-n", "--configfile", "config/demo-gpt.yaml")

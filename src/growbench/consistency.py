@@ -15,6 +15,7 @@ def check(study: Study) -> None:
     """Raise GrowBenchError where values that are each allowed contradict one another."""
     _check_sizes(study)
     _check_budget(study)
+    _check_split(study)
     _check_inputs(study)
     _check_zeroshot(study)
     _check_finetune(study)
@@ -66,6 +67,18 @@ def _check_budget(study: Study) -> None:
             f"optimizer.warmup: {study.optimizer.warmup} is not over before the first point leaves the trunk; "
             f"use less than {budget.branch(points[0]):g}, or a later first point in budget.points"
         )
+
+
+def _check_split(study: Study) -> None:
+    train, batch = study.train, study.optimizer.batch
+    pieces = train.processes * train.accumulate
+    if batch % pieces:
+        raise GrowBenchError(
+            f"optimizer.batch: {batch} sequences do not split evenly into train.processes {train.processes} x "
+            f"train.accumulate {train.accumulate}; use a multiple of {pieces}"
+        )
+    if train.shard == "always" and train.processes == 1:
+        raise GrowBenchError("train.shard: always, but train.processes is 1; there is nothing to split over, use auto")
 
 
 def _check_inputs(study: Study) -> None:

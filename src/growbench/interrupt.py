@@ -67,7 +67,7 @@ def wanted() -> bool:
     return _Seen.number is not None
 
 
-def check() -> None:
-    """Raise Stopped if a signal waits."""
-    if _Seen.number is not None:
-        raise Stopped(_Seen.number)
+def check(elsewhere: bool = False) -> None:
+    """Raise Stopped if a signal waits. elsewhere: it may wait in another process of the run, and end this one alike."""
+    if _Seen.number is not None or elsewhere:
+        raise Stopped(_Seen.number or signal.SIGTERM)

@@ -5,12 +5,12 @@ that is the finished point, and its cool-down counts towards its budget. A run t
 last checkpoint when the same command is given again.
 """
 
-import json
 import logging
 import math
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,14 +23,15 @@ from growbench.families import Family
 from growbench.growth.masking import ramp
 from growbench.methods import Method
 from growbench.spec import SOURCE, ModelSpec
-from growbench.stages import Stages, objective_of
+from growbench.stages import Stages, model_config, objective_of
 from growbench.study import point_name
-from growbench.train import checkpoint, schedule
+from growbench.train import checkpoint, ranks, schedule, shard
 from growbench.train.data import Stream, Windows
 from growbench.train.journal import FREE, Journal
 from growbench.train.leg import Diverged
 from growbench.train.loop import Clock, Trainer, evaluate
 from growbench.train.objective import Batch
+from growbench.train.ranks import Ranks
 from growbench.train.slope import flattened
 
 log = logging.getLogger(__name__)
@@ -47,11 +48,21 @@ def run_name(method: str, seed: int) -> str:
 
 
 def run(study: Any, method: str, seed: int, lr: float | None = None) -> Path:
-    """Train one run and return the path of its record. method may be `source`, the small model itself. lr: the peak LR
-    that a search chose; None takes the config's.
+    """Train one run, with the other processes that torchrun started, if any, and return the path of its record. method may
+    be `source`, the small model itself. lr: the peak LR that a search chose; None takes the config's.
     """
-    with lock.held(Path("results") / study.study / "runs" / run_name(method, seed) / ".lock"):
-        return Run(study, method, seed, lr).execute()
+    with together(study, Path("results") / study.study / "runs" / run_name(method, seed)) as joined:
+        return Run(study, method, seed, joined, lr).execute()
+
+
+@contextmanager
+def together(study: Any, folder: Path) -> Iterator[Ranks]:
+    """Join the other processes, the first of which holds the lock of a folder while this lasts."""
+    with (
+        ranks.joined(study.optimizer.batch, study.train.accumulate) as joined,
+        lock.held(folder / ".lock") if joined.first else nullcontext(),
+    ):
+        yield joined
 
 
 class Run:
@@ -62,11 +73,14 @@ class Run:
         study: Any,
         method: str,
         seed: int,
+        together: Ranks,
         lr: float | None = None,
         folder: Path | None = None,
         share: float = 1.0,
     ) -> None:
-        torch.set_num_threads(int(os.environ.get("SLURM_CPUS_PER_TASK", study.train.threads)))
+        given = int(os.environ.get("SLURM_CPUS_PER_TASK", 0)) // together.count
+        torch.set_num_threads(given or study.train.threads)
+        self.ranks = together
         self.study, self.method, self.seed, self.name = study, method, seed, run_name(method, seed)
         self.root = Path("results") / study.study
         self.folder = folder or self.root / "runs" / self.name
@@ -78,7 +92,7 @@ class Run:
         self.course = course.of(course.short(study, share), method, vocab=vocab, raised=raised).at(lr)
         self.family: Family = families.load(study.target.family)
         self.objective = objective_of(study, int(special["mask"]), vocab)
-        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.device = ranks.device(study.train.device)
         self.bf16 = study.train.precision == "bf16" or (study.train.precision == "auto" and self.device.type == "cuda")
         self.stages = self._stages()
         self.trunk: dict[str, torch.Tensor] = {}  # while a finished point cools down, what the trunk goes on from
@@ -93,6 +107,7 @@ class Run:
             objective=self.objective,
             windows=Windows(self.corpus.train, self.study.objective.length, self._cls(), self.seed, stream),
             device=self.device, bf16=self.bf16, pad=int(self.corpus.manifest["special"]["pad"]),
+            ranks=self.ranks,
         )  # fmt: skip
 
     def _source_point(self) -> dict[str, float]:
@@ -111,7 +126,7 @@ class Run:
             return self._train()
 
     def _train(self) -> Journal:
-        self.clock, self.saved, self.kept = Clock(), time.monotonic(), "none yet"
+        self.clock, self.saved, self.kept = Clock(self.ranks), time.monotonic(), "none yet"
         self.valid = self._validation()
         self.trainer = self._resume() or self._enter(0, None)
         for share, kind, what in self.course.events():
@@ -205,13 +220,15 @@ class Run:
 
     def _due(self) -> bool:
         """Whether a checkpoint is due: a signal waits, or the last one is old."""
-        return interrupt.wanted() or time.monotonic() - self.saved > self.study.train.checkpoint_seconds
+        return self.ranks.agree(
+            interrupt.wanted() or time.monotonic() - self.saved > self.study.train.checkpoint_seconds
+        )
 
     def _pause(self) -> None:
         """Keep a checkpoint where one is due, and end here if a signal asks for it."""
         if self._due():
             self._save()
-            interrupt.check()
+            interrupt.check(self.ranks.agree(interrupt.wanted()))
 
     def _before(self, spent: float) -> Callable[[int], None]:
         """Return what is done before the i-th step from here: masks are lifted, the teacher is listened to less."""
@@ -229,7 +246,7 @@ class Run:
         return before
 
     def _evaluate(self, trainer: Trainer) -> float:
-        value = evaluate(self.family, trainer.model, self.valid, self.bf16)
+        value = evaluate(trainer, self.valid)
         if not math.isfinite(value):
             raise self._diverged(f"the validation loss is {value} at step {self.journal.at.step}")
         self.journal.ledger.add("eval", self.journal.at.stage, **self.clock.read())
@@ -249,14 +266,16 @@ class Run:
             self._steps("cooldown", name, steps, partial(schedule.cooldown, top, steps))
         value = self._evaluate(self.trainer)
         journal.row("cooldown", name, 0.0, None, value)
-        checkpoint.save_model(self.folder / "points" / name, self.trainer.model)
+        model = self.stages.finished(at.stage, self.trainer)
+        if model is not None:
+            checkpoint.save_model(self.folder / "points" / name, model)
         journal.finish(name, fraction, budget, value)
         log.info("%s finished point %s: loss %.4f", self.name, name, value)
         journal.at = trunk
         checkpoint.restore(self.trainer.model, self.trainer.opt, self.trunk)
         self.trunk = {}
         self._save()
-        interrupt.check()
+        interrupt.check(self.ranks.agree(interrupt.wanted()))
 
     def _state(self) -> dict[str, Any]:
         config = record.digest(self.study.trained_part())
@@ -268,17 +287,16 @@ class Run:
         }
         return {**identity, **self.journal.state()}
 
-    def _model_config(self) -> dict[str, Any]:
-        """The stock config of the model in training: growing may have changed more than sizes (a norm's epsilon)."""
-        config: Any = self.trainer.model.config
-        return dict(json.loads(config.to_json_string(use_diff=False)))
-
     def _save(self) -> None:
+        """Write a checkpoint; every process must come here."""
         tensors = checkpoint.snapshot(self.trainer.model, self.trainer.opt)
-        if name := checkpoint.infinite(tensors):
-            raise self._diverged(f"{name} is not finite after step {self._step() - 1}")
         tensors |= {f"{TRUNK}{name}": tensor for name, tensor in self.trunk.items()}
-        checkpoint.save_state(self.folder / "state", tensors, {**self._state(), "model_config": self._model_config()})
+        tensors = shard.gathered(tensors, keep=self.ranks.first)
+        if self.ranks.first:
+            if name := checkpoint.infinite(tensors):
+                raise self._diverged(f"{name} is not finite after step {self._step() - 1}")
+            state = {**self._state(), "model_config": model_config(self.trainer.model)}
+            checkpoint.save_state(self.folder / "state", tensors, state)
         self.saved, self.kept = time.monotonic(), self._place()
 
     def _place(self) -> str:
@@ -291,7 +309,7 @@ class Run:
 
     def _resume(self) -> Trainer | None:
         """Go on from the last checkpoint of this very config, options and plan; from any other one the run starts anew."""
-        found = checkpoint.load_state(self.folder / "state")
+        found = self.ranks.in_turn(lambda: checkpoint.load_state(self.folder / "state"))
         own = self._state()
         if found is None:
             return None
@@ -304,7 +322,7 @@ class Run:
         trainer = self.stages.trainer(stage, self.stages.again(self.course.plan.stages[stage], state["model_config"]))
         trainer.entered = self.journal.at.entered
         checkpoint.restore(trainer.model, trainer.opt, tensors)
-        self.trunk = {n.removeprefix(TRUNK): t.to(self.device) for n, t in tensors.items() if n.startswith(TRUNK)}
+        self.trunk = {n.removeprefix(TRUNK): t for n, t in tensors.items() if n.startswith(TRUNK)}
         self.kept = self._place()
         log.info("%s goes on at step %d", self.name, self._step())
         return trainer
@@ -312,6 +330,8 @@ class Run:
     def _write_record(self) -> Path:
         manifest, journal = self.corpus.manifest, self.journal
         path = self.root / "records" / "pretrain" / f"{self.name}.json"
+        if not self.ranks.first:
+            return path
         durable.write_text(path.with_suffix(".csv"), journal.curve_csv())
         record.write(
             path,
@@ -323,7 +343,7 @@ class Run:
                 "options": self.course.options, "plan": self.course.plan.to_list(), "initial_loss": journal.at.initial_loss,
                 "points": journal.points, "ledger": journal.full_ledger(),
                 "unigram_entropy": manifest["unigram_entropy"], "entropy_floor": manifest["entropy_floor"],
-                "provenance": record.provenance(torch.get_num_threads()),
+                "provenance": record.provenance(torch.get_num_threads(), self.ranks.count),
             },
         )  # fmt: skip
         return path

@@ -39,15 +39,16 @@ def digest(values: Any) -> str:
     return hashlib.sha256(json.dumps(values, sort_keys=True, default=str).encode()).hexdigest()[:12]
 
 
-def provenance(threads: int) -> dict[str, Any]:
-    """Return commit, versions, hardware and date of the running job."""
+def provenance(threads: int, processes: int = 1) -> dict[str, Any]:
+    """Return commit, versions, hardware and date of the running job, which has so many processes of so many CPU threads."""
     commit, dirty = _commit()
     return {
         "commit": commit,
         "dirty": dirty,
         "versions": {"python": platform.python_version(), **_versions()},
-        "hardware": _hardware(),
+        "hardware": _hardware(processes),
         "threads": threads,
+        "processes": processes,
         "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d"),
     }
 
@@ -80,11 +81,11 @@ def _commit() -> tuple[str, bool]:
 
 
 @cache
-def _hardware() -> str:
-    """Return the device class: the GPU's name where one is used, else the CPU's model and core count."""
+def _hardware(processes: int) -> str:
+    """Return the device class: the GPU's name and number where some are used, else the CPU's model and core count."""
     torch = __import__("sys").modules.get("torch")
     if torch is not None and torch.cuda.is_available():
-        return str(torch.cuda.get_device_name())
+        return f"{processes} x " * (processes > 1) + str(torch.cuda.get_device_name())
     name = platform.machine()
     try:
         for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():

@@ -11,11 +11,12 @@ from typing import Any
 
 import torch
 
-from growbench import lock, pretrain, record
+from growbench import pretrain, record
 from growbench.errors import GrowBenchError
 from growbench.spec import SOURCE
 from growbench.study import Study
 from growbench.train.leg import Diverged
+from growbench.train.ranks import Ranks
 
 log = logging.getLogger(__name__)
 
@@ -42,18 +43,22 @@ def run(study: Study, method: str) -> Path:
     if not study.searched(method):
         raise GrowBenchError(f"search.lrs: no LR is searched for {method} in study {study.study}; give at least two")
     seed = study.seeds[0]
-    with lock.held(_folder(study, method) / ".lock"):
-        trials = [_trial(study, method, seed, lr) for lr in study.search.lrs]
+    with pretrain.together(study, _folder(study, method)) as joined:
+        trials = [_trial(study, method, seed, joined, lr) for lr in study.search.lrs]
+        return _conclude(study, method, trials) if joined.first else place(study, method)
+
+
+def _conclude(study: Study, method: str, trials: list[dict[str, Any]]) -> Path:
     finite = [trial for trial in trials if trial["loss"] is not None]
     if not finite:
         raise GrowBenchError(f"search.lrs: the loss of {method} is not finite at any of them; add smaller ones")
     best = min(finite, key=lambda trial: float(trial["loss"]))
-    path = place(study, method)
+    path, file = place(study, method), None if method == SOURCE else study.method(method)
     record.write(
         path,
         {
-            "kind": "search", "version": 1, "study": study.study, "method": method, "seed": seed,
-            "config_hash": record.digest(study.trained_part()), "method_hash": pretrain.method_hash(None if method == SOURCE else study.method(method)),
+            "kind": "search", "version": 1, "study": study.study, "method": method, "seed": study.seeds[0],
+            "config_hash": record.digest(study.trained_part()), "method_hash": pretrain.method_hash(file),
             "share": study.search.share, "lr": best["lr"], "trials": trials,
             "provenance": record.provenance(torch.get_num_threads()),
         },
@@ -67,11 +72,11 @@ def _folder(study: Study, method: str) -> Path:
     return Path("results") / study.study / "search" / method
 
 
-def _trial(study: Study, method: str, seed: int, lr: float) -> dict[str, Any]:
+def _trial(study: Study, method: str, seed: int, ranks: Ranks, lr: float) -> dict[str, Any]:
     trial: dict[str, Any] = {"lr": lr, "loss": None, "flops": None}
     share, folder = study.search.share, _folder(study, method) / f"{study.search.share:g}-{lr:g}"
     try:
-        journal = pretrain.Run(study, method, seed, lr, folder, share).train()
+        journal = pretrain.Run(study, method, seed, ranks, lr, folder, share).train()
     except Diverged as error:
         log.warning("%s at LR %g failed: %s", method, lr, error)
         return trial

@@ -9,6 +9,7 @@ rule attention:
     benchmark:
         "benchmarks/{study}/attention/s{seed}.tsv"
     resources:
+        **gpus(min(1, STUDY.train.gpus)),
         cpus_per_task=1,
         mem_mb=memory(4000),
         runtime=60,

@@ -52,6 +52,11 @@ def memory(mb):
     return lambda wildcards, attempt: mb * min(attempt, 2)
 
 
+def gpus(count):
+    """Return the resource of a job that needs so many GPUs, and none of a job that needs none."""
+    return {"gpu": count} if count else {}
+
+
 def options(wildcards, input):
     """Return a job's options that name the study. Taking `input` keeps them out of the re-run triggers."""
     return OPTIONS
@@ -163,6 +168,7 @@ CONFIG_FILES = [
 CHANGES = list(workflow.config_settings.config_args or [])
 STUDY = load_study(CONFIG_FILES, CHANGES)
 OPTIONS = shlex.join(["--config", *CONFIG_FILES, *(word for text in CHANGES for word in ("--set", text))])
+CORES = STUDY.train.threads * STUDY.train.processes  # of a pre-training job; `growbench pretrain` starts its processes
 CORPUS = "results/{study}/corpus/manifest.json"
 SOURCE_RECORD = "results/{study}/records/pretrain/source-s{seed}.json"
 SEARCH_RECORD = "results/{study}/records/search/{method}.json"

@@ -39,6 +39,7 @@ rule finetune:
         "benchmarks/{study}/finetune/{method}.tsv"
     threads: STUDY.finetune.threads
     resources:
+        **gpus(min(1, STUDY.train.gpus)),
         cpus_per_task=STUDY.finetune.threads,
         mem_mb=memory(4000),
         runtime=480,

@@ -10,10 +10,11 @@ rule source:
         "logs/{study}/pretrain/source-s{seed}.log",
     benchmark:
         "benchmarks/{study}/pretrain/source-s{seed}.tsv"
-    threads: STUDY.train.threads
+    threads: CORES
     resources:
-        cpus_per_task=STUDY.train.threads,
-        mem_mb=memory(4000),
+        **gpus(STUDY.train.gpus),
+        cpus_per_task=CORES,
+        mem_mb=memory(4000 * STUDY.train.processes),
         runtime=1440,
     params:
         options=options,
@@ -36,10 +37,11 @@ rule pretrain:
         "logs/{study}/pretrain/{method}-s{seed}.log",
     benchmark:
         "benchmarks/{study}/pretrain/{method}-s{seed}.tsv"
-    threads: STUDY.train.threads
+    threads: CORES
     resources:
-        cpus_per_task=STUDY.train.threads,
-        mem_mb=memory(6000),
+        **gpus(STUDY.train.gpus),
+        cpus_per_task=CORES,
+        mem_mb=memory(6000 * STUDY.train.processes),
         runtime=1440,
     params:
         options=options,

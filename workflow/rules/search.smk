@@ -8,10 +8,11 @@ rule search_source:
         "logs/{study}/search/source.log",
     benchmark:
         "benchmarks/{study}/search/source.tsv"
-    threads: STUDY.train.threads
+    threads: CORES
     resources:
-        cpus_per_task=STUDY.train.threads,
-        mem_mb=memory(4000),
+        **gpus(STUDY.train.gpus),
+        cpus_per_task=CORES,
+        mem_mb=memory(4000 * STUDY.train.processes),
         runtime=1440,
     params:
         options=options,
@@ -32,10 +33,11 @@ rule search:
         "logs/{study}/search/{method}.log",
     benchmark:
         "benchmarks/{study}/search/{method}.tsv"
-    threads: STUDY.train.threads
+    threads: CORES
     resources:
-        cpus_per_task=STUDY.train.threads,
-        mem_mb=memory(6000),
+        **gpus(STUDY.train.gpus),
+        cpus_per_task=CORES,
+        mem_mb=memory(6000 * STUDY.train.processes),
         runtime=1440,
     params:
         options=options,

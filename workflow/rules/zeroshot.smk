@@ -11,6 +11,7 @@ rule zeroshot:
         "benchmarks/{study}/zeroshot/{method}.tsv"
     threads: STUDY.zeroshot.threads
     resources:
+        **gpus(min(1, STUDY.train.gpus)),
         cpus_per_task=STUDY.zeroshot.threads,
         mem_mb=memory(4000),
         runtime=480,

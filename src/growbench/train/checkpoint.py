@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from growbench import durable
 from growbench.errors import GrowBenchError
+from growbench.train.shard import like
 
 log = logging.getLogger(__name__)
 TENSORS, STATE = "tensors.safetensors", "state.json"
@@ -48,10 +49,10 @@ def restore(model: nn.Module, opt: torch.optim.Optimizer, tensors: dict[str, Ten
     """Put a snapshot back into a model and its optimizer."""
     with torch.no_grad():
         for name, parameter in model.named_parameters():
-            parameter.copy_(tensors[f"model/{name}"])
+            parameter.copy_(like(tensors[f"model/{name}"], parameter))
             keys = [k for k in ("step", "exp_avg", "exp_avg_sq") if f"{k}/{name}" in tensors]
             if keys:
-                opt.state[parameter] = {k: tensors[f"{k}/{name}"].clone() for k in keys}
+                opt.state[parameter] = {k: like(tensors[f"{k}/{name}"], parameter) for k in keys}
             else:
                 opt.state.pop(parameter, None)
 
