@@ -51,7 +51,7 @@ class Stages:
     def enter(self, index: int, before: Trainer | None) -> Trainer:
         """Begin stage `index`; before: the trainer of the stage before, None at the first. Grows moments as the plan says.
 
-        Every process does this alike, from the same weights: nothing is sent.
+        Every process does this, from the same weights; what the first one comes to counts.
         """
         stage = self.course.plan.stages[index]
         if stage.enter == "init":
@@ -59,12 +59,12 @@ class Stages:
         if before is not None and before.masks is not None:
             before.masks.remove()
         if before is not None and before.root is not None:
-            before = self.whole(index - 1, before)
+            before = self.in_one_piece(index - 1, before)
         if before is not None and self.course.plan.stages[index - 1].thin != stage.thin:
             whole(self.family, before.model)
         if stage.enter == "keep" and before is not None:
             moments = _moments(before) if stage.optimizer != "reset" else {}
-            return _adopted(self.trainer(index, before.model), moments)
+            return self._adopted(self.trainer(index, before.model), moments)
         start = before.model.cpu() if before is not None else self._load_source()
         assert self.method is not None
         model = grow_model(start, self.family, stage.spec, self.method, self.course.options, seed=self.seed)
@@ -74,13 +74,14 @@ class Stages:
         growth, config = self._growth(start.config, stage.spec)
         moments = {n: {k: v.cpu() for k, v in state.items()} for n, state in _moments(before).items()}
         roles, grown_roles = self.family.roles(start.config), self.family.roles(config)
-        return _adopted(trainer, grow_moments(growth, moments, roles, grown_roles, stage.optimizer))
+        return self._adopted(trainer, grow_moments(growth, moments, roles, grown_roles, stage.optimizer))
 
     def trainer(self, index: int, model: Any) -> Trainer:
         """Return the trainer of a stage around its model, which is split over processes where that is asked for."""
         study, stage = self.course.study, self.course.plan.stages[index]
         o, t = study.optimizer, study.train
         model = self._typed(model).train()
+        self.ranks.align(model.parameters())
         masks, root = self._masks(index, model), None
         if shard.wanted(t.shard, model, self.ranks, self.device):
             root = shard.shard(model, layers_path(self.family.roles(model.config)), self.ranks, self.device)
@@ -94,7 +95,7 @@ class Stages:
             stage.cut, self._teacher(index), ranks=self.ranks, accumulate=t.accumulate, root=root,
         )  # fmt: skip
 
-    def whole(self, index: int, trainer: Trainer) -> Trainer:
+    def in_one_piece(self, index: int, trainer: Trainer) -> Trainer:
         """Return a split model's trainer with everything in one piece, on the CPU of every process."""
         tensors = shard.gathered(checkpoint.snapshot(trainer.model, trainer.opt))
         model = self._typed(self.again(self.course.plan.stages[index], model_config(trainer.model)))
@@ -111,7 +112,9 @@ class Stages:
         if not self.ranks.first:
             return None
         model = self._typed(self.again(self.course.plan.stages[index], model_config(trainer.model)))
-        model.load_state_dict(weights, strict=False)  # tied ones are there once
+        with torch.no_grad():
+            for name, parameter in model.named_parameters():
+                parameter.copy_(weights[name])
         return model
 
     def _typed(self, model: Any) -> Any:
@@ -120,6 +123,15 @@ class Stages:
     def _optimizer(self, model: Any) -> torch.optim.AdamW:
         o = self.course.study.optimizer
         return checkpoint.optimizer(model, lr=o.lr, betas=o.betas, weight_decay=o.weight_decay)
+
+    def _adopted(self, trainer: Trainer, moments: Mapping[str, Mapping[str, Tensor]]) -> Trainer:
+        """Give a trainer's optimizer the state of parameters by name, and return it."""
+        for name, parameter in trainer.model.named_parameters():
+            if name in moments:
+                state = {key: values.contiguous() for key, values in moments[name].items()}
+                self.ranks.align(state.values())
+                trainer.opt.state[parameter] = {k: shard.like(v, parameter) for k, v in state.items()}
+        return trainer
 
     def _masks(self, index: int, model: Any) -> Masks | None:
         stage = self.course.plan.stages[index]
@@ -168,14 +180,6 @@ def model_config(model: Any) -> dict[str, Any]:
 def _moments(trainer: Trainer) -> dict[str, Mapping[str, Tensor]]:
     """The optimizer's state of every parameter that has one, by name."""
     return {n: trainer.opt.state[p] for n, p in trainer.model.named_parameters() if p in trainer.opt.state}
-
-
-def _adopted(trainer: Trainer, moments: Mapping[str, Mapping[str, Tensor]]) -> Trainer:
-    """Give a trainer's optimizer the state of parameters by name, and return it."""
-    for name, parameter in trainer.model.named_parameters():
-        if name in moments:
-            trainer.opt.state[parameter] = {k: shard.like(v, parameter) for k, v in moments[name].items()}
-    return trainer
 
 
 def objective_of(study: Any, mask_id: int, vocab: int) -> Objective:

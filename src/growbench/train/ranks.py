@@ -64,6 +64,11 @@ class Ranks:
             pieces = flat.div_(self.count).split([gradient.numel() for gradient in bucket])
             torch._foreach_copy_(bucket, [p.view_as(g) for p, g in zip(pieces, bucket, strict=True)])
 
+    def align(self, tensors: Iterable[Tensor]) -> None:
+        """Give every process the first one's values, in place."""
+        for tensor in tensors if self.together else ():
+            dist.broadcast(tensor.detach(), 0)
+
     def total(self, values: Sequence[float]) -> list[float]:
         """Sums over processes, the same bits in each of them."""
         if not self.together:
