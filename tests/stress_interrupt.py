@@ -19,6 +19,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -92,10 +93,20 @@ def alive(folder: Path) -> list[int]:
     return found
 
 
+def locks(folder: Path) -> list[Path]:
+    """Return the locks whose holders live."""
+    found, living = [], set(alive(folder))
+    for lock in sorted((folder / "results").rglob("*.lock")):
+        with suppress(OSError, ValueError):
+            if json.loads(lock.read_text(encoding="utf-8"))["pid"] in living:
+                found.append(lock)
+    return found
+
+
 def places(folder: Path) -> list[str]:
     """Return which jobs are at work, and how far: those that hold a lock."""
     results, found = folder / "results" / NAME, []
-    for lock in sorted(results.rglob("*.lock")):
+    for lock in locks(folder):
         where = lock.relative_to(results).parts
         if where[0] == "runs":
             found.append(f"pretrain {where[1]} {_progress(folder, where[1])}")
@@ -115,8 +126,8 @@ def _progress(folder: Path, run: str) -> str:
 def strike(folder: Path, number: signal.Signals, delay: float, anywhere: bool) -> list[str] | None:
     """Start the study and end it after `delay` seconds of work; return where it was, or None where it was whole before."""
     process, began = start(folder), time.monotonic()
-    while process.poll() is None and not anywhere and not any((folder / "results").rglob("*.lock")):
-        time.sleep(0.05)
+    while process.poll() is None and not anywhere and not locks(folder):
+        time.sleep(0.2)
         if time.monotonic() - began > PATIENCE:
             raise SystemExit(f"{folder}: nothing has begun in {PATIENCE:.0f} s; see snakemake.log there")
     time.sleep(delay)
