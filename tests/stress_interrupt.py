@@ -12,7 +12,6 @@ import argparse
 import json
 import os
 import random
-import re
 import shutil
 import signal
 import subprocess
@@ -42,7 +41,7 @@ CHANGES = {
     "tasks": {"names": ["topic"]},
     "finetune": {"max_train": 600},
 }
-WINDOW = (0.5, 12.0)  # seconds after the first sign of work in which a blow falls
+WINDOW = (0.5, 9.0)  # seconds after the first sign of work in which a blow falls
 LONGER = 2.0  # times that, after a blow on a job that keeps nothing before its end
 ANYWHERE = 6  # every so many blows, one that falls from snakemake's own start on
 PATIENCE = 300.0  # seconds for a group to end after SIGTERM or SIGINT
@@ -116,11 +115,15 @@ def places(folder: Path) -> list[str]:
 
 
 def _progress(folder: Path, run: str) -> str:
-    """The stage and phase of a pre-training run, by its log."""
-    log = folder / "logs" / NAME / "pretrain" / f"{run}.log"
-    text = log.read_text(encoding="utf-8") if log.exists() else ""
-    stages = re.findall(rf"{run} stage (\d+) ", text)
-    return f"stage {stages[-1]}" if stages else "at its start"
+    """The stage of a pre-training run and whether it cools down, by its last checkpoint."""
+    state = folder / "results" / NAME / "runs" / run / "state"
+    try:
+        stage = json.loads((state / "state.json").read_text(encoding="utf-8"))["at"]["stage"]
+        with open(state / "tensors.safetensors", "rb") as handle:
+            cooling = b'"trunk/' in handle.read(1 << 20)
+    except (OSError, ValueError):
+        return "at its start"
+    return f"stage {stage}" + (" (cool-down)" if cooling else "")
 
 
 def strike(folder: Path, number: signal.Signals, delay: float, anywhere: bool) -> list[str] | None:
