@@ -12,13 +12,13 @@ import argparse
 import json
 import os
 import random
-import re
 import shutil
 import signal
 import subprocess
 import sys
 import time
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +41,7 @@ CHANGES = {
     "tasks": {"names": ["topic"]},
     "finetune": {"max_train": 600},
 }
-WINDOW = (0.5, 12.0)  # seconds after the first sign of work in which a blow falls
+WINDOW = (0.5, 9.0)  # seconds after the first sign of work in which a blow falls
 LONGER = 2.0  # times that, after a blow on a job that keeps nothing before its end
 ANYWHERE = 6  # every so many blows, one that falls from snakemake's own start on
 PATIENCE = 300.0  # seconds for a group to end after SIGTERM or SIGINT
@@ -92,10 +92,20 @@ def alive(folder: Path) -> list[int]:
     return found
 
 
+def locks(folder: Path) -> list[Path]:
+    """Return the locks whose holders live."""
+    found, living = [], set(alive(folder))
+    for lock in sorted((folder / "results").rglob("*.lock")):
+        with suppress(OSError, ValueError):
+            if json.loads(lock.read_text(encoding="utf-8"))["pid"] in living:
+                found.append(lock)
+    return found
+
+
 def places(folder: Path) -> list[str]:
     """Return which jobs are at work, and how far: those that hold a lock."""
     results, found = folder / "results" / NAME, []
-    for lock in sorted(results.rglob("*.lock")):
+    for lock in locks(folder):
         where = lock.relative_to(results).parts
         if where[0] == "runs":
             found.append(f"pretrain {where[1]} {_progress(folder, where[1])}")
@@ -105,18 +115,22 @@ def places(folder: Path) -> list[str]:
 
 
 def _progress(folder: Path, run: str) -> str:
-    """The stage and phase of a pre-training run, by its log."""
-    log = folder / "logs" / NAME / "pretrain" / f"{run}.log"
-    text = log.read_text(encoding="utf-8") if log.exists() else ""
-    stages = re.findall(rf"{run} stage (\d+) ", text)
-    return f"stage {stages[-1]}" if stages else "at its start"
+    """The stage of a pre-training run and whether it cools down, by its last checkpoint."""
+    state = folder / "results" / NAME / "runs" / run / "state"
+    try:
+        stage = json.loads((state / "state.json").read_text(encoding="utf-8"))["at"]["stage"]
+        with open(state / "tensors.safetensors", "rb") as handle:
+            cooling = b'"trunk/' in handle.read(1 << 20)
+    except (OSError, ValueError):
+        return "at its start"
+    return f"stage {stage}" + (" (cool-down)" if cooling else "")
 
 
 def strike(folder: Path, number: signal.Signals, delay: float, anywhere: bool) -> list[str] | None:
     """Start the study and end it after `delay` seconds of work; return where it was, or None where it was whole before."""
     process, began = start(folder), time.monotonic()
-    while process.poll() is None and not anywhere and not any((folder / "results").rglob("*.lock")):
-        time.sleep(0.05)
+    while process.poll() is None and not anywhere and not locks(folder):
+        time.sleep(0.2)
         if time.monotonic() - began > PATIENCE:
             raise SystemExit(f"{folder}: nothing has begun in {PATIENCE:.0f} s; see snakemake.log there")
     time.sleep(delay)
