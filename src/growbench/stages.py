@@ -24,7 +24,7 @@ from growbench.train.data import Windows
 from growbench.train.loop import Trainer
 from growbench.train.objective import CausalLM, MaskedLM, Objective
 from growbench.train.part import Part
-from growbench.train.ranks import Ranks
+from growbench.train.ranks import ALONE, Ranks
 from growbench.train.teacher import Teacher
 from growbench.train.thin import Thin, thin, whole
 
@@ -46,7 +46,7 @@ class Stages:
     device: torch.device
     bf16: bool
     pad: int
-    ranks: Ranks
+    ranks: Ranks = ALONE
 
     def enter(self, index: int, before: Trainer | None) -> Trainer:
         """Begin stage `index`; before: the trainer of the stage before, None at the first. Grows moments as the plan says.
