@@ -35,7 +35,7 @@ def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]
         local = {"source": "local", "train": "*", "tokenizer": "wordpiece", "vocab": 160, "valid_fraction": 0.2}
         values["corpus"] = {**values["corpus"], **local, **keys}
         values["tasks"] = {"source": "local", "names": ["CoLA"]}
-        values["data"] = {**values["data"], "dir": str(tmp_path / "data")}
+        values["data"] = {**values["data"], "dir": str(tmp_path / "data"), "repeat": True}
         return config.load(values)
 
     return make
