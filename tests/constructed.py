@@ -45,6 +45,7 @@ def study(methods: Mapping[str, Any], seeds: tuple[int, ...] = (0, 1, 2), **chan
         budget=SimpleNamespace(protocol=changes.get("protocol", "trunk")),
         tasks=SimpleNamespace(source="toyglue", names=list(TASKS)),
         finetune=tuned,
+        searched=lambda name: name in changes.get("searched", ()),
         finetuned_points=lambda name: names if name != "source" else ("p100",) if tuned.source else (),
         zeroshot=SimpleNamespace(names=changes.get("zeroshot", [])),
         zeroshot_points=lambda: ("p100",),
