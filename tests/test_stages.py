@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from tiny import OTHERS, PLANNED, VOCAB, result, tiny, weights
+from tiny import ALWAYS, OTHERS, PLANNED, VOCAB, result, tiny, weights
 from torch.utils.flop_counter import FlopCounterMode
 
 from growbench import course, families, pretrain
@@ -96,7 +96,7 @@ def test_what_a_growth_and_dropout_leave_behind_survives_an_interruption(
     family: str, method: str, changes: dict[str, float], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """LEMON at a broken ratio scales the norm's epsilon; dropout draws numbers."""
-    study = tiny(tmp_path, family, steps=20, lemon={})
+    study = tiny(tmp_path, family, steps=20, seconds=ALWAYS, lemon={})
     study = dataclasses.replace(
         study,
         target=dataclasses.replace(study.target, hidden=40, heads=5),

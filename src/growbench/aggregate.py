@@ -135,8 +135,10 @@ def _search(root: Path, study: "Study") -> dict[str, pd.DataFrame]:
     """The table of the search for LRs, of every method and the source; none where the study does not search."""
     names = [name for name in [*order(list(study.methods)), SOURCE] if study.searched(name)]
     names = [n for n in names if n != SOURCE or any(study.method(m).reads_source for m in study.methods)]
-    records = [_read(root / "records" / "search" / f"{n}.json", "search", n, study.seeds[0]) for n in names]
-    return {"search": frames.search(records)} if records else {}
+    paths = {root / "records" / "search" / f"{name}.json": name for name in names}
+    found = {path: _read(path, "search", name, study.seeds[0]) for path, name in paths.items()}
+    _agree(found, study.trained_part())
+    return {"search": frames.search(list(found.values()))} if found else {}
 
 
 def _pretrain(root: Path, study: "Study", methods: list[str]) -> list[Record]:

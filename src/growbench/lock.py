@@ -43,6 +43,8 @@ def _take(path: Path) -> int:
     said = False
     while True:
         with writing(path):
+            if path.parent.is_file():
+                raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
             path.parent.mkdir(parents=True, exist_ok=True)
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
         if _locked(descriptor, path):
