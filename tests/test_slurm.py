@@ -65,7 +65,7 @@ def tree(folder: Path, steps: int, **changes: Any) -> Path:
     values["budget"].update(steps=steps, points=[1.0])
     values["train"].update(checkpoint_seconds=3600, eval_sequences=64)  # a checkpoint is a signal's doing
     values["tasks"]["names"] = ["topic", "similarity"]
-    values["finetune"]["epochs"] = 1
+    values["finetune"].update(epochs=1, source=False)
     (folder / "config/cluster.yaml").write_text(yaml.safe_dump(values), encoding="utf-8")
     return folder
 
