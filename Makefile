@@ -4,7 +4,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 PYTHON_FILES := src tests workflow bench
 
-.PHONY: demo tables test lint types readme conformance bench clean
+.PHONY: demo tables test test-slurm lint types readme conformance bench clean
 .DEFAULT_GOAL := test
 
 .venv/.installed: pyproject.toml constraints.txt
@@ -25,6 +25,9 @@ tables: .venv/.installed  ## tables, figures and pages of a study from its recor
 test: .venv/.installed
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2
 
+test-slurm: .venv/.installed  ## a real SLURM of one node; as root, with slurm-wlm and munge
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -rs -m slurm
+
 lint: .venv/.installed
 	$(BIN)/ruff check $(PYTHON_FILES)
 	$(BIN)/ruff format --check $(PYTHON_FILES)
@@ -42,7 +45,7 @@ conformance: .venv/.installed  ## docs/CONFORMANCE.md
 
 bench: .venv/.installed  ## docs/BENCHMARKS.md, on a quiet machine; GROWBENCH_DATA names the folder of real data
 	$(PIP) install -c constraints.txt -e '.[bench]'
-	for name in startup tokenise pretrain causal finetune grow stages; do $(BIN)/python bench/$$name.py --out docs/BENCHMARKS.md || exit 1; done
+	for name in startup dag tokenise pretrain causal finetune grow stages demo; do $(BIN)/python bench/$$name.py --out docs/BENCHMARKS.md || exit 1; done
 
 clean:  ## what was trained and drawn from the demo; committed records of other studies stay
 	rm -rf results/demo figures/demo logs/demo benchmarks/demo

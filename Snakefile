@@ -41,4 +41,5 @@ include: "workflow/rules/pages.smk"
 
 
 onstart:
+    announce()
     check_inputs()

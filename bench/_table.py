@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from growbench import record
+from growbench.durable import write_text
 
 
 @dataclass(frozen=True)
@@ -115,7 +116,7 @@ def publish(name: str, title: str, body: str, load: float, out: Path | None, wor
     sys.stdout.write(section)
     if out is not None:
         page = out.read_text(encoding="utf-8") if out.exists() else "# Benchmarks\n"
-        record.write_text(out, placed(page, name, section))
+        write_text(out, placed(page, name, section))
     return section
 
 

@@ -9,10 +9,12 @@ from types import SimpleNamespace
 from typing import Any
 
 from growbench import methods as method_files
+from growbench import record
 from growbench.plan import Stage
 from growbench.spec import ModelSpec
 from growbench.study import Finetune
 
+HASH = record.digest({})
 A, B, F = 10.0, 0.25, 1e14
 FRACTIONS = (0.25, 0.5, 1.0)
 SOURCE = 1e13
@@ -43,9 +45,11 @@ def study(methods: Mapping[str, Any], seeds: tuple[int, ...] = (0, 1, 2), **chan
         budget=SimpleNamespace(protocol=changes.get("protocol", "trunk")),
         tasks=SimpleNamespace(source="toyglue", names=list(TASKS)),
         finetune=tuned,
+        searched=lambda name: name in changes.get("searched", ()),
         finetuned_points=lambda name: names if name != "source" else ("p100",) if tuned.source else (),
         zeroshot=SimpleNamespace(names=changes.get("zeroshot", [])),
         zeroshot_points=lambda: ("p100",),
+        **dict.fromkeys(("trained_part", "finetuned_part", "zeroshot_part"), dict),
     )
 
 
@@ -83,7 +87,7 @@ def pretrain(
     if grown:
         ledger.append({**ledger[0], "phase": "source", "flops": SOURCE, "flops_electra": SOURCE * 2 / 3})
     return {
-        "kind": "pretrain", "version": 1, "study": "made", "method": method, "seed": seed, "config_hash": "c0ffee",
+        "kind": "pretrain", "version": 1, "study": "made", "method": method, "seed": seed, "config_hash": HASH,
         "method_hash": method, "spec": small if method == "source" else target,
         "source_spec": small if grown else None, "options": options or {},
         "plan": [stage(target, "source" if grown else "init")], "initial_loss": 5.0, "points": points,
@@ -123,7 +127,7 @@ def finetune(method: str, seed: int, point: str, score: float, failed: bool = Fa
         runs[-1] |= {"failed": True, "score": 0.5, "metrics": {"accuracy": 0.5}}
     return {
         "kind": "finetune", "version": 1, "study": "made", "method": method, "seed": seed, "point": point,
-        "config_hash": "c0ffee", "suite": "toyglue", "runs": runs, "provenance": provenance(),
+        "config_hash": HASH, "suite": "toyglue", "runs": runs, "provenance": provenance(),
     }  # fmt: skip
 
 
@@ -142,7 +146,7 @@ def zeroshot(method: str, seed: int, nats: float) -> dict[str, Any]:
     }  # fmt: skip
     return {
         "kind": "zeroshot", "version": 1, "study": "made", "method": method, "seed": seed, "point": "p100",
-        "config_hash": "c0ffee", "window": {"length": 64, "stride": 32, "context": 33},
+        "config_hash": HASH, "window": {"length": 64, "stride": 32, "context": 33},
         "tokenisation": {"kind": "bpe", "vocab": 512, "letter_case": False, "line_ends": True, "unknown_word": ["<", "unk", ">"]},
         "runs": [text, last], "provenance": provenance(),
     }  # fmt: skip

@@ -10,7 +10,7 @@ import constructed
 import pandas as pd
 import pytest
 
-from growbench import aggregate
+from growbench import aggregate, record
 from growbench.analysis import tables
 from growbench.errors import GrowBenchError
 
@@ -313,3 +313,28 @@ def test_the_caption_says_which_number_is_printed(made: tuple[Any, Path]) -> Non
     text = (aggregate.run(made[0]) / "scores.md").read_text()
     assert "protocol single: one setting a task, mean ± standard deviation over n = 6 runs (3 pre-training × 2" in text
     assert "SQuAD" not in text
+
+
+def test_every_trial_of_a_search_is_in_its_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    study = constructed.study({"scratch": None, "direct_copy": None}, searched=("scratch", "source"))
+    records = constructed.write(tmp_path, study, COSTS)
+    (records / "search").mkdir()
+    trials = [{"lr": 1e-3, "loss": 3.0, "flops": 1e9}, {"lr": 2e-3, "loss": None, "flops": None}]
+    for method in ("scratch", "source"):
+        values = {
+            "kind": "search",
+            "version": 1,
+            "study": "made",
+            "method": method,
+            "seed": 0,
+            "config_hash": record.digest({}),
+        }
+        values |= {"share": 0.4, "lr": 1e-3, "trials": trials, "provenance": constructed.provenance()}
+        constructed.dump(records / "search" / f"{method}.json", values)
+    table = pd.read_csv(aggregate.run(study) / "search.csv")
+    assert list(table["method"]) == ["scratch", "scratch", "source", "source"]
+    assert list(table["failed"]) == [False, True] * 2 and list(table["chosen"]) == [True, False] * 2
+    (records / "search/scratch.json").unlink()
+    with pytest.raises(GrowBenchError, match=r"search/scratch\.json: no such record"):
+        aggregate.run(study)

@@ -226,3 +226,21 @@ def test_the_batch_grows_until_it_does_not_pay(bench, monkeypatch: pytest.Monkey
             raise torch.OutOfMemoryError("full")
 
     assert gpu.chosen(full, 1, 64).batch == 8
+
+
+def test_a_dry_run_is_compared_with_as_many_empty_jobs(bench, tmp_path: Path, monkeypatch, capsys) -> None:
+    dag, page = bench("dag"), tmp_path / "page.md"
+    monkeypatch.setattr(dag, "CONFIGS", {"the demo": "config/demo.yaml"})
+    assert dag.main(["--rounds", "1", "--out", str(page)]) == 0
+    row = cells(page, "the demo")
+    assert number(row[1]) > 20 and number(row[6]) == pytest.approx(number(row[2]) / number(row[4]), abs=0.02)
+
+
+def test_the_demo_is_summed_by_rule_and_method(bench, tmp_path: Path) -> None:
+    for name, wall in {"pretrain/msg-s0": 3, "pretrain/msg-s1": 4, "finetune/msg": 5, "corpus": 1}.items():
+        path = tmp_path / f"benchmarks/demo/{name}.tsv"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"s\tcpu_time\n{wall}\t{wall / 2 if wall > 1 else 'NA'}\n", encoding="utf-8")
+    found = bench("demo").by_rule(tmp_path)
+    assert found == {"pretrain msg": [(3, 1.5), (4, 2)], "finetune": [(5, 2.5)], "corpus": [(1, 0)]}
+    assert list(found) == ["pretrain msg", "finetune", "corpus"]

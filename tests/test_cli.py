@@ -102,7 +102,7 @@ def test_check_of_the_demo_finds_nothing(capsys: pytest.CaptureFixture[str]) -> 
 
 def test_stages_get_study_method_seed_and_points(monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[Any] = []
-    stage(monkeypatch, "pretrain", run=lambda study, method, seed: calls.append((study.study, method, seed)))
+    stage(monkeypatch, "pretrain", run=lambda study, method, seed, lr: calls.append((study.study, method, seed)))
     stage(monkeypatch, "finetune", run=lambda study, *rest: calls.append((study.study, *rest)))
     stage(monkeypatch, "aggregate", run=lambda study: calls.append(study.optimizer.lr))
     stage(monkeypatch, "corpus", build=lambda study: calls.append("corpus"))

@@ -50,6 +50,7 @@ def study() -> dict[str, Any]:
             "source": {"layers": 2, "hidden": 64, "heads": 2, "ffn": 256},
             "target": {"layers": 4, "hidden": 128, "heads": 4, "ffn": 512},
             "corpus": {"vocab": 512},
+            "data": {"repeat": True},
             "objective": {"length": 32},
             "budget": {"points": [0.6, 1.0], "cooldown": 0.15, "protocol": "trunk"},
             "optimizer": {"warmup": 0.04},
@@ -122,7 +123,7 @@ MALFORMED: list[tuple[str, Any, str]] = [  # key, value (... removes it), what t
     ("seeds", [True], "true"),
     ("data", None, "a section of keys"),
     ("data.repeat", "maybe", "true or false"),
-    ("data.dir", 5, "a text or null"),
+    ("data.dir", 5, "a text that is not empty or null"),
     ("data.dri", "x", "did you mean 'dir'"),
     ("corpus.source", "sinthetic", "did you mean 'synthetic'"),
     ("corpus.source", "local", "corpus.train"),
@@ -356,3 +357,25 @@ def test_all_methods_are_taken_with_options_added_and_some_left_out() -> None:
     values["methods"] = {"all": None, "direct_cop": False}
     with pytest.raises(GrowBenchError, match="did you mean 'direct_copy'"):
         config.load(values)
+
+
+@pytest.mark.parametrize(("name", "flops", "parameters"), [("base", 7.3e19, 109.4e6), ("base-gpt", 4.9e19, 124.0e6)])
+def test_a_base_study_spends_what_the_paper_spent(name: str, flops: float, parameters: float) -> None:
+    from growbench import forecast
+
+    chosen = config.load(ROOT / f"config/{name}.yaml")
+    rows = {row["method"]: row for row in forecast.forecast(chosen, timing=False)}
+    assert course.of(chosen, "scratch").budget == pytest.approx(flops, rel=0.05)
+    assert rows["scratch"]["stages"][0]["parameters"] == pytest.approx(parameters, rel=1e-3)
+    assert rows["scratch"]["disk_bytes"] == pytest.approx(4 * parameters * (3 + 18), rel=1e-3)
+    spent = sum(3 * row["flops"] for row in rows.values())
+    *_, last = forecast.lines(chosen, list(rows.values()), speed=1e14)
+    assert (
+        f"{spent:.4g} FLOPs; at an assumed 1e+14 FLOP/s of a GPU (--speed) {spent / 1e14 / 86400:.4g} GPU-days" in last
+    )
+    assert "at most 16 GB for the corpus" in last
+
+
+def test_base_is_grown_from_six_layers_too() -> None:
+    made = config.gather([ROOT / "config/base.yaml"], ["study=base-6", "source.layers=6"])
+    assert made.source_spec(30522).short() == "(6, 512)" and made.study == "base-6"

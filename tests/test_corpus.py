@@ -35,7 +35,7 @@ def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]
         local = {"source": "local", "train": "*", "tokenizer": "wordpiece", "vocab": 160, "valid_fraction": 0.2}
         values["corpus"] = {**values["corpus"], **local, **keys}
         values["tasks"] = {"source": "local", "names": ["CoLA"]}
-        values["data"] = {**values["data"], "dir": str(tmp_path / "data")}
+        values["data"] = {**values["data"], "dir": str(tmp_path / "data"), "repeat": True}
         return config.load(values)
 
     return make
@@ -115,6 +115,22 @@ def test_a_hub_name_is_streamed(tmp_path: Path, study: Callable[..., Any]) -> No
     made = built(study(source="hub", train=str(folder), text_key="body"))
     assert made.manifest["source"]["kind"] == "hub"
     assert made.manifest["train"]["documents"] + made.manifest["valid"]["documents"] == len(DOCUMENTS)
+
+
+def test_several_hub_names_are_one_corpus_and_a_name_may_carry_its_subset(tmp_path: Path, study, monkeypatch) -> None:
+    import datasets
+
+    asked: list[tuple[str, str | None]] = []
+
+    def load(path: str, subset: str | None, *, split: str, streaming: bool) -> list[dict[str, str]]:
+        asked.append((path, subset))
+        return [{"body": f"{path} {text}"} for text in DOCUMENTS]
+
+    monkeypatch.setattr(datasets, "load_dataset", load)
+    made = built(study(source="hub", train=["wikimedia/wikipedia:20231101.en", "books"], text_key="body"))
+    assert set(asked) == {("wikimedia/wikipedia", "20231101.en"), ("books", None)}
+    assert made.manifest["train"]["documents"] + made.manifest["valid"]["documents"] == 2 * len(DOCUMENTS)
+    assert made.manifest["source"]["train"] == ["wikimedia/wikipedia:20231101.en", "books"]
 
 
 def test_the_synthetic_corpus_knows_its_floor(tmp_path: Path, study: Callable[..., Any], monkeypatch) -> None:

@@ -61,7 +61,7 @@ def attention_record() -> dict[str, Any]:
         }
         for name, layers in {"source": 2, **dict.fromkeys(COSTS, 4)}.items()
     ]  # fmt: skip
-    return {"kind": "attention", "version": 1, "study": "made", "method": "all", "seed": 0, "config_hash": "c0ffee",
+    return {"kind": "attention", "version": 1, "study": "made", "method": "all", "seed": 0, "config_hash": constructed.HASH,
             "sequences": 32, "length": 4, "models": models, "provenance": constructed.provenance()}  # fmt: skip
 
 

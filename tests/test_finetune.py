@@ -11,6 +11,7 @@ import torch
 from growbench import families, finetune, metrics
 from growbench.errors import GrowBenchError
 from growbench.finetune.fit import share
+from growbench.finetune.kept import kept
 from growbench.spec import ModelSpec
 from growbench.study import Finetune
 from growbench.tasks import Task, glue
@@ -160,6 +161,37 @@ def test_it_learns_marks_what_failed_and_repeats(finished: Path) -> None:
     stuck = study(finished, names=("SST-2",), lr=1e-8, epochs=1, seeds=[0])
     failed = json.loads(finetune.run(stuck, "scratch", [0], ["p100"])[0].read_text())["runs"]
     assert len(failed) == 1 and failed[0]["failed"]
+
+
+def test_a_job_that_is_ended_goes_on_from_the_fine_tunings_it_has_done(finished: Path, monkeypatch) -> None:
+    made, fit, done = study(finished, names=("SST-2",), lr=[1e-3, 3e-3], protocol="grid", epochs=1), finetune.fit, []
+
+    def ending(begin, ready, own, lr, seed):
+        if len(done) == 3:
+            raise KeyboardInterrupt
+        done.append((lr, seed))
+        return fit(begin, ready, own, lr, seed)
+
+    monkeypatch.setattr(finetune, "fit", ending)
+    with pytest.raises(KeyboardInterrupt):
+        finetune.run(made, "scratch", [0], ["p100"])
+    place = Path("results/tiny/runs/scratch-s0/finetune/p100")
+    assert len(list(place.iterdir())) == 3 and not list(Path("results").rglob("records/finetune/*.json"))
+    (place / "SST-2-0.001-0.json").write_text("{")  # damaged: done again
+    done.clear()
+    went_on = json.loads(finetune.run(made, "scratch", [0], ["p100"])[0].read_text())["runs"]
+    assert done == [(1e-3, 0), (3e-3, 1)] and not place.exists()
+    monkeypatch.setattr(finetune, "fit", fit)
+    whole = json.loads(finetune.run(made, "scratch", [0], ["p100"])[0].read_text())["runs"]
+    assert [{**run, "seconds": 0} for run in went_on] == [{**run, "seconds": 0} for run in whole]
+
+
+def test_what_is_kept_of_another_config_is_not_used(finished: Path) -> None:
+    made = study(finished, names=("SST-2",), seeds=[0], epochs=1)
+    point = Path("results/tiny/runs/scratch-s0/points/p100")
+    assert kept(made, point).once("a", lambda: {"score": 1}) == {"score": 1}
+    assert kept(made, point).once("a", lambda: {"score": 2}) == {"score": 1}
+    assert kept(study(finished, epochs=2), point).once("a", lambda: {"score": 2}) == {"score": 2}
 
 
 LANGUAGE = [name for name in families.names() if families.load(name).objective != "classification"]

@@ -220,7 +220,7 @@ def test_a_failure_leaves_nothing(
     out = tmp_path / "out"
     with monkeypatch.context() as patch:
         patch.setattr(verb, moment, fail if moment == "transfer" else lambda *_: next(fail()))
-        with pytest.raises(type(error)):
+        with pytest.raises(GrowBenchError if isinstance(error, OSError) else KeyboardInterrupt):
             grow(source, out, layers=4)
     assert {path.name for path in tmp_path.iterdir()} == {"source"}
     left = tmp_path / "out.tmp"

@@ -88,3 +88,12 @@ def test_the_readme_s_file_tree_is_the_package_s() -> None:
     there = {p.name if p.is_file() else f"{p.name}/" for p in package.iterdir() if not p.name.startswith((".", "_"))}
     wanted = {name for name in there if name.endswith(("/", ".py"))} - {"errors.py"}
     assert wanted <= named
+
+
+def test_nothing_is_unpickled() -> None:
+    """Names that unpickle, or may be told to, stand nowhere in the code; messages may say that pickled weights are refused."""
+    unpickling = re.compile(
+        r"import pickle|from pickle|torch\.load\(|np\.load\(|allow_pickle|read_pickle|joblib|marshal|shelve"
+    )
+    for path in [*(ROOT / "src").rglob("*.py"), *(ROOT / "workflow").rglob("*.py"), *(ROOT / "bench").rglob("*.py")]:
+        assert not unpickling.search(path.read_text(encoding="utf-8")), path

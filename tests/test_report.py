@@ -2,7 +2,6 @@
 
 import html
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -14,6 +13,7 @@ import pytest
 import yaml
 from test_workflow import ROOT, snakemake
 
+from growbench import config, record
 from growbench.analysis import page
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
@@ -61,13 +61,14 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
     values["tasks"]["names"] = list(constructed.TASKS)
     values["finetune"].update(points=[1.0], seeds=[0, 1], lr=constructed.LR)
     (tree / "config/made.yaml").write_text(yaml.safe_dump(values))
-    made = constructed.study(dict.fromkeys(METHODS), seeds=(0, 1))
-    records = constructed.write(tree, made, METHODS, {0: 0.0, 1: 0.02})
-    for age, pattern in ((3, "pretrain/source*"), (2, "pretrain/[!s]*"), (2, "pretrain/s[!o]*"), (1, "finetune/*")):
-        for path in records.glob(pattern):
-            os.utime(path, (path.stat().st_mtime - age,) * 2)
-    for words in (["--cores", "2"], ["--report", "report.html"]):
-        done = snakemake(tree, *words, "--configfile", "config/made.yaml")
+    made = constructed.study(dict.fromkeys(METHODS), seeds=(0, 1), source=True)
+    records, real = constructed.write(tree, made, METHODS, {0: 0.0, 1: 0.02}), config.load(tree / "config/made.yaml")
+    for kind, part in (("pretrain", real.trained_part()), ("finetune", real.finetuned_part())):
+        for path in records.glob(f"{kind}/*.json"):
+            constructed.dump(path, {**record.read(path), "config_hash": record.digest(part)})
+    rules = ["--allowed-rules", "aggregate", "figures", "pages", "all"]
+    for words in (["--cores", "2", *rules], ["--report", "report.html"]):
+        done = snakemake(tree, "--configfile", "config/made.yaml", *words)
         assert done.returncode == 0, done.stderr
     return tree
 

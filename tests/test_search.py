@@ -9,8 +9,9 @@ from tiny import result, tiny
 
 from growbench import pretrain, search
 from growbench.analysis import frames
-from growbench.errors import DivergedError, GrowBenchError
+from growbench.errors import GrowBenchError
 from growbench.study import Search
+from growbench.train.leg import Diverged
 
 LRS = (1e-7, 4e-3, 1e-5)
 
@@ -52,7 +53,7 @@ def test_a_trial_that_diverges_is_kept_and_not_chosen(study, monkeypatch) -> Non
 
     def wild(self):
         if self.course.options["lr"] == 4e-3:
-            raise DivergedError("optimizer.lr: the loss is not finite at step 3; use a smaller LR")
+            raise Diverged("optimizer.lr: the loss is not finite at step 3; use a smaller LR")
         return honest(self)
 
     monkeypatch.setattr(pretrain.Run, "train", wild)
@@ -61,7 +62,7 @@ def test_a_trial_that_diverges_is_kept_and_not_chosen(study, monkeypatch) -> Non
     assert [trial["loss"] is None for trial in values["trials"]] == [False, True, False]
 
     def always(self):
-        raise DivergedError("optimizer.lr: the loss is not finite at step 3; use a smaller LR")
+        raise Diverged("optimizer.lr: the loss is not finite at step 3; use a smaller LR")
 
     monkeypatch.setattr(pretrain.Run, "train", always)
     with pytest.raises(GrowBenchError, match=r"search\.lrs: the loss of scratch is not finite at any"):

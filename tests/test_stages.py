@@ -7,12 +7,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from tiny import OTHERS, PLANNED, VOCAB, result, tiny, weights
+from tiny import ALWAYS, OTHERS, PLANNED, VOCAB, result, tiny, weights
 from torch.utils.flop_counter import FlopCounterMode
 
 from growbench import course, families, pretrain
 from growbench.growth.masking import ramp
 from growbench.stages import Stages, objective_of
+from growbench.train import checkpoint
 from growbench.train.data import Windows
 from growbench.train.loop import Trainer
 
@@ -47,7 +48,8 @@ def test_the_ledger_books_what_torch_counts(family: str, method: str, tmp_path: 
     """One real step of every kind of every stage of every plan, as the runner takes it."""
     study = tiny(tmp_path, family, others=OTHERS)
     made = families.load(family)
-    made.build(made.config(study.source_spec(VOCAB), **made.dropout(0.0)), seed=0).save_pretrained(tmp_path / "source")
+    small = made.build(made.config(study.source_spec(VOCAB), **made.dropout(0.0)), seed=0)
+    checkpoint.save_model(tmp_path / "source", small)
     stages = stages_of(study, method, tmp_path / "source")
     trainer: Trainer | None = None
     for index, cost in enumerate(stages.course.costs):
@@ -94,7 +96,7 @@ def test_what_a_growth_and_dropout_leave_behind_survives_an_interruption(
     family: str, method: str, changes: dict[str, float], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """LEMON at a broken ratio scales the norm's epsilon; dropout draws numbers."""
-    study = tiny(tmp_path, family, steps=20, lemon={})
+    study = tiny(tmp_path, family, steps=20, seconds=ALWAYS, lemon={})
     study = dataclasses.replace(
         study,
         target=dataclasses.replace(study.target, hidden=40, heads=5),

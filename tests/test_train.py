@@ -90,13 +90,6 @@ def test_a_restored_checkpoint_goes_on_to_the_same_bytes(tmp_path) -> None:
         assert torch.equal(a, b)
 
 
-def test_an_interrupted_save_leaves_the_checkpoint_before(tmp_path) -> None:
-    first = trainer()
-    checkpoint.save_state(tmp_path / "state", checkpoint.snapshot(first.model, first.opt), {"step": 1})
-    (tmp_path / "state").rename(tmp_path / "state.old")
-    assert checkpoint.load_state(tmp_path / "state")[1] == {"step": 1}
-
-
 def test_every_parameter_is_in_the_optimizer_once_and_vectors_do_not_decay() -> None:
     made = trainer()
     grouped = [p for g in made.opt.param_groups for p in g["params"]]

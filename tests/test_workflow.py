@@ -110,6 +110,21 @@ def test_the_default_study_is_planned(tree: Path, profile: list[str]) -> None:
     }
 
 
+def test_every_job_of_a_cluster_says_what_it_needs_and_asks_for_no_gpu(tree: Path) -> None:
+    done = snakemake(tree, "--cores", "all", "-n", "--profile", "slurm")
+    jobs = dict(
+        re.findall(r"^rule (\w+):\n(?:    .*\n)*?    resources: (.*)$", done.stdout + done.stderr, re.MULTILINE)
+    )
+    assert {*jobs} >= {"corpus", "source", "pretrain", "finetune", "attention"}
+    for rule, resources in jobs.items():
+        if rule in ("all", "aggregate", "figures", "pages"):  # where Snakemake runs
+            continue
+        assert {"cpus_per_task", "mem_mb", "runtime"} <= set(re.findall(r"(\w+)=", resources)), rule
+        assert "slurm_extra=--signal=TERM@120" in resources and "gpu" not in resources
+    for path in (ROOT / "workflow/rules").glob("*.smk"):  # a shell in between would die of SIGTERM before training has
+        assert not re.search(r"(?<!exec )python -m growbench", path.read_text(encoding="utf-8")), path
+
+
 def test_another_study_stands_alone(tree: Path) -> None:
     """Methods, seeds and paths of the demo do not leak into a study given by --configfile."""
     text = (tree / "config/demo.yaml").read_text(encoding="utf-8")
@@ -134,6 +149,20 @@ def test_the_mini_study_is_planned_and_ends_in_one_line_without_its_data(tree: P
     assert last.startswith("growbench: data.dir: ") and "GROWBENCH_DATA" in last
     assert not (tree / "results").exists()
     assert not list((tree / ".snakemake/locks").glob("*"))
+
+
+@pytest.mark.parametrize("name", ["base", "base-gpt"])
+def test_a_base_study_is_planned_without_a_network_for_nodes_of_eight_gpus(tree: Path, name: str) -> None:
+    study = config.load(tree / f"config/{name}.yaml")
+    done = snakemake(tree, "-n", "-p", "--profile", "slurm", "--configfile", f"config/{name}.yaml")
+    assert planned(done)["pretrain"] == len(study.methods) * len(study.seeds) == 21
+    text = done.stdout + done.stderr
+    found = re.findall(r"^rule (\w+):\n(?:    .*\n)*?    resources: (.*)$", text, re.MULTILINE)
+    training = [resources for rule, resources in found if rule in ("pretrain", "source")]
+    assert len(training) == 24
+    assert all({"cpus_per_task=32", "gpu=8"} <= set(resources.split(", ")) for resources in training)
+    assert all("gpu=1" in resources.split(", ") for rule, resources in found if rule in ("finetune", "attention"))
+    assert "exec python -m growbench pretrain --config" in text and "torchrun" not in text
 
 
 def test_zero_shot_is_planned_where_a_causal_study_names_test_sets(tree: Path) -> None:

@@ -7,17 +7,20 @@ from typing import Any
 import numpy as np
 import yaml
 
-from growbench import config, families, methods, record
+from growbench import config, durable, families, methods, record
 
 ROOT = Path(__file__).resolve().parents[1]
 VOCAB = 64
+HOUR, ALWAYS = 3600.0, 1e-3  # seconds between checkpoints
 PLANNED = ("stackbert", "mslt", "bert2bert", "compoundgrow", "gradual", "g_stack", "staged", "ki", "msg")
 OTHERS = {"of": "compoundgrow", "layers": "attention", "ffn": "factor", "length": "cut"}  # than the paper's choice
 USED = ("scratch", "bert2bert_fpi", "bert2bert_aki", "scratch_iso", "source_longer", *PLANNED)
 
 
-def tiny(folder: Path, family: str = "bert", steps: int = 40, **options: Any) -> Any:
-    """Write the corpus below `folder`, the working directory of the test, and return the study. options: by method."""
+def tiny(folder: Path, family: str = "bert", steps: int = 40, seconds: float = HOUR, **options: Any) -> Any:
+    """Write the corpus below `folder`, the working directory of the test, and return the study. seconds: between checkpoints.
+    options: by method.
+    """
     values = yaml.safe_load((ROOT / "config/demo.yaml").read_text())
     values.update(study="tiny", seeds=[0])
     values["objective"]["length"] = values["finetune"]["max_length"] = 16
@@ -27,7 +30,7 @@ def tiny(folder: Path, family: str = "bert", steps: int = 40, **options: Any) ->
     values["target"].update(family=family, layers=4, hidden=32, heads=4, ffn=64)
     values["budget"].update(steps=steps, points=[0.6, 0.8, 1.0])
     values["optimizer"].update(batch=4)
-    values["train"].update(eval_sequences=32, eval_every=0.1, checkpoint_seconds=0.001)
+    values["train"].update(eval_sequences=32, eval_every=0.1, checkpoint_seconds=seconds)
     if not (folder / "results").exists():
         _corpus(folder / "results/tiny/corpus")
     left_out = [n for n in methods.names() if not methods.load(n).shrinks and n not in USED]
@@ -43,7 +46,7 @@ def _corpus(folder: Path) -> None:
     for part, size in (("train", 40_000), ("valid", 2_000)):
         ids = ((np.arange(size) % 3) * 2 + rng.integers(0, 2, size) + 5).astype(np.uint16)
         ids.tofile(folder / f"{part}.bin")
-        digest = record.file_digest(folder / f"{part}.bin")
+        digest = durable.digest(folder / f"{part}.bin")
         parts[part] = {"file": f"{part}.bin", "tokens": size, "documents": 1, "sha256": digest}
     special = dict(zip(("pad", "unk", "cls", "sep", "mask"), range(5), strict=True))
     (folder / "tokenizer").mkdir()

@@ -3,11 +3,11 @@
 import logging
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from growbench import record
+from growbench import durable, lock, record
 from growbench.analysis import (
     attention,
     averages_table,
@@ -43,6 +43,11 @@ def run(study: "Study") -> Path:
     record and for records that do not belong together.
     """
     root = Path("results") / study.study
+    with lock.held(root / "tables" / ".lock"):
+        return _run(study, root)
+
+
+def _run(study: "Study", root: Path) -> Path:
     methods = order(list(study.methods))
     pretrain = _pretrain(root, study, methods)
     own = [r for r in pretrain if r["method"] != SOURCE]
@@ -57,13 +62,13 @@ def run(study: "Study") -> Path:
     for name, frame in made.items():
         _write(folder / f"{name}.csv", frame)
     targets = _of_targets(made["points"])
-    record.write_text(folder / "savings.md", markdown.savings(made["savings"], made["savings_score"], targets))
-    record.write_text(folder / "scores.md", markdown.scores(_of_targets(made["scores"]), made["averages"], targets))
+    durable.write_text(folder / "savings.md", markdown.savings(made["savings"], made["savings_score"], targets))
+    durable.write_text(folder / "scores.md", markdown.scores(_of_targets(made["scores"]), made["averages"], targets))
     found = results.collect(study, methods, pretrain, finetune, made)
     for name in tables.names(study):
         table = tables.build(name, found)
         for kind, text in {"csv": table.csv(), "md": table.markdown(), "tex": table.latex()}.items():
-            record.write_text(folder / f"{name}.{kind}", text)
+            durable.write_text(folder / f"{name}.{kind}", text)
     _write_zeroshot(folder, zeroshot, targets, methods)
     return folder
 
@@ -109,11 +114,11 @@ def _write_zeroshot(folder: Path, records: list[Record], targets: pd.DataFrame, 
         return
     table = zeroshot_table.build(records, targets, methods)
     _write(csv, table)
-    record.write_text(page, zeroshot_page.page(table, targets, records))
+    durable.write_text(page, zeroshot_page.page(table, targets, records))
 
 
 def _write(path: Path, frame: pd.DataFrame) -> None:
-    record.write_text(path, frame.to_csv(index=False, float_format="%.10g", lineterminator="\n"))
+    durable.write_text(path, frame.to_csv(index=False, float_format="%.10g", lineterminator="\n"))
 
 
 def _attention(root: Path, study: "Study", pretrain: list[Record]) -> dict[str, pd.DataFrame]:
@@ -122,7 +127,7 @@ def _attention(root: Path, study: "Study", pretrain: list[Record]) -> dict[str, 
         return {}
     path, seed = root / "records" / "attention" / f"s{study.seeds[0]}.json", study.seeds[0]
     found = _read(path, "attention", "all", seed)
-    _agree({path: found, root / "records" / "pretrain": pretrain[0]})
+    _agree({path: found, root / "records" / "pretrain": pretrain[0]}, study.trained_part())
     return {"attention_maps": attention.maps(found), "attention_distance": attention.distances(found)}
 
 
@@ -130,8 +135,10 @@ def _search(root: Path, study: "Study") -> dict[str, pd.DataFrame]:
     """The table of the search for LRs, of every method and the source; none where the study does not search."""
     names = [name for name in [*order(list(study.methods)), SOURCE] if study.searched(name)]
     names = [n for n in names if n != SOURCE or any(study.method(m).reads_source for m in study.methods)]
-    records = [_read(root / "records" / "search" / f"{n}.json", "search", n, study.seeds[0]) for n in names]
-    return {"search": frames.search(records)} if records else {}
+    paths = {root / "records" / "search" / f"{name}.json": name for name in names}
+    found = {path: _read(path, "search", name, study.seeds[0]) for path, name in paths.items()}
+    _agree(found, study.trained_part())
+    return {"search": frames.search(list(found.values()))} if found else {}
 
 
 def _pretrain(root: Path, study: "Study", methods: list[str]) -> list[Record]:
@@ -142,7 +149,7 @@ def _pretrain(root: Path, study: "Study", methods: list[str]) -> list[Record]:
         for seed in study.seeds:
             path = folder / f"{SOURCE}-s{seed}.json"
             found[path] = _read(path, "pretrain", SOURCE, seed)
-    _agree(found)
+    _agree(found, study.trained_part())
     return list(found.values())
 
 
@@ -155,7 +162,7 @@ def _finetune(root: Path, study: "Study", pretrain: Iterable[Record]) -> list[Re
             path = root / "records" / "finetune" / f"{method}-s{seed}-{point}.json"
             found[path] = _read(path, "finetune", method, seed)
             _complete(path, found[path], study, point)
-    _agree(found)
+    _agree(found, study.finetuned_part())
     return list(found.values())
 
 
@@ -171,7 +178,7 @@ def _zeroshot(root: Path, study: "Study", pretrain: Iterable[Record]) -> list[Re
                 raise GrowBenchError(
                     f"{path}: not every test set of zeroshot.names at {point}; delete it and run its job again"
                 )
-    _agree(found)
+    _agree(found, study.zeroshot_part())
     return list(found.values())
 
 
@@ -199,8 +206,8 @@ def _complete(path: Path, values: Record, study: "Study", point: str) -> None:
                     )
 
 
-def _agree(records: dict[Path, Record]) -> None:
-    """Raise when records of one kind were made under different configs; warn when by different code or packages."""
+def _agree(records: dict[Path, Record], part: Any) -> None:
+    """Raise when records were not made under this part of the config; warn when by different code or packages."""
     first: tuple[Path, Record] | None = None
     for path, values in records.items():
         first = first or (path, values)
@@ -209,6 +216,12 @@ def _agree(records: dict[Path, Record]) -> None:
                 f"{path}: config_hash {values['config_hash']} differs from {first[1]['config_hash']} of {first[0]}; "
                 "the config was changed between the runs: delete the stale records and run their jobs again"
             )
+    own = record.digest(part)
+    if first is not None and first[1]["config_hash"] != own:
+        raise GrowBenchError(
+            f"{first[0]}: config_hash {first[1]['config_hash']} is of another config, this one's is {own}; give the config "
+            "that the records were made with, or run their jobs again"
+        )
     commits = sorted({frames.commit(r) for r in records.values()})
     if len(commits) > 1:
         log.warning("records of %d commits are aggregated together: %s", len(commits), ", ".join(commits))

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from growbench import corpus, families, record
+from growbench import corpus, families, finished, lock, record
 from growbench.errors import GrowBenchError
 from growbench.spec import SOURCE
 from growbench.study import Study
@@ -23,12 +23,17 @@ log = logging.getLogger(__name__)
 VERSION = 1
 POSITIONS, LAYERS, HEADS = 16, 4, 4  # what the kept maps show at most: enough to see, little enough to commit
 SEQUENCES, BATCH = 256, 16
-BASE = "scratch"
+BASE, LAST = "scratch", "p100"
 
 
 def run(study: Study, seed: int) -> Path:
     """Measure the source and every method's largest finished point; return the record's path."""
     root = Path("results") / study.study
+    with lock.held(root / "records" / "attention" / f".s{seed}.lock"):
+        return _run(study, root, seed)
+
+
+def _run(study: Study, root: Path, seed: int) -> Path:
     data = corpus.load(root / "corpus")
     windows = Windows(data.valid, study.objective.length, int(data.manifest["special"]["cls"]), 0)
     count = min(SEQUENCES, windows.count)
@@ -36,10 +41,10 @@ def run(study: Study, seed: int) -> Path:
         raise GrowBenchError(f"{root}/corpus/valid.bin: shorter than one sequence; give more validation text")
     ids = windows.fetch(list(range(count)))
     grown = [name for name in study.methods if study.method(name).needs_source]
-    source = measure(study, _point(root, SOURCE, seed), ids) if grown else None
+    source = measure(study, finished.point(study, SOURCE, seed, LAST), ids) if grown else None
     shown, models = {SOURCE, BASE, *grown[:1]}, [] if source is None else [_row(SOURCE, source, source, True)]
     for name in study.methods:
-        found = measure(study, _point(root, name, seed), ids)
+        found = measure(study, finished.point(study, name, seed, LAST), ids)
         models.append(_row(name, found, source, name in shown))
         log.info("attention of %s-s%d measured on %d sequences", name, seed, count)
     path = root / "records" / "attention" / f"s{seed}.json"
@@ -52,13 +57,6 @@ def run(study: Study, seed: int) -> Path:
         },
     )  # fmt: skip
     return path
-
-
-def _point(root: Path, method: str, seed: int) -> Path:
-    folder = root / "runs" / f"{method}-s{seed}" / "points" / "p100"
-    if not (folder / "model.safetensors").exists():
-        raise GrowBenchError(f"{folder}: no finished point there; run `growbench pretrain --method {method}` first")
-    return folder
 
 
 @torch.no_grad()

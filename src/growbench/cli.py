@@ -4,13 +4,16 @@ import argparse
 import json
 import logging
 import os
+import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from growbench import __version__
+from growbench import __version__, interrupt, launch
+from growbench.durable import fault
 from growbench.errors import GrowBenchError, nearest
 
 if TYPE_CHECKING:
@@ -18,7 +21,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 PROGRESS_SECONDS = 10.0
-BAD_INPUT, INTERRUPTED = 2, 130
+BAD_INPUT, SIGNALLED = 2, 128
 
 
 def _study(args: argparse.Namespace) -> "Study":
@@ -60,6 +63,9 @@ def _corpus(args: argparse.Namespace) -> None:
 def _pretrain(args: argparse.Namespace) -> None:
     study = _study(args)
     _check_run(study, args, [args.seed])
+    if launch.needed(study.train.processes):
+        launch.run(study.train.processes, args.words)
+        return
     from growbench import pretrain, search
 
     pretrain.run(study, args.method, args.seed, search.chosen(study, args.method))
@@ -68,6 +74,9 @@ def _pretrain(args: argparse.Namespace) -> None:
 def _search(args: argparse.Namespace) -> None:
     study = _study(args)
     _check_run(study, args, [])
+    if launch.needed(study.train.processes):
+        launch.run(study.train.processes, args.words)
+        return
     from growbench import search
 
     search.run(study, args.method)
@@ -146,8 +155,10 @@ def _plan(args: argparse.Namespace) -> None:
     study = _study(args)
     from growbench import forecast
 
-    rows = forecast.forecast(study, timing=not args.no_timing)
-    print(json.dumps(rows, indent=1) if args.json else "\n".join(forecast.lines(study, rows)))
+    timing = not args.no_timing and study.train.device != "gpu"  # steps are timed on the CPU
+    rows = forecast.forecast(study, timing=timing)
+    speed = args.speed or forecast.SPEED
+    print(json.dumps(rows, indent=1) if args.json else "\n".join(forecast.lines(study, rows, speed)))
 
 
 def _check(args: argparse.Namespace) -> None:
@@ -191,6 +202,13 @@ SIZES = {
     "head-size": "coordinates of one head",
     "ffn": "FFN size; without it, in proportion to --hidden, else the source's",
 }
+
+
+def _positive(text: str) -> float:
+    """A number above 0; argparse words the refusal."""
+    if not 0 < (number := float(text)) < float("inf"):
+        raise ValueError
+    return number
 
 
 class Parser(argparse.ArgumentParser):
@@ -240,6 +258,9 @@ def parser() -> argparse.ArgumentParser:
         if name == "plan":
             verb.add_argument("--json", action="store_true", help="print JSON")
             verb.add_argument("--no-timing", action="store_true", help="do not time steps on this machine")
+            verb.add_argument(
+                "--speed", type=_positive, metavar="N", help="FLOP/s that a GPU is assumed to keep up (1.5e14)"
+            )
         if name in ("search", "pretrain", "finetune", "zeroshot"):
             verb.add_argument("--method", required=True, help="a method's name, or `source`")
         if name in ("pretrain", "attention"):
@@ -269,13 +290,26 @@ class Progress(logging.Filter):
         return True
 
 
+class LogFile(logging.FileHandler):
+    """A log file whose loss (a full disk) costs no run."""
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        if not isinstance(sys.exc_info()[1], OSError):
+            super().handleError(record)
+
+
 def set_up_logging(file: Path | None = None) -> None:
-    """Send messages to stderr; with a file, every message goes there and stderr gets one every ten seconds."""
+    """Send messages to stderr; with a file, every message goes there and stderr gets one every ten seconds. Of several
+    processes that train together only the first one has messages.
+    """
+    if launch.rank():
+        logging.disable(logging.CRITICAL)
+        return
     stderr = logging.StreamHandler(sys.stderr)
     handlers: list[logging.Handler] = [stderr]
     if file is not None:
         file.parent.mkdir(parents=True, exist_ok=True)
-        handlers.append(logging.FileHandler(file, mode="a", encoding="utf-8"))
+        handlers.append(LogFile(file, mode="a", encoding="utf-8"))
         stderr.addFilter(Progress())
     logging.basicConfig(
         level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", handlers=handlers, force=True
@@ -283,25 +317,32 @@ def set_up_logging(file: Path | None = None) -> None:
     logging.captureWarnings(True)
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
-    for noisy in ("httpx", "httpcore", "urllib3", "filelock", "fsspec", "datasets", "matplotlib"):
+    for noisy in ("httpx", "httpcore", "urllib3", "filelock", "fsspec", "datasets", "matplotlib", "torch"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     logging.getLogger("transformers").setLevel(logging.ERROR)
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """Run one verb and return the exit status: 2 after one line on stderr for a GrowBenchError, 130 when interrupted."""
+    """Run one verb and return the exit status: 2 after one line on stderr for a GrowBenchError, 143 after one for SIGTERM,
+    130 for SIGINT (Ctrl-C).
+    """
+    launch.follow()
     args = parser().parse_args(words)
-    set_up_logging(args.log)
+    args.words = sys.argv[1:] if words is None else list(words)
     try:
-        args.function(args)
+        set_up_logging(args.log)
+        with interrupt.handled():
+            args.function(args)
     except GrowBenchError as error:
         return _stop(args, f"growbench: {error}", BAD_INPUT)
     except OSError as error:
-        where = error.filename or "the file system"
-        return _stop(args, f"growbench: {where}: {error.strerror or error}; free the place or give another", BAD_INPUT)
-    except KeyboardInterrupt:
-        return _stop(args, "growbench: interrupted; the same command goes on", INTERRUPTED)
-    except Exception:
+        return _stop(args, f"growbench: {fault(error.filename or 'the file system', error)}", BAD_INPUT)
+    except KeyboardInterrupt as error:
+        number = error.signal if isinstance(error, interrupt.Stopped) else signal.SIGINT
+        return _stop(args, f"growbench: ended by {number.name}; the same command goes on", SIGNALLED + number)
+    except Exception as error:
+        if launch.note(f"{type(error).__name__}: {error}"):
+            return 1
         if args.log is not None:
             log.exception("growbench %s failed", args.verb)
             return 1
@@ -310,9 +351,11 @@ def main(words: Sequence[str] | None = None) -> int:
 
 
 def _stop(args: argparse.Namespace, line: str, status: int) -> int:
+    if launch.note(line.removeprefix("growbench: ")):
+        return status
     print(line, file=sys.stderr)
     if args.log is not None:
-        with open(args.log, "a", encoding="utf-8") as handle:
+        with suppress(OSError), open(args.log, "a", encoding="utf-8") as handle:
             handle.write(line + "\n")
     return status
 

@@ -15,6 +15,7 @@ def check(study: Study) -> None:
     """Raise GrowBenchError where values that are each allowed contradict one another."""
     _check_sizes(study)
     _check_budget(study)
+    _check_split(study)
     _check_inputs(study)
     _check_zeroshot(study)
     _check_finetune(study)
@@ -36,6 +37,11 @@ def _check_sizes(study: Study) -> None:
             near = min(divisors(sizes.hidden), key=lambda d: abs(d - sizes.heads))
             raise GrowBenchError(
                 f"{name}.heads: {sizes.heads} does not divide {name}.hidden {sizes.hidden}; use a divisor, nearest: {near}"
+            )
+        if families.load(family).even_heads and (sizes.hidden // sizes.heads) % 2:
+            raise GrowBenchError(
+                f"{name}.heads: {sizes.heads} heads of {sizes.hidden // sizes.heads} coordinates, but {family} rotates them in "
+                f"pairs; use a divisor of {name}.hidden {sizes.hidden} that leaves an even number"
             )
     for axis in ("layers", "hidden", "heads", "ffn"):
         small, big = getattr(study.source, axis), getattr(study.target, axis)
@@ -63,8 +69,31 @@ def _check_budget(study: Study) -> None:
         )
 
 
+def _check_split(study: Study) -> None:
+    train, batch = study.train, study.optimizer.batch
+    pieces = train.processes * train.accumulate
+    if batch % pieces:
+        raise GrowBenchError(
+            f"optimizer.batch: {batch} sequences do not split evenly into train.processes {train.processes} x "
+            f"train.accumulate {train.accumulate}; use a multiple of {pieces}"
+        )
+    if train.shard == "always" and train.processes == 1:
+        raise GrowBenchError("train.shard: always, but train.processes is 1; there is nothing to split over, use auto")
+
+
 def _check_inputs(study: Study) -> None:
     corpus, tasks = study.corpus, study.tasks
+    for key in ("train", "valid"):
+        if corpus.source == "synthetic" and getattr(corpus, key) is not None:
+            raise GrowBenchError(
+                f"corpus.{key}: {getattr(corpus, key)!r}, but corpus.source is synthetic, which reads none; use null, or "
+                "source local or hub"
+            )
+    if corpus.tokenizer != "pretrained" and corpus.tokenizer_name is not None:
+        raise GrowBenchError(
+            f"corpus.tokenizer_name: {corpus.tokenizer_name!r}, but corpus.tokenizer is {corpus.tokenizer}; use null, or "
+            "tokenizer pretrained"
+        )
     if corpus.source != "synthetic" and corpus.train is None:
         raise GrowBenchError(f"corpus.train: null, but corpus.source is {corpus.source}; name its files or its dataset")
     if corpus.source == "synthetic" and corpus.max_tokens is None:
@@ -156,6 +185,7 @@ def _check_methods(study: Study) -> None:
             plan_check.check(study, name, run)
         except GrowBenchError as error:
             raise GrowBenchError(f"methods.{name}: {error}") from error
+        _check_text(study, name, run)
         grown, first = run.plan.settled(study.optimizer.warmup), study.budget.points[0]
         if study.budget.branch(first) < grown:
             least = [p / 100 for p in range(1, 101) if study.budget.branch(p / 100) >= grown]
@@ -164,6 +194,15 @@ def _check_methods(study: Study) -> None:
                 f"budget.points: {first} leaves the trunk at {study.budget.branch(first):g}, before {name} has grown to "
                 f"the target at {grown:g}; {remedy}"
             )
+
+
+def _check_text(study: Study, name: str, run: course.Course) -> None:
+    """Raise where a run would read more than corpus.max_tokens allows the text to have; it may have less."""
+    if study.corpus.max_tokens is None:
+        return
+    run.check_text(name, study.corpus.max_tokens)
+    if study.method(name).reads_source:
+        course.of(study, course.SOURCE).check_text(course.SOURCE, study.corpus.max_tokens)
 
 
 def _check_name(study: Study, name: str) -> None:

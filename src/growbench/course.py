@@ -51,6 +51,23 @@ class Course:
         turn = len(self.plan.stages[stage].parts())
         return max(0, turn * round((share * self.budget - spent) / self.costs[stage].flops / turn))
 
+    def sequences(self) -> int:
+        """Sequences that the run reads; cool-downs read what the trunk reads after them."""
+        rows, start = 0.0, 0.0
+        for stage, cost in zip(self.plan.stages, self.costs, strict=True):
+            rows += (stage.until - start) * self.budget / cost.flops * self.study.optimizer.batch
+            start = stage.until
+        return round(rows)
+
+    def check_text(self, name: str, tokens: int) -> None:
+        """Raise GrowBenchError where the run called `name` would read a text of so many tokens twice, unless it may."""
+        rows, windows = self.sequences(), tokens // (self.study.objective.length - 1)
+        if rows > windows and not self.study.data.repeat:
+            raise GrowBenchError(
+                f"data.repeat: false, but {name} reads {rows} sequences, the corpus has {windows}; "
+                "give more text (corpus.max_tokens), a smaller budget, or set data.repeat: true"
+            )
+
     def cooldown(self, point: float, spent: float, stage: int) -> int:
         """Steps of the cool-down to a finished point, for a trunk that has spent so many FLOPs."""
         if self.study.budget.protocol != "trunk":
@@ -98,6 +115,15 @@ def of(study: Study, name: str, *, vocab: int | None = None, raised: float | Non
     plan = _given(study, name, given, vocab) if given else method.plan(source, target, options, prices)
     costs = tuple(step_cost(study, stage) for stage in plan.stages)
     return Course(study, options, plan, budget, study.budget.points, costs)
+
+
+def short(study: Study, share: float) -> Study:
+    """The study with a share of all its budgets and one finished point at their end; the study itself at 1."""
+    if share == 1:
+        return study
+    steps, source = max(1, round(share * study.budget.steps)), max(1, round(share * study.source.steps))
+    budget = replace(study.budget, steps=steps, points=(1.0,))
+    return replace(study, budget=budget, source=replace(study.source, steps=source))
 
 
 def _given(study: Study, name: str, path: str, vocab: int) -> Plan:

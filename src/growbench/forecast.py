@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from growbench import course, families
+from growbench.corpus.pack import dtype_of
 from growbench.course import Entry
 from growbench.families import Family
 from growbench.families._roles import Role
@@ -29,7 +30,10 @@ from growbench.train.thin import Thin, thin
 
 TIMED, WARMED = 4, 2  # steps of each kind that a timing takes, and those before it
 SPECIAL = {"cls": 2, "mask": 4}  # ids that stand in for a vocabulary that is not there yet
-BYTES = 4
+BYTES = (4, 8)  # of a parameter in float32 and in float64
+KEPT = 3 * 3 * 2  # of two checkpoints and one being written: weights and two moments, of a trunk and its cool-down
+SPEED = 1.5e14  # FLOP/s that a GPU is assumed to keep up: about half of an A100's peak in bf16
+DAY = 86_400.0
 
 
 def forecast(study: Study, *, timing: bool) -> list[dict[str, Any]]:
@@ -54,7 +58,7 @@ def _method(study: Study, family: Family, method: str, clock: "Stopwatch | None"
         **_sums(entries),
         "phases": {phase: _sums(entries, phase=phase) for phase in ("trunk", "cooldown")},
         "seconds": None if seconds is None else round(seconds, 1),
-        "disk_bytes": BYTES * sizes[-1].parameters * (len(run.points) + 2 * 3),
+        "disk_bytes": BYTES[study.train.precision == "float64"] * sizes[-1].parameters * (len(run.points) + KEPT),
     }
 
 
@@ -138,8 +142,8 @@ class Stopwatch:
         return (time.perf_counter() - start) / (TIMED * turns)
 
 
-def lines(study: Study, rows: list[dict[str, Any]]) -> Iterator[str]:
-    """The forecast for a person."""
+def lines(study: Study, rows: list[dict[str, Any]], speed: float = SPEED) -> Iterator[str]:
+    """The forecast for a person. speed: FLOP/s that a GPU is assumed to keep up."""
     seeds = (
         f"seed {study.seeds[0]}" if len(study.seeds) == 1 else f"each of the seeds {', '.join(map(str, study.seeds))}"
     )
@@ -157,6 +161,20 @@ def lines(study: Study, rows: list[dict[str, Any]]) -> Iterator[str]:
     if all(row["seconds"] is not None for row in rows):
         total = sum(row["seconds"] * len(row["seeds"]) for row in rows)
         yield f"all: {total / 60:.1f} core-minutes of training at {study.train.threads} thread(s) a run, on this machine"
+    yield _total(study, rows, speed)
+
+
+def _total(study: Study, rows: list[dict[str, Any]], speed: float) -> str:
+    """All runs of all seeds: FLOPs, the GPU-days that they are at an assumed speed, and disk."""
+    flops, disk = (sum(row[key] * len(row["seeds"]) for row in rows) for key in ("flops", "disk_bytes"))
+    tokens = study.corpus.max_tokens
+    size = dtype_of(study.corpus.vocab).itemsize
+    corpus = "the corpus, of any size" if tokens is None else f"at most {size * tokens / 1e9:.4g} GB for the corpus"
+    longest = max(row["flops"] for row in rows) / speed / study.train.processes / 3600
+    return (
+        f"all: {flops:.4g} FLOPs; at an assumed {speed:.3g} FLOP/s of a GPU (--speed) {flops / speed / DAY:.4g} GPU-days, and "
+        f"{longest:.4g} hours for the longest run on {study.train.processes} GPU(s); disk: {corpus}, {disk / 1e9:.4g} GB for runs"
+    )
 
 
 def _stage_line(stage: Mapping[str, Any], told: Mapping[str, Any]) -> str:

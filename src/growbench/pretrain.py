@@ -5,36 +5,42 @@ that is the finished point, and its cool-down counts towards its budget. A run t
 last checkpoint when the same command is given again.
 """
 
-import json
 import logging
+import math
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from growbench import corpus, course, families, methods, record
+from growbench import corpus, course, durable, families, finished, interrupt, lock, methods, record
 from growbench.errors import GrowBenchError
 from growbench.families import Family
 from growbench.growth.masking import ramp
 from growbench.memory import memory_kept
 from growbench.methods import Method
 from growbench.spec import SOURCE, ModelSpec
-from growbench.stages import Stages, objective_of
+from growbench.stages import Stages, model_config, objective_of
 from growbench.study import point_name
-from growbench.train import checkpoint, schedule
+from growbench.train import checkpoint, ranks, schedule, shard
 from growbench.train.data import Stream, Windows
 from growbench.train.journal import FREE, Journal
+from growbench.train.leg import Diverged
 from growbench.train.loop import Clock, Trainer, evaluate
 from growbench.train.objective import Batch
+from growbench.train.ranks import Ranks
 from growbench.train.slope import flattened
 
 log = logging.getLogger(__name__)
 SLOPED = 20  # evaluations of a stage that ends by the slope of its loss
-IDENTITY = ("config", "options", "plan")
+TRUNK = "trunk/"  # the trunk's tensors in a checkpoint of a cool-down
+IDENTITY = ("version", "config", "options", "plan")
+VERSION = 2  # of a checkpoint's state
+DIVERGED = 10.0  # times ignorance, or what its stage began with: no loss of a run that learns
 VALIDATION_SEED, VALIDATION_BATCH = 7_654_321, 32
 
 
@@ -44,17 +50,39 @@ def run_name(method: str, seed: int) -> str:
 
 @memory_kept()
 def run(study: Any, method: str, seed: int, lr: float | None = None) -> Path:
-    """Train one run and return the path of its record. method may be `source`, the small model itself. lr: the peak LR
-    that a search chose; None takes the config's.
+    """Train one run, with the other processes that torchrun started, if any, and return the path of its record. method may
+    be `source`, the small model itself. lr: the peak LR that a search chose; None takes the config's.
     """
-    return Run(study, method, seed, lr).execute()
+    with together(study, Path("results") / study.study / "runs" / run_name(method, seed)) as joined:
+        return Run(study, method, seed, joined, lr).execute()
+
+
+@contextmanager
+def together(study: Any, folder: Path) -> Iterator[Ranks]:
+    """Join the other processes, the first of which holds the lock of a folder while this lasts."""
+    with (
+        ranks.joined(study.optimizer.batch, study.train.accumulate) as joined,
+        lock.held(folder / ".lock") if joined.first else nullcontext(),
+    ):
+        yield joined
 
 
 class Run:
-    """One method, one seed. folder: where its checkpoints go, the study's runs/<method>-s<seed> unless given."""
+    """One method, one seed. A trial of a search has a folder of its own, and a share of the budget."""
 
-    def __init__(self, study: Any, method: str, seed: int, lr: float | None = None, folder: Path | None = None) -> None:
-        torch.set_num_threads(int(os.environ.get("SLURM_CPUS_PER_TASK", study.train.threads)))
+    def __init__(
+        self,
+        study: Any,
+        method: str,
+        seed: int,
+        together: Ranks,
+        lr: float | None = None,
+        folder: Path | None = None,
+        share: float = 1.0,
+    ) -> None:
+        given = int(os.environ.get("SLURM_CPUS_PER_TASK", 0)) // together.count
+        torch.set_num_threads(given or study.train.threads)
+        self.ranks = together
         self.study, self.method, self.seed, self.name = study, method, seed, run_name(method, seed)
         self.root = Path("results") / study.study
         self.folder = folder or self.root / "runs" / self.name
@@ -62,15 +90,16 @@ class Run:
         vocab, special = int(self.corpus.manifest["vocab"]), self.corpus.manifest["special"]
         self.source_spec: ModelSpec = study.source_spec(vocab)
         self.chosen = None if method == SOURCE else study.method(method)
-        raised = self._source_point()["flops"] if self.chosen and self.chosen.control else 0.0
-        self.course = course.of(study, method, vocab=vocab, raised=raised).at(lr)
+        raised = share * self._source_point()["flops"] if self.chosen and self.chosen.control else 0.0
+        self.course = course.of(course.short(study, share), method, vocab=vocab, raised=raised).at(lr)
         self.family: Family = families.load(study.target.family)
         self.objective = objective_of(study, int(special["mask"]), vocab)
-        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.device = ranks.device(study.train.device)
         self.bf16 = study.train.precision == "bf16" or (study.train.precision == "auto" and self.device.type == "cuda")
         self.stages = self._stages()
+        self.trunk: dict[str, torch.Tensor] = {}  # while a finished point cools down, what the trunk goes on from
         self.journal = Journal(source=self._source_point() if self.chosen and self.chosen.needs_source else FREE)
-        self._check_text()
+        self.course.check_text(method, len(self.corpus.train))
 
     def _stages(self) -> Stages:
         stream: Stream = "source" if self.method == SOURCE else "target"
@@ -80,25 +109,13 @@ class Run:
             objective=self.objective,
             windows=Windows(self.corpus.train, self.study.objective.length, self._cls(), self.seed, stream),
             device=self.device, bf16=self.bf16, pad=int(self.corpus.manifest["special"]["pad"]),
+            ranks=self.ranks,
         )  # fmt: skip
 
     def _source_point(self) -> dict[str, float]:
         """What the source cost: its finished point and nothing else."""
-        source = record.read(self.root / "records" / "pretrain" / f"{run_name(SOURCE, self.seed)}.json")
+        source = finished.values(self.study, SOURCE, self.seed)
         return {key: source["points"][-1][key] for key in FREE}
-
-    def _check_text(self) -> None:
-        """Refuse to read text twice unless the config allows it."""
-        rows, start = 0.0, 0.0
-        for stage, cost in zip(self.course.plan.stages, self.course.costs, strict=True):
-            rows += (stage.until - start) * self.course.budget / cost.flops * self.study.optimizer.batch
-            start = stage.until
-        windows = len(self.corpus.train) // (self.study.objective.length - 1)
-        if round(rows) > windows and not self.study.data.repeat:
-            raise GrowBenchError(
-                f"data.repeat: {self.method} reads {round(rows)} sequences, the corpus has {windows}; "
-                "give more text, a smaller budget, or set data.repeat: true"
-            )
 
     def execute(self) -> Path:
         """Train what is not trained yet and write the record."""
@@ -106,8 +123,12 @@ class Run:
         return self._write_record()
 
     def train(self) -> Journal:
-        """Train what is not trained yet and return the journal."""
-        self.clock, self.saved = Clock(), time.monotonic()
+        """Train what is not trained yet and return the journal. A signal ends it at the next checkpoint, which it calls for."""
+        with interrupt.deferred():
+            return self._train()
+
+    def _train(self) -> Journal:
+        self.clock, self.saved, self.kept = Clock(self.ranks), time.monotonic(), "none yet"
         self.valid = self._validation()
         self.trainer = self._resume() or self._enter(0, None)
         for share, kind, what in self.course.events():
@@ -116,7 +137,6 @@ class Run:
                 self.trainer = self._enter(int(what), self.trainer)
             elif kind == "point" and not self.journal.has(point_name(what)):
                 self._trunk(share)
-                self._save()
                 self._finish(what)
         return self.journal
 
@@ -153,8 +173,7 @@ class Run:
             due = every * (1 + (at.spent + turn * cost / 2) // every)
             until_eval = turn * max(1, round((due - at.spent) / cost / turn))
             self._steps("trunk", "", min(left, until_eval), partial(plan.lr_of_step, at.spent, cost))
-            if time.monotonic() - self.saved > self.study.train.checkpoint_seconds:
-                self._save()
+            self._pause()
 
     def _every(self) -> float:
         """Share of the budget between validation losses: often enough to see a slope where the plan waits for one."""
@@ -168,22 +187,50 @@ class Run:
         return slope is not None and flattened(*self.journal.losses(), slope)
 
     def _steps(self, phase: str, point: str, count: int, lr: Callable[[int], float]) -> None:
-        """Take steps, then measure the validation loss and add a row to the curve."""
-        cost, at = self.trainer.cost, self.journal.at
-        losses: list[tuple[int, float]] = []
-        self.trainer.run(at.step, count, lr, lambda steps, mean: losses.append((steps, mean)), self._before(at.spent))
-        passed = self.clock.read()
-        self.journal.spend(phase, cost, count, passed)
-        train = sum(n * v for n, v in losses) / count
+        """Take the steps of a leg, then measure the validation loss and add a row to the curve."""
+        cost, at, leg = self.trainer.cost, self.journal.at, self.journal.leg
+        while leg.done < count:
+            self._run(count, lr)
+            leg.passed(self.clock.read())
+            if leg.done < count:
+                self._pause()
+        tokens, seconds = count * cost.tokens, leg.wall_seconds
+        train = self.journal.spend(phase, cost)
         valid = self._evaluate(self.trainer) if phase == "trunk" else None
         self.journal.row(phase, point, lr(count - 1), train, valid)
-        speed = count * cost.tokens / max(passed["wall_seconds"], 1e-9)
+        speed = tokens / max(seconds, 1e-9)
         left = (self.course.budget - at.spent) / cost.flops * cost.tokens / speed
         log.info(
             "%s %s step %d loss %.4f valid %s %.0f tokens/s %.3g FLOPs (%.0f %%) %.0f s left",
             self.name, f"{phase} {point}".strip(), at.step, train, f"{valid:.4f}" if valid else "-", speed, at.spent,
             100 * at.spent / self.course.budget, left,
         )  # fmt: skip
+
+    def _run(self, count: int, lr: Callable[[int], float]) -> None:
+        at = self.journal.at
+        self.trainer.limit = DIVERGED * max(at.initial_loss or 0.0, math.log(int(self.corpus.manifest["vocab"])))
+        try:
+            self.trainer.run(at.step, count, lr, self.journal.leg, self._before(at.spent), self._due)
+        except Diverged as error:
+            raise self._diverged(str(error)) from error
+
+    def _diverged(self, what: str) -> Diverged:
+        stage, kept = self.journal.at.stage, self.kept
+        return Diverged(
+            f"optimizer.lr: {self.name} diverged: {what}, stage {stage}; the last good checkpoint is {kept}; use a smaller LR"
+        )
+
+    def _due(self) -> bool:
+        """Whether a checkpoint is due: a signal waits, or the last one is old."""
+        return self.ranks.agree(
+            interrupt.wanted() or time.monotonic() - self.saved > self.study.train.checkpoint_seconds
+        )
+
+    def _pause(self) -> None:
+        """Keep a checkpoint where one is due, and end here if a signal asks for it."""
+        if self._due():
+            self._save()
+            interrupt.check(self.ranks.agree(interrupt.wanted()))
 
     def _before(self, spent: float) -> Callable[[int], None]:
         """Return what is done before the i-th step from here: masks are lifted, the teacher is listened to less."""
@@ -201,7 +248,9 @@ class Run:
         return before
 
     def _evaluate(self, trainer: Trainer) -> float:
-        value = evaluate(self.family, trainer.model, self.valid, self.bf16)
+        value = evaluate(trainer, self.valid)
+        if not math.isfinite(value):
+            raise self._diverged(f"the validation loss is {value} at step {self.journal.at.step}")
         self.journal.ledger.add("eval", self.journal.at.stage, **self.clock.read())
         return value
 
@@ -209,40 +258,65 @@ class Run:
         """Cool a copy of the trunk down to LR 0, keep it as a finished point, and put the trunk back."""
         name, journal = point_name(fraction), self.journal
         at, budget = journal.at, self.course.budget
-        trunk, kept = journal.position(), checkpoint.snapshot(self.trainer.model, self.trainer.opt)
+        if not self.trunk:
+            self._save()
+            self.trunk = checkpoint.snapshot(self.trainer.model, self.trainer.opt)
+        trunk = journal.position()
         steps = self.course.cooldown(fraction, at.spent, at.stage)
         if steps:
             top = self.course.schedule(at.stage, at.began).lr(at.spent, self.trainer.cost.flops)
             self._steps("cooldown", name, steps, partial(schedule.cooldown, top, steps))
         value = self._evaluate(self.trainer)
         journal.row("cooldown", name, 0.0, None, value)
-        checkpoint.save_model(self.folder / "points" / name, self.trainer.model)
+        model = self.stages.finished(at.stage, self.trainer)
+        if model is not None:
+            checkpoint.save_model(self.folder / "points" / name, model)
         journal.finish(name, fraction, budget, value)
         log.info("%s finished point %s: loss %.4f", self.name, name, value)
         journal.at = trunk
-        checkpoint.restore(self.trainer.model, self.trainer.opt, kept)
+        checkpoint.restore(self.trainer.model, self.trainer.opt, self.trunk)
+        self.trunk = {}
         self._save()
+        interrupt.check(self.ranks.agree(interrupt.wanted()))
 
     def _state(self) -> dict[str, Any]:
         config = record.digest(self.study.trained_part())
-        identity = {"config": config, "options": dict(self.course.options), "plan": self.course.plan.to_list()}
+        identity = {
+            "version": VERSION,
+            "config": config,
+            "options": dict(self.course.options),
+            "plan": self.course.plan.to_list(),
+        }
         return {**identity, **self.journal.state()}
 
-    def _model_config(self) -> dict[str, Any]:
-        """The stock config of the model in training: growing may have changed more than sizes (a norm's epsilon)."""
-        config: Any = self.trainer.model.config
-        return dict(json.loads(config.to_json_string(use_diff=False)))
-
     def _save(self) -> None:
+        """Write a checkpoint; every process must come here."""
         tensors = checkpoint.snapshot(self.trainer.model, self.trainer.opt)
-        checkpoint.save_state(self.folder / "state", tensors, {**self._state(), "model_config": self._model_config()})
-        self.saved = time.monotonic()
+        tensors |= {f"{TRUNK}{name}": tensor for name, tensor in self.trunk.items()}
+        tensors = shard.gathered(tensors, keep=self.ranks.first)
+        if self.ranks.first:
+            if name := checkpoint.infinite(tensors):
+                raise self._diverged(f"{name} is not finite after step {self._step() - 1}")
+            state = {**self._state(), "model_config": model_config(self.trainer.model)}
+            checkpoint.save_state(self.folder / "state", tensors, state)
+        self.saved, self.kept = time.monotonic(), self._place()
+
+    def _place(self) -> str:
+        """Where the checkpoint lies and which step it is of."""
+        return f"{self.folder / 'state'}, step {self._step()}"
+
+    def _step(self) -> int:
+        """Steps taken so far."""
+        return self.journal.at.step + self.journal.leg.done
 
     def _resume(self) -> Trainer | None:
         """Go on from the last checkpoint of this very config, options and plan; from any other one the run starts anew."""
-        found = checkpoint.load_state(self.folder / "state")
+        found = self.ranks.in_turn(lambda: checkpoint.load_state(self.folder / "state"))
         own = self._state()
-        if found is None or any(found[1].get(key) != own[key] for key in IDENTITY):
+        if found is None:
+            return None
+        if other := [key for key in IDENTITY if found[1].get(key) != own[key]]:
+            log.warning("%s: of another %s; the run starts anew", self.folder / "state", " and ".join(other))
             return None
         tensors, state = found
         self.journal.restore(state)
@@ -250,13 +324,17 @@ class Run:
         trainer = self.stages.trainer(stage, self.stages.again(self.course.plan.stages[stage], state["model_config"]))
         trainer.entered = self.journal.at.entered
         checkpoint.restore(trainer.model, trainer.opt, tensors)
-        log.info("%s goes on at step %d", self.name, self.journal.at.step)
+        self.trunk = {n.removeprefix(TRUNK): t for n, t in tensors.items() if n.startswith(TRUNK)}
+        self.kept = self._place()
+        log.info("%s goes on at step %d", self.name, self._step())
         return trainer
 
     def _write_record(self) -> Path:
         manifest, journal = self.corpus.manifest, self.journal
         path = self.root / "records" / "pretrain" / f"{self.name}.json"
-        record.write_text(path.with_suffix(".csv"), journal.curve_csv())
+        if not self.ranks.first:
+            return path
+        durable.write_text(path.with_suffix(".csv"), journal.curve_csv())
         record.write(
             path,
             {
@@ -267,7 +345,7 @@ class Run:
                 "options": self.course.options, "plan": self.course.plan.to_list(), "initial_loss": journal.at.initial_loss,
                 "points": journal.points, "ledger": journal.full_ledger(),
                 "unigram_entropy": manifest["unigram_entropy"], "entropy_floor": manifest["entropy_floor"],
-                "provenance": record.provenance(torch.get_num_threads()),
+                "provenance": record.provenance(torch.get_num_threads(), self.ranks.count),
             },
         )  # fmt: skip
         return path
@@ -277,4 +355,4 @@ def method_hash(method: Method | None) -> str:
     """The first 12 hex digits of a digest of the files that a method is made of; `source` for the source."""
     if method is None:
         return SOURCE
-    return record.digest([record.file_digest(path) for path in methods.files(method.name)])
+    return record.digest([durable.digest(path) for path in methods.files(method.name)])

@@ -11,20 +11,10 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from growbench.durable import write_text
 from growbench.errors import GrowBenchError
 
 PACKAGES = ("growbench", "torch", "transformers", "tokenizers", "numpy")
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write `text` so that `path` is either absent, the old content, or all of the new one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with open(temporary, "w", encoding="utf-8") as handle:
-        handle.write(text)
-        handle.flush()
-        os.fsync(handle.fileno())
-    os.replace(temporary, path)
 
 
 def write(path: Path, values: dict[str, Any]) -> None:
@@ -39,8 +29,9 @@ def read(path: Path) -> dict[str, Any]:
             return json.load(handle)
     except FileNotFoundError as error:
         raise GrowBenchError(f"{path}: no such record; run the job that writes it") from error
-    except json.JSONDecodeError as error:
-        raise GrowBenchError(f"{path}: not a whole JSON file ({error.msg}); delete it and run its job again") from error
+    except ValueError as error:
+        reason = getattr(error, "msg", None) or "not UTF-8 text"
+        raise GrowBenchError(f"{path}: not a whole JSON file ({reason}); delete it and run its job again") from error
 
 
 def digest(values: Any) -> str:
@@ -48,21 +39,16 @@ def digest(values: Any) -> str:
     return hashlib.sha256(json.dumps(values, sort_keys=True, default=str).encode()).hexdigest()[:12]
 
 
-def file_digest(path: Path) -> str:
-    """Return the SHA-256 of a file's bytes."""
-    with open(path, "rb") as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest()
-
-
-def provenance(threads: int) -> dict[str, Any]:
-    """Return commit, versions, hardware and date of the running job."""
+def provenance(threads: int, processes: int = 1) -> dict[str, Any]:
+    """Return commit, versions, hardware and date of the running job, which has so many processes of so many CPU threads."""
     commit, dirty = _commit()
     return {
         "commit": commit,
         "dirty": dirty,
         "versions": {"python": platform.python_version(), **_versions()},
-        "hardware": _hardware(),
+        "hardware": _hardware(processes),
         "threads": threads,
+        "processes": processes,
         "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d"),
     }
 
@@ -95,11 +81,11 @@ def _commit() -> tuple[str, bool]:
 
 
 @cache
-def _hardware() -> str:
-    """Return the device class: the GPU's name where one is used, else the CPU's model and core count."""
+def _hardware(processes: int) -> str:
+    """Return the device class: the GPU's name and number where some are used, else the CPU's model and core count."""
     torch = __import__("sys").modules.get("torch")
     if torch is not None and torch.cuda.is_available():
-        return str(torch.cuda.get_device_name())
+        return f"{processes} x " * (processes > 1) + str(torch.cuda.get_device_name())
     name = platform.machine()
     try:
         for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():

@@ -50,14 +50,14 @@ def validate(config: Mapping[str, Any]) -> None:
 
 def exponents(value: Any, node: Mapping[str, Any] | None = None) -> Any:
     """Turn texts such as `1e-3` into numbers where the schema wants a number: YAML 1.1 reads them as text."""
-    node = _resolve(schema() if node is None else node)
+    node = resolved(schema() if node is None else node)
     if isinstance(value, Mapping):
         properties, others = node.get("properties", {}), node.get("additionalProperties")
         others = others if isinstance(others, Mapping) else {}
         return {key: exponents(item, properties.get(key, others)) for key, item in value.items()}
     if isinstance(value, list):
         return [exponents(item, node.get("items", {})) for item in value]
-    if isinstance(value, str) and "number" in _types(node) and EXPONENT.fullmatch(value):
+    if isinstance(value, str) and ("number" in kinds(node) or not node) and EXPONENT.fullmatch(value):
         return float(value)
     return value
 
@@ -80,32 +80,39 @@ def describe(error: ValidationError) -> str:
         return f"{_dotted([*path, word])}: unknown key; {nearest(word, node['properties'])}"
     if error.validator == "required":
         word = next(k for k in node["required"] if k not in error.instance)
-        wanted = _resolve(node["properties"][word])
+        wanted = resolved(node["properties"][word])
         return f"{_dotted([*path, word])}: missing; give {allowed(wanted)}"
     if error.validator == "uniqueItems":
         twice = next(v for i, v in enumerate(error.instance) if v in error.instance[:i])
         return f"{key}: {twice!r} stands there twice; give each value once"
     if error.validator == "enum":
-        return f"{key}: {_shown(error.instance)} is not allowed; {nearest(str(error.instance), node['enum'])}"
-    return f"{key}: {_shown(error.instance)} is not allowed; use {allowed(node)}"
+        return f"{key}: {shown(error.instance)} is not allowed; {nearest(str(error.instance), node['enum'])}"
+    return f"{key}: {shown(error.instance)} is not allowed; use {allowed(node)}"
 
 
 def allowed(node: Mapping[str, Any]) -> str:
     """Return what the schema allows at a node, in words."""
-    node = _resolve(node)
+    node = resolved(node)
     if "enum" in node:
         return "one of " + ", ".join(node["enum"])
     if "const" in node:
-        return _shown(node["const"])
+        return shown(node["const"])
     if "anyOf" in node:
         return " or ".join(allowed(option) for option in node["anyOf"])
-    types = _types(node)
-    words = [KINDS[kind] + (_range(node) if kind in ("integer", "number") else "") for kind in types]
-    if "array" in types:
-        words[types.index("array")] = f"a list{_length(node)} ({allowed(node['items'])} each)"
-    if "pattern" in node:
-        words[0] = "lower-case letters, digits, _ and -, not first - or _"
-    return " or ".join(words)
+    return " or ".join(_kind(kind, node) for kind in kinds(node))
+
+
+def _kind(kind: str, node: Mapping[str, Any]) -> str:
+    """What a node allows of one kind of value, in words."""
+    if kind in ("integer", "number"):
+        return KINDS[kind] + _range(node)
+    if kind == "array":
+        return f"a list{_length(node)} ({allowed(node['items'])} each)"
+    if kind == "string" and "pattern" in node:
+        return f"at most {node['maxLength']} lower-case letters, digits, _ and -, not first - or _"
+    few = {"string": " that is not empty" if "minLength" in node else ""}
+    few["object"] = " with at least one" if "minProperties" in node else ""
+    return KINDS[kind] + few.get(kind, "")
 
 
 def _range(node: Mapping[str, Any]) -> str:
@@ -121,12 +128,12 @@ def _length(node: Mapping[str, Any]) -> str:
     return f" of {low}" if low is not None and low == high else f" of at least {low}" if low else ""
 
 
-def _types(node: Mapping[str, Any]) -> list[str]:
+def kinds(node: Mapping[str, Any]) -> list[str]:
     kinds = node.get("type", [])
     return [kinds] if isinstance(kinds, str) else list(kinds)
 
 
-def _resolve(node: Mapping[str, Any]) -> Mapping[str, Any]:
+def resolved(node: Mapping[str, Any]) -> Mapping[str, Any]:
     if "$ref" in node:
         return {**schema()["$defs"][node["$ref"].rsplit("/", 1)[-1]], **node}
     return node
@@ -140,7 +147,7 @@ def _rank(error: ValidationError) -> tuple[Any, ...]:
     return kind, order.index(section) if section in order else -1, str(list(error.absolute_path))
 
 
-def _shown(value: Any) -> str:
+def shown(value: Any) -> str:
     text = {None: "null", True: "true", False: "false"}.get(value) if isinstance(value, bool | None) else repr(value)
     text = " ".join(str(text).split())
     return text if len(text) <= 60 else text[:57] + "..."

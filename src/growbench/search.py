@@ -6,17 +6,18 @@ cool-down is the one that all seeds of the method are trained with. A trial whos
 
 import logging
 import shutil
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from growbench import pretrain, record
-from growbench.errors import DivergedError, GrowBenchError
+from growbench.errors import GrowBenchError
 from growbench.memory import memory_kept
 from growbench.spec import SOURCE
 from growbench.study import Study
+from growbench.train.leg import Diverged
+from growbench.train.ranks import Ranks
 
 log = logging.getLogger(__name__)
 
@@ -43,18 +44,23 @@ def run(study: Study, method: str) -> Path:
     """Try every LR of search.lrs and write the record. Raises GrowBenchError where none of them trains."""
     if not study.searched(method):
         raise GrowBenchError(f"search.lrs: no LR is searched for {method} in study {study.study}; give at least two")
-    seed, small = study.seeds[0], part(study)
-    trials = [_trial(small, method, seed, lr) for lr in study.search.lrs]
+    seed = study.seeds[0]
+    with pretrain.together(study, _folder(study, method)) as joined:
+        trials = [_trial(study, method, seed, joined, lr) for lr in study.search.lrs]
+        return _conclude(study, method, trials) if joined.first else place(study, method)
+
+
+def _conclude(study: Study, method: str, trials: list[dict[str, Any]]) -> Path:
     finite = [trial for trial in trials if trial["loss"] is not None]
     if not finite:
         raise GrowBenchError(f"search.lrs: the loss of {method} is not finite at any of them; add smaller ones")
     best = min(finite, key=lambda trial: float(trial["loss"]))
-    path = place(study, method)
+    path, file = place(study, method), None if method == SOURCE else study.method(method)
     record.write(
         path,
         {
-            "kind": "search", "version": 1, "study": study.study, "method": method, "seed": seed,
-            "config_hash": record.digest(study.trained_part()), "method_hash": pretrain.method_hash(None if method == SOURCE else study.method(method)),
+            "kind": "search", "version": 1, "study": study.study, "method": method, "seed": study.seeds[0],
+            "config_hash": record.digest(study.trained_part()), "method_hash": pretrain.method_hash(file),
             "share": study.search.share, "lr": best["lr"], "trials": trials,
             "provenance": record.provenance(torch.get_num_threads()),
         },
@@ -64,26 +70,16 @@ def run(study: Study, method: str) -> Path:
     return path
 
 
-def part(study: Study) -> Study:
-    """Return the study of a trial: a share of all budgets, one finished point at its end."""
-    share = study.search.share
-    steps, source = max(1, round(share * study.budget.steps)), max(1, round(share * study.source.steps))
-    return replace(
-        study,
-        budget=replace(study.budget, steps=steps, points=(1.0,)),
-        source=replace(study.source, steps=source),
-    )
-
-
 def _folder(study: Study, method: str) -> Path:
     return Path("results") / study.study / "search" / method
 
 
-def _trial(study: Study, method: str, seed: int, lr: float) -> dict[str, Any]:
+def _trial(study: Study, method: str, seed: int, ranks: Ranks, lr: float) -> dict[str, Any]:
     trial: dict[str, Any] = {"lr": lr, "loss": None, "flops": None}
+    share, folder = study.search.share, _folder(study, method) / f"{study.search.share:g}-{lr:g}"
     try:
-        journal = pretrain.Run(study, method, seed, lr, _folder(study, method) / f"{lr:g}").train()
-    except DivergedError as error:
+        journal = pretrain.Run(study, method, seed, ranks, lr, folder, share).train()
+    except Diverged as error:
         log.warning("%s at LR %g failed: %s", method, lr, error)
         return trial
     log.info("%s at LR %g: loss %.4f", method, lr, journal.points[-1]["loss"])

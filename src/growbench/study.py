@@ -13,6 +13,9 @@ from growbench.spec import SOURCE, ModelSpec
 from growbench.tasks import squad
 from growbench.train.lengths import predicted
 
+# Where and how fast a model is trained. Like another machine, these change its rounding, and with dropout its draws.
+HOW = ("device", "processes", "accumulate", "shard", "threads", "checkpoint_seconds")
+
 
 def point_name(fraction: float) -> str:
     """Return the name of a finished point: its share of the largest budget in percent."""
@@ -110,8 +113,17 @@ class Train:
     eval_sequences: int
     precision: str
     compile: bool
+    device: str
+    processes: int
+    accumulate: int
+    shard: str
     threads: int
     checkpoint_seconds: float
+
+    @property
+    def gpus(self) -> int:
+        """GPUs that a pre-training job asks for: one for each process where the study is not to run without."""
+        return self.processes if self.device == "gpu" else 0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -223,7 +235,7 @@ class Study:
     def trained_part(self) -> dict[str, Any]:
         """Return the values that every trained model of the study depends on; its digest tells configs apart."""
         whole = asdict(self)
-        whole["train"] = {k: v for k, v in whole["train"].items() if k not in ("threads", "checkpoint_seconds")}
+        whole["train"] = {k: v for k, v in whole["train"].items() if k not in HOW}
         names = ("corpus", "objective", "source", "target", "optimizer", "train", "budget")
         return {**{name: whole[name] for name in names}, "repeat": self.data.repeat}
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from growbench import families, record
+from growbench import families, finished, lock, record
 from growbench.errors import GrowBenchError
 from growbench.likelihood import Scored, Window, score, windows
 from growbench.memory import memory_kept
@@ -40,13 +40,15 @@ class Ready:
 @memory_kept()
 def run(study: Any, method: str, seeds: list[int], points: list[str]) -> list[Path]:
     """Evaluate `points` of a method's runs with these pre-training seeds; return their records."""
+    with lock.held(Path("results") / study.study / "records" / "zeroshot" / f".{method}.lock"):
+        return _run(study, method, seeds, points)
+
+
+def _run(study: Any, method: str, seeds: list[int], points: list[str]) -> list[Path]:
     torch.set_num_threads(int(os.environ.get("SLURM_CPUS_PER_TASK", study.zeroshot.threads)))
     root, paths = Path("results") / study.study, []
     wanted = [(seed, point) for seed in seeds for point in points]
-    folders = [root / "runs" / f"{method}-s{seed}" / "points" / point for seed, point in wanted]
-    for folder in folders:
-        if not (folder / "model.safetensors").exists():
-            raise GrowBenchError(f"{folder}: no finished point there; run `growbench pretrain --method {method}` first")
+    folders = [finished.point(study, method, seed, point) for seed, point in wanted]
     texts = [language.load(name, study) for name in study.zeroshot.names]
     tokenizer = _tokenizer(root / "corpus" / "tokenizer")
     ready = [prepare(study, tokenizer, text) for text in texts]

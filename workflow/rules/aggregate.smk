@@ -27,4 +27,4 @@ rule aggregate:
     params:
         options=options,
     shell:
-        "python -m growbench aggregate {params.options} --log {log}"
+        "exec python -m growbench aggregate {params.options} --log {log}"

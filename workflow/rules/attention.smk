@@ -9,9 +9,11 @@ rule attention:
     benchmark:
         "benchmarks/{study}/attention/s{seed}.tsv"
     resources:
-        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+        **gpus(min(1, STUDY.train.gpus)),
+        cpus_per_task=1,
+        mem_mb=memory(4000),
         runtime=60,
     params:
         options=options,
     shell:
-        "python -m growbench attention {params.options} --seed {wildcards.seed} --log {log}"
+        "exec python -m growbench attention {params.options} --seed {wildcards.seed} --log {log}"

@@ -1,4 +1,7 @@
 # Shared by all rules: the study, what a stage depends on, and how a rule calls the command line.
+# Rules say `exec`: SLURM signals every process of a job, and a shell that waits for training would die of SIGTERM at once
+# and end the job before training has kept its checkpoint.
+import atexit
 import os
 import shlex
 import subprocess
@@ -34,6 +37,24 @@ def check_inputs():
     words = [sys.executable, "-m", "growbench", "check", *shlex.split(OPTIONS)]
     if subprocess.run(words, stdout=subprocess.DEVNULL).returncode:
         raise SystemExit(2)
+
+
+def announce():
+    """Note which process runs the workflow here until it ends; workflow/resume.py goes on after one that was killed."""
+    note = Path(".snakemake/runs", f"{os.uname().nodename}-{os.getpid()}")
+    note.parent.mkdir(parents=True, exist_ok=True)
+    note.touch()
+    atexit.register(note.unlink, missing_ok=True)
+
+
+def memory(mb):
+    """Return a job's memory (MB): `mb`, and twice that when it is tried again. Not more: most are, because time was up."""
+    return lambda wildcards, attempt: mb * min(attempt, 2)
+
+
+def gpus(count):
+    """Return the resource of a job that needs so many GPUs, and none of a job that needs none."""
+    return {"gpu": count} if count else {}
 
 
 def options(wildcards, input):
@@ -147,6 +168,7 @@ CONFIG_FILES = [
 CHANGES = list(workflow.config_settings.config_args or [])
 STUDY = load_study(CONFIG_FILES, CHANGES)
 OPTIONS = shlex.join(["--config", *CONFIG_FILES, *(word for text in CHANGES for word in ("--set", text))])
+CORES = STUDY.train.threads * STUDY.train.processes  # of a pre-training job; `growbench pretrain` starts its processes
 CORPUS = "results/{study}/corpus/manifest.json"
 SOURCE_RECORD = "results/{study}/records/pretrain/source-s{seed}.json"
 SEARCH_RECORD = "results/{study}/records/search/{method}.json"

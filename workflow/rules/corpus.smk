@@ -10,10 +10,11 @@ rule corpus:
     threads: 4
     resources:
         cpus_per_task=4,
-        mem_mb=lambda wildcards, attempt: 8000 * attempt,
+        mem_mb=memory(8000),
         runtime=240,
     params:
         options=options,
         corpus=[asdict(STUDY.corpus), asdict(STUDY.objective)],  # the entropy floor depends on the objective
     shell:
-        "RAYON_NUM_THREADS={threads} python -m growbench corpus {params.options} --log {log}"
+        "export RAYON_NUM_THREADS=${{SLURM_CPUS_PER_TASK:-{threads}}};"
+        " exec python -m growbench corpus {params.options} --log {log}"

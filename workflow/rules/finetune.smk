@@ -13,7 +13,7 @@ rule finetune_source:
     threads: STUDY.finetune.threads
     resources:
         cpus_per_task=STUDY.finetune.threads,
-        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+        mem_mb=memory(4000),
         runtime=480,
     params:
         options=options,
@@ -21,7 +21,7 @@ rule finetune_source:
         seeds=STUDY.seeds,
         finetuned=finetuned,
     shell:
-        "python -m growbench finetune {params.options} --method source --seed {params.seeds}"
+        "exec python -m growbench finetune {params.options} --method source --seed {params.seeds}"
         " --points {params.points} --log {log}"
 
 
@@ -39,8 +39,9 @@ rule finetune:
         "benchmarks/{study}/finetune/{method}.tsv"
     threads: STUDY.finetune.threads
     resources:
+        **gpus(min(1, STUDY.train.gpus)),
         cpus_per_task=STUDY.finetune.threads,
-        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+        mem_mb=memory(4000),
         runtime=480,
     params:
         options=options,
@@ -48,5 +49,5 @@ rule finetune:
         seeds=STUDY.seeds,
         finetuned=finetuned,
     shell:
-        "python -m growbench finetune {params.options} --method {wildcards.method} --seed {params.seeds}"
+        "exec python -m growbench finetune {params.options} --method {wildcards.method} --seed {params.seeds}"
         " --points {params.points} --log {log}"

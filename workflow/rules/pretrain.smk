@@ -10,16 +10,17 @@ rule source:
         "logs/{study}/pretrain/source-s{seed}.log",
     benchmark:
         "benchmarks/{study}/pretrain/source-s{seed}.tsv"
-    threads: STUDY.train.threads
+    threads: CORES
     resources:
-        cpus_per_task=STUDY.train.threads,
-        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+        **gpus(STUDY.train.gpus),
+        cpus_per_task=CORES,
+        mem_mb=memory(4000 * STUDY.train.processes),
         runtime=1440,
     params:
         options=options,
         trained=trained,
     shell:
-        "python -m growbench pretrain {params.options} --method source --seed {wildcards.seed} --log {log}"
+        "exec python -m growbench pretrain {params.options} --method source --seed {wildcards.seed} --log {log}"
 
 
 rule pretrain:
@@ -36,13 +37,14 @@ rule pretrain:
         "logs/{study}/pretrain/{method}-s{seed}.log",
     benchmark:
         "benchmarks/{study}/pretrain/{method}-s{seed}.tsv"
-    threads: STUDY.train.threads
+    threads: CORES
     resources:
-        cpus_per_task=STUDY.train.threads,
-        mem_mb=lambda wildcards, attempt: 6000 * attempt,
+        **gpus(STUDY.train.gpus),
+        cpus_per_task=CORES,
+        mem_mb=memory(6000 * STUDY.train.processes),
         runtime=1440,
     params:
         options=options,
         trained=trained,
     shell:
-        "python -m growbench pretrain {params.options} --method {wildcards.method} --seed {wildcards.seed} --log {log}"
+        "exec python -m growbench pretrain {params.options} --method {wildcards.method} --seed {wildcards.seed} --log {log}"

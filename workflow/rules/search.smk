@@ -8,16 +8,17 @@ rule search_source:
         "logs/{study}/search/source.log",
     benchmark:
         "benchmarks/{study}/search/source.tsv"
-    threads: STUDY.train.threads
+    threads: CORES
     resources:
-        cpus_per_task=STUDY.train.threads,
-        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+        **gpus(STUDY.train.gpus),
+        cpus_per_task=CORES,
+        mem_mb=memory(4000 * STUDY.train.processes),
         runtime=1440,
     params:
         options=options,
         tried=tried,
     shell:
-        "python -m growbench search {params.options} --method source --log {log}"
+        "exec python -m growbench search {params.options} --method source --log {log}"
 
 
 rule search:
@@ -32,13 +33,14 @@ rule search:
         "logs/{study}/search/{method}.log",
     benchmark:
         "benchmarks/{study}/search/{method}.tsv"
-    threads: STUDY.train.threads
+    threads: CORES
     resources:
-        cpus_per_task=STUDY.train.threads,
-        mem_mb=lambda wildcards, attempt: 6000 * attempt,
+        **gpus(STUDY.train.gpus),
+        cpus_per_task=CORES,
+        mem_mb=memory(6000 * STUDY.train.processes),
         runtime=1440,
     params:
         options=options,
         tried=tried,
     shell:
-        "python -m growbench search {params.options} --method {wildcards.method} --log {log}"
+        "exec python -m growbench search {params.options} --method {wildcards.method} --log {log}"

@@ -11,8 +11,9 @@ rule zeroshot:
         "benchmarks/{study}/zeroshot/{method}.tsv"
     threads: STUDY.zeroshot.threads
     resources:
+        **gpus(min(1, STUDY.train.gpus)),
         cpus_per_task=STUDY.zeroshot.threads,
-        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+        mem_mb=memory(4000),
         runtime=480,
     params:
         options=options,
@@ -20,5 +21,5 @@ rule zeroshot:
         seeds=STUDY.seeds,
         evaluated=evaluated,
     shell:
-        "python -m growbench zeroshot {params.options} --method {wildcards.method} --seed {params.seeds}"
+        "exec python -m growbench zeroshot {params.options} --method {wildcards.method} --seed {params.seeds}"
         " --points {params.points} --log {log}"

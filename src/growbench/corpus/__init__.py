@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from growbench import record, synthetic
+from growbench import durable, lock, record, synthetic
 from growbench.corpus import sources
 from growbench.errors import GrowBenchError
 
@@ -39,13 +39,23 @@ def build(study: Any) -> Path:
 
     Everything is made in a folder beside it and renamed, so that nothing half-written is taken for whole.
     """
-    began = time.monotonic()
     folder = Path("results") / study.study / "corpus"
+    with lock.held(folder.with_name(".corpus.lock")):
+        return _build(study, folder)
+
+
+def _build(study: Any, folder: Path) -> Path:
+    began = time.monotonic()
     source = sources.open_source(study)
     work = folder.with_name(".corpus.building")
     shutil.rmtree(work, ignore_errors=True)
-    work.mkdir(parents=True)
-    manifest = _write(study, source, work)
+    with durable.writing(work):
+        try:
+            work.mkdir(parents=True)
+            manifest = _write(study, source, work)
+        except BaseException:
+            shutil.rmtree(work, ignore_errors=True)
+            raise
     (folder / "manifest.json").unlink(missing_ok=True)
     shutil.rmtree(folder / "tokenizer", ignore_errors=True)
     folder.mkdir(parents=True, exist_ok=True)
@@ -135,7 +145,9 @@ def load(folder: Path) -> Corpus:
 
 def _open_ids(folder: Path, manifest: dict[str, Any], split: str) -> np.ndarray:
     path = folder / manifest[split]["file"]
-    dtype = np.dtype(manifest["dtype"]).newbyteorder("<")
+    dtype, vocab = np.dtype(manifest["dtype"]).newbyteorder("<"), manifest["vocab"]
+    if vocab > np.iinfo(dtype).max + 1:
+        raise GrowBenchError(f"{path}: {dtype.name} ids cannot tell {vocab} tokens of a vocabulary apart; {REMEDY}")
     wanted = manifest[split]["tokens"] * dtype.itemsize
     if not path.is_file():
         raise GrowBenchError(f"{path}: missing; {REMEDY}")

@@ -13,6 +13,7 @@ import numpy as np
 from tokenizers import Tokenizer
 
 from growbench.corpus.sources import Part
+from growbench.errors import GrowBenchError
 
 log = logging.getLogger(__name__)
 BATCH_CHARACTERS = 2_000_000
@@ -63,7 +64,12 @@ class Writer:
                 flat += ids
                 flat.append(self.sep)
                 self.documents += 1
-        block = np.asarray(flat[:room], dtype=self.dtype)
+        numbers = np.asarray(flat[:room], dtype=np.int64)
+        if len(numbers) and numbers.max() >= self.vocab:
+            raise GrowBenchError(
+                f"corpus.tokenizer: it gives id {numbers.max()}, but has {self.vocab} tokens; use one whose ids have no gaps"
+            )
+        block = numbers.astype(self.dtype)
         self.counts += np.bincount(block, minlength=self.vocab)
         self.tokens += len(block)
         data = block.tobytes()

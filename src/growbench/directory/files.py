@@ -8,14 +8,14 @@ import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import torch
 from torch import Tensor
 
-from growbench import families
+from growbench import durable, families, lock
 from growbench.errors import GrowBenchError
 
 WEIGHTS, INDEX, REPORT = "model.safetensors", "model.safetensors.index.json", "growth.json"
@@ -164,26 +164,20 @@ def whole(out: Path) -> Iterator[Path]:
     Its empty report marks it as unfinished, so that the same command can take it away after a crash.
     """
     part, out = partial(out), out.resolve()
-    if _unfinished(part):
-        shutil.rmtree(part)
-    part.mkdir(parents=True)
-    try:
-        (part / REPORT).touch()
-        yield part
-        for path in [*part.iterdir(), part]:
-            _sync_path(path)
-        os.replace(part, out)
-        _sync_path(out.parent)
-    except BaseException:
-        shutil.rmtree(part, ignore_errors=True)
-        raise
-
-
-def _sync_path(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    with suppress(OSError):
-        os.fsync(descriptor)
-    os.close(descriptor)
+    with lock.held(part.with_name(f".{out.name}.lock")), durable.writing(out):
+        if _unfinished(part):
+            shutil.rmtree(part)
+        part.mkdir(parents=True)
+        try:
+            (part / REPORT).touch()
+            yield part
+            for path in [*part.iterdir(), part]:
+                durable.sync(path)
+            os.replace(part, out)
+            durable.sync(out.parent)
+        except BaseException:
+            shutil.rmtree(part, ignore_errors=True)
+            raise
 
 
 def carry(source: Path, out: Path) -> list[str]:

@@ -32,7 +32,7 @@ class Family:
     the stock class with the pre-training head. objective: `mlm`, `clm` or `classification`. spans: there is a stock class
     with a head for spans of the input (question answering). norm: `layer` or `rms`.
     norm_eps: the stock config's key of the norm's epsilon, None where it has none. rotary: positions turn queries and
-    keys, so that a head's size cannot change. ffn_matrices: matmuls of one FFN. head_matrices: square matmuls between
+    keys, so that a head's size cannot change. even_heads: they turn all of a head, in pairs of coordinates. ffn_matrices: matmuls of one FFN. head_matrices: square matmuls between
     the last layer and the vocabulary. dropouts: the stock config's keys of dropout rates. sizes: the stock config's
     key of each size of a spec; a head's size and grouped keys and values are free only where they have one.
     """
@@ -45,6 +45,7 @@ class Family:
     norm: Norm = "layer"
     norm_eps: str | None = "layer_norm_eps"
     rotary: bool = False
+    even_heads: bool = False
     ffn_matrices: int = 2
     head_matrices: int = 0
     dropouts: tuple[str, ...] = ("hidden_dropout_prob", "attention_probs_dropout_prob")

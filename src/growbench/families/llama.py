@@ -38,7 +38,7 @@ class Llama(Family):
     objective = "clm"
     norm = "rms"
     norm_eps = "rms_norm_eps"
-    rotary = True
+    rotary = even_heads = True
     ffn_matrices = 3
     dropouts = ("attention_dropout",)
     sizes = {**SIZES, "kv_heads": "num_key_value_heads", "head_size": "head_dim"}

@@ -1,21 +1,24 @@
 """growbench finetune: fine-tune finished points on every task with every fine-tuning seed (and LR), in one process.
 
-Each task is tokenised once for all of a method's runs. Batches hold rows of like length. One record a point.
+Each task is tokenised once for all of a method's runs. Batches hold rows of like length. One record a point; what is
+fine-tuned is kept until then, so that a job that is ended goes on.
 """
 
 import logging
 import os
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from growbench import families, record
+from growbench import families, finished, lock, record
 from growbench.errors import GrowBenchError
 from growbench.finetune import classify, spans
 from growbench.finetune.classify import Ready, inputs, offset, results
 from growbench.finetune.fit import fit, start
+from growbench.finetune.kept import Kept, kept
 from growbench.finetune.ready import Tokenised
 from growbench.finetune.rows import Encoded, batches, collate
 from growbench.memory import memory_kept
@@ -29,24 +32,29 @@ log = logging.getLogger(__name__)
 @memory_kept()
 def run(study: Any, method: str, seeds: list[int], points: list[str]) -> list[Path]:
     """Fine-tune `points` of a method's runs with these pre-training seeds; return their records."""
+    with lock.held(Path("results") / study.study / "records" / "finetune" / f".{method}.lock"):
+        return _run(study, method, seeds, points)
+
+
+def _run(study: Any, method: str, seeds: list[int], points: list[str]) -> list[Path]:
     torch.set_num_threads(int(os.environ.get("SLURM_CPUS_PER_TASK", study.finetune.threads)))
     root = Path("results") / study.study
     begun, paths = time.perf_counter(), []
     wanted = [(seed, point) for seed in seeds for point in points]
-    folders = [root / "runs" / f"{method}-s{seed}" / "points" / point for seed, point in wanted]
+    folders = [finished.point(study, method, seed, point) for seed, point in wanted]
     for folder in folders:
-        if not (folder / "model.safetensors").exists():
-            raise GrowBenchError(f"{folder}: no finished point there; run `growbench pretrain --method {method}` first")
         _check_positions(study, folder)
     tokenizer = _tokenizer(root / "corpus" / "tokenizer")
     tasks = [prepare(study, tokenizer, name) for name in study.tasks.names]
     for number, ((seed, point), folder) in enumerate(zip(wanted, folders, strict=True)):
-        runs = []
+        runs, memory = [], kept(study, folder)
         for done, ready in enumerate(tasks, 1):
-            runs += _task(study, folder, ready, tokenizer.pad_token_id)
+            runs += _task(study, folder, ready, tokenizer.pad_token_id, memory)
             passed, share = time.perf_counter() - begun, (number + done / len(tasks)) / len(wanted)
             log.info("%s-s%d %s %s done, %.0f s left", method, seed, point, ready.task.name, passed / share - passed)
         paths.append(_write(study, root, method, seed, point, runs))
+    for folder in folders:  # not before the last record: Snakemake takes all of a job's records away when it ends early
+        kept(study, folder).forget()
     return paths
 
 
@@ -100,13 +108,14 @@ def prepare(study: Any, tokenizer: Any, name: str) -> Tokenised:
     return kind.prepare(study, tokenizer, name, study.finetune.of(name))
 
 
-def _task(study: Any, folder: Path, ready: Tokenised, pad: int) -> list[dict[str, Any]]:
+def _task(study: Any, folder: Path, ready: Tokenised, pad: int, memory: Kept) -> list[dict[str, Any]]:
     """Every run of one task from one finished point: each LR with each seed."""
     own, runs = study.finetune.of(ready.task.name), []
     begin = start(ready.model(folder, pad, families.load(study.target.family).dropout(own.dropout)), pad)
     for lr in own.rates:
         for seed in own.seeds:
-            runs.append(fit(begin, ready, own, lr, seed))
+            name = f"{ready.task.name}-{lr}-{seed}"
+            runs.append(memory.once(name, partial(fit, begin, ready, own, lr, seed)))
             done = runs[-1]
             log.info("%s seed %d LR %g %s %.4f", done["task"], seed, lr, done["main_metric"], done["score"])
     return runs

@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from growbench import record
+from growbench import durable, lock, record
 from growbench.synthetic.lexicon import FIXED, TOPICS
 from growbench.synthetic.sentences import Sentence, foreign, grammatical, other_number, redraw, sentences
 from growbench.tasks import Task
@@ -168,6 +168,11 @@ def rows(name: str, seed: int) -> Iterator[Row]:
 def build(study: Any) -> Path:
     """Write the study's tasks to results/<study>/tasks and return the path of their manifest, written last."""
     folder = Path("results") / study.study / "tasks"
+    with lock.held(folder.with_name(".tasks.lock")):
+        return _build(study, folder)
+
+
+def _build(study: Any, folder: Path) -> Path:
     work = folder.with_name(".tasks.building")
     shutil.rmtree(work, ignore_errors=True)
     made = {name: _write(work / name, name, study.corpus.seed) for name in study.tasks.names}
@@ -182,6 +187,6 @@ def _write(folder: Path, name: str, seed: int) -> dict[str, Any]:
     header = "\t".join((*task.text_columns, task.label_column))
     for file, count in ((task.train_file, TRAIN), (task.dev_file, DEV)):
         lines = ["\t".join(row) for row in islice(source, count)]
-        record.write_text(folder / file, "\n".join([header, *lines, ""]))
-        made[file] = {"rows": len(lines), "sha256": record.file_digest(folder / file)}
+        durable.write_text(folder / file, "\n".join([header, *lines, ""]))
+        made[file] = {"rows": len(lines), "sha256": durable.digest(folder / file)}
     return made

@@ -1,6 +1,11 @@
-"""Checkpoints: safetensors + JSON, written to a temporary folder and renamed; nothing is pickled."""
+"""Checkpoints: safetensors + JSON, whole or absent, their SHA-256 beside them; nothing is pickled.
+
+Of a run's resumable checkpoints the last two are kept, state and state.old. They hold weights, moments, where the run
+stands, its curve and its ledger; random numbers and the order of the data follow from the seed and the step.
+"""
 
 import json
+import logging
 import os
 import shutil
 from pathlib import Path
@@ -10,7 +15,12 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from growbench import durable
 from growbench.errors import GrowBenchError
+from growbench.train.shard import like
+
+log = logging.getLogger(__name__)
+TENSORS, STATE = "tensors.safetensors", "state.json"
 
 
 def optimizer(model: nn.Module, *, lr: float, betas: tuple[float, float], weight_decay: float) -> torch.optim.AdamW:
@@ -39,47 +49,57 @@ def restore(model: nn.Module, opt: torch.optim.Optimizer, tensors: dict[str, Ten
     """Put a snapshot back into a model and its optimizer."""
     with torch.no_grad():
         for name, parameter in model.named_parameters():
-            parameter.copy_(tensors[f"model/{name}"])
+            parameter.copy_(like(tensors[f"model/{name}"], parameter))
             keys = [k for k in ("step", "exp_avg", "exp_avg_sq") if f"{k}/{name}" in tensors]
             if keys:
-                opt.state[parameter] = {k: tensors[f"{k}/{name}"].clone() for k in keys}
+                opt.state[parameter] = {k: like(tensors[f"{k}/{name}"], parameter) for k in keys}
             else:
                 opt.state.pop(parameter, None)
 
 
+def infinite(tensors: dict[str, Tensor]) -> str | None:
+    """Return the name of a tensor that holds a number which is not finite, if there is one."""
+    floats = ((name, tensor) for name, tensor in tensors.items() if tensor.is_floating_point())
+    return next((name for name, tensor in floats if not bool(torch.isfinite(tensor).all())), None)
+
+
 def save_state(folder: Path, tensors: dict[str, Tensor], state: dict[str, Any]) -> None:
-    """Write a resumable checkpoint; an interrupted write leaves the one before."""
-    temporary = folder.with_name(f"{folder.name}.tmp")
-    shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir(parents=True)
-    save_file({k: v.contiguous() for k, v in tensors.items()}, temporary / "tensors.safetensors")
-    (temporary / "state.json").write_text(json.dumps(state), encoding="utf-8")
-    _swap(temporary, folder)
+    """Write a resumable checkpoint, whole or not at all; the one before stays beside it."""
+    with durable.folder(folder, keep=True) as made:
+        save_file({k: v.contiguous() for k, v in tensors.items()}, made / TENSORS)
+        (made / STATE).write_text(json.dumps(state), encoding="utf-8")
 
 
 def load_state(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
-    """Read a resumable checkpoint; None when there is none."""
-    old = folder.with_name(f"{folder.name}.old")
+    """Read the last whole checkpoint; None when there is none.
+
+    A damaged one is said in one warning, set aside as <folder>.damaged, and the one before it takes its place.
+    """
+    durable.clear(folder)
+    old, faults = durable.older(folder), []
     for place in (folder, old):
-        if (place / "state.json").exists():
-            return load_file(place / "tensors.safetensors"), json.loads(
-                (place / "state.json").read_text(encoding="utf-8")
-            )
-    return None
+        if place.exists():
+            if not (found := durable.damage(place)):
+                break
+            faults.append(found)
+            _set_aside(place, folder.with_name(f"{folder.name}.damaged"))
+    if not folder.exists() and old.exists():
+        os.replace(old, folder)
+    if faults:
+        instead = f"{old}, the checkpoint before it, is used" if folder.exists() else "the run starts anew"
+        log.warning("%s; %s", "; ".join(faults), instead)
+    if not folder.exists():
+        return None
+    return load_file(folder / TENSORS), json.loads((folder / STATE).read_text(encoding="utf-8"))
+
+
+def _set_aside(place: Path, aside: Path) -> None:
+    """Move a checkpoint out of the way."""
+    shutil.rmtree(aside, ignore_errors=True)
+    os.replace(place, aside)
 
 
 def save_model(folder: Path, model: Any) -> None:
     """Write a Hugging Face directory, whole or not at all."""
-    temporary = folder.with_name(f"{folder.name}.tmp")
-    shutil.rmtree(temporary, ignore_errors=True)
-    model.save_pretrained(temporary)
-    _swap(temporary, folder)
-
-
-def _swap(temporary: Path, folder: Path) -> None:
-    old = folder.with_name(f"{folder.name}.old")
-    shutil.rmtree(old, ignore_errors=True)
-    if folder.exists():
-        os.replace(folder, old)
-    os.replace(temporary, folder)
-    shutil.rmtree(old, ignore_errors=True)
+    with durable.folder(folder) as made:
+        model.save_pretrained(made)

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from growbench.flops import StepCost
+from growbench.train.leg import Leg
 from growbench.train.loop import Ledger
 
 COLUMNS = (
@@ -34,21 +35,26 @@ class Position:
 
 @dataclass
 class Journal:
-    """source: what the source cost (FREE where there is none), which everything counted adds."""
+    """source: what the source cost (FREE where there is none), which everything counted adds. at: where the leg in hand
+    began.
+    """
 
     source: dict[str, float]
     at: Position = field(default_factory=Position)
+    leg: Leg = field(default_factory=Leg)
     points: list[dict[str, Any]] = field(default_factory=list)
     curve: list[dict[str, Any]] = field(default_factory=list)
     ledger: Ledger = field(default_factory=Ledger)
 
-    def spend(self, phase: str, cost: StepCost, count: int, passed: dict[str, float]) -> None:
-        """Book `count` steps of this cost, which took `passed` (wall_seconds, cpu_seconds)."""
-        a = self.at
+    def spend(self, phase: str, cost: StepCost) -> float:
+        """Book the leg, whose steps have this cost, and begin a new one; return its mean training loss in nats."""
+        a, leg, self.leg = self.at, self.leg, Leg()
+        count, passed = leg.done, leg.seconds()
         a.step, a.tokens, a.wall = a.step + count, a.tokens + count * cost.tokens, a.wall + passed["wall_seconds"]
         a.spent, a.spent_electra = a.spent + count * cost.flops, a.spent_electra + count * cost.flops_electra
         amounts = {"flops": count * cost.flops, "flops_electra": count * cost.flops_electra, "steps": count}
         self.ledger.add(phase, a.stage, **amounts, tokens=count * cost.tokens, **passed)
+        return leg.loss / count
 
     def row(self, phase: str, point: str, lr: float, train: float | None, valid: float | None) -> None:
         """Add a row to the curve; losses in nats."""
@@ -87,11 +93,13 @@ class Journal:
 
     def state(self) -> dict[str, Any]:
         """Return everything that must survive an interruption."""
-        return {"at": asdict(self.at), "points": self.points, "curve": self.curve, "ledger": self.ledger.entries}
+        own = {"points": self.points, "curve": self.curve, "ledger": self.ledger.entries}
+        return {"at": asdict(self.at), "leg": asdict(self.leg), **own}
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go back to what state() returned."""
-        self.at, self.points, self.curve = Position(**state["at"]), state["points"], state["curve"]
+        self.at, self.leg = Position(**state["at"]), Leg(**state["leg"])
+        self.points, self.curve = state["points"], state["curve"]
         self.ledger.entries = state["ledger"]
 
     def curve_csv(self) -> str:

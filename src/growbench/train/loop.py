@@ -1,29 +1,33 @@
 """The training loop: steps of one model under one objective, counted in FLOPs."""
 
 import logging
+import math
 import resource
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, Protocol
 
 import torch
 from torch import nn
 
 from growbench import flops
-from growbench.errors import DivergedError
 from growbench.families import Family
 from growbench.families._roles import embeddings_path, layers_path
 from growbench.train import pool
 from growbench.train.data import Windows
+from growbench.train.leg import READ, Diverged, Leg
 from growbench.train.lengths import kept
 from growbench.train.objective import Batch, Objective, loss
 from growbench.train.part import Part, drawn, only
+from growbench.train.ranks import ALONE, Ranks
+from growbench.train.shard import Root, clip
 from growbench.train.teacher import Teacher
 
 log = logging.getLogger(__name__)
+PIECE = 2**40 + 15  # between the random streams of a step's micro-batches
 
 
 @dataclass
@@ -69,6 +73,9 @@ class Trainer:
 
     parts: the kinds of step, drawn in turn from step `entered` on; empty trains the whole model. pool: tokens averaged
     into one embedding. cut: only the first 1/cut of every sequence is read. teacher: a smaller model that is imitated.
+    ranks, accumulate: the processes that share a step's batch, and the micro-batches that each takes of it. root: of a model
+    that is split over them.
+    limit: the mean loss beyond which training has diverged, nats.
     """
 
     family: Family
@@ -87,25 +94,40 @@ class Trainer:
     cut: int = 1
     teacher: Teacher | None = None
     entered: int = 0
+    limit: float = math.inf
+    ranks: Ranks = ALONE
+    accumulate: int = 1
+    root: Root | None = None
 
     @property
     def device(self) -> torch.device:
         return next(self.model.parameters()).device
 
     def step(self, number: int, lr: float) -> torch.Tensor:
-        """Take optimizer step `number` at this LR; return the training loss (nats) without waiting for the device."""
+        """Take optimizer step `number` at this LR; return this process's share of the training loss (nats), the mean over
+        processes being the batch's, without waiting for the device.
+        """
         ids = self.windows.batch(number, self.batch)[:, : kept(self.windows.length, self.cut)]
-        batch = self.objective.batch(ids, self.seed, number).to(self.device)
+        batch = self.objective.batch(ids, self.seed, number)
         for group in self.opt.param_groups:
             group["lr"] = lr
         self.opt.zero_grad(set_to_none=True)
-        torch.manual_seed((self.seed * 1_000_003 + number) % 2**63)  # dropout too is a function of seed and step
-        with self._part(number), precision(self.device, self.autocast):
-            value = self._loss(batch)
-        value.backward()
+        total = torch.zeros((), device=self.device, dtype=self.dtype)
+        for piece, rows in self.ranks.share(batch, self.accumulate):
+            total += self._gradients(number, piece, rows.to(self.device))
+        if self.root is None:
+            self.ranks.average(self.model.parameters())
         if self.clip is not None:
-            nn.utils.clip_grad_norm_(self.model.parameters(), self.clip, foreach=True)
+            clip(list(self.model.parameters()), self.clip)
         self.opt.step()
+        return total
+
+    def _gradients(self, number: int, piece: int, rows: Batch) -> torch.Tensor:
+        """Add the gradients of one micro-batch of a step, weighted by its share of this process's rows; return its loss so."""
+        torch.manual_seed((self.seed * 1_000_003 + number + piece * PIECE) % 2**63)  # of dropout
+        with self._part(number), precision(self.device, self.autocast):
+            value = self.value(rows, self._loss) / self.accumulate
+        value.backward()
         return value.detach()
 
     def _loss(self, batch: Batch) -> torch.Tensor:
@@ -114,6 +136,15 @@ class Trainer:
         if self.pool > 1:
             return pool.loss(self.family, self.model, self.embeddings, batch, self.pool)
         return loss(self.family, self.model, batch)
+
+    def value(self, batch: Batch, function: Callable[[Batch], torch.Tensor]) -> torch.Tensor:
+        """A function's value at a batch; parameters that are split over processes are gathered for it."""
+        return function(batch) if self.root is None else self.root(partial(function, batch))
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """What losses are added up in."""
+        return torch.promote_types(next(self.model.parameters()).dtype, torch.float32)
 
     def _part(self, number: int) -> AbstractContextManager[None]:
         """What of the model runs and learns at step `number`."""
@@ -136,25 +167,30 @@ class Trainer:
         first: int,
         count: int,
         lr: Callable[[int], float],
-        after: Callable[[int, float], None],
+        leg: Leg,
         before: Callable[[int], None] = lambda i: None,
+        pause: Callable[[], bool] = lambda: False,
     ) -> None:
-        """Take `count` steps from number `first`; call after(steps done, mean loss since the last call).
+        """Take the steps of a leg of `count` that are not done yet, its first numbered `first`; return early after a step
+        where `pause` says so. Raises Diverged. The loss is read every READ steps, and before every return.
 
-        lr: that of the i-th step from here. before: called with i before it.
+        lr: that of the leg's i-th step. before: called with i before it.
         """
-        total, since = torch.zeros((), device=self.device), 0
-        for i in range(count):
-            before(i)
-            total += self.step(first + i, lr(i))
-            since += 1
-            if since == 20 or i == count - 1:
-                mean = float(total) / since
-                if mean != mean or mean == float("inf"):
-                    raise DivergedError(f"optimizer.lr: the loss is not finite at step {first + i}; use a smaller LR")
-                after(since, mean)
+        total, unread = torch.zeros((), dtype=torch.float64, device=self.device), 0
+        while leg.done < count:
+            before(leg.done)
+            total += self.step(first + leg.done, lr(leg.done))
+            leg.done, unread = leg.done + 1, unread + 1
+            stop = leg.done == count or pause()
+            if stop or unread == READ:
+                passed = self.ranks.mean(float(total))
+                if not (math.isfinite(passed) and passed / unread <= self.limit):
+                    raise Diverged(f"the loss is {passed / unread:.4g} at step {first + leg.done - 1}")
+                leg.loss += passed
                 total.zero_()
-                since = 0
+                unread = 0
+            if stop:
+                return
 
 
 def precision(device: torch.device, bf16: bool) -> Any:
@@ -162,24 +198,32 @@ def precision(device: torch.device, bf16: bool) -> Any:
 
 
 @torch.no_grad()
-def evaluate(family: Family, model: nn.Module, batches: list[Batch], bf16: bool) -> float:
-    """Mean validation loss in nats over fixed batches of equal size."""
-    device = next(model.parameters()).device
-    model.eval()
-    with precision(device, bf16):
-        total = sum(float(loss(family, model, b.to(device))) for b in batches)
-    model.train()
-    return total / len(batches)
+def evaluate(trainer: Trainer, batches: list[Batch]) -> float:
+    """Mean validation loss in nats over fixed batches of equal size, which processes take in turns."""
+    ranks, values = trainer.ranks, [0.0] * len(batches)
+    trainer.model.eval()
+    with precision(trainer.device, trainer.autocast):
+        for first in range(0, len(batches), ranks.count):
+            own = first + ranks.rank
+            batch = batches[min(own, len(batches) - 1)].to(
+                trainer.device
+            )  # where nothing is left, to gather with the rest
+            value = float(trainer.value(batch, partial(loss, trainer.family, trainer.model)))
+            if own < len(batches):
+                values[own] = value
+    trainer.model.train()
+    return sum(ranks.total(values)) / len(batches)
 
 
 class Clock:
-    """Wall and CPU seconds since the last reading."""
+    """Wall seconds, and CPU seconds of all processes, since the last reading."""
 
-    def __init__(self) -> None:
-        self.wall, self.cpu = time.perf_counter(), time.process_time()
+    def __init__(self, ranks: Ranks = ALONE) -> None:
+        self.ranks, self.wall, self.cpu = ranks, time.perf_counter(), time.process_time()
 
     def read(self) -> dict[str, float]:
         wall, cpu = time.perf_counter(), time.process_time()
-        passed = {"wall_seconds": round(wall - self.wall, 3), "cpu_seconds": round(cpu - self.cpu, 3)}
+        seconds = self.ranks.total([cpu - self.cpu])[0]
+        passed = {"wall_seconds": round(wall - self.wall, 3), "cpu_seconds": round(seconds, 3)}
         self.wall, self.cpu = wall, cpu
         return passed

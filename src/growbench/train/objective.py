@@ -21,6 +21,16 @@ class Batch:
     def to(self, device: torch.device) -> "Batch":
         return Batch(*(t.to(device, non_blocking=True) for t in (self.inputs, self.positions, self.labels)))
 
+    def piece(self, number: int, pieces: int) -> "Batch":
+        """Rows of the `number`-th of `pieces` equal parts; every row predicts equally many positions."""
+        if pieces == 1:
+            return self
+        rows, length = self.inputs.shape
+        size, each = rows // pieces, len(self.positions) // rows
+        first, last = number * size, (number + 1) * size
+        chosen = slice(first * each, last * each)
+        return Batch(self.inputs[first:last], self.positions[chosen] - first * length, self.labels[chosen])
+
 
 @dataclass(frozen=True, slots=True)
 class MaskedLM:
@@ -75,4 +85,9 @@ def logits(family: Family, model: nn.Module, batch: Batch) -> Tensor:
 
 def loss(family: Family, model: nn.Module, batch: Batch) -> Tensor:
     """Mean cross-entropy in nats over the predicted positions."""
-    return F.cross_entropy(logits(family, model, batch).float(), batch.labels)
+    return F.cross_entropy(wide(logits(family, model, batch)), batch.labels)
+
+
+def wide(values: Tensor) -> Tensor:
+    """The values in float32 at least."""
+    return values.to(torch.promote_types(values.dtype, torch.float32))

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from growbench.families import Family
-from growbench.train.objective import Batch
+from growbench.train.objective import Batch, wide
 
 
 @contextmanager
@@ -40,4 +40,4 @@ def loss(family: Family, model: nn.Module, embeddings: str, batch: Batch, factor
     with pooled(model, embeddings, factor, places):
         hidden = family.encode(model, batch.inputs)
     logits = family.head(model, hidden[:, -places.shape[1] :].flatten(0, 1))
-    return F.cross_entropy(logits.float(), batch.labels)
+    return F.cross_entropy(wide(logits), batch.labels)

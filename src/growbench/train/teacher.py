@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from growbench.families import Family
-from growbench.train.objective import Batch, logits
+from growbench.train.objective import Batch, logits, wide
 
 
 @dataclass
@@ -26,9 +26,9 @@ class Teacher:
 
     def loss(self, model: nn.Module, batch: Batch) -> Tensor:
         """Mean loss in nats over the predicted positions."""
-        own = logits(self.family, model, batch).float()
+        own = wide(logits(self.family, model, batch))
         with torch.no_grad():
-            taught = logits(self.family, self.model, batch).float()
+            taught = wide(logits(self.family, self.model, batch))
         student, teacher = (F.log_softmax(values / self.temperature, -1) for values in (own, taught))
         distance = F.kl_div(student, teacher, reduction="batchmean", log_target=True) * self.temperature**2
         return (1 - self.weight) * F.cross_entropy(own, batch.labels) + self.weight * distance

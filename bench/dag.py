@@ -1,0 +1,79 @@
+"""A dry run of the workflow against bare Snakemake on as many empty jobs, in turns: the demo and config/base.yaml.
+
+Nothing is built, so that every job is planned. Bare: one rule that makes as many files, and `all`. Seconds are CPU (user and system)
+and wall of whole processes, Snakemake's own start included in both.
+
+    python bench/dag.py --out docs/BENCHMARKS.md
+"""
+
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import _table
+from _table import Sample
+
+ROOT = Path(__file__).resolve().parents[1]
+CONFIGS = {"the demo": "config/demo.yaml", "base": "config/base.yaml"}
+BARE = """
+rule all:
+    input: expand("out/{i}", i=range(COUNT))
+rule one:
+    output: "out/{i}"
+    shell: "touch {output}"
+"""
+BAR = 1.3
+
+
+def dry_run(snakefile: Path, folder: Path, words: Sequence[str] = ()) -> tuple[Sample, int]:
+    """Plan a workflow in a folder; return CPU and wall seconds, and the number of jobs."""
+    command = [sys.executable, "-m", "snakemake", "-n", "--cores", "1", "--snakefile", str(snakefile), *words]
+    began = time.perf_counter()
+    with tempfile.TemporaryFile("w+") as out:
+        process = subprocess.Popen(command, cwd=folder, stdout=out, stderr=subprocess.STDOUT)
+        _, status, usage = os.wait4(process.pid, 0)
+        wall = time.perf_counter() - began
+        out.seek(0)
+        text = out.read()
+    total = re.search(r"^total\s+(\d+)$", text, re.MULTILINE)
+    if status or total is None:
+        raise SystemExit(f"bench: {' '.join(command)} failed: {text[-500:]}")
+    return Sample(usage.ru_utime + usage.ru_stime, wall), int(total[1])
+
+
+def row(name: str, config: str, rounds: int, folder: Path) -> list[str]:
+    """Measure one config against bare Snakemake."""
+    words = ["--configfile", str(ROOT / config)]
+    _, jobs = dry_run(ROOT / "Snakefile", folder, words)
+    bare = folder / "Bare"
+    bare.write_text(BARE.replace("COUNT", str(jobs - 1)), encoding="utf-8")
+    sides = {
+        "ours": lambda number: dry_run(ROOT / "Snakefile", folder, words)[0],
+        "bare": lambda number: dry_run(bare, folder)[0],
+    }
+    found = _table.turns(sides, rounds, _table.own)
+    seconds = [f"{_table.median(found[side], key):.2f}" for side in sides for key in ("cpu", "wall")]
+    times = _table.ratio(found["ours"], found["bare"], "cpu")
+    return [name, str(jobs), *seconds, f"{times:.2f}", _table.verdict(times, BAR, True)]
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Run, print and perhaps keep the table."""
+    args = _table.parser(__doc__, 5).parse_args(words)
+    load = os.getloadavg()[0]
+    with tempfile.TemporaryDirectory() as name:
+        rows = [row(title, config, args.rounds, Path(name)) for title, config in CONFIGS.items()]
+    columns = ("study", "jobs", "ours: CPU, s", "wall, s", "bare: CPU, s", "wall, s", "CPU / bare", "bar")
+    body = f"Medians of {args.rounds} rounds in turns; a first one of ours is not counted.\n\n"
+    body += _table.markdown(columns, rows)
+    _table.publish("dag", "A dry run of the workflow", body, load, args.out, words or sys.argv[1:])
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,75 @@
+"""The whole demo, from nothing to figures, and where its time goes, by rule, from the workflow's `benchmark:` files.
+
+It runs in a copy of the checkout, on two cores. Seconds of a rule are those of its jobs, start-up included; figures and pages are drawn by
+Snakemake itself and have no file.
+
+    python bench/demo.py --out docs/BENCHMARKS.md
+"""
+
+import csv
+import os
+import re
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import _table
+
+ROOT = Path(__file__).resolve().parents[1]
+BAR = 300.0  # seconds
+
+
+def run(config: str, folder: Path) -> tuple[float, float]:
+    """Run a study in a clone; return wall and CPU seconds, those of all its processes."""
+    clone = ["git", "clone", "--quiet", str(ROOT), str(folder)]
+    subprocess.run(clone, check=True)
+    began, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
+    command = [sys.executable, "-m", "snakemake", "--cores", "2", "--configfile", config, "--quiet", "all"]
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+    if subprocess.run(command, cwd=folder, env=environment, stdout=subprocess.DEVNULL).returncode:
+        raise SystemExit(f"bench: {' '.join(command)} failed")
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return time.perf_counter() - began, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def by_rule(folder: Path) -> dict[str, list[tuple[float, float]]]:
+    """Wall and CPU seconds of every job, by rule (pre-training by method), the longest in all first."""
+    found: dict[str, list[tuple[float, float]]] = {}
+    for path in sorted(folder.glob("benchmarks/*/**/*.tsv")):
+        parts = path.relative_to(folder / "benchmarks").with_suffix("").parts
+        method = re.sub(r"-s\d+$", "", parts[-1])
+        name = f"pretrain {method}" if parts[1] == "pretrain" else parts[1]
+        with open(path, encoding="utf-8", newline="") as handle:
+            values = next(csv.DictReader(handle, delimiter="\t"))
+        cpu = values["cpu_time"]
+        found.setdefault(name, []).append((float(values["s"]), float(cpu) if cpu not in ("NA", "-") else 0.0))
+    return dict(sorted(found.items(), key=lambda item: -sum(wall for wall, _ in item[1])))
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Run, print and perhaps keep the table."""
+    parser = _table.parser(__doc__, 1)
+    parser.add_argument("--config", default="config/demo.yaml", help="the study (config/demo.yaml)")
+    args = parser.parse_args(words)
+    load = os.getloadavg()[0]
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name) / "clone"
+        wall, cpu = run(args.config, folder)
+        jobs = by_rule(folder)
+    rows = [
+        [rule, str(len(times)), f"{sum(w for w, _ in times):.0f}", f"{sum(c for _, c in times):.0f}"]
+        for rule, times in jobs.items()
+    ]
+    verdict = _table.verdict(wall, BAR, True)
+    body = f"Wall {wall:.0f} s on two cores ({verdict}), {cpu:.0f} CPU seconds of all processes.\n\n"
+    body += _table.markdown(("jobs of", "count", "wall, s", "CPU, s"), rows)
+    _table.publish("demo", "The demo", body, load, args.out, words or sys.argv[1:])
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,149 @@
+"""Files and folders that are whole or absent, through a crash, a full disk and a power cut.
+
+Everything is written under a temporary name, synced to the disk, and renamed. A sealed folder holds manifest.json with
+the size and SHA-256 of each of its files, written last, so that a damaged one is not taken for whole.
+"""
+
+import errno
+import hashlib
+import json
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from growbench.errors import GrowBenchError
+
+SEAL = "manifest.json"
+RUST = re.compile(r"\(os error (\d+)\)")  # how safetensors and tokenizers say it
+REMEDIES = {
+    errno.ENOSPC: "free space there, the same command goes on",
+    errno.EDQUOT: "free space there, the same command goes on",
+    errno.EROFS: "make it writable, the same command goes on",
+    errno.EACCES: "give the right to it, the same command goes on",
+    errno.EPERM: "give the right to it, the same command goes on",
+}
+
+
+def fault(place: Path | str, error: OSError) -> GrowBenchError:
+    """Return the one line for an error of the file system at a place."""
+    remedy = REMEDIES.get(error.errno or 0, "correct or replace it, the same command goes on")
+    return GrowBenchError(f"{place}: {error.strerror or error}; {remedy}")
+
+
+@contextmanager
+def writing(place: Path) -> Iterator[None]:
+    """Turn what the file system refuses while this lasts into one line that names the place."""
+    try:
+        yield
+    except OSError as error:
+        raise fault(place, error) from error
+    except Exception as error:
+        if hidden := RUST.search(str(error)):
+            number = int(hidden[1])
+            raise fault(place, OSError(number, os.strerror(number))) from error
+        raise
+
+
+def sync(path: Path) -> None:
+    """Bring a file, or a folder's list of names, to the disk; on file systems that cannot sync a folder, do nothing."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP, errno.EBADF):
+            raise
+    finally:
+        os.close(descriptor)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write `text` so that `path` is either absent, the old content, or all of the new one."""
+    temporary = path.with_name(f".{path.name}.tmp")
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with open(temporary, "w", encoding="utf-8") as handle:
+                handle.write(text)
+                handle.flush()
+                os.fsync(handle.fileno())
+            os.replace(temporary, path)
+        except BaseException:
+            with suppress(OSError):
+                temporary.unlink()
+            raise
+        sync(path.parent)
+
+
+@contextmanager
+def folder(place: Path, *, keep: bool = False) -> Iterator[Path]:
+    """Give a folder to write into that becomes `place` at the end, sealed; nothing is left of it after an error.
+
+    keep: the folder that was there before stays, as older(place).
+    """
+    temporary = clear(place)
+    with writing(place):
+        try:
+            temporary.mkdir(parents=True)
+            yield temporary
+            _seal(temporary)
+            _swap(temporary, place, keep)
+        except BaseException:
+            shutil.rmtree(temporary, ignore_errors=True)
+            raise
+
+
+def older(place: Path) -> Path:
+    """Where the folder that was at `place` before is kept."""
+    return place.with_name(f"{place.name}.old")
+
+
+def clear(place: Path) -> Path:
+    """Take away what a crash left of a folder() for this place; return where it was."""
+    temporary = place.with_name(f"{place.name}.tmp")
+    shutil.rmtree(temporary, ignore_errors=True)
+    return temporary
+
+
+def _seal(made: Path) -> None:
+    files = sorted(path for path in made.rglob("*") if path.is_file())
+    listed = {str(p.relative_to(made)): {"bytes": p.stat().st_size, "sha256": digest(p)} for p in files}
+    (made / SEAL).write_text(json.dumps(listed, indent=1) + "\n", encoding="utf-8")
+    for path in [*made.rglob("*"), made]:
+        sync(path)
+
+
+def _swap(temporary: Path, place: Path, keep: bool) -> None:
+    old = older(place)
+    shutil.rmtree(old, ignore_errors=True)
+    if place.exists():
+        os.replace(place, old)
+    os.replace(temporary, place)
+    sync(place.parent)
+    if not keep:
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def damage(place: Path) -> str | None:
+    """Return which file of a sealed folder is not what was written and why; None where all of them are."""
+    try:
+        listed = json.loads((place / SEAL).read_text(encoding="utf-8"))
+        for name, wanted in listed.items():
+            size = (place / name).stat().st_size
+            if size != wanted["bytes"]:
+                return f"{place / name}: {size} bytes where {wanted['bytes']} were written"
+            if digest(place / name) != wanted["sha256"]:
+                return f"{place / name}: its SHA-256 is not that of what was written"
+    except FileNotFoundError as error:
+        return f"{error.filename}: {error.strerror}"
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return f"{place / SEAL}: not a whole list of files"
+    return None
+
+
+def digest(path: Path) -> str:
+    """Return the SHA-256 of a file's bytes."""
+    with open(path, "rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()

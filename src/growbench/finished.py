@@ -1,0 +1,46 @@
+"""What other stages take of a finished run: its record and its finished points, whole and of the study's own config."""
+
+from pathlib import Path
+from typing import Any
+
+from growbench import durable, record
+from growbench.errors import GrowBenchError
+
+
+def values(study: Any, method: str, seed: int) -> dict[str, Any]:
+    """Return a run's record. Raises GrowBenchError where it is missing, damaged or of another config."""
+    path = _record(study, method, seed)
+    found, own = record.read(path), record.digest(study.trained_part())
+    if found.get("config_hash") != own:
+        raise GrowBenchError(
+            f"{path}: config_hash {found.get('config_hash')} is of another config, this one's is {own}; {_remedy(method)} again"
+        )
+    return found
+
+
+def point(study: Any, method: str, seed: int, name: str) -> Path:
+    """Return the folder of a finished point. Raises GrowBenchError where it is missing, damaged or of another config."""
+    if _record(study, method, seed).exists():
+        values(study, method, seed)
+    return whole(_root(study) / "runs" / f"{method}-s{seed}" / "points" / name, method)
+
+
+def whole(folder: Path, method: str) -> Path:
+    """Return the folder of a finished point. Raises GrowBenchError where it is missing or damaged."""
+    if not folder.is_dir():
+        raise GrowBenchError(f"{folder}: no finished point there; {_remedy(method)} first")
+    if found := durable.damage(folder):
+        raise GrowBenchError(f"{found}; delete {folder.parents[1]} and {_remedy(method)} again")
+    return folder
+
+
+def _root(study: Any) -> Path:
+    return Path("results") / str(study.study)
+
+
+def _record(study: Any, method: str, seed: int) -> Path:
+    return _root(study) / "records" / "pretrain" / f"{method}-s{seed}.json"
+
+
+def _remedy(method: str) -> str:
+    return f"run `growbench pretrain --method {method}`"

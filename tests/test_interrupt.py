@@ -1,0 +1,100 @@
+"""Signals: a run keeps a checkpoint of the very step and ends; the same command ends with the same bytes."""
+
+import csv
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tiny import tiny, weights
+
+from growbench import cli, interrupt, pretrain
+from growbench.train.loop import Trainer
+
+CURVE = Path("results/tiny/records/pretrain")
+
+
+@pytest.fixture
+def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.chdir(tmp_path)
+    return tiny(tmp_path)
+
+
+def curve(method: str) -> list[dict[str, str]]:
+    with open(CURVE / f"{method}-s0.csv", encoding="utf-8") as handle:
+        return [{k: v for k, v in row.items() if k != "wall_seconds"} for row in csv.DictReader(handle)]
+
+
+def ending(monkeypatch: pytest.MonkeyPatch, at: set[int], how: Callable[[], None]) -> list[int]:
+    """Let `how` happen within the steps of these places in the list that is returned: the numbers of all steps taken."""
+    honest, taken = Trainer.step, []
+
+    def step(self: Trainer, number: int, lr: float) -> Any:
+        taken.append(number)
+        if len(taken) in at:
+            how()
+        return honest(self, number, lr)
+
+    monkeypatch.setattr(Trainer, "step", step)
+    return taken
+
+
+@pytest.mark.parametrize(
+    ("method", "at"),
+    [("scratch", {1, 8, 9, 30}), ("stackbert", {11, 40, 60}), ("compoundgrow", {45, 55, 70}), ("msg", {3, 14, 40})],
+)
+def test_a_signal_loses_no_step_and_no_byte(study, method, at, monkeypatch) -> None:
+    if study.method(method).needs_source:
+        pretrain.run(study, "source", 0)
+    whole = ending(monkeypatch, set(), lambda: None)
+    pretrain.run(study, method, 0)
+    wanted = weights(method), curve(method), list(whole)
+    for path in sorted(Path("results/tiny/runs").glob(f"{method}-s0/**/*"), reverse=True):
+        path.unlink() if path.is_file() else path.rmdir()
+    taken = ending(monkeypatch, at, lambda: os.kill(os.getpid(), signal.SIGTERM))
+    for number in sorted(at):
+        with interrupt.handled(), pytest.raises(interrupt.Stopped):
+            pretrain.run(study, method, 0)
+        assert len(taken) == number
+    with interrupt.handled():
+        pretrain.run(study, method, 0)
+    assert (weights(method), curve(method), taken) == wanted
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_ends_a_verb_at_once_with_one_line(number, status, monkeypatch, capsys) -> None:
+    def run(args: Any) -> None:
+        os.kill(os.getpid(), number)
+        raise AssertionError("still there")
+
+    monkeypatch.setitem(cli.VERBS, "aggregate", (run, "x"))
+    before = signal.default_int_handler  # a shell may have made us ignore one of them
+    monkeypatch.setattr(interrupt, "SIGNALS", (number,))
+    kept = signal.signal(number, before)
+    assert cli.main(["aggregate", "--config", "x"]) == status
+    assert capsys.readouterr().err == f"growbench: ended by {number.name}; the same command goes on\n"
+    assert signal.getsignal(number) is before
+    signal.signal(number, kept)
+
+
+def test_what_defers_signals_ends_where_it_says() -> None:
+    with interrupt.handled(), interrupt.deferred():
+        assert not interrupt.wanted()
+        os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), signal.SIGINT)
+        assert interrupt.wanted()
+        with pytest.raises(interrupt.Stopped) as caught:
+            interrupt.check()
+    assert caught.value.signal == signal.SIGTERM
+
+
+def test_a_signal_that_is_ignored_stays_ignored() -> None:
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with interrupt.handled():
+            os.kill(os.getpid(), signal.SIGINT)
+            assert not interrupt.wanted()
+    finally:
+        signal.signal(signal.SIGINT, before)
