@@ -2,15 +2,17 @@
 
 import csv
 import os
+import shutil
 import signal
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tiny import tiny, weights
 
-from growbench import cli, interrupt, pretrain
+from growbench import cli, config, interrupt, pretrain
 from growbench.train.loop import Trainer
 
 CURVE = Path("results/tiny/records/pretrain")
@@ -22,8 +24,8 @@ def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     return tiny(tmp_path)
 
 
-def curve(method: str) -> list[dict[str, str]]:
-    with open(CURVE / f"{method}-s0.csv", encoding="utf-8") as handle:
+def curve(method: str, seed: int = 0) -> list[dict[str, str]]:
+    with open(CURVE / f"{method}-s{seed}.csv", encoding="utf-8") as handle:
         return [{k: v for k, v in row.items() if k != "wall_seconds"} for row in csv.DictReader(handle)]
 
 
@@ -61,6 +63,23 @@ def test_a_signal_loses_no_step_and_no_byte(study, method, at, monkeypatch) -> N
     with interrupt.handled():
         pretrain.run(study, method, 0)
     assert (weights(method), curve(method), taken) == wanted
+
+
+def test_the_seeds_of_a_job_are_the_runs_of_their_own_jobs(study, tmp_path, monkeypatch) -> None:
+    """A signal in the second seed ends the job; given again, it takes only the steps that are left."""
+    study = replace(study, seeds=(0, 1))
+    monkeypatch.setattr(config, "gather", lambda *words: study)
+    whole = ending(monkeypatch, set(), lambda: None)
+    for seed in study.seeds:
+        pretrain.run(study, "scratch", seed)
+    wanted = [(weights("scratch", seed), curve("scratch", seed)) for seed in study.seeds], list(whole)
+    shutil.rmtree("results/tiny/runs")
+    taken = ending(monkeypatch, {len(whole) - 5}, lambda: os.kill(os.getpid(), signal.SIGTERM))
+    words = ["pretrain", "--config", "x", "--method", "scratch", "--seed", "0", "1"]
+    assert cli.main(words) == 143
+    shutil.rmtree(CURVE)  # as a workflow does with what a job that failed has made
+    assert cli.main(words) == 0
+    assert ([(weights("scratch", seed), curve("scratch", seed)) for seed in study.seeds], taken) == wanted
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])

@@ -63,7 +63,9 @@ def tree(folder: Path, steps: int, **changes: Any) -> Path:
     values["corpus"]["max_tokens"] = 200_000
     values["source"]["steps"] = 40
     values["budget"].update(steps=steps, points=[1.0])
-    values["train"].update(checkpoint_seconds=3600, eval_sequences=64)  # a checkpoint is a signal's doing
+    values["train"].update(
+        together=False, checkpoint_seconds=3600, eval_sequences=64
+    )  # a checkpoint is a signal's doing
     values["tasks"]["names"] = ["topic", "similarity"]
     values["finetune"].update(epochs=1, source=False)
     (folder / "config/cluster.yaml").write_text(yaml.safe_dump(values), encoding="utf-8")

@@ -62,7 +62,7 @@ def result(path: Path) -> dict[str, Any]:
     return json.loads(path.read_text())
 
 
-def weights(method: str) -> dict[str, bytes]:
+def weights(method: str, seed: int = 0) -> dict[str, bytes]:
     """The finished points of a method's run, byte for byte."""
-    found = Path("results/tiny/runs").glob(f"{method}-s0/points/*/model.safetensors")
+    found = Path("results/tiny/runs").glob(f"{method}-s{seed}/points/*/model.safetensors")
     return {path.parent.name: path.read_bytes() for path in found}

@@ -14,7 +14,7 @@ from growbench.tasks import squad
 from growbench.train.lengths import predicted
 
 # Where and how fast a model is trained. Like another machine, these change its rounding, and with dropout its draws.
-HOW = ("device", "processes", "accumulate", "shard", "threads", "checkpoint_seconds")
+HOW = ("device", "processes", "accumulate", "shard", "threads", "together", "checkpoint_seconds")
 
 
 def point_name(fraction: float) -> str:
@@ -118,6 +118,7 @@ class Train:
     accumulate: int
     shard: str
     threads: int
+    together: bool
     checkpoint_seconds: float
 
     @property

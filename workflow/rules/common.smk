@@ -84,9 +84,24 @@ def method_files(wildcards):
     return [os.path.relpath(path) for path in methods.files(method.name)] + plan
 
 
-def source_record(wildcards):
-    """Return the source's record for methods that start from it, and for controls that spend what it cost."""
-    return SOURCE_RECORD if STUDY.method(wildcards.method).reads_source else []
+def of_seeds(pattern):
+    """Return a pre-training job's files of this pattern: one, or each seed's where all of a method are trained together."""
+    return expand(pattern, seed=STUDY.seeds, allow_missing=True) if STUDY.train.together else pattern
+
+
+def of_job(pattern):
+    """Return the one file of a pre-training job: it bears the seed where the job has one."""
+    return pattern.replace("-s{seed}", "") if STUDY.train.together else pattern
+
+
+def seeds(wildcards):
+    """Return the seeds of a pre-training job."""
+    return wildcards.get("seed", STUDY.seeds)
+
+
+def source_records(wildcards):
+    """Return the job's records of the source for methods that start from it, and for controls that spend what it cost."""
+    return of_seeds(SOURCE_RECORD) if STUDY.method(wildcards.method).reads_source else []
 
 
 def search_record(wildcards):
@@ -130,8 +145,8 @@ def points(wildcards, input):
 
 def finetune_records(wildcards):
     """Return the records of every fine-tuned point."""
-    records = FINETUNE_RECORDS + (SOURCE_FINETUNED if STUDY.finetuned_points("source") else [])
-    return expand(records, study=STUDY.study, method=STUDY.methods)
+    source = SOURCE_FINETUNED if STUDY.finetune.source and "source" in trained_methods() else []
+    return expand(FINETUNE_RECORDS + source, study=STUDY.study, method=STUDY.methods)
 
 
 def zeroshot_points(wildcards, input):

@@ -1,42 +1,17 @@
-rule source:
-    """Train the small source model that growing methods start from."""
-    input:
-        corpus=CORPUS,
-        rate=SOURCE_SEARCH if STUDY.searched("source") else [],
-    output:
-        record=SOURCE_RECORD,
-        curve="results/{study}/records/pretrain/source-s{seed}.csv",
-    log:
-        "logs/{study}/pretrain/source-s{seed}.log",
-    benchmark:
-        "benchmarks/{study}/pretrain/source-s{seed}.tsv"
-    threads: CORES
-    resources:
-        **gpus(STUDY.train.gpus),
-        cpus_per_task=CORES,
-        mem_mb=memory(4000 * STUDY.train.processes),
-        runtime=1440,
-    params:
-        options=options,
-        trained=trained,
-    shell:
-        "exec python -m growbench pretrain {params.options} --method source --seed {wildcards.seed} --log {log}"
-
-
 rule pretrain:
-    """Run one method's plan for one seed: trunk, growths, and a finished point at each share of the budget."""
+    """Run one method's plan, for one seed or for all of them: trunk, growths, and a finished point at each share of the budget."""
     input:
         corpus=CORPUS,
-        source=source_record,
+        source=source_records,
         rate=search_record,
         method=method_files,
     output:
-        record="results/{study}/records/pretrain/{method}-s{seed}.json",
-        curve="results/{study}/records/pretrain/{method}-s{seed}.csv",
+        records=of_seeds("results/{study}/records/pretrain/{method}-s{seed}.json"),
+        curves=of_seeds("results/{study}/records/pretrain/{method}-s{seed}.csv"),
     log:
-        "logs/{study}/pretrain/{method}-s{seed}.log",
+        of_job("logs/{study}/pretrain/{method}-s{seed}.log"),
     benchmark:
-        "benchmarks/{study}/pretrain/{method}-s{seed}.tsv"
+        of_job("benchmarks/{study}/pretrain/{method}-s{seed}.tsv")
     threads: CORES
     resources:
         **gpus(STUDY.train.gpus),
@@ -46,5 +21,27 @@ rule pretrain:
     params:
         options=options,
         trained=trained,
+        method="{method}",
+        seeds=seeds,
     shell:
-        "exec python -m growbench pretrain {params.options} --method {wildcards.method} --seed {wildcards.seed} --log {log}"
+        "exec python -m growbench pretrain {params.options} --method {params.method} --seed {params.seeds} --log {log}"
+
+
+use rule pretrain as source with:
+    input:
+        corpus=CORPUS,
+        rate=SOURCE_SEARCH if STUDY.searched("source") else [],
+    output:
+        records=of_seeds(SOURCE_RECORD),
+        curves=of_seeds("results/{study}/records/pretrain/source-s{seed}.csv"),
+    log:
+        of_job("logs/{study}/pretrain/source-s{seed}.log"),
+    benchmark:
+        of_job("benchmarks/{study}/pretrain/source-s{seed}.tsv")
+    resources:
+        **gpus(STUDY.train.gpus),
+        cpus_per_task=CORES,
+        mem_mb=memory(4000 * STUDY.train.processes),
+        runtime=1440,
+    params:
+        method="source",
