@@ -7,9 +7,8 @@ Trainer: for each task, what transformers' `run_glue.py` does with its defaults:
 nothing, and evaluates in batches as big as ours; on a GPU both train in bf16. Imports fall into a first run on one task, which is
 not counted; both sides run in one process, which spares the Trainer the imports of a process for each task.
 
-At least 2 times the speed of the recipe is promised, in wall seconds. Trainer needs the extra `bench`:
+At least 2 times the speed of the recipe is promised, in wall seconds.
 
-    pip install -c constraints.txt -e '.[bench]'
     python bench/finetune.py --data <folder with glue/> --out docs/BENCHMARKS.md
 """
 

@@ -9,9 +9,6 @@ then measured by one function on the same masked validation text.
 Each round has a seed of its own (weights, order, masks). The machine's float32 matmul rate is measured in every round, between
 the sides: best of square matmuls, FLOPs a CPU second. FLOPs of ours are those of DESIGN section 3 alone.
 
-Trainer needs the extra `bench`:
-
-    pip install -c constraints.txt -e '.[bench]'
     python bench/pretrain.py --data <folder with wikipedia/> --out docs/BENCHMARKS.md
 """
 

@@ -109,7 +109,6 @@ def test_sides_run_in_turns_and_ratios_are_of_rounds(bench) -> None:
 
 
 def test_masked_pretraining(bench, data: Path, tmp_path: Path, capsys) -> None:
-    pytest.importorskip("accelerate", reason="transformers' Trainer needs accelerate (extra `bench`)")
     page = tmp_path / "page.md"
     assert bench("pretrain").main(["--data", str(data), "--matmul", "1e7", "--out", str(page), *SIZES]) == 0
     row = cells(page, "(1, 64), 1")
@@ -150,7 +149,6 @@ def test_the_reference_decoder_sees_no_later_token(bench) -> None:
 
 
 def test_finetuning(bench, data: Path, tmp_path: Path, capsys) -> None:
-    pytest.importorskip("accelerate", reason="transformers' Trainer needs accelerate (extra `bench`)")
     page, here = tmp_path / "page.md", Path.cwd()
     words = [
         "--tasks",

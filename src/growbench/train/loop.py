@@ -99,9 +99,14 @@ class Trainer:
     accumulate: int = 1
     root: Root | None = None
 
+    @cached_property
+    def parameters(self) -> list[nn.Parameter]:
+        """The model's parameters, which stay the same while it trains."""
+        return list(self.model.parameters())
+
     @property
     def device(self) -> torch.device:
-        return next(self.model.parameters()).device
+        return self.parameters[0].device
 
     def step(self, number: int, lr: float) -> torch.Tensor:
         """Take optimizer step `number` at this LR; return this process's share of the training loss (nats), the mean over
@@ -116,15 +121,15 @@ class Trainer:
         for piece, rows in self.ranks.share(batch, self.accumulate):
             total += self._gradients(number, piece, rows.to(self.device))
         if self.root is None:
-            self.ranks.average(self.model.parameters())
+            self.ranks.average(self.parameters)
         if self.clip is not None:
-            clip(list(self.model.parameters()), self.clip)
+            clip(self.parameters, self.clip)
         self.opt.step()
         return total
 
     def _gradients(self, number: int, piece: int, rows: Batch) -> torch.Tensor:
         """Add the gradients of one micro-batch of a step, weighted by its share of this process's rows; return its loss so."""
-        torch.manual_seed((self.seed * 1_000_003 + number + piece * PIECE) % 2**63)  # of dropout
+        reseed(self.device, (self.seed * 1_000_003 + number + piece * PIECE) % 2**63)  # of dropout
         with self._part(number), precision(self.device, self.autocast):
             value = self.value(rows, self._loss) / self.accumulate
         value.backward()
@@ -144,7 +149,7 @@ class Trainer:
     @property
     def dtype(self) -> torch.dtype:
         """What losses are added up in."""
-        return torch.promote_types(next(self.model.parameters()).dtype, torch.float32)
+        return torch.promote_types(self.parameters[0].dtype, torch.float32)
 
     def _part(self, number: int) -> AbstractContextManager[None]:
         """What of the model runs and learns at step `number`."""
@@ -191,6 +196,13 @@ class Trainer:
                 unread = 0
             if stop:
                 return
+
+
+def reseed(device: torch.device, seed: int) -> None:
+    """Seed the generators that a step draws from; torch.manual_seed asks every kind of accelerator there is each time."""
+    torch.default_generator.manual_seed(seed)
+    if device.type == "cuda":
+        torch.cuda.manual_seed(seed)
 
 
 def precision(device: torch.device, bf16: bool) -> Any:
