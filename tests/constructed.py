@@ -12,7 +12,7 @@ from growbench import methods as method_files
 from growbench import record
 from growbench.plan import Stage
 from growbench.spec import ModelSpec
-from growbench.study import Finetune
+from growbench.study import Finetune, Study
 
 HASH = record.digest({})
 A, B, F = 10.0, 0.25, 1e14
@@ -36,7 +36,7 @@ def study(methods: Mapping[str, Any], seeds: tuple[int, ...] = (0, 1, 2), **chan
     """Return what aggregate.run needs of a Study; fine-tuning points and protocol may be changed."""
     tuned = finetuning(tuple(changes.get("points", [1.0])), changes.get("lr", LR), changes.get("source", False))
     names = tuple(f"p{round(100 * fraction)}" for fraction in tuned.points)
-    return SimpleNamespace(
+    made = SimpleNamespace(
         study="made",
         seeds=seeds,
         attention=changes.get("attention", False),
@@ -51,6 +51,8 @@ def study(methods: Mapping[str, Any], seeds: tuple[int, ...] = (0, 1, 2), **chan
         zeroshot_points=lambda: ("p100",),
         **dict.fromkeys(("trained_part", "finetuned_part", "zeroshot_part"), dict),
     )
+    made.trained = lambda: Study.trained(made)
+    return made
 
 
 def finetuning(points: tuple[float, ...], lr: float | tuple[float, ...], source: bool) -> Finetune:

@@ -94,9 +94,7 @@ def _frames(
         "scores": scores_table.build(finetune, points, [*methods, SOURCE]),
         "averages": averages_table.build(scored, methods),
         "curves": curves,
-        "plans": plans.build(
-            pretrain, curves, {name: (study.methods[name] or {}).get("of") or name for name in methods}
-        ),
+        "plans": plans.build(pretrain, curves, {name: study.method(name).name for name in methods}),
         "provenance": frames.provenance([*pretrain, *finetune, *zeroshot]),
     }
 
@@ -133,8 +131,7 @@ def _attention(root: Path, study: "Study", pretrain: list[Record]) -> dict[str, 
 
 def _search(root: Path, study: "Study") -> dict[str, pd.DataFrame]:
     """The table of the search for LRs, of every method and the source; none where the study does not search."""
-    names = [name for name in [*order(list(study.methods)), SOURCE] if study.searched(name)]
-    names = [n for n in names if n != SOURCE or any(study.method(m).reads_source for m in study.methods)]
+    names = [name for name in order(list(study.trained())) if study.searched(name)]
     paths = {root / "records" / "search" / f"{name}.json": name for name in names}
     found = {path: _read(path, "search", name, study.seeds[0]) for path, name in paths.items()}
     _agree(found, study.trained_part())

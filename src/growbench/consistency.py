@@ -2,7 +2,7 @@
 
 import re
 
-from growbench import course, families, methods, plan_check, schema
+from growbench import course, families, launch, methods, plan_check, schema
 from growbench.errors import GrowBenchError, nearest
 from growbench.spec import SOURCE, divisors
 from growbench.study import Finetune, Study, point_name
@@ -70,13 +70,8 @@ def _check_budget(study: Study) -> None:
 
 
 def _check_split(study: Study) -> None:
-    train, batch = study.train, study.optimizer.batch
-    pieces = train.processes * train.accumulate
-    if batch % pieces:
-        raise GrowBenchError(
-            f"optimizer.batch: {batch} sequences do not split evenly into train.processes {train.processes} x "
-            f"train.accumulate {train.accumulate}; use a multiple of {pieces}"
-        )
+    train = study.train
+    launch.check_split(study.optimizer.batch, train.processes, train.accumulate, f"train.processes {train.processes}")
     if train.shard == "always" and train.processes == 1:
         raise GrowBenchError("train.shard: always, but train.processes is 1; there is nothing to split over, use auto")
 

@@ -39,8 +39,8 @@ DAY = 86_400.0
 def forecast(study: Study, *, timing: bool) -> list[dict[str, Any]]:
     """One mapping per method, the source first where a method needs it: stages and totals of one seed, and of all seeds."""
     family, clock = families.load(study.target.family), Stopwatch(study) if timing else None
-    names = [SOURCE] if any(study.method(name).reads_source for name in study.methods) else []
-    return [_method(study, family, name, clock) for name in [*names, *study.methods]]
+    names = sorted(study.trained(), key=lambda name: name != SOURCE)
+    return [_method(study, family, name, clock) for name in names]
 
 
 def _method(study: Study, family: Family, method: str, clock: "Stopwatch | None") -> dict[str, Any]:

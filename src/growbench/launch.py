@@ -45,6 +45,15 @@ def needed(processes: int) -> bool:
     return processes > 1 and "WORLD_SIZE" not in os.environ
 
 
+def check_split(batch: int, processes: int, accumulate: int, named: str) -> None:
+    """Raise GrowBenchError unless a batch splits evenly. named: the processes, in the words of its line."""
+    if batch % (pieces := processes * accumulate):
+        raise GrowBenchError(
+            f"optimizer.batch: {batch} sequences do not split evenly into {named} x train.accumulate {accumulate}; "
+            f"use a multiple of {pieces}"
+        )
+
+
 def note(line: str) -> bool:
     """Leave a note of what ended this process, with the traceback of an unforeseen fault; False where nobody reads it."""
     if NOTE not in os.environ:

@@ -49,7 +49,10 @@ def validate(config: Mapping[str, Any]) -> None:
 
 
 def exponents(value: Any, node: Mapping[str, Any] | None = None) -> Any:
-    """Turn texts such as `1e-3` into numbers where the schema wants a number: YAML 1.1 reads them as text."""
+    """Turn texts such as `1e-3` into numbers where the schema wants a number: YAML 1.1 reads them as text.
+
+    The options of methods, which the schema does not know, are left as they are: each of them does it itself.
+    """
     node = resolved(schema() if node is None else node)
     if isinstance(value, Mapping):
         properties, others = node.get("properties", {}), node.get("additionalProperties")
@@ -57,7 +60,7 @@ def exponents(value: Any, node: Mapping[str, Any] | None = None) -> Any:
         return {key: exponents(item, properties.get(key, others)) for key, item in value.items()}
     if isinstance(value, list):
         return [exponents(item, node.get("items", {})) for item in value]
-    if isinstance(value, str) and ("number" in kinds(node) or not node) and EXPONENT.fullmatch(value):
+    if isinstance(value, str) and "number" in kinds(node) and EXPONENT.fullmatch(value):
         return float(value)
     return value
 

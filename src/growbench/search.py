@@ -47,10 +47,10 @@ def run(study: Study, method: str) -> Path:
     seed = study.seeds[0]
     with pretrain.together(study, _folder(study, method)) as joined:
         trials = [_trial(study, method, seed, joined, lr) for lr in study.search.lrs]
-        return _conclude(study, method, trials) if joined.first else place(study, method)
+        return _conclude(study, method, trials, joined.count) if joined.first else place(study, method)
 
 
-def _conclude(study: Study, method: str, trials: list[dict[str, Any]]) -> Path:
+def _conclude(study: Study, method: str, trials: list[dict[str, Any]], processes: int) -> Path:
     finite = [trial for trial in trials if trial["loss"] is not None]
     if not finite:
         raise GrowBenchError(f"search.lrs: the loss of {method} is not finite at any of them; add smaller ones")
@@ -62,7 +62,7 @@ def _conclude(study: Study, method: str, trials: list[dict[str, Any]]) -> Path:
             "kind": "search", "version": 1, "study": study.study, "method": method, "seed": study.seeds[0],
             "config_hash": record.digest(study.trained_part()), "method_hash": pretrain.method_hash(file),
             "share": study.search.share, "lr": best["lr"], "trials": trials,
-            "provenance": record.provenance(torch.get_num_threads()),
+            "provenance": record.provenance(torch.get_num_threads(), processes),
         },
     )  # fmt: skip
     shutil.rmtree(_folder(study, method), ignore_errors=True)

@@ -219,6 +219,11 @@ class Study:
         """Return all options of a method of the study, defaults filled in."""
         return self.method(name).check_options(self.methods.get(name), name)
 
+    def trained(self) -> tuple[str, ...]:
+        """Return the names of what is trained: every method, and the source where one of them reads it."""
+        reads = any(self.method(name).reads_source for name in self.methods)
+        return (*self.methods, SOURCE) if reads else tuple(self.methods)
+
     def searched(self, name: str) -> bool:
         """Whether the LR of a method (or of the source) is searched: the study searches, and the method names none itself."""
         return bool(self.search.lrs) and (name == SOURCE or self.options(name)["lr"] is None)

@@ -1,5 +1,6 @@
 """What the stage asks of a task that is ready to be trained on, whatever its head."""
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ class Outcome:
 
 
 @dataclass(frozen=True)
-class Tokenised:
+class Tokenised(ABC):
     """A task and its tokenised train and dev rows."""
 
     task: Task
@@ -33,18 +34,18 @@ class Tokenised:
         """How many train and dev examples there are."""
         return len(self.train.labels), len(self.dev.labels)
 
+    @abstractmethod
     def model(self, folder: Path, pad: int, rates: dict[str, float]) -> Any:
         """Return the stock model with this task's head on a checkpoint's trunk. rates: dropout, by the config's keys."""
-        raise NotImplementedError
 
+    @abstractmethod
     def loss(self, model: Any, batch: dict[str, Tensor]) -> Tensor:
         """Return a batch's mean loss in nats (squared error for a regression)."""
-        raise NotImplementedError
 
+    @abstractmethod
     def score(self, model: Any, pad: int, device: torch.device) -> Outcome:
         """Return every metric of the task on the dev rows."""
-        raise NotImplementedError
 
+    @abstractmethod
     def majority(self) -> float:
         """Return the main metric of the best prediction that reads no input."""
-        raise NotImplementedError

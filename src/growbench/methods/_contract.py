@@ -32,8 +32,8 @@ class Option:
     def check(self, key: str, value: Any) -> Any:
         if value is None and self.default is not None:
             raise GrowBenchError(f"{key}: null is not allowed; leave it out for the default {self.default!r}")
-        if self.range is not None and isinstance(value, str) and EXPONENT.fullmatch(value):
-            value = float(value)  # YAML 1.1 reads 1e-3 as text
+        if self.range is not None or isinstance(self.default, list):
+            value = _numbers(value)
         if any(value == choice and type(value) is type(choice) for choice in self.choices):
             return value
         if self.text and value is not None and not (isinstance(value, str) and value):
@@ -47,6 +47,13 @@ class Option:
             if isinstance(self.default, int) and not isinstance(value, int):
                 raise GrowBenchError(f"{key}: {value!r} is not allowed; use a whole number from {low} to {high}")
         return value
+
+
+def _numbers(value: Any) -> Any:
+    """Turn texts such as `1e-3` into numbers, those of a list too: YAML 1.1 reads them as text."""
+    if isinstance(value, list):
+        return [_numbers(item) for item in value]
+    return float(value) if isinstance(value, str) and EXPONENT.fullmatch(value) else value
 
 
 COMMON = {

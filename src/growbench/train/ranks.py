@@ -118,7 +118,7 @@ def _buckets(gradients: Sequence[Tensor]) -> Iterator[list[Tensor]]:
 
 def place() -> Ranks:
     """Where torchrun has put this process; alone without it."""
-    return Ranks(int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1")))
+    return Ranks(launch.rank(), int(os.environ.get("WORLD_SIZE", "1")))
 
 
 def device(wanted: str) -> torch.device:
@@ -146,11 +146,7 @@ def joined(batch: int, accumulate: int) -> Iterator[Ranks]:
     Raises GrowBenchError where a batch does not split evenly, and where another process is lost on the way.
     """
     ranks = place()
-    if batch % (ranks.count * accumulate):
-        raise GrowBenchError(
-            f"optimizer.batch: {batch} sequences do not split evenly into {ranks.count} process(es) x train.accumulate "
-            f"{accumulate}; use a multiple of {ranks.count * accumulate}"
-        )
+    launch.check_split(batch, ranks.count, accumulate, f"{ranks.count} process(es)")
     if not ranks.together:
         yield ranks
         return

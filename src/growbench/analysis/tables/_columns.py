@@ -166,6 +166,11 @@ def named(title: str, file: str, name: str) -> str:
     return title if name == file else f"{title}: {name}"
 
 
+def cells(results: Results, name: str, columns: Sequence[Column]) -> Row:
+    """Return a method's cell of every column."""
+    return {column.head.key: column.ours(results, name) for column in columns}
+
+
 def ours(results: Results, file: str, title: str, columns: Sequence[Column], every: bool = False) -> list[Row]:
     """Return the study's rows of a method, or one that says it was not run. every: variants beside the method too."""
     names = results.of(file) if every else results.plain(file)
@@ -175,7 +180,7 @@ def ours(results: Results, file: str, title: str, columns: Sequence[Column], eve
         {
             "method": word(named(title, file, name)),
             "origin": word("this study"),
-            **{column.head.key: column.ours(results, name) for column in columns},
+            **cells(results, name, columns),
         }
         for name in names
     ]
@@ -183,8 +188,8 @@ def ours(results: Results, file: str, title: str, columns: Sequence[Column], eve
 
 def theirs(entry: Entry, title: str, columns: Sequence[Column]) -> Row:
     """Return a published row."""
-    cells = {column.head.key: column.published(entry) for column in columns}
-    return {"method": word(title), "origin": word(entry.where), "grade": word(f"[{entry.grade}]"), **cells}
+    found = {column.head.key: column.published(entry) for column in columns}
+    return {"method": word(title), "origin": word(entry.where), "grade": word(f"[{entry.grade}]"), **found}
 
 
 def heads(columns: Sequence[Column], lead: Sequence[Head] = (*LEAD, *ORIGIN)) -> list[Head]:

@@ -12,6 +12,7 @@ from growbench.analysis.tables._columns import (
     Column,
     against,
     average,
+    cells,
     heads,
     last,
     mean,
@@ -120,8 +121,7 @@ def _source(results: Results) -> Cell:
 
 
 def _named(results: Results, name: str, columns: list[Column]) -> list[Row]:
-    cells = {column.head.key: column.ours(results, name) for column in columns}
-    return [{"method": word(name), "origin": word("this study"), **cells}]
+    return [{"method": word(name), "origin": word("this study"), **cells(results, name, columns)}]
 
 
 def _printed(entries: list[Entry]) -> list[Row]:

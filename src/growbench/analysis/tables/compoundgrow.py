@@ -11,6 +11,7 @@ from growbench.analysis.tables._columns import (
     PUBLISHED_NOTE,
     Column,
     average,
+    cells,
     heads,
     mean,
     named,
@@ -79,7 +80,7 @@ def _rows(results: Results, dimension: str, columns: list[Column]) -> list[Row]:
             "dimension": word(DIMENSIONS.get(dimension, "–")),
             "operator": word(texts[name]),
             "method": word(name),
-            **{column.head.key: column.ours(results, name) for column in columns},
+            **cells(results, name, columns),
         }
         for name in names
     ]
@@ -134,8 +135,8 @@ def speedups(results: Results) -> Table:
     ]
     found = ours(results, "scratch", "scratch", columns) + ours(results, "stackbert", "Stack", columns)
     for name in results.of(FILE):
-        cells = {column.head.key: column.ours(results, name) for column in columns}
-        found.append({"method": word(named("CompoundGrow", FILE, name)), "origin": word("this study"), **cells})
+        lead = {"method": word(named("CompoundGrow", FILE, name)), "origin": word("this study")}
+        found.append({**lead, **cells(results, name, columns)})
     return Table(
         study=results.study,
         name="compoundgrow_speedup",

@@ -11,6 +11,7 @@ from growbench.analysis.tables._columns import (
     Column,
     against,
     average,
+    cells,
     heads,
     last,
     number,
@@ -26,7 +27,7 @@ NO_VALUES = "The paper prints no table: no published values."
 
 
 def _row(results: Results, title: str, name: str, columns: list[Column]) -> Row:
-    return {"method": word(title), **{column.head.key: column.ours(results, name) for column in columns}}
+    return {"method": word(title), **cells(results, name, columns)}
 
 
 def _eps(results: Results, name: str) -> Cell:

@@ -11,6 +11,7 @@ from growbench.analysis.tables._columns import (
     PUBLISHED_NOTE,
     Column,
     average,
+    cells,
     heads,
     last,
     number,
@@ -86,10 +87,7 @@ def main(results: Results) -> Table:
             head=Head(key="published", text="published saving (paper, setting, grade)", width="8cm"), ours=_published
         ),
     ]
-    rows = [
-        {"method": word(name), **{column.head.key: column.ours(results, name) for column in columns}}
-        for name in results.methods
-    ]
+    rows = [{"method": word(name), **cells(results, name, columns)} for name in results.methods]
     return Table(
         study=results.study,
         name="overview",

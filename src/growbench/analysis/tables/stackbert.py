@@ -8,6 +8,7 @@ from growbench.analysis.tables._columns import (
     NOT_RUN,
     PUBLISHED_NOTE,
     average,
+    cells,
     heads,
     last,
     named,
@@ -42,8 +43,8 @@ def main(results: Results) -> Table:
     identity = [name for name in results.of(*FILES) if IDENTITY in results.options[name].values()]
     for name in results.of(*FILES):
         title = "identity baseline" if name in identity else FILES[results.files[name]]
-        cells = {column.head.key: column.ours(results, name) for column in columns}
-        found.append({"method": word(named(title, results.files[name], name)), "origin": word("this study"), **cells})
+        lead = {"method": word(named(title, results.files[name], name)), "origin": word("this study")}
+        found.append({**lead, **cells(results, name, columns)})
     if not identity:
         found.append({"method": word("identity baseline"), "origin": word(NOT_RUN)})
     printed: list[Row] = [
