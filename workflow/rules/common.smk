@@ -111,7 +111,7 @@ def search_record(wildcards):
 
 def search_records(wildcards):
     """Return the records of every search."""
-    names = [name for name in trained_methods() if STUDY.searched(name)]
+    names = [name for name in STUDY.trained() if STUDY.searched(name)]
     return expand(SEARCH_RECORD, study=STUDY.study, method=names)
 
 
@@ -126,16 +126,10 @@ def tried(wildcards):
     return trained(wildcards) | {"search": asdict(STUDY.search)}
 
 
-def trained_methods():
-    """Return the methods whose runs the study has, and the source where a method starts from it."""
-    names = [*STUDY.methods]
-    return [*names, "source"] if any(STUDY.method(name).reads_source for name in names) else names
-
-
 def pretrain_records(wildcards):
     """Return the records and curves of every run."""
     pattern = "results/{study}/records/pretrain/{method}-s{seed}.{kind}"
-    return expand(pattern, study=STUDY.study, method=trained_methods(), seed=STUDY.seeds, kind=["json", "csv"])
+    return expand(pattern, study=STUDY.study, method=STUDY.trained(), seed=STUDY.seeds, kind=["json", "csv"])
 
 
 def points(wildcards, input):
@@ -145,7 +139,7 @@ def points(wildcards, input):
 
 def finetune_records(wildcards):
     """Return the records of every fine-tuned point."""
-    source = SOURCE_FINETUNED if STUDY.finetune.source and "source" in trained_methods() else []
+    source = SOURCE_FINETUNED if STUDY.finetune.source and "source" in STUDY.trained() else []
     return expand(FINETUNE_RECORDS + source, study=STUDY.study, method=STUDY.methods)
 
 
