@@ -7,9 +7,14 @@ from growbench import durable, record
 from growbench.errors import GrowBenchError
 
 
+def place(study: Any, method: str, seed: int) -> Path:
+    """Return the path of a run's record."""
+    return _root(study) / "records" / "pretrain" / f"{method}-s{seed}.json"
+
+
 def values(study: Any, method: str, seed: int) -> dict[str, Any]:
     """Return a run's record. Raises GrowBenchError where it is missing, damaged or of another config."""
-    path = _record(study, method, seed)
+    path = place(study, method, seed)
     found, own = record.read(path), record.digest(study.trained_part())
     if found.get("config_hash") != own:
         raise GrowBenchError(
@@ -20,7 +25,7 @@ def values(study: Any, method: str, seed: int) -> dict[str, Any]:
 
 def point(study: Any, method: str, seed: int, name: str) -> Path:
     """Return the folder of a finished point. Raises GrowBenchError where it is missing, damaged or of another config."""
-    if _record(study, method, seed).exists():
+    if place(study, method, seed).exists():
         values(study, method, seed)
     return whole(_root(study) / "runs" / f"{method}-s{seed}" / "points" / name, method)
 
@@ -36,10 +41,6 @@ def whole(folder: Path, method: str) -> Path:
 
 def _root(study: Any) -> Path:
     return Path("results") / str(study.study)
-
-
-def _record(study: Any, method: str, seed: int) -> Path:
-    return _root(study) / "records" / "pretrain" / f"{method}-s{seed}.json"
 
 
 def _remedy(method: str) -> str:

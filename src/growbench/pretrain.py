@@ -8,7 +8,6 @@ last checkpoint when the same command is given again.
 import logging
 import math
 import os
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from functools import partial
@@ -17,16 +16,16 @@ from typing import Any
 
 import torch
 
-from growbench import corpus, course, durable, families, finished, interrupt, lock, methods, record
+from growbench import corpus, course, families, finished, interrupt, lock, record, run_record
 from growbench.errors import GrowBenchError
 from growbench.families import Family
 from growbench.growth.masking import ramp
+from growbench.kept import Kept
 from growbench.memory import memory_kept
-from growbench.methods import Method
 from growbench.spec import SOURCE, ModelSpec
-from growbench.stages import Stages, model_config, objective_of
+from growbench.stages import Stages, objective_of
 from growbench.study import point_name
-from growbench.train import checkpoint, ranks, schedule, shard
+from growbench.train import checkpoint, ranks, schedule
 from growbench.train.data import Stream, Windows
 from growbench.train.journal import FREE, Journal
 from growbench.train.leg import Diverged
@@ -37,9 +36,6 @@ from growbench.train.slope import flattened
 
 log = logging.getLogger(__name__)
 SLOPED = 20  # evaluations of a stage that ends by the slope of its loss
-TRUNK = "trunk/"  # the trunk's tensors in a checkpoint of a cool-down
-IDENTITY = ("version", "config", "options", "plan")
-VERSION = 2  # of a checkpoint's state
 DIVERGED = 10.0  # times ignorance, or what its stage began with: no loss of a run that learns
 VALIDATION_SEED, VALIDATION_BATCH = 7_654_321, 32
 
@@ -97,7 +93,6 @@ class Run:
         self.device = ranks.device(study.train.device)
         self.bf16 = study.train.precision == "bf16" or (study.train.precision == "auto" and self.device.type == "cuda")
         self.stages = self._stages()
-        self.trunk: dict[str, torch.Tensor] = {}  # while a finished point cools down, what the trunk goes on from
         self.journal = Journal(source=self._source_point() if self.chosen and self.chosen.needs_source else FREE)
         self.course.check_text(method, len(self.corpus.train))
 
@@ -120,7 +115,7 @@ class Run:
     def execute(self) -> Path:
         """Train what is not trained yet and write the record."""
         self.train()
-        return self._write_record()
+        return run_record.write(self.study, self.method, self.stages, self.journal, self.corpus.manifest)
 
     def train(self) -> Journal:
         """Train what is not trained yet and return the journal. A signal ends it at the next checkpoint, which it calls for."""
@@ -128,9 +123,11 @@ class Run:
             return self._train()
 
     def _train(self) -> Journal:
-        self.clock, self.saved, self.kept = Clock(self.ranks), time.monotonic(), "none yet"
+        config = record.digest(self.study.trained_part())
+        self.clock = Clock(self.ranks)
+        self.kept = Kept(self.name, self.folder / "state", config, self.journal, self.stages)
         self.valid = self._validation()
-        self.trainer = self._resume() or self._enter(0, None)
+        self.trainer = self.kept.resume() or self._enter(0, None)
         for share, kind, what in self.course.events():
             if kind == "stage" and what > self.journal.at.stage:
                 self._trunk(share)
@@ -173,7 +170,7 @@ class Run:
             due = every * (1 + (at.spent + turn * cost / 2) // every)
             until_eval = turn * max(1, round((due - at.spent) / cost / turn))
             self._steps("trunk", "", min(left, until_eval), partial(plan.lr_of_step, at.spent, cost))
-            self._pause()
+            self.kept.pause(self.trainer)
 
     def _every(self) -> float:
         """Share of the budget between validation losses: often enough to see a slope where the plan waits for one."""
@@ -193,7 +190,7 @@ class Run:
             self._run(count, lr)
             leg.passed(self.clock.read())
             if leg.done < count:
-                self._pause()
+                self.kept.pause(self.trainer)
         tokens, seconds = count * cost.tokens, leg.wall_seconds
         train = self.journal.spend(phase, cost)
         valid = self._evaluate(self.trainer) if phase == "trunk" else None
@@ -210,27 +207,9 @@ class Run:
         at = self.journal.at
         self.trainer.limit = DIVERGED * max(at.initial_loss or 0.0, math.log(int(self.corpus.manifest["vocab"])))
         try:
-            self.trainer.run(at.step, count, lr, self.journal.leg, self._before(at.spent), self._due)
+            self.trainer.run(at.step, count, lr, self.journal.leg, self._before(at.spent), self.kept.due)
         except Diverged as error:
-            raise self._diverged(str(error)) from error
-
-    def _diverged(self, what: str) -> Diverged:
-        stage, kept = self.journal.at.stage, self.kept
-        return Diverged(
-            f"optimizer.lr: {self.name} diverged: {what}, stage {stage}; the last good checkpoint is {kept}; use a smaller LR"
-        )
-
-    def _due(self) -> bool:
-        """Whether a checkpoint is due: a signal waits, or the last one is old."""
-        return self.ranks.agree(
-            interrupt.wanted() or time.monotonic() - self.saved > self.study.train.checkpoint_seconds
-        )
-
-    def _pause(self) -> None:
-        """Keep a checkpoint where one is due, and end here if a signal asks for it."""
-        if self._due():
-            self._save()
-            interrupt.check(self.ranks.agree(interrupt.wanted()))
+            raise self.kept.diverged(str(error)) from error
 
     def _before(self, spent: float) -> Callable[[int], None]:
         """Return what is done before the i-th step from here: masks are lifted, the teacher is listened to less."""
@@ -250,7 +229,7 @@ class Run:
     def _evaluate(self, trainer: Trainer) -> float:
         value = evaluate(trainer, self.valid)
         if not math.isfinite(value):
-            raise self._diverged(f"the validation loss is {value} at step {self.journal.at.step}")
+            raise self.kept.diverged(f"the validation loss is {value} at step {self.journal.at.step}")
         self.journal.ledger.add("eval", self.journal.at.stage, **self.clock.read())
         return value
 
@@ -258,9 +237,7 @@ class Run:
         """Cool a copy of the trunk down to LR 0, keep it as a finished point, and put the trunk back."""
         name, journal = point_name(fraction), self.journal
         at, budget = journal.at, self.course.budget
-        if not self.trunk:
-            self._save()
-            self.trunk = checkpoint.snapshot(self.trainer.model, self.trainer.opt)
+        self.kept.leave(self.trainer)
         trunk = journal.position()
         steps = self.course.cooldown(fraction, at.spent, at.stage)
         if steps:
@@ -274,85 +251,4 @@ class Run:
         journal.finish(name, fraction, budget, value)
         log.info("%s finished point %s: loss %.4f", self.name, name, value)
         journal.at = trunk
-        checkpoint.restore(self.trainer.model, self.trainer.opt, self.trunk)
-        self.trunk = {}
-        self._save()
-        interrupt.check(self.ranks.agree(interrupt.wanted()))
-
-    def _state(self) -> dict[str, Any]:
-        config = record.digest(self.study.trained_part())
-        identity = {
-            "version": VERSION,
-            "config": config,
-            "options": dict(self.course.options),
-            "plan": self.course.plan.to_list(),
-        }
-        return {**identity, **self.journal.state()}
-
-    def _save(self) -> None:
-        """Write a checkpoint; every process must come here."""
-        tensors = checkpoint.snapshot(self.trainer.model, self.trainer.opt)
-        tensors |= {f"{TRUNK}{name}": tensor for name, tensor in self.trunk.items()}
-        tensors = shard.gathered(tensors, keep=self.ranks.first)
-        if self.ranks.first:
-            if name := checkpoint.infinite(tensors):
-                raise self._diverged(f"{name} is not finite after step {self._step() - 1}")
-            state = {**self._state(), "model_config": model_config(self.trainer.model)}
-            checkpoint.save_state(self.folder / "state", tensors, state)
-        self.saved, self.kept = time.monotonic(), self._place()
-
-    def _place(self) -> str:
-        """Where the checkpoint lies and which step it is of."""
-        return f"{self.folder / 'state'}, step {self._step()}"
-
-    def _step(self) -> int:
-        """Steps taken so far."""
-        return self.journal.at.step + self.journal.leg.done
-
-    def _resume(self) -> Trainer | None:
-        """Go on from the last checkpoint of this very config, options and plan; from any other one the run starts anew."""
-        found = self.ranks.in_turn(lambda: checkpoint.load_state(self.folder / "state"))
-        own = self._state()
-        if found is None:
-            return None
-        if other := [key for key in IDENTITY if found[1].get(key) != own[key]]:
-            log.warning("%s: of another %s; the run starts anew", self.folder / "state", " and ".join(other))
-            return None
-        tensors, state = found
-        self.journal.restore(state)
-        stage = self.journal.at.stage
-        trainer = self.stages.trainer(stage, self.stages.again(self.course.plan.stages[stage], state["model_config"]))
-        trainer.entered = self.journal.at.entered
-        checkpoint.restore(trainer.model, trainer.opt, tensors)
-        self.trunk = {n.removeprefix(TRUNK): t for n, t in tensors.items() if n.startswith(TRUNK)}
-        self.kept = self._place()
-        log.info("%s goes on at step %d", self.name, self._step())
-        return trainer
-
-    def _write_record(self) -> Path:
-        manifest, journal = self.corpus.manifest, self.journal
-        path = self.root / "records" / "pretrain" / f"{self.name}.json"
-        if not self.ranks.first:
-            return path
-        durable.write_text(path.with_suffix(".csv"), journal.curve_csv())
-        record.write(
-            path,
-            {
-                "kind": "pretrain", "version": 1, "study": self.study.study, "method": self.method, "seed": self.seed,
-                "config_hash": record.digest(self.study.trained_part()), "method_hash": method_hash(self.chosen),
-                "spec": self.course.plan.stages[-1].spec.to_dict(),
-                "source_spec": self.source_spec.to_dict() if journal.source["flops"] else None,
-                "options": self.course.options, "plan": self.course.plan.to_list(), "initial_loss": journal.at.initial_loss,
-                "points": journal.points, "ledger": journal.full_ledger(),
-                "unigram_entropy": manifest["unigram_entropy"], "entropy_floor": manifest["entropy_floor"],
-                "provenance": record.provenance(torch.get_num_threads(), self.ranks.count),
-            },
-        )  # fmt: skip
-        return path
-
-
-def method_hash(method: Method | None) -> str:
-    """The first 12 hex digits of a digest of the files that a method is made of; `source` for the source."""
-    if method is None:
-        return SOURCE
-    return record.digest([durable.digest(path) for path in methods.files(method.name)])
+        self.kept.put_back(self.trainer)

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from growbench import pretrain, record
+from growbench import pretrain, record, run_record
 from growbench.errors import GrowBenchError
 from growbench.memory import memory_kept
 from growbench.spec import SOURCE
@@ -60,7 +60,7 @@ def _conclude(study: Study, method: str, trials: list[dict[str, Any]], processes
         path,
         {
             "kind": "search", "version": 1, "study": study.study, "method": method, "seed": study.seeds[0],
-            "config_hash": record.digest(study.trained_part()), "method_hash": pretrain.method_hash(file),
+            "config_hash": record.digest(study.trained_part()), "method_hash": run_record.method_hash(file),
             "share": study.search.share, "lr": best["lr"], "trials": trials,
             "provenance": record.provenance(torch.get_num_threads(), processes),
         },
