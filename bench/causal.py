@@ -166,7 +166,7 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("--vocab", type=int, default=8192)
     parser.add_argument("--length", type=int, default=128)
     parser.add_argument("--batch", type=int, default=16)
-    parser.add_argument("--steps", type=int, default=40)
+    parser.add_argument("--steps", type=int, default=20)
     args = parser.parse_args(words)
     load, folder, before = os.getloadavg()[0], _table.data(parser, args) / "wikipedia", torch.get_num_threads()
     tokenizer = _machine.vocabulary(folder / "valid.txt", args.vocab)

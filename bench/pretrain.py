@@ -172,7 +172,7 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("--vocab", type=int, default=8192)
     parser.add_argument("--length", type=int, default=128)
     parser.add_argument("--batch", type=int, default=32)
-    parser.add_argument("--steps", type=int, default=40)
+    parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--matmul", type=float, default=4e10, help="FLOPs of one measurement of the matmul rate")
     args = parser.parse_args(words)
     load, folder, before = os.getloadavg()[0], _table.data(parser, args) / "wikipedia", torch.get_num_threads()
