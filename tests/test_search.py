@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from tiny import result, tiny
 
-from growbench import pretrain, search
+from growbench import forecast, pretrain, search
 from growbench.analysis import frames
 from growbench.errors import GrowBenchError
 from growbench.study import Search
@@ -46,6 +46,11 @@ def test_the_source_is_searched_with_its_own_budget(study) -> None:
     assert values["config_hash"] == source["config_hash"]
     grown = result(search.run(study, "bert2bert_fpi"))
     assert grown["lr"] in LRS
+    planned = {row["method"]: row["search_flops"] for row in forecast.forecast(study, timing=False)}
+    for record in (values, grown):
+        spent = sum(trial["flops"] for trial in record["trials"])
+        assert planned[record["method"]] == pytest.approx(spent, rel=1e-9)
+    assert planned["set"] == 0, "it names its LR itself"
 
 
 def test_a_trial_that_diverges_is_kept_and_not_chosen(study, monkeypatch) -> None:

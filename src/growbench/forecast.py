@@ -57,9 +57,18 @@ def _method(study: Study, family: Family, method: str, clock: "Stopwatch | None"
         ],
         **_sums(entries),
         "phases": {phase: _sums(entries, phase=phase) for phase in ("trunk", "cooldown")},
+        "search_flops": _search(study, method),
         "seconds": None if seconds is None else round(seconds, 1),
         "disk_bytes": BYTES[study.train.precision == "float64"] * sizes[-1].parameters * (len(run.points) + KEPT),
     }
+
+
+def _search(study: Study, method: str) -> float:
+    """FLOPs of all trials of the search for a method's LR; 0 where the study does not search it."""
+    if not study.searched(method):
+        return 0.0
+    trial = course.of(course.short(study, study.search.share), method)
+    return len(study.search.lrs) * _sums(trial.entries())["flops"]
 
 
 def _sums(entries: Sequence[Entry], **which: Any) -> dict[str, float]:
@@ -161,12 +170,15 @@ def lines(study: Study, rows: list[dict[str, Any]], speed: float = SPEED) -> Ite
     if all(row["seconds"] is not None for row in rows):
         total = sum(row["seconds"] * len(row["seeds"]) for row in rows)
         yield f"all: {total / 60:.1f} core-minutes of training at {study.train.threads} thread(s) a run, on this machine"
+    if search := sum(row["search_flops"] for row in rows):
+        yield f"search of learning rates: {len(study.search.lrs)} trials a method with the first seed, {search:.4g} FLOPs"
     yield _total(study, rows, speed)
 
 
 def _total(study: Study, rows: list[dict[str, Any]], speed: float) -> str:
-    """All runs of all seeds: FLOPs, the GPU-days that they are at an assumed speed, and disk."""
+    """All runs of all seeds and the search: FLOPs, the GPU-days that they are at an assumed speed, and disk."""
     flops, disk = (sum(row[key] * len(row["seeds"]) for row in rows) for key in ("flops", "disk_bytes"))
+    flops += sum(row["search_flops"] for row in rows)
     tokens = study.corpus.max_tokens
     size = dtype_of(study.corpus.vocab).itemsize
     corpus = "the corpus, of any size" if tokens is None else f"at most {size * tokens / 1e9:.4g} GB for the corpus"
