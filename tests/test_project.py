@@ -37,7 +37,7 @@ def test_snakemake_and_its_slurm_plugin_are_installed_with_the_package() -> None
     assert {"snakemake", "snakemake-executor-plugin-slurm"} <= names
 
 
-@pytest.mark.parametrize("text", [*REQUIREMENTS, *EXTRAS["bench"]])
+@pytest.mark.parametrize("text", REQUIREMENTS)
 def test_every_requirement_is_pinned_within_its_range(text: str) -> None:
     requirement = Requirement(text)
     pin = pins()[canonicalize_name(requirement.name)]
