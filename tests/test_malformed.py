@@ -65,6 +65,7 @@ CONTRADICTIONS: list[
 @cache
 def demo() -> dict[str, Any]:
     values = config.read(ROOT / "config/demo.yaml")
+    values["tasks"] = {**values["tasks"], "names": ["acceptability", "topic"]}
     values["finetune"] = {**values["finetune"], "tasks": {"topic": {"epochs": 1, "lr": 0.001}}}
     return values
 
