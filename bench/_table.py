@@ -9,6 +9,7 @@ import os
 import re
 import shlex
 import statistics
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -19,6 +20,8 @@ from typing import Any
 
 from growbench import record
 from growbench.durable import write_text
+
+ROOT = Path(__file__).resolve().parents[1]
 
 
 @dataclass(frozen=True)
@@ -97,12 +100,19 @@ def data(words: argparse.ArgumentParser, args: argparse.Namespace) -> Path:
     return Path(args.data).resolve()
 
 
-def machine(load: float) -> str:
+def changed(page: Path | None) -> bool:
+    """Whether the checkout differs from its commit in anything but the page that sections are put into."""
+    own = [f":(exclude){page.resolve().relative_to(ROOT)}"] if page and page.resolve().is_relative_to(ROOT) else []
+    command = ["git", "-C", str(ROOT), "status", "--porcelain", "--", ".", *own]
+    return bool(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+
+
+def machine(load: float, page: Path | None) -> str:
     """The line under a section's heading: machine, versions, commit, date. load: of the machine when the script began."""
     known = record.provenance(1)
     version = {name: known["versions"].get(name, "absent") for name in ("torch", "transformers")}
     when = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC")
-    commit = known["commit"] + (" with changes" if known["dirty"] else "")
+    commit = known["commit"] + (" with changes" if known["dirty"] and changed(page) else "")
     return (
         f"{known['hardware']}; torch {version['torch']}, transformers {version['transformers']}; commit {commit}; {when}; "
         f"load average {load:.1f} before, {os.getloadavg()[0]:.1f} after"
@@ -112,7 +122,7 @@ def machine(load: float) -> str:
 def publish(name: str, title: str, body: str, load: float, out: Path | None, words: Sequence[str]) -> str:
     """Print a section and put it into the page, whole: the page is replaced. Returns the section."""
     command = shlex.join(["python", f"bench/{name}.py", *words])
-    section = f"## {title}\n\n`{command}`\n\n{machine(load)}\n\n{body.strip()}\n"
+    section = f"## {title}\n\n`{command}`\n\n{machine(load, out)}\n\n{body.strip()}\n"
     sys.stdout.write(section)
     if out is not None:
         page = out.read_text(encoding="utf-8") if out.exists() else "# Benchmarks\n"
