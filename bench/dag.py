@@ -16,9 +16,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import _table
-from _table import Sample
+from _table import ROOT, Sample
 
-ROOT = Path(__file__).resolve().parents[1]
 CONFIGS = {"the demo": "config/demo.yaml", "base": "config/base.yaml"}
 BARE = """
 rule all:

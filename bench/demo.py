@@ -18,8 +18,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import _table
+from _table import ROOT
 
-ROOT = Path(__file__).resolve().parents[1]
 BAR = 300.0  # seconds
 
 

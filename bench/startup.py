@@ -15,9 +15,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import _table
-from _table import Sample
+from _table import ROOT, Sample
 
-ROOT = Path(__file__).resolve().parents[1]
 TORCH, STOCK, HELP, STEP = "import torch", "from transformers import BertForMaskedLM", "pretrain --help", "first step"
 FIRST = """
 import os, sys
