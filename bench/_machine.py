@@ -1,5 +1,6 @@
 """What the machine itself can do, and the models and text that the benchmarks of training share."""
 
+import argparse
 import time
 from collections.abc import Iterator
 from itertools import islice
@@ -15,8 +16,8 @@ from growbench.corpus.tokenizer import SPECIAL, train
 from growbench.spec import ModelSpec
 from growbench.train import checkpoint
 from growbench.train.data import Windows
-from growbench.train.loop import Trainer
-from growbench.train.objective import Batch, Objective, loss
+from growbench.train.loop import Trainer, evaluate
+from growbench.train.objective import Objective
 
 MATMULS = (512, 1024, 2048)
 VALIDATION = 7_654_321
@@ -52,6 +53,24 @@ def shape(family: str, layers: int, hidden: int, vocab: int, length: int) -> Mod
     return ModelSpec(
         family=family, layers=layers, hidden=hidden, heads=heads, ffn=4 * hidden, vocab=vocab, max_length=length
     )
+
+
+def arguments(parser: argparse.ArgumentParser, batch: int) -> None:
+    """What the benchmarks of a whole training take."""
+    parser.add_argument("--shapes", nargs="+", default=["4x128", "6x256"], metavar="LxH")
+    parser.add_argument("--threads", nargs="+", type=int, default=[1, 2])
+    for name, usual in (("vocab", 8192), ("length", 128), ("batch", batch), ("steps", 20)):
+        parser.add_argument(f"--{name}", type=int, default=usual)
+
+
+def settings(family: str, vocab: int, args: argparse.Namespace) -> Iterator[tuple[int, ModelSpec]]:
+    """Every number of threads, which is set while it lasts, with every shape."""
+    before = torch.get_num_threads()
+    for threads in args.threads:
+        torch.set_num_threads(threads)
+        for layers, hidden in (map(int, name.split("x")) for name in args.shapes):
+            yield threads, shape(family, layers, hidden, vocab, args.length)
+    torch.set_num_threads(before)
 
 
 def trainer(
@@ -92,15 +111,9 @@ def vocabulary(path: Path, size: int, count: int = 4000) -> Any:
     return train("wordpiece", islice(documents(path), count), size, True)
 
 
-@torch.no_grad()
 def validation(spec: ModelSpec, model: Any, objective: Objective, ids: np.ndarray, length: int, cls: int) -> float:
     """Mean loss in nats over all windows of `ids`, with the same masks for every model."""
-    family, windows = families.load(spec.family), Windows(ids, length, cls, 0)
-    device, total = next(model.parameters()).device, 0.0
-    model.eval()
-    for number in range(windows.count // 32 or 1):
-        rows = list(range(number * 32, min((number + 1) * 32, windows.count)))
-        batch: Batch = objective.batch(windows.fetch(rows), VALIDATION, number)
-        total += float(loss(family, model, batch.to(device)))
-    model.train()
-    return total / (windows.count // 32 or 1)
+    windows = Windows(ids, length, cls, 0)
+    groups = [range(first, min(first + 32, windows.count)) for first in range(0, windows.count // 32 * 32 or 1, 32)]
+    batches = [objective.batch(windows.fetch(list(rows)), VALIDATION, number) for number, rows in enumerate(groups)]
+    return evaluate(trainer(spec, model, objective, windows, 32, lr=0.0, decay=0.0), batches)

@@ -11,6 +11,7 @@ import shlex
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -38,6 +39,22 @@ def timed(work: Callable[[], Any]) -> Sample:
     cpu, wall = time.process_time(), time.perf_counter()
     value = work()
     return Sample(time.process_time() - cpu, time.perf_counter() - wall, value)
+
+
+def process(command: Sequence[str], folder: Path, environment: Mapping[str, str] | None = None) -> Sample:
+    """Run a command in a folder; return its CPU (user and system) and wall seconds, and what it printed. Ends the benchmark
+    where the command fails.
+    """
+    began = time.perf_counter()
+    with tempfile.TemporaryFile("w+") as out:
+        child = subprocess.Popen(command, cwd=folder, env=environment, stdout=out, stderr=subprocess.STDOUT)
+        _, status, usage = os.wait4(child.pid, 0)
+        wall = time.perf_counter() - began
+        out.seek(0)
+        said = out.read()
+    if status:
+        raise SystemExit(f"bench: {shlex.join(command)} failed: {said[-500:]}")
+    return Sample(usage.ru_utime + usage.ru_stime, wall, said)
 
 
 def turns(
@@ -85,11 +102,13 @@ def markdown(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(f"| {' | '.join(cells)} |" for cells in (columns, marks, *rows)) + "\n"
 
 
-def parser(doc: str | None, rounds: int) -> argparse.ArgumentParser:
-    """A parser with what every benchmark takes."""
+def parser(doc: str | None, rounds: int, data: str | None = None) -> argparse.ArgumentParser:
+    """A parser with what every benchmark takes. data: what those that read real data find in its folder."""
     words = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
     words.add_argument("--rounds", type=int, default=rounds, help=f"times that every side runs ({rounds})")
     words.add_argument("--out", type=Path, help="also put the section into this Markdown file")
+    if data is not None:
+        words.add_argument("--data", type=Path, default=os.environ.get("GROWBENCH_DATA"), help=f"folder with {data}/")
     return words
 
 

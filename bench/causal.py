@@ -12,7 +12,7 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
-from pathlib import Path
+from functools import partial
 from types import SimpleNamespace
 
 import _machine
@@ -159,29 +159,16 @@ def row(spec: ModelSpec, threads: int, found: dict[str, list[Sample]], args: arg
 
 def main(words: Sequence[str] | None = None) -> int:
     """Run, print and perhaps keep the table."""
-    parser = _table.parser(__doc__, 3)
-    parser.add_argument("--data", type=Path, default=os.environ.get("GROWBENCH_DATA"), help="folder with wikipedia/")
-    parser.add_argument("--shapes", nargs="+", default=["4x128", "6x256"], metavar="LxH")
-    parser.add_argument("--threads", nargs="+", type=int, default=[1, 2])
-    parser.add_argument("--vocab", type=int, default=8192)
-    parser.add_argument("--length", type=int, default=128)
-    parser.add_argument("--batch", type=int, default=16)
-    parser.add_argument("--steps", type=int, default=20)
+    parser = _table.parser(__doc__, 3, data="wikipedia")
+    _machine.arguments(parser, batch=16)
     args = parser.parse_args(words)
-    load, folder, before = os.getloadavg()[0], _table.data(parser, args) / "wikipedia", torch.get_num_threads()
+    load, folder = os.getloadavg()[0], _table.data(parser, args) / "wikipedia"
     tokenizer = _machine.vocabulary(folder / "valid.txt", args.vocab)
     ids = _machine.text_ids(folder / "valid.txt", tokenizer, (args.steps * args.batch + 1) * (args.length - 1))
     rows = []
-    for threads in args.threads:
-        torch.set_num_threads(threads)
-        for layers, hidden in (map(int, name.split("x")) for name in args.shapes):
-            spec = _machine.shape("gpt2", layers, hidden, tokenizer.get_vocab_size(), args.length)
-            sides = {
-                OURS: lambda seed, spec=spec: ours(spec, ids, args, seed),
-                THEIRS: lambda seed, spec=spec: reference(spec, ids, args, seed),
-            }
-            rows.append(row(spec, threads, _table.turns(sides, args.rounds, _table.own), args))
-    torch.set_num_threads(before)
+    for threads, spec in _machine.settings("gpt2", tokenizer.get_vocab_size(), args):
+        sides = {OURS: partial(ours, spec, ids, args), THEIRS: partial(reference, spec, ids, args)}
+        rows.append(row(spec, threads, _table.turns(sides, args.rounds, _table.own), args))
     body = (
         f"GPT-2, vocabulary {tokenizer.get_vocab_size()}, {args.steps} steps, Wikipedia text; medians of {args.rounds} rounds "
         "in turns. Losses are of the last training batch, which the two sides draw differently.\n\n"

@@ -8,11 +8,11 @@ and wall of whole processes, Snakemake's own start included in both.
 
 import os
 import re
-import subprocess
+import shlex
 import sys
 import tempfile
-import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import _table
@@ -29,31 +29,25 @@ rule one:
 BAR = 1.3
 
 
-def dry_run(snakefile: Path, folder: Path, words: Sequence[str] = ()) -> tuple[Sample, int]:
-    """Plan a workflow in a folder; return CPU and wall seconds, and the number of jobs."""
+def dry_run(snakefile: Path, folder: Path, words: Sequence[str] = ()) -> Sample:
+    """Plan a workflow in a folder; the sample's value is the number of jobs."""
     command = [sys.executable, "-m", "snakemake", "-n", "--cores", "1", "--snakefile", str(snakefile), *words]
-    began = time.perf_counter()
-    with tempfile.TemporaryFile("w+") as out:
-        process = subprocess.Popen(command, cwd=folder, stdout=out, stderr=subprocess.STDOUT)
-        _, status, usage = os.wait4(process.pid, 0)
-        wall = time.perf_counter() - began
-        out.seek(0)
-        text = out.read()
-    total = re.search(r"^total\s+(\d+)$", text, re.MULTILINE)
-    if status or total is None:
-        raise SystemExit(f"bench: {' '.join(command)} failed: {text[-500:]}")
-    return Sample(usage.ru_utime + usage.ru_stime, wall), int(total[1])
+    sample = _table.process(command, folder)
+    total = re.search(r"^total\s+(\d+)$", sample.value, re.MULTILINE)
+    if total is None:
+        raise SystemExit(f"bench: {shlex.join(command)} planned no job")
+    return replace(sample, value=int(total[1]))
 
 
 def row(name: str, config: str, rounds: int, folder: Path) -> list[str]:
     """Measure one config against bare Snakemake."""
     words = ["--configfile", str(ROOT / config)]
-    _, jobs = dry_run(ROOT / "Snakefile", folder, words)
+    jobs = dry_run(ROOT / "Snakefile", folder, words).value
     bare = folder / "Bare"
     bare.write_text(BARE.replace("COUNT", str(jobs - 1)), encoding="utf-8")
     sides = {
-        "ours": lambda number: dry_run(ROOT / "Snakefile", folder, words)[0],
-        "bare": lambda number: dry_run(bare, folder)[0],
+        "ours": lambda number: dry_run(ROOT / "Snakefile", folder, words),
+        "bare": lambda number: dry_run(bare, folder),
     }
     found = _table.turns(sides, rounds, _table.own)
     seconds = [f"{_table.median(found[side], key):.2f}" for side in sides for key in ("cpu", "wall")]

@@ -178,8 +178,7 @@ COLUMNS = (
 
 def main(words: Sequence[str] | None = None) -> int:
     """Run the benchmark in a temporary folder and print the table."""
-    parser = _table.parser(__doc__, 2)
-    parser.add_argument("--data", type=Path, default=os.environ.get("GROWBENCH_DATA"), help="folder with glue/<task>/")
+    parser = _table.parser(__doc__, 2, data="glue/<task>")
     parser.add_argument("--tasks", nargs="+", default=TASKS, choices=sorted(glue.TASKS), metavar="TASK")
     parser.add_argument("--rows", type=int, default=500, help="training and development rows of a task (500)")
     parser.add_argument("--epochs", type=int, default=1)

@@ -19,7 +19,6 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from functools import partial
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -165,31 +164,21 @@ COLUMNS = (
 
 def main(words: Sequence[str] | None = None) -> int:
     """Run, print and perhaps keep the table."""
-    parser = _table.parser(__doc__, 3)
-    parser.add_argument("--data", type=Path, default=os.environ.get("GROWBENCH_DATA"), help="folder with wikipedia/")
-    parser.add_argument("--shapes", nargs="+", default=["4x128", "6x256"], metavar="LxH")
-    parser.add_argument("--threads", nargs="+", type=int, default=[1, 2])
-    parser.add_argument("--vocab", type=int, default=8192)
-    parser.add_argument("--length", type=int, default=128)
-    parser.add_argument("--batch", type=int, default=32)
-    parser.add_argument("--steps", type=int, default=20)
+    parser = _table.parser(__doc__, 3, data="wikipedia")
+    _machine.arguments(parser, batch=32)
     parser.add_argument("--matmul", type=float, default=4e10, help="FLOPs of one measurement of the matmul rate")
     args = parser.parse_args(words)
-    load, folder, before = os.getloadavg()[0], _table.data(parser, args) / "wikipedia", torch.get_num_threads()
+    load, folder = os.getloadavg()[0], _table.data(parser, args) / "wikipedia"
     tokenizer = _machine.vocabulary(folder / "valid.txt", args.vocab)
     vocab = tokenizer.get_vocab_size()
     needed = (args.steps * args.batch + 1) * (args.length - 1)
     ids = _machine.text_ids(folder / "valid.txt", tokenizer, needed)
     valid = _machine.text_ids(folder / "test.txt", tokenizer, VALID_WINDOWS * (args.length - 1))
     rows = []
-    for threads in args.threads:
-        torch.set_num_threads(threads)
-        for layers, hidden in (map(int, name.split("x")) for name in args.shapes):
-            spec = _machine.shape("bert", layers, hidden, vocab, args.length)
-            case = Case(spec, tokenizer, ids, valid, args)
-            sides = {OURS: case.ours, MATMUL: partial(rate, args), THEIRS: case.theirs}
-            rows.append(row(case, threads, _table.turns(sides, args.rounds, _table.own)))
-    torch.set_num_threads(before)
+    for threads, spec in _machine.settings("bert", vocab, args):
+        case = Case(spec, tokenizer, ids, valid, args)
+        sides = {OURS: case.ours, MATMUL: partial(rate, args), THEIRS: case.theirs}
+        rows.append(row(case, threads, _table.turns(sides, args.rounds, _table.own)))
     body = (
         f"BERT, vocabulary {vocab}, sequences of {args.length}, batch {args.batch}, {args.steps} steps, Wikipedia text; "
         f"medians of {args.rounds} rounds in turns, losses mean ± standard deviation over the rounds' seeds.\n\n"

@@ -7,10 +7,8 @@ optimizer step is done: imports, config, corpus, model, validation loss before t
 """
 
 import os
-import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -34,16 +32,9 @@ HELP_BAR, STEP_BAR = 1.2, 3.0
 
 
 def child(words: Sequence[str], folder: Path) -> Sample:
-    """Run Python with these words; return its CPU and wall seconds."""
+    """Run Python with these words on one thread, from this checkout's sources."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "src"), "OMP_NUM_THREADS": "1"}
-    began = time.perf_counter()
-    process = subprocess.Popen(
-        [sys.executable, *words], cwd=folder, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    _, status, usage = os.wait4(process.pid, 0)
-    if status:
-        raise SystemExit(f"bench: {' '.join(words)[:80]} failed")
-    return Sample(usage.ru_utime + usage.ru_stime, time.perf_counter() - began)
+    return _table.process([sys.executable, *words], folder, environment)
 
 
 def main(words: Sequence[str] | None = None) -> int:

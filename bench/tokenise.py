@@ -26,8 +26,7 @@ OURS, ALONE = "ours", "tokenizers alone"
 
 def main(words: Sequence[str] | None = None) -> int:
     """Run, print and perhaps keep the table."""
-    parser = _table.parser(__doc__, 5)
-    parser.add_argument("--data", type=Path, default=os.environ.get("GROWBENCH_DATA"), help="folder with wikipedia/")
+    parser = _table.parser(__doc__, 5, data="wikipedia")
     parser.add_argument("--file", default="valid.txt", help="text of wikipedia/ (valid.txt)")
     parser.add_argument("--copies", type=int, default=6, help="times the text is read in a row (6)")
     parser.add_argument("--vocab", type=int, default=8192)

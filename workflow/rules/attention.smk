@@ -1,7 +1,7 @@
 rule attention:
     """Measure where the heads of one seed's finished models look, for studies that ask for it."""
     input:
-        expand("results/{{study}}/records/pretrain/{method}-s{{seed}}.json", method=STUDY.trained()),
+        expand(RECORD, method=STUDY.trained(), allow_missing=True),
     output:
         "results/{study}/records/attention/s{seed}.json",
     log:

@@ -128,8 +128,7 @@ def tried(wildcards):
 
 def pretrain_records(wildcards):
     """Return the records and curves of every run."""
-    pattern = "results/{study}/records/pretrain/{method}-s{seed}.{kind}"
-    return expand(pattern, study=STUDY.study, method=STUDY.trained(), seed=STUDY.seeds, kind=["json", "csv"])
+    return expand([RECORD, CURVE], study=STUDY.study, method=STUDY.trained(), seed=STUDY.seeds)
 
 
 def points(wildcards, input):
@@ -179,7 +178,9 @@ STUDY = load_study(CONFIG_FILES, CHANGES)
 OPTIONS = shlex.join(["--config", *CONFIG_FILES, *(word for text in CHANGES for word in ("--set", text))])
 CORES = STUDY.train.threads * STUDY.train.processes  # of a pre-training job; `growbench pretrain` starts its processes
 CORPUS = "results/{study}/corpus/manifest.json"
-SOURCE_RECORD = "results/{study}/records/pretrain/source-s{seed}.json"
+RECORD = "results/{study}/records/pretrain/{method}-s{seed}.json"  # of a run
+CURVE = "results/{study}/records/pretrain/{method}-s{seed}.csv"
+SOURCE_RECORD, SOURCE_CURVE = (path.replace("{method}", "source") for path in (RECORD, CURVE))
 SEARCH_RECORD = "results/{study}/records/search/{method}.json"
 SOURCE_SEARCH = "results/{study}/records/search/source.json"
 TOYGLUE = ["results/{study}/tasks/manifest.json"] if STUDY.tasks.source == "toyglue" else []

@@ -1,7 +1,7 @@
 rule finetune:
     """Fine-tune the finished points of a method's runs on every task with every fine-tuning seed."""
     input:
-        expand("results/{{study}}/records/pretrain/{{method}}-s{seed}.json", seed=STUDY.seeds),
+        expand(RECORD, seed=STUDY.seeds, allow_missing=True),
         corpus=CORPUS,
         tasks=TOYGLUE,
     output:

@@ -6,8 +6,8 @@ rule pretrain:
         rate=search_record,
         method=method_files,
     output:
-        records=of_seeds("results/{study}/records/pretrain/{method}-s{seed}.json"),
-        curves=of_seeds("results/{study}/records/pretrain/{method}-s{seed}.csv"),
+        records=of_seeds(RECORD),
+        curves=of_seeds(CURVE),
     log:
         of_job("logs/{study}/pretrain/{method}-s{seed}.log"),
     benchmark:
@@ -33,7 +33,7 @@ use rule pretrain as source with:
         rate=SOURCE_SEARCH if STUDY.searched("source") else [],
     output:
         records=of_seeds(SOURCE_RECORD),
-        curves=of_seeds("results/{study}/records/pretrain/source-s{seed}.csv"),
+        curves=of_seeds(SOURCE_CURVE),
     log:
         of_job("logs/{study}/pretrain/source-s{seed}.log"),
     benchmark:

@@ -1,7 +1,7 @@
 rule zeroshot:
     """Score the finished points of a method's runs on text they were not trained for."""
     input:
-        expand("results/{{study}}/records/pretrain/{{method}}-s{seed}.json", seed=STUDY.seeds),
+        expand(RECORD, seed=STUDY.seeds, allow_missing=True),
         corpus=CORPUS,
     output:
         ZEROSHOT_RECORDS,
