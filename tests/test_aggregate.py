@@ -48,6 +48,15 @@ def test_savings_are_those_that_were_put_in(made: tuple[Any, Path]) -> None:
     assert grown["threshold_loss"] == pytest.approx(constructed.loss_at(constructed.F))
 
 
+def test_a_method_that_has_fewer_points_keeps_its_saving(made: tuple[Any, Path]) -> None:
+    """It grew late; the crossing lies between the points that it has."""
+    study, root = made
+    for path in root.glob("records/pretrain/stackbert-s*.json"):
+        edit(path, points=json.loads(path.read_text())["points"][1:])
+    found = row(aggregate.run(study), "stackbert")
+    assert found["saving_target_only"] == pytest.approx(0.2) and found["status_target_only"] == "reached"
+
+
 def test_a_method_that_never_gets_there_stays_in_the_table(made: tuple[Any, Path]) -> None:
     tables = aggregate.run(made[0])
     worse = row(tables, "direct_copy")

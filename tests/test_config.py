@@ -225,17 +225,21 @@ def test_an_impossible_growth_is_refused_before_any_job() -> None:
     assert "heads" in message(changed("target.hidden", 192))
 
 
-def test_points_before_a_plan_has_grown_are_refused() -> None:
-    late = [
-        name for name in ABLE if course.of(config.load(changed(f"methods.{name}", None)), name).plan.settled(0) > 0.05
-    ]
-    if not late:
-        pytest.skip("no method grows on the way")
-    values = study()
-    values["methods"] = {"scratch": None, late[0]: None}
-    line = message(config.merged(values, {"budget": {"points": [0.1, 1.0]}, "optimizer": {"warmup": 0.01}}))
-    assert line.startswith("budget.points: 0.1")
-    assert late[0] in line
+def test_a_method_has_no_finished_point_before_it_has_grown() -> None:
+    early = {"budget": {"points": [0.1, 0.6, 1.0]}, "optimizer": {"warmup": 0.01}}
+    values = {**study(), "methods": {"scratch": None, "stackbert": None}}
+    loaded = config.load(config.merged(values, early))
+    assert course.of(loaded, "scratch").points == (0.1, 0.6, 1.0)
+    assert course.of(loaded, "stackbert").points == (0.6, 1.0)
+    for key in ("finetune", "zeroshot"):
+        line = message(config.merged(values, {**early, key: {"points": [0.1, 1.0]}}))
+        assert line.startswith(f"{key}.points: 0.1 leaves the trunk at 0.085, before stackbert has grown")
+        assert line.endswith("use at least 0.6")
+
+
+def test_a_method_that_has_not_grown_at_the_end_is_refused() -> None:
+    values = {**study(), "methods": {"scratch": None, "stackbert": {"first": 0.2, "second": 0.9}}}
+    assert message(values).endswith("grow earlier")
 
 
 @pytest.mark.parametrize(("layers", "l_b", "block"), [(12, 0, 3), (17, 0, 1), (10, 0, 2), (2, 0, 1), (12, 4, 4)])

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from growbench import corpus, families, finished, lock, record
+from growbench import corpus, families, finished, launch, lock, record
 from growbench.errors import GrowBenchError
 from growbench.spec import SOURCE
 from growbench.study import Study
@@ -34,6 +34,7 @@ def run(study: Study, seed: int) -> Path:
 
 
 def _run(study: Study, root: Path, seed: int) -> Path:
+    torch.set_num_threads(launch.threads(1))
     data = corpus.load(root / "corpus")
     windows = Windows(data.valid, study.objective.length, int(data.manifest["special"]["cls"]), 0)
     count = min(SEQUENCES, windows.count)

@@ -181,12 +181,18 @@ def _check_methods(study: Study) -> None:
         except GrowBenchError as error:
             raise GrowBenchError(f"methods.{name}: {error}") from error
         _check_text(study, name, run)
-        grown, first = run.plan.settled(study.optimizer.warmup), study.budget.points[0]
-        if study.budget.branch(first) < grown:
-            least = [p / 100 for p in range(1, 101) if study.budget.branch(p / 100) >= grown]
-            remedy = f"use at least {least[0]:g}" if least else "grow earlier"
+        _check_grown(study, name, run)
+
+
+def _check_grown(study: Study, name: str, run: course.Course) -> None:
+    """Raise where a method has not grown to its target at the last point, or at one that is fine-tuned or evaluated."""
+    needed = {"budget": (1.0,), "finetune": study.finetune.points, "zeroshot": study.zeroshot.points}
+    grown = run.plan.settled(study.optimizer.warmup)
+    for key, points in needed.items():
+        for point in (p for p in points if p not in run.points):
+            remedy = f"use at least {run.points[0]:g}" if run.points else "grow earlier"
             raise GrowBenchError(
-                f"budget.points: {first} leaves the trunk at {study.budget.branch(first):g}, before {name} has grown to "
+                f"{key}.points: {point} leaves the trunk at {study.budget.branch(point):g}, before {name} has grown to "
                 f"the target at {grown:g}; {remedy}"
             )
 

@@ -29,7 +29,9 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Course:
-    """What one run does. options: of its method, all of them. budget: FLOPs. costs: of a step, stage by stage."""
+    """What one run does. options: of its method, all of them. budget: FLOPs. points: those of budget.points at which the
+    method has grown to its target. costs: of a step, stage by stage.
+    """
 
     study: Study
     options: Mapping[str, Any]
@@ -114,7 +116,9 @@ def of(study: Study, name: str, *, vocab: int | None = None, raised: float | Non
     given = options["plan"]
     plan = _given(study, name, given, vocab) if given else method.plan(source, target, options, prices)
     costs = tuple(step_cost(study, stage) for stage in plan.stages)
-    return Course(study, options, plan, budget, study.budget.points, costs)
+    grown = plan.settled(study.optimizer.warmup)
+    points = tuple(point for point in study.budget.points if study.budget.branch(point) >= grown)
+    return Course(study, options, plan, budget, points, costs)
 
 
 def short(study: Study, share: float) -> Study:

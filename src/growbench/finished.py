@@ -1,4 +1,6 @@
-"""What other stages take of a finished run: its record and its finished points, whole and of the study's own config."""
+"""Where a run lies, and what other stages take of a finished one: its record and its finished points, whole and of the
+study's own config.
+"""
 
 from pathlib import Path
 from typing import Any
@@ -7,9 +9,18 @@ from growbench import durable, record
 from growbench.errors import GrowBenchError
 
 
+def run_name(method: str, seed: int) -> str:
+    return f"{method}-s{seed}"
+
+
+def run_folder(study: Any, method: str, seed: int) -> Path:
+    """Return the folder of a run's checkpoints and finished points."""
+    return _root(study) / "runs" / run_name(method, seed)
+
+
 def place(study: Any, method: str, seed: int) -> Path:
     """Return the path of a run's record."""
-    return _root(study) / "records" / "pretrain" / f"{method}-s{seed}.json"
+    return _root(study) / "records" / "pretrain" / f"{run_name(method, seed)}.json"
 
 
 def values(study: Any, method: str, seed: int) -> dict[str, Any]:
@@ -27,7 +38,7 @@ def point(study: Any, method: str, seed: int, name: str) -> Path:
     """Return the folder of a finished point. Raises GrowBenchError where it is missing, damaged or of another config."""
     if place(study, method, seed).exists():
         values(study, method, seed)
-    return whole(_root(study) / "runs" / f"{method}-s{seed}" / "points" / name, method)
+    return whole(run_folder(study, method, seed) / "points" / name, method)
 
 
 def whole(folder: Path, method: str) -> Path:

@@ -52,6 +52,7 @@ def _method(study: Study, family: Family, method: str, clock: "Stopwatch | None"
         "method": method,
         "seeds": list(study.seeds),
         "plan": run.plan.to_list(),
+        "points": list(run.points),
         "stages": [
             {"start": run.plan.start(i), **asdict(size), **_sums(entries, stage=i)} for i, size in enumerate(sizes)
         ],
@@ -156,7 +157,7 @@ def lines(study: Study, rows: list[dict[str, Any]], speed: float = SPEED) -> Ite
     seeds = (
         f"seed {study.seeds[0]}" if len(study.seeds) == 1 else f"each of the seeds {', '.join(map(str, study.seeds))}"
     )
-    yield f"{study.study}, for {seeds}; a finished model at {', '.join(map(str, study.budget.points))} of the budget"
+    yield f"{study.study}, for {seeds}; a finished model at {_shares(study.budget.points)} of the budget"
     for row in rows:
         phases = row["phases"]
         time_ = "" if row["seconds"] is None else f", {row['seconds']:.0f} s"
@@ -167,12 +168,18 @@ def lines(study: Study, rows: list[dict[str, Any]], speed: float = SPEED) -> Ite
             f"{time_}, {row['disk_bytes'] / 1e6:.4g} MB"
         )
         yield from map(_stage_line, row["plan"], row["stages"])
+        if row["method"] != SOURCE and len(row["points"]) < len(study.budget.points):
+            yield f"    finished models at {_shares(row['points'])} alone: before, it has not grown to its target"
     if all(row["seconds"] is not None for row in rows):
         total = sum(row["seconds"] * len(row["seeds"]) for row in rows)
         yield f"all: {total / 60:.1f} core-minutes of training at {study.train.threads} thread(s) a run, on this machine"
     if search := sum(row["search_flops"] for row in rows):
         yield f"search of learning rates: {len(study.search.lrs)} trials a method with the first seed, {search:.4g} FLOPs"
     yield _total(study, rows, speed)
+
+
+def _shares(points: Sequence[float]) -> str:
+    return ", ".join(map(str, points))
 
 
 def _total(study: Study, rows: list[dict[str, Any]], speed: float) -> str:

@@ -34,6 +34,11 @@ def rank() -> int:
     return int(os.environ.get("RANK", "0"))
 
 
+def threads(configured: int, processes: int = 1) -> int:
+    """CPU threads of each process: an even share of what SLURM gave the job, or what the config says."""
+    return int(os.environ.get("SLURM_CPUS_PER_TASK", 0)) // processes or configured
+
+
 def follow() -> None:
     """Let the kernel end this process, one of several, with the one that started it, which cannot end it when it is killed."""
     if "WORLD_SIZE" in os.environ and sys.platform == "linux":

@@ -7,7 +7,6 @@ last checkpoint when the same command is given again.
 
 import logging
 import math
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from functools import partial
@@ -16,9 +15,10 @@ from typing import Any
 
 import torch
 
-from growbench import corpus, course, families, finished, interrupt, lock, record, run_record
+from growbench import corpus, course, families, finished, interrupt, launch, lock, record, run_record
 from growbench.errors import GrowBenchError
 from growbench.families import Family
+from growbench.finished import run_folder, run_name
 from growbench.growth.masking import ramp
 from growbench.kept import Kept
 from growbench.memory import memory_kept
@@ -40,16 +40,12 @@ DIVERGED = 10.0  # times ignorance, or what its stage began with: no loss of a r
 VALIDATION_SEED, VALIDATION_BATCH = 7_654_321, 32
 
 
-def run_name(method: str, seed: int) -> str:
-    return f"{method}-s{seed}"
-
-
 @memory_kept()
 def run(study: Any, method: str, seed: int, lr: float | None = None) -> Path:
     """Train one run, with the other processes that torchrun started, if any, and return the path of its record. method may
     be `source`, the small model itself. lr: the peak LR that a search chose; None takes the config's.
     """
-    with together(study, Path("results") / study.study / "runs" / run_name(method, seed)) as joined:
+    with together(study, run_folder(study, method, seed)) as joined:
         return Run(study, method, seed, joined, lr).execute()
 
 
@@ -76,12 +72,11 @@ class Run:
         folder: Path | None = None,
         share: float = 1.0,
     ) -> None:
-        given = int(os.environ.get("SLURM_CPUS_PER_TASK", 0)) // together.count
-        torch.set_num_threads(given or study.train.threads)
+        torch.set_num_threads(launch.threads(study.train.threads, together.count))
         self.ranks = together
         self.study, self.method, self.seed, self.name = study, method, seed, run_name(method, seed)
         self.root = Path("results") / study.study
-        self.folder = folder or self.root / "runs" / self.name
+        self.folder = folder or run_folder(study, method, seed)
         self.corpus = corpus.load(self.root / "corpus")
         vocab, special = int(self.corpus.manifest["vocab"]), self.corpus.manifest["special"]
         self.source_spec: ModelSpec = study.source_spec(vocab)
@@ -100,7 +95,7 @@ class Run:
         stream: Stream = "source" if self.method == SOURCE else "target"
         return Stages(
             course=self.course, method=self.chosen, seed=self.seed, family=self.family, source_spec=self.source_spec,
-            source_folder=self.root / "runs" / run_name(SOURCE, self.seed) / "points" / "p100",
+            source_folder=run_folder(self.study, SOURCE, self.seed) / "points" / "p100",
             objective=self.objective,
             windows=Windows(self.corpus.train, self.study.objective.length, self._cls(), self.seed, stream),
             device=self.device, bf16=self.bf16, pad=int(self.corpus.manifest["special"]["pad"]),

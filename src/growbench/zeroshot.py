@@ -6,7 +6,6 @@ after the token that ends a document in training. A model reads as many tokens a
 
 import logging
 import math
-import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from growbench import families, finished, lock, record
+from growbench import families, finished, launch, lock, record
 from growbench.errors import GrowBenchError
 from growbench.likelihood import Scored, Window, score, windows
 from growbench.memory import memory_kept
@@ -45,7 +44,7 @@ def run(study: Any, method: str, seeds: list[int], points: list[str]) -> list[Pa
 
 
 def _run(study: Any, method: str, seeds: list[int], points: list[str]) -> list[Path]:
-    torch.set_num_threads(int(os.environ.get("SLURM_CPUS_PER_TASK", study.zeroshot.threads)))
+    torch.set_num_threads(launch.threads(study.zeroshot.threads))
     root, paths = Path("results") / study.study, []
     wanted = [(seed, point) for seed in seeds for point in points]
     folders = [finished.point(study, method, seed, point) for seed, point in wanted]

@@ -15,6 +15,7 @@ from growbench.analysis.intervals import mean_interval
 
 Row = dict[str, Any]
 ROW = 0.24
+LABEL = 0.13  # room of a ratio's label, as a share of the axis
 LOSSES = ("loss_before", "loss_after")
 
 
@@ -81,6 +82,15 @@ def by_method(axes: Axes, tables: Tables, rows: list[Row], start: float) -> None
     axes.set_xlabel("validation loss (nats/token)")
 
 
+def spaced(ratios: list[float], least: float) -> list[float]:
+    """Return those of sorted ratios whose labels have room: each at least so far from the one before, in logarithms."""
+    kept = ratios[:1]
+    for ratio in ratios[1:]:
+        if np.log(ratio / kept[-1]) >= least:
+            kept.append(ratio)
+    return kept
+
+
 def by_ratio(axes: Axes, tables: Tables, rows: list[Row]) -> None:
     """Draw what growing adds to the loss against how many times more parameters it makes."""
     ratios = sorted({round(row["ratio"], 2) for row in rows})
@@ -95,7 +105,7 @@ def by_ratio(axes: Axes, tables: Tables, rows: list[Row]) -> None:
     axes.axhline(0, color="black", lw=0.8)
     axes.set_xscale("log")
     axes.set_xlim(low, high)
-    axes.xaxis.set_major_locator(FixedLocator(ratios if len(ratios) <= 6 else ratios[:: -(-len(ratios) // 6)]))
+    axes.xaxis.set_major_locator(FixedLocator(spaced(ratios, LABEL * np.log(high / low))))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.margins(y=0.12)
     axes.xaxis.set_major_formatter("×{x:.2f}")

@@ -30,7 +30,7 @@ class Style:
 KNOWN = {
     "scratch": Style(colour="#000000", marker="o", dash=(4, 1.5)),
     "scratch_iso": Style(colour="#404040", marker="o", dash=(2, 1)),
-    "source_longer": Style(colour="#777777", marker="x", dash=(3, 1)),
+    "source_longer": Style(colour="#777777", marker="H", dash=(3, 1)),
     "source": Style(colour="#888888", marker="8", dash=(1, 1)),
     "stackbert": Style(colour="#E69F00", marker="s"),
     "direct_copy": Style(colour="#CC79A7", marker="v", dash=(1, 1)),

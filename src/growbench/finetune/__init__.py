@@ -5,7 +5,6 @@ fine-tuned is kept until then, so that a job that is ended goes on.
 """
 
 import logging
-import os
 import time
 from functools import partial
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import Any
 
 import torch
 
-from growbench import families, finished, lock, record
+from growbench import families, finished, launch, lock, record
 from growbench.errors import GrowBenchError
 from growbench.finetune import classify, spans
 from growbench.finetune.classify import Ready, inputs, offset, results
@@ -37,7 +36,7 @@ def run(study: Any, method: str, seeds: list[int], points: list[str]) -> list[Pa
 
 
 def _run(study: Any, method: str, seeds: list[int], points: list[str]) -> list[Path]:
-    torch.set_num_threads(int(os.environ.get("SLURM_CPUS_PER_TASK", study.finetune.threads)))
+    torch.set_num_threads(launch.threads(study.finetune.threads))
     root = Path("results") / study.study
     begun, paths = time.perf_counter(), []
     wanted = [(seed, point) for seed in seeds for point in points]
