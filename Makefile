@@ -20,7 +20,7 @@ demo: .venv/.installed  ## the default study, from text to figures
 	@echo; cat results/demo/tables/savings.md; echo; echo 'Figures:'; ls figures/demo/*.png
 
 tables: .venv/.installed  ## tables, figures and pages of a study from its records, nothing trained: make tables STUDY=mini
-	PATH="$(CURDIR)/$(BIN):$$PATH" snakemake --cores all --configfile config/$(or $(STUDY),demo).yaml --allowed-rules aggregate figures pages all
+	PATH="$(CURDIR)/$(BIN):$$PATH" snakemake --cores all --configfile config/$(or $(STUDY),demo).yaml --allowed-rules aggregate figures pages all --forcerun aggregate
 
 test: .venv/.installed
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2

@@ -47,6 +47,7 @@ def make_study(args: argparse.Namespace, folder: Path) -> Any:
     """What both sides need of a study. `folder` holds the cut files and is the working folder."""
     return SimpleNamespace(
         study="bench",
+        folder=Path("results/bench"),
         data=SimpleNamespace(dir=folder),
         corpus=SimpleNamespace(tokenizer="wordpiece", vocab=args.vocab, lowercase=True),
         tasks=SimpleNamespace(source="local", names=list(args.tasks)),

@@ -40,6 +40,7 @@ def study(methods: Mapping[str, Any], seeds: tuple[int, ...] = (0, 1, 2), **chan
     names = tuple(f"p{round(100 * fraction)}" for fraction in tuned.points)
     made = SimpleNamespace(
         study="made",
+        folder=Path("results/made"),
         seeds=seeds,
         attention=changes.get("attention", False),
         methods=dict(methods),

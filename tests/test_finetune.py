@@ -56,7 +56,10 @@ def study(tmp: Path, source: str = "local", names: tuple[str, ...] = ("CoLA",), 
     }
     settings |= {"doc_stride": 4, "answer_length": 5, "tasks": {}, **changes}
     made = SimpleNamespace(
-        study="tiny", data=SimpleNamespace(dir=str(tmp)), tasks=SimpleNamespace(source=source, names=list(names))
+        study="tiny",
+        folder=Path("results/tiny"),
+        data=SimpleNamespace(dir=str(tmp)),
+        tasks=SimpleNamespace(source=source, names=list(names)),
     )
     made.target = SimpleNamespace(family="bert")
     made.finetune = Finetune(**settings)

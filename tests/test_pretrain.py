@@ -49,6 +49,12 @@ def test_finished_points_cost_their_budget_and_belong_to_the_target(study) -> No
         with open(f"results/tiny/records/pretrain/{method}-s0.csv") as handle:
             rows = list(csv.DictReader(handle))
         assert float(rows[-1]["valid_loss"]) == values["points"][-1]["loss"]
+    records = Path("results/tiny/records/pretrain")
+    source, random, copies = (
+        result(records / f"{method}-s0.json")["points"][-1]["tail_energy"]
+        for method in ("source", "scratch", "bert2bert_fpi")
+    )
+    assert source is None and copies < 1e-9 and 0.05 < random < 0.5
     stages = [s["spec"]["layers"] for s in result(Path("results/tiny/records/pretrain/stackbert-s0.json"))["plan"]]
     assert stages == [1, 2, 4]
 

@@ -88,6 +88,7 @@ def test_similarity_is_the_share_of_content_words_kept() -> None:
 @dataclass
 class Study:
     study: str = "tiny"
+    folder: Path = Path("results/tiny")
     corpus: SimpleNamespace = field(default_factory=lambda: SimpleNamespace(seed=0))
     tasks: SimpleNamespace = field(
         default_factory=lambda: SimpleNamespace(source="toyglue", names=["topic", "similarity"])

@@ -219,3 +219,30 @@ def test_wider_heads_without_scaled_products_are_refused() -> None:
     source = perturbed(families.load("gpt2"), SPECS["gpt2"], scale_attn_weights=False)
     with pytest.raises(GrowBenchError, match="scale_attn_weights"):
         grown("hypercloning", "gpt2", source, {"heads": "widen"}, hidden=72, heads=3)
+
+
+@pytest.mark.parametrize("times", [2, 3])
+@pytest.mark.parametrize(
+    ("method", "options", "share"),
+    [
+        ("hypercloning", {"variant": "noisy_symmetric"}, 10**-0.5),
+        ("net2net", {"noise": 0.05}, 0.05),
+        ("lemon", {"noise": 0.1}, 0.1),
+    ],
+)
+def test_noise_that_cancels_over_the_copies_is_as_strong_as_documented(
+    method: str, options, share: float, times: int
+) -> None:
+    """Noise less its mean over n copies has lost 1 / n of its energy: 3 decibel for two copies."""
+    spec = SPECS["gpt2"]
+    source = source_model("gpt2", spec)
+    sizes = {"hidden": times * spec.hidden, "heads": times * spec.heads, "ffn": times * spec.ffn}
+    silent = {"variant": "symmetric"} if "variant" in options else {"noise": 0.0}
+    loud, quiet = (grown(method, "gpt2", source, given, **sizes).state_dict() for given in (options, silent))
+    for name in (
+        "transformer.h.0.mlp.c_fc.weight",
+        "transformer.h.0.mlp.c_proj.weight",
+        "transformer.h.1.attn.c_attn.weight",
+    ):
+        added = loud[name] - quiet[name]
+        assert float(added.std() / quiet[name].std()) == pytest.approx(share, rel=0.03), name

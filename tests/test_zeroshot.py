@@ -40,6 +40,7 @@ def study(folder: Path | None, *names: str, length: int = 16, stride: int = 5, *
     }
     return SimpleNamespace(
         study="tiny",
+        folder=Path("results/tiny"),
         data=SimpleNamespace(dir=folder),
         corpus=SimpleNamespace(tokenizer="bpe", tokenizer_name=None),
         objective=SimpleNamespace(length=length, kind="clm"),

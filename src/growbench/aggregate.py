@@ -42,7 +42,7 @@ def run(study: "Study") -> Path:
     Only the study's methods, seeds and the points that it fine-tunes or evaluates are read. Raises GrowBenchError for a missing or damaged
     record and for records that do not belong together.
     """
-    root = Path("results") / study.study
+    root = study.folder
     with lock.held(root / "tables" / ".lock"):
         return _run(study, root)
 

@@ -28,7 +28,7 @@ BASE, LAST = "scratch", "p100"
 
 def run(study: Study, seed: int) -> Path:
     """Measure the source and every method's largest finished point; return the record's path."""
-    root = Path("results") / study.study
+    root = study.folder
     with lock.held(root / "records" / "attention" / f".s{seed}.lock"):
         return _run(study, root, seed)
 

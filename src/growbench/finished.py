@@ -15,12 +15,12 @@ def run_name(method: str, seed: int) -> str:
 
 def run_folder(study: Any, method: str, seed: int) -> Path:
     """Return the folder of a run's checkpoints and finished points."""
-    return _root(study) / "runs" / run_name(method, seed)
+    return study.folder / "runs" / run_name(method, seed)
 
 
 def place(study: Any, method: str, seed: int) -> Path:
     """Return the path of a run's record."""
-    return _root(study) / "records" / "pretrain" / f"{run_name(method, seed)}.json"
+    return study.folder / "records" / "pretrain" / f"{run_name(method, seed)}.json"
 
 
 def values(study: Any, method: str, seed: int) -> dict[str, Any]:
@@ -48,10 +48,6 @@ def whole(folder: Path, method: str) -> Path:
     if found := durable.damage(folder):
         raise GrowBenchError(f"{found}; delete {folder.parents[1]} and {_remedy(method)} again")
     return folder
-
-
-def _root(study: Any) -> Path:
-    return Path("results") / str(study.study)
 
 
 def _remedy(method: str) -> str:

@@ -20,6 +20,7 @@ from growbench.errors import GrowBenchError
 from growbench.families import Family
 from growbench.finished import run_folder, run_name
 from growbench.growth.masking import ramp
+from growbench.growth.spectrum import tail_energy
 from growbench.kept import Kept
 from growbench.memory import memory_kept
 from growbench.spec import SOURCE, ModelSpec
@@ -75,7 +76,7 @@ class Run:
         torch.set_num_threads(launch.threads(study.train.threads, together.count))
         self.ranks = together
         self.study, self.method, self.seed, self.name = study, method, seed, run_name(method, seed)
-        self.root = Path("results") / study.study
+        self.root = study.folder
         self.folder = folder or run_folder(study, method, seed)
         self.corpus = corpus.load(self.root / "corpus")
         vocab, special = int(self.corpus.manifest["vocab"]), self.corpus.manifest["special"]
@@ -243,7 +244,11 @@ class Run:
         model = self.stages.finished(at.stage, self.trainer)
         if model is not None:
             checkpoint.save_model(self.folder / "points" / name, model)
-        journal.finish(name, fraction, budget, value)
+        journal.finish(name, fraction, budget, value, self._tail(model))
         log.info("%s finished point %s: loss %.4f", self.name, name, value)
         journal.at = trunk
         self.kept.put_back(self.trainer)
+
+    def _tail(self, model: Any | None) -> float | None:
+        """What a finished point uses of the width that its source does not have."""
+        return None if model is None else tail_energy(self.family, model, self.source_spec.hidden)

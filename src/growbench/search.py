@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 def place(study: Study, method: str) -> Path:
     """Return the path of a method's search record."""
-    return Path("results") / study.study / "records" / "search" / f"{method}.json"
+    return study.folder / "records" / "search" / f"{method}.json"
 
 
 def chosen(study: Study, method: str) -> float | None:
@@ -71,7 +71,7 @@ def _conclude(study: Study, method: str, trials: list[dict[str, Any]], processes
 
 
 def _folder(study: Study, method: str) -> Path:
-    return Path("results") / study.study / "search" / method
+    return study.folder / "search" / method
 
 
 def _trial(study: Study, method: str, seed: int, ranks: Ranks, lr: float) -> dict[str, Any]:

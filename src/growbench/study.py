@@ -203,6 +203,11 @@ class Study:
     finetune: Finetune
     zeroshot: Zeroshot
 
+    @property
+    def folder(self) -> Path:
+        """Where everything of the study lies."""
+        return Path("results") / self.study
+
     def source_spec(self, vocab: int) -> ModelSpec:
         """Return the small model's shape over a vocabulary of this size."""
         return self._spec(self.source, vocab)

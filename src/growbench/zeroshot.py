@@ -39,13 +39,13 @@ class Ready:
 @memory_kept()
 def run(study: Any, method: str, seeds: list[int], points: list[str]) -> list[Path]:
     """Evaluate `points` of a method's runs with these pre-training seeds; return their records."""
-    with lock.held(Path("results") / study.study / "records" / "zeroshot" / f".{method}.lock"):
+    with lock.held(study.folder / "records" / "zeroshot" / f".{method}.lock"):
         return _run(study, method, seeds, points)
 
 
 def _run(study: Any, method: str, seeds: list[int], points: list[str]) -> list[Path]:
     torch.set_num_threads(launch.threads(study.zeroshot.threads))
-    root, paths = Path("results") / study.study, []
+    root, paths = study.folder, []
     wanted = [(seed, point) for seed in seeds for point in points]
     folders = [finished.point(study, method, seed, point) for seed, point in wanted]
     texts = [language.load(name, study) for name in study.zeroshot.names]

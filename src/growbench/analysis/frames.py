@@ -13,7 +13,7 @@ Record = dict[str, Any]
 
 POINT_METRICS = (
     "loss", "budget_flops", "flops", "flops_total", "flops_electra", "flops_total_electra", "steps", "tokens",
-    "wall_seconds",
+    "wall_seconds", "tail_energy",
 )  # fmt: skip
 LEDGER_METRICS = ("flops", "flops_electra", "tokens", "wall_seconds", "cpu_seconds", "peak_memory_mb", "steps")
 RUN_METRICS = ("initial_loss", "unigram_entropy", "entropy_floor")

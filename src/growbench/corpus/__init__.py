@@ -39,7 +39,7 @@ def build(study: Any) -> Path:
 
     Everything is made in a folder beside it and renamed, so that nothing half-written is taken for whole.
     """
-    folder = Path("results") / study.study / "corpus"
+    folder = study.folder / "corpus"
     with lock.held(folder.with_name(".corpus.lock")):
         return _build(study, folder)
 

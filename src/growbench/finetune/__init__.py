@@ -31,13 +31,13 @@ log = logging.getLogger(__name__)
 @memory_kept()
 def run(study: Any, method: str, seeds: list[int], points: list[str]) -> list[Path]:
     """Fine-tune `points` of a method's runs with these pre-training seeds; return their records."""
-    with lock.held(Path("results") / study.study / "records" / "finetune" / f".{method}.lock"):
+    with lock.held(study.folder / "records" / "finetune" / f".{method}.lock"):
         return _run(study, method, seeds, points)
 
 
 def _run(study: Any, method: str, seeds: list[int], points: list[str]) -> list[Path]:
     torch.set_num_threads(launch.threads(study.finetune.threads))
-    root = Path("results") / study.study
+    root = study.folder
     begun, paths = time.perf_counter(), []
     wanted = [(seed, point) for seed in seeds for point in points]
     folders = [finished.point(study, method, seed, point) for seed, point in wanted]

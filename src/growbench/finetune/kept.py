@@ -36,7 +36,7 @@ class Kept:
 
 def kept(study: Any, point: Path) -> Kept:
     """Return what is kept of a finished point, beside its run's other files."""
-    corpus = Path("results") / study.study / "corpus" / durable.SEAL
+    corpus = study.folder / "corpus" / durable.SEAL
     of = {
         "config": record.digest(study.finetuned_part()),
         "model": durable.digest(point / durable.SEAL),

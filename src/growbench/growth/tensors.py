@@ -96,8 +96,10 @@ def _noise(growth: Growth, name: str, grown: Grown, wide: Tensor) -> Tensor:
     index = torch.from_numpy(np.maximum(space.index, 0))
     sums = torch.zeros([space.source_size if d == dim else n for d, n in enumerate(wide.shape)], dtype=wide.dtype)
     sums.index_add_(dim, index, noise)
-    means = sums.index_select(dim, index) / along(counts_of(space).astype(np.float64), dim, wide)
-    noise = (noise - means).masked_fill(along(space.index < 0, dim, wide), 0.0)
+    copies = counts_of(space).astype(np.float64)
+    # Without its mean over n copies, noise has 1 - 1 / n of its energy left.
+    restored = np.where(copies > 1, np.sqrt(copies / np.maximum(copies - 1, 1)), 0.0)
+    noise = (noise - sums.index_select(dim, index) / along(copies, dim, wide)) * along(restored, dim, wide)
     return wide + growth.widening.noise * wide.std() * noise
 
 

@@ -95,7 +95,7 @@ def check(study: Any) -> None:
 
 def _folder(task: Task, study: Any) -> Path:
     if task.suite != "GLUE":
-        return Path("results") / study.study / "tasks" / task.name
+        return study.folder / "tasks" / task.name
     if study.data.dir is None:
         raise GrowBenchError(
             "data.dir: not set, but tasks.source is local; set data.dir or GROWBENCH_DATA to the data folder"

@@ -167,7 +167,7 @@ def rows(name: str, seed: int) -> Iterator[Row]:
 
 def build(study: Any) -> Path:
     """Write the study's tasks to results/<study>/tasks and return the path of their manifest, written last."""
-    folder = Path("results") / study.study / "tasks"
+    folder = study.folder / "tasks"
     with lock.held(folder.with_name(".tasks.lock")):
         return _build(study, folder)
 

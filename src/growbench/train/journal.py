@@ -63,15 +63,15 @@ class Journal:
         values = (a.step, phase, a.stage, point, *costs, lr, train, valid, round(a.wall, 3))
         self.curve.append({k: "" if v is None else v for k, v in zip(COLUMNS, values, strict=True)})
 
-    def finish(self, point: str, fraction: float, budget: float, loss: float) -> None:
-        """Add the finished point that the run stands at. budget: FLOPs of the largest budget."""
+    def finish(self, point: str, fraction: float, budget: float, loss: float, tail: float | None) -> None:
+        """Add the finished point that the run stands at. budget: FLOPs of the largest budget. tail: spectrum.tail_energy."""
         a, extra = self.at, self.source
         self.points.append(
             {
                 "point": point, "fraction": fraction, "budget_flops": fraction * budget, "loss": loss,
                 "flops": a.spent, "flops_total": a.spent + extra["flops"], "flops_electra": a.spent_electra,
                 "flops_total_electra": a.spent_electra + extra["flops_electra"], "steps": a.step, "tokens": a.tokens,
-                "wall_seconds": round(a.wall, 3),
+                "wall_seconds": round(a.wall, 3), "tail_energy": tail,
             }
         )  # fmt: skip
 

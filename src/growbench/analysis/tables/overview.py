@@ -78,6 +78,7 @@ def main(results: Results) -> Table:
         Column(head=Head(key="lag", text="lag (% of budget)"), ours=_lag),
         FINAL_LOSS,
         GAP,
+        last("tail_energy", "energy beyond the source's width", 4),
         average(text="average score"),
         Column(head=Head(key="iqm", text="IQM, normalised"), ours=_iqm),
         Column(head=Head(key="improvement", text="P(better than scratch)"), ours=_improvement),
@@ -102,6 +103,8 @@ def main(results: Results) -> Table:
             "Loss after growth: validation loss on entering the last stage that trains another network than the stage before "
             f"(without growth: at the start). Short lag: the first trunk evaluation at least {100 * LAG:.0f} % of the largest "
             "budget after that, so that the lag depends on where evaluations fall.",
+            "Energy beyond the source's width D_s: of the matrices on the residual stream, the share of the squared singular values "
+            "beyond the D_s largest, mean over matrices; 0 where added coordinates are exact copies.",
             "Average score × 100, mean ± standard deviation over runs (* trained on a subset). IQM: mean of the middle half of "
             "the scores of all tasks and runs, normalised so that the majority class is 0 and perfect is 100; P: chance that a run "
             "beats one of scratch on a random task. Their brackets: 95 % stratified bootstrap, seeds resampled within each task.",
