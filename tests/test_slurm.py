@@ -1,5 +1,6 @@
 """Studies through a real SLURM: `make test-slurm`. As root, with Debian's slurm-wlm and munge (see slurm_node.py)."""
 
+import contextlib
 import json
 import os
 import re
@@ -25,8 +26,9 @@ LITERAL = ("--cores", "all", "--profile", "slurm")
 STUDY = ("--configfile", "config/cluster.yaml")
 RECORD = "results/cluster/records/pretrain/scratch-s0.json"
 LOG = "logs/cluster/pretrain/scratch-s0.log"
+LOCK = "results/cluster/runs/scratch-s0/.lock"
 GOES_ON = "ended by SIGTERM; the same command goes on"
-SECONDS = 75  # SLURM looks at time limits every 30
+SECONDS = 60
 ONE_RUN: dict[str, Any] = {"methods": {"scratch": None}, "attention": False}
 
 pytestmark = pytest.mark.slurm
@@ -168,6 +170,28 @@ def trains(node: Node, folder: Path, more: int = 0) -> dict[str, str]:
     return submitted(node, folder, "pretrain")[-1]
 
 
+def terminated(process: int) -> bool:
+    """Whether SIGTERM waits for this process, or it has ended."""
+    try:
+        status = Path(f"/proc/{process}/status").read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return True
+    return bool(int(re.findall(r"ShdPnd:\t(\w+)", status)[0], 16) >> (signal.SIGTERM - 1) & 1)
+
+
+@contextlib.contextmanager
+def still(node: Node, folder: Path) -> Iterator[None]:
+    """The run stands still until SLURM's SIGTERM, which the block asks for, is there: a fast one would end before it."""
+    process = json.loads((folder / LOCK).read_text(encoding="utf-8"))["pid"]
+    os.kill(process, signal.SIGSTOP)
+    try:
+        yield
+        node.wait("SIGTERM", lambda: terminated(process) or GOES_ON in told(folder), 180)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process, signal.SIGCONT)
+
+
 def stops(node: Node, folder: Path) -> int:
     """Wait until SIGTERM has ended the job in hand; return how far it came."""
     node.wait("the end by SIGTERM", lambda: GOES_ON in told(folder), 180)
@@ -190,7 +214,8 @@ def test_a_run_longer_than_its_time_limits_finishes_over_three_jobs(
     far = 0
     for _ in range(2):
         job = trains(node, disturbed, more=far)["JobId"]
-        node.run("scontrol", "update", f"JobId={job}", "TimeLimit=3")  # SIGTERM comes two minutes before: now
+        with still(node, disturbed):
+            node.run("scontrol", "update", f"JobId={job}", "TimeLimit=3")  # SIGTERM comes two minutes before: now
         far = stops(node, disturbed)
     ended(process, disturbed)
     *before, last = [job["JobState"] for job in submitted(node, disturbed, "pretrain")]
@@ -202,7 +227,9 @@ def test_a_preempted_and_a_requeued_run_go_on(node: Node, prepared: Prepared, tm
     disturbed = Path(shutil.copytree(prepared.folder, tmp_path / "study"))
     process = snakemake(disturbed, *LITERAL, *QUICK, "--", RECORD)
     trains(node, disturbed)
-    node.run("sbatch", "--partition=urgent", "--ntasks=4", "--mem=50", "--output=urgent.out", "--wrap", "srun -n1 true")
+    urgent = ("--partition=urgent", "--ntasks=4", "--mem=50", "--output=urgent.out", "--wrap", "srun -n1 true")
+    with still(node, disturbed):
+        node.run("sbatch", *urgent)
     job = trains(node, disturbed, more=stops(node, disturbed))["JobId"]
     node.run("scontrol", "requeue", job)
     node.wait("the job to wait", lambda: submitted(node, disturbed, "pretrain")[-1]["JobState"] == "PENDING", 60)
@@ -219,14 +246,15 @@ def test_after_snakemake_was_killed_resume_ends_its_jobs_and_goes_on(
     words = (*LITERAL, *QUICK, *STUDY, "--", RECORD)
     process = start(disturbed, "-m", "snakemake", *words)
     old = trains(node, disturbed)["JobId"]
-    refused = ended(start(disturbed, "workflow/resume.py", *words), disturbed, status=1)
-    assert f"resume: snakemake is at work here, process {process.pid}" in refused
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    assert "cannot be locked" in ended(start(disturbed, "-m", "snakemake", *words), disturbed, status=1)
-    assert submitted(node, disturbed, "pretrain")[-1]["JobState"] == "RUNNING"
-    said = ended(start(disturbed, "workflow/resume.py", *words), disturbed)
-    assert f"resume: ending jobs {old} of a snakemake that was killed" in said
+    with still(node, disturbed):
+        refused = ended(start(disturbed, "workflow/resume.py", *words), disturbed, status=1)
+        assert f"resume: snakemake is at work here, process {process.pid}" in refused
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        assert "cannot be locked" in ended(start(disturbed, "-m", "snakemake", *words), disturbed, status=1)
+        assert submitted(node, disturbed, "pretrain")[-1]["JobState"] == "RUNNING"
+        said = ended(start(disturbed, "workflow/resume.py", *words), disturbed)
+        assert f"resume: ending jobs {old} of a snakemake that was killed" in said
     first, second = submitted(node, disturbed, "pretrain")
     assert (first["JobId"], first["JobState"], second["JobState"]) == (old, "CANCELLED", "COMPLETED")
     assert first["EndTime"] <= second["StartTime"]
