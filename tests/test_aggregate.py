@@ -71,6 +71,38 @@ def test_a_method_without_a_source_pays_none(made: tuple[Any, Path]) -> None:
     assert found["source_reuses"] == 0
 
 
+def test_a_method_with_a_source_is_measured_against_scratch_with_its_flops_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    costs = {**COSTS, "scratch_iso": 1.0}
+    study = constructed.study(dict.fromkeys(costs))
+    records = constructed.write(tmp_path, study, costs)
+    longer = 2  # where bert2bert_fpi ends
+    for path in records.glob("pretrain/scratch_iso-s*.json"):
+        points = json.loads(path.read_text())["points"]
+        for point in points:
+            point |= {"flops": longer * point["flops"], "flops_total": longer * point["flops_total"]}
+            point["loss"] = constructed.loss_at(point["flops"])
+        edit(path, points=points)
+    tables = aggregate.run(study)
+    assert row(tables, "bert2bert_fpi")["saving_iso"] == pytest.approx(1 - 1.1 / longer)
+    assert row(tables, "bert2bert_fpi")["saving_total"] == pytest.approx(0.4)
+    assert row(tables, "direct_copy")["status_iso"] == "not reached"
+    assert pd.isna(row(tables, "stackbert")["status_iso"]) and row(tables, "scratch_iso")["status_iso"] == "baseline"
+    for name in ("savings.md", "overview.md"):
+        head, _, *lines = [line.split(" | ") for line in (tables / name).read_text().split("\n\n")[1].splitlines()]
+        at = head.index("saving, everything counted, at scratch_iso's loss")
+        found = {line[0].removeprefix("| "): line[at] for line in lines}
+        assert found["bert2bert_fpi"].startswith("45.0 %") and found["stackbert"] == "–"
+
+
+def test_a_study_without_scratch_iso_has_no_column_of_it(made: tuple[Any, Path]) -> None:
+    tables = aggregate.run(made[0])
+    assert "scratch_iso" not in (tables / "savings.md").read_text() + (tables / "overview.md").read_text()
+    assert "saving_iso" not in pd.read_csv(tables / "savings.csv")
+
+
 def test_every_number_of_every_record_is_in_runs(made: tuple[Any, Path]) -> None:
     study, _ = made
     table = pd.read_csv(aggregate.run(study) / "runs.csv")

@@ -19,6 +19,7 @@ FRONT = (
     "method",
     "saving, target only",
     "saving, everything counted",
+    "saving, everything counted, at scratch_iso's loss",
     "loss after growth",
     "final loss − scratch's",
     "n",
@@ -45,7 +46,7 @@ def front() -> str:
     """Return the savings of the committed study with the most seeds, in few columns, and its figure."""
     (study, page), *_ = sorted(studies().items(), key=lambda item: (-_seeds(item[1]), item[0]))
     head, rule, *rows = _grid(page)
-    columns = [head.index(name) for name in FRONT]
+    columns = [head.index(name) for name in FRONT if name in head]
     scale = next(line for line in page.splitlines() if line.startswith("- Scale: "))
     records = next(line for line in page.splitlines() if line.startswith("- Records: "))
     lines = [_line([row[i] for i in columns]) for row in (head, rule, *rows)]

@@ -11,6 +11,10 @@ from growbench.analysis.scores_table import AVERAGE, GRID
 
 Row = dict[str, Any]
 IQM_ENDS = ("iqm_lo", "iqm_hi")
+ISO_NOTE = """\
+- At scratch_iso's loss: the same with scratch_iso in scratch's place, for methods with a source and source_longer. Scratch has then spent the \
+source's FLOPs as well, and the threshold is as low as all those FLOPs bring it.
+"""
 
 
 def grid(head: list[str], rows: Iterable[list[str]], left: Collection[int] = (0,)) -> str:
@@ -28,11 +32,13 @@ def number(value: Any, digits: int = 1, sign: bool = False) -> str:
 
 
 def saving_text(row: Row, name: str, kind: str = "saving", note: bool = False) -> str:
-    """Return e.g. `41.2 % [38.0, 44.1]`, `≥ 60.0 %`, `not reached`; open ends of an interval say what they are.
+    """Return e.g. `41.2 % [38.0, 44.1]`, `≥ 60.0 %`, `not reached`, a dash where it is not measured; open ends are named.
 
     note: add the share of resamples that do not reach the threshold, where there are such.
     """
     status = row[f"status_{name}"]
+    if pd.isna(status):
+        return "–"
     if status == BASELINE:
         return "0 (baseline)"
     value, lo, hi = (row[f"{kind}_{name}{end}"] for end in ("", "_lo", "_hi"))
@@ -56,6 +62,7 @@ def savings(table: pd.DataFrame, at_score: pd.DataFrame, points: pd.DataFrame) -
     columns: dict[str, Callable[[Row], str]] = {
         "method": lambda r: str(r["method"]),
         **_accountings(reuses),
+        **_against_iso(rows),
         "loss after growth": lambda r: number(r["initial_loss"], 3),
         "final loss": lambda r: number(r["final_loss"], 4) + _ends(r, "final_loss", 4),
         "final loss − scratch's": lambda r: _gap(r),
@@ -77,6 +84,13 @@ def _accountings(reuses: int) -> dict[str, Callable[[Row], str]]:
     for name, words in list(names.items())[:2]:
         columns[f"saving, {words}, ELECTRA FLOPs"] = partial(saving_text, name=f"electra_{name}", kind="saving")
     return columns
+
+
+def _against_iso(rows: list[Row]) -> dict[str, Callable[[Row], str]]:
+    """Return the column of the saving against scratch_iso, where the study has it."""
+    if "status_iso" not in rows[0]:
+        return {}
+    return {"saving, everything counted, at scratch_iso's loss": partial(saving_text, name="iso", note=True)}
 
 
 def _at_score(table: pd.DataFrame, reuses: int) -> str:
@@ -151,7 +165,7 @@ extrapolated: `not reached`, or `≥` where the first point is already below.
 - FLOPs: matmul, multiply + add = 2, backward = 2 × forward (ELECTRA's convention: backward = forward). Target only: the \
 source is free. Everything counted: source, operator learning and all stages. Source / {share}: the source's cost \
 shared by the {reuses} method(s) of this study that start from it.
-- Final loss − scratch's: at the largest target budget, negative is better; the source's cost is not counted.
+{ISO_NOTE if "status_iso" in rows[0] else ""}- Final loss − scratch's: at the largest target budget, negative is better; the source's cost is not counted.
 - {interval_text(n)}
 - Published values come from other models, data and budgets: another scale, to be read beside ours, not against it. \
 [S] read in the paper or its code, [S2] second hand.

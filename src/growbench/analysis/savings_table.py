@@ -19,6 +19,7 @@ ACCOUNTINGS = {
     "electra_total": "flops_total_electra",
     "wall_target_only": "wall_seconds",
 }
+ISO, LONGER = "scratch_iso", "source_longer"  # both spend a target's budget and the source's FLOPs
 
 
 def build(points: pd.DataFrame, curves: pd.DataFrame, methods: Sequence[str], protocol: str) -> pd.DataFrame:
@@ -26,7 +27,8 @@ def build(points: pd.DataFrame, curves: pd.DataFrame, methods: Sequence[str], pr
 
     Amortised: the source's cost divided by the number of methods of the study that start from it.
     Under protocol paper the logged curve is used up to the last point, after a running median of three;
-    ELECTRA's columns, which the curve does not carry, use the points.
+    ELECTRA's columns, which the curve does not carry, use the points. Where the study has scratch_iso, columns `iso` have
+    what methods with a source and source_longer save against it, everything counted: all end at the same FLOPs.
     """
     if "scratch" not in methods:
         raise GrowBenchError("methods.scratch: missing; savings are measured against it, add it to the study's methods")
@@ -98,6 +100,8 @@ def _row(points: pd.DataFrame, curves: pd.DataFrame, method: str, protocol: str,
     }
     for name, cost in ACCOUNTINGS.items():
         row |= columns(name, _saving(points, curves, method, cost, protocol))
+    if ISO in set(points["method"]) and (method in (ISO, LONGER) or final["source_flops"].max() > 0):
+        row |= columns("iso", _saving(points, curves, method, "flops_total", protocol, ISO))
     ends, gap = mean_interval(loss), mean_interval(loss - threshold)
     family = str(final["family"].iloc[0])
     return row | {
@@ -117,10 +121,12 @@ def _row(points: pd.DataFrame, curves: pd.DataFrame, method: str, protocol: str,
     }
 
 
-def _saving(points: pd.DataFrame, curves: pd.DataFrame, method: str, cost: str, protocol: str) -> Saving | None:
-    if method == "scratch":
+def _saving(
+    points: pd.DataFrame, curves: pd.DataFrame, method: str, cost: str, protocol: str, baseline: str = "scratch"
+) -> Saving | None:
+    if method == baseline:
         return None
-    return measure(curve(points, curves, method, cost, protocol), curve(points, curves, "scratch", cost, protocol))
+    return measure(curve(points, curves, method, cost, protocol), curve(points, curves, baseline, cost, protocol))
 
 
 def columns(name: str, saving: Saving | None) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from growbench.analysis import markdown
 from growbench.analysis.results import Results
 from growbench.analysis.savings import BASELINE
+from growbench.analysis.savings_table import ISO
 from growbench.analysis.starts import LAG
 from growbench.analysis.tables._columns import (
     FINAL_LOSS,
@@ -70,6 +71,7 @@ def main(results: Results) -> Table:
             for kind, what in (("saving", "saving"), ("speedup", "speed-up"))
         ),
         saving("electra_total", "saving, everything counted, ELECTRA FLOPs"),
+        *([saving("iso", "saving, everything counted, at scratch_iso's loss")] if ISO in results.methods else []),
         saving("target_only", "saving at equal score, target only", score=True),
         saving("total", "saving at equal score, everything counted", score=True),
         Column(head=Head(key="n", text="n"), ours=_n),
@@ -99,7 +101,8 @@ def main(results: Results) -> Table:
             "Saving = 1 − F / F_scratch where scratch's final validation loss (or average score) is first reached, never "
             "extrapolated: not reached, or ≥ where the first point is already there. Target only: the source is free. "
             f"Everything counted: source and all stages. {shared[0].upper() + shared[1:]}: the source's cost shared by the "
-            f"{reuses} method(s) that start from it.",
+            f"{reuses} method(s) that start from it."
+            + (" At scratch_iso's loss: with scratch_iso in scratch's place." if ISO in results.methods else ""),
             "Loss after growth: validation loss on entering the last stage that trains another network than the stage before "
             f"(without growth: at the start). Short lag: the first trunk evaluation at least {100 * LAG:.0f} % of the largest "
             "budget after that, so that the lag depends on where evaluations fall.",
