@@ -7,6 +7,7 @@ import dataclasses
 import json
 import os
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +46,8 @@ def main(folder: Path) -> None:
         for case, (family, names, train) in CASES.items():
             os.chdir(folder / case)
             for name in names:
-                run = pretrain.Run(study(family, **train), name, 0, together)
+                made = together.in_turn(partial(study, family, **train))  # the corpus is written by one
+                run = pretrain.Run(made, name, 0, together)
                 run.execute()
                 assert _split(run.trainer) == (train.get("shard") == "always"), case
                 together.wait()
