@@ -9,7 +9,9 @@ from types import SimpleNamespace
 from typing import Any
 
 import constructed
+import matplotlib
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from growbench import aggregate, methods
 from growbench.analysis import figure
@@ -133,6 +135,20 @@ def test_every_figure_says_study_scale_n_protocol_and_commit(tables: Path, name:
     said = texts(runpy.run_path(str(SCRIPTS / f"{name}.py"))["draw"](read(tables)))
     for word in ("made: bert (2, 64) → (4, 128)", "n = 3 seeds", "protocol trunk", "abc123def456"):
         assert word in said
+
+
+@pytest.mark.parametrize(
+    "folder", sorted((SCRIPTS.parents[1] / "results").glob("*/tables")), ids=lambda path: path.parent.name
+)
+def test_nothing_of_a_committed_study_s_figure_is_cut_off(folder: Path) -> None:
+    found = figure.read({name: folder / f"{name}.csv" for name in figure.NAMES})
+    for name in ("loss_vs_flops", "score_vs_flops", "savings", "plans", "initial_loss", "ablation"):
+        with matplotlib.rc_context(figure.LOOK):
+            canvas = runpy.run_path(str(SCRIPTS / f"{name}.py"))["draw"](found)
+            canvas.set_dpi(figure.DPI)
+            box = canvas.get_tightbbox(FigureCanvasAgg(canvas).get_renderer())  # what is drawn, in inches
+        width, height = canvas.get_size_inches()
+        assert min(box.x0, box.y0) >= 0 and box.x1 <= width and box.y1 <= height, (name, box)
 
 
 def test_loss_figure_shows_both_accountings_and_the_references(tables: Path) -> None:

@@ -74,7 +74,7 @@ def draw(tables: Tables) -> Figure:
     canvas = figure.canvas(height, tables, "Validation loss against training compute")
     figure.legend(canvas, tables, top=0.5)
     grid = canvas.add_gridspec(
-        2, 1, left=0.13, right=0.97, top=1 - (top + 0.22) / height, bottom=0.55 / height, hspace=0.36
+        2, 1, left=0.145, right=0.97, top=1 - (top + 0.22) / height, bottom=0.55 / height, hspace=0.36
     )
     low, high, outside = limits(tables)
     for i, (column, title) in enumerate(PANELS):

@@ -101,7 +101,7 @@ def draw(tables: Tables) -> Figure:
     canvas = figure.canvas(height, tables, f"{label} against compute")
     figure.legend(canvas, tables, top=0.5)
     grid = canvas.add_gridspec(
-        rows, 2, left=0.12, right=0.98, top=1 - (top + 0.3) / height, bottom=0.72 / height, hspace=0.5, wspace=0.36
+        rows, 2, left=0.12, right=0.97, top=1 - (top + 0.3) / height, bottom=0.72 / height, hspace=0.5, wspace=0.36
     )
     for i, (column, title) in enumerate((("flops", "Average, target only"), ("flops_total", "Average, all counted"))):
         panel(canvas.add_subplot(grid[0, i]), tables, AVERAGE, column, title)
