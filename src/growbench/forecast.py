@@ -169,7 +169,7 @@ def lines(study: Study, rows: list[dict[str, Any]], speed: float = SPEED) -> Ite
         )
         yield from map(_stage_line, row["plan"], row["stages"])
         if row["method"] != SOURCE and len(row["points"]) < len(study.budget.points):
-            yield f"    finished models at {_shares(row['points'])} alone: before, it has not grown to its target"
+            yield f"    finished models at {_shares(row['points'])} alone: before, its last stage has not begun"
     if all(row["seconds"] is not None for row in rows):
         total = sum(row["seconds"] * len(row["seeds"]) for row in rows)
         yield f"all: {total / 60:.1f} core-minutes of training at {study.train.threads} thread(s) a run, on this machine"
