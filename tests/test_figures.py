@@ -142,7 +142,7 @@ def test_every_figure_says_study_scale_n_protocol_and_commit(tables: Path, name:
 )
 def test_nothing_of_a_committed_study_s_figure_is_cut_off(folder: Path) -> None:
     found = figure.read({name: folder / f"{name}.csv" for name in figure.NAMES})
-    for name in ("loss_vs_flops", "score_vs_flops", "savings", "plans", "initial_loss", "ablation"):
+    for name in (name for name in FIGURES if name not in figure.ATTENTION):
         with matplotlib.rc_context(figure.LOOK):
             canvas = runpy.run_path(str(SCRIPTS / f"{name}.py"))["draw"](found)
             canvas.set_dpi(figure.DPI)

@@ -13,13 +13,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 from growbench import methods
+from growbench.analysis import markdown
 
 ROOT = Path(__file__).resolve().parents[1]
 FRONT = (
     "method",
     "saving, target only",
     "saving, everything counted",
-    "saving, everything counted, at scratch_iso's loss",
+    markdown.AT_ISO,
     "loss after growth",
     "final loss − scratch's",
     "n",

@@ -11,6 +11,7 @@ from growbench.analysis.scores_table import AVERAGE, GRID
 
 Row = dict[str, Any]
 IQM_ENDS = ("iqm_lo", "iqm_hi")
+AT_ISO = "saving, everything counted, at scratch_iso's loss"
 ISO_NOTE = """\
 - At scratch_iso's loss: the same with scratch_iso in scratch's place, for methods with a source and source_longer. Scratch has then spent the \
 source's FLOPs as well, and the threshold is as low as all those FLOPs bring it.
@@ -62,7 +63,7 @@ def savings(table: pd.DataFrame, at_score: pd.DataFrame, points: pd.DataFrame) -
     columns: dict[str, Callable[[Row], str]] = {
         "method": lambda r: str(r["method"]),
         **_accountings(reuses),
-        **_against_iso(rows),
+        **({AT_ISO: partial(saving_text, name="iso", note=True)} if against_iso(rows[0]) else {}),
         "loss after growth": lambda r: number(r["initial_loss"], 3),
         "final loss": lambda r: number(r["final_loss"], 4) + _ends(r, "final_loss", 4),
         "final loss − scratch's": lambda r: _gap(r),
@@ -86,11 +87,9 @@ def _accountings(reuses: int) -> dict[str, Callable[[Row], str]]:
     return columns
 
 
-def _against_iso(rows: list[Row]) -> dict[str, Callable[[Row], str]]:
-    """Return the column of the saving against scratch_iso, where the study has it."""
-    if "status_iso" not in rows[0]:
-        return {}
-    return {"saving, everything counted, at scratch_iso's loss": partial(saving_text, name="iso", note=True)}
+def against_iso(row: Row) -> bool:
+    """Whether the study of this row of savings has scratch_iso, and with it the saving against it."""
+    return "status_iso" in row
 
 
 def _at_score(table: pd.DataFrame, reuses: int) -> str:
@@ -165,7 +164,7 @@ extrapolated: `not reached`, or `≥` where the first point is already below.
 - FLOPs: matmul, multiply + add = 2, backward = 2 × forward (ELECTRA's convention: backward = forward). Target only: the \
 source is free. Everything counted: source, operator learning and all stages. Source / {share}: the source's cost \
 shared by the {reuses} method(s) of this study that start from it.
-{ISO_NOTE if "status_iso" in rows[0] else ""}- Final loss − scratch's: at the largest target budget, negative is better; the source's cost is not counted.
+{ISO_NOTE if against_iso(rows[0]) else ""}- Final loss − scratch's: at the largest target budget, negative is better; the source's cost is not counted.
 - {interval_text(n)}
 - Published values come from other models, data and budgets: another scale, to be read beside ours, not against it. \
 [S] read in the paper or its code, [S2] second hand.

@@ -3,7 +3,6 @@
 from growbench.analysis import markdown
 from growbench.analysis.results import Results
 from growbench.analysis.savings import BASELINE
-from growbench.analysis.savings_table import ISO
 from growbench.analysis.starts import LAG
 from growbench.analysis.tables._columns import (
     FINAL_LOSS,
@@ -63,6 +62,7 @@ def main(results: Results) -> Table:
     """Return one row for every method of the study."""
     reuses = max(int(row["source_reuses"]) for row in results.savings.values())
     shared = f"source / {max(reuses, 1)}"
+    against_iso = markdown.against_iso(results.savings["scratch"])
     accountings = {"target_only": "target only", "total": "everything counted", "amortised": shared}
     columns = [
         *(
@@ -71,7 +71,7 @@ def main(results: Results) -> Table:
             for kind, what in (("saving", "saving"), ("speedup", "speed-up"))
         ),
         saving("electra_total", "saving, everything counted, ELECTRA FLOPs"),
-        *([saving("iso", "saving, everything counted, at scratch_iso's loss")] if ISO in results.methods else []),
+        *([saving("iso", markdown.AT_ISO)] if against_iso else []),
         saving("target_only", "saving at equal score, target only", score=True),
         saving("total", "saving at equal score, everything counted", score=True),
         Column(head=Head(key="n", text="n"), ours=_n),
@@ -102,7 +102,7 @@ def main(results: Results) -> Table:
             "extrapolated: not reached, or ≥ where the first point is already there. Target only: the source is free. "
             f"Everything counted: source and all stages. {shared[0].upper() + shared[1:]}: the source's cost shared by the "
             f"{reuses} method(s) that start from it."
-            + (" At scratch_iso's loss: with scratch_iso in scratch's place." if ISO in results.methods else ""),
+            + (" At scratch_iso's loss: with scratch_iso in scratch's place." if against_iso else ""),
             "Loss after growth: validation loss on entering the last stage that trains another network than the stage before "
             f"(without growth: at the start). Short lag: the first trunk evaluation at least {100 * LAG:.0f} % of the largest "
             "budget after that, so that the lag depends on where evaluations fall.",
