@@ -88,8 +88,12 @@ def read(tables: Path) -> figure.Tables:
     return figure.read({name: tables / f"{name}.csv" for name in (*figure.NAMES, *figure.ATTENTION)})
 
 
+def draw(found: figure.Tables, name: str) -> Any:
+    return runpy.run_path(str(SCRIPTS / f"{name}.py"))["draw"](found)
+
+
 def drawn(tables: Path, name: str) -> Any:
-    return runpy.run_path(str(SCRIPTS / f"{name}.py"))["draw"](read(tables))
+    return draw(read(tables), name)
 
 
 def texts(drawn: Any) -> str:
@@ -132,7 +136,7 @@ def test_a_missing_table_is_one_line(tables: Path, tmp_path: Path, monkeypatch: 
 
 @pytest.mark.parametrize("name", FIGURES)
 def test_every_figure_says_study_scale_n_protocol_and_commit(tables: Path, name: str) -> None:
-    said = texts(runpy.run_path(str(SCRIPTS / f"{name}.py"))["draw"](read(tables)))
+    said = texts(drawn(tables, name))
     for word in ("made: bert (2, 64) → (4, 128)", "n = 3 seeds", "protocol trunk", "abc123def456"):
         assert word in said
 
@@ -144,7 +148,7 @@ def test_nothing_of_a_committed_study_s_figure_is_cut_off(folder: Path) -> None:
     found = figure.read({name: folder / f"{name}.csv" for name in figure.NAMES})
     for name in (name for name in FIGURES if name not in figure.ATTENTION):
         with matplotlib.rc_context(figure.LOOK):
-            canvas = runpy.run_path(str(SCRIPTS / f"{name}.py"))["draw"](found)
+            canvas = draw(found, name)
             canvas.set_dpi(figure.DPI)
             box = canvas.get_tightbbox(FigureCanvasAgg(canvas).get_renderer())  # what is drawn, in inches
         width, height = canvas.get_size_inches()
@@ -152,21 +156,21 @@ def test_nothing_of_a_committed_study_s_figure_is_cut_off(folder: Path) -> None:
 
 
 def test_loss_figure_shows_both_accountings_and_the_references(tables: Path) -> None:
-    drawn = runpy.run_path(str(SCRIPTS / "loss_vs_flops.py"))["draw"](read(tables))
-    said = texts(drawn)
+    canvas = drawn(tables, "loss_vs_flops")
+    said = texts(canvas)
     for word in ("Target only", "Everything counted", "unigram entropy 5.20", "entropy floor 1.30", "FLOPs", "nats"):
         assert word in said
     assert "scratch finishes at 1.943" in said
 
 
 def test_score_figure_says_that_toyglue_is_not_glue(tables: Path) -> None:
-    said = texts(runpy.run_path(str(SCRIPTS / "score_vs_flops.py"))["draw"](read(tables)))
+    said = texts(drawn(tables, "score_vs_flops"))
     for word in ("toyglue", "not GLUE", "majority 50.0", "topic*", *constructed.TASKS):
         assert word in said
 
 
 def test_forest_plot_tells_the_states_in_words(tables: Path) -> None:
-    said = texts(runpy.run_path(str(SCRIPTS / "savings.py"))["draw"](read(tables)))
+    said = texts(drawn(tables, "savings"))
     assert "not reached" in said and "≥ 50.0 %" not in said and "≥ 75.0 %" in said
 
 
@@ -217,7 +221,7 @@ def test_attention_figures_of_a_study_without_it_say_so(tables: Path) -> None:
     without = figure.read({name: tables / f"{name}.csv" for name in figure.NAMES})
     for name in ("attention_maps", "attention_distance"):
         with pytest.raises(GrowBenchError, match=rf"{name}\.csv: not there; set attention: true"):
-            runpy.run_path(str(SCRIPTS / f"{name}.py"))["draw"](without)
+            draw(without, name)
 
 
 def test_a_variant_has_its_base_s_colour_and_a_look_of_its_own(tables: Path) -> None:
