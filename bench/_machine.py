@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from growbench import families, flops
-from growbench.corpus.sources import read_file
-from growbench.corpus.tokenizer import SPECIAL, train
+from growbench import families
+from growbench.pipeline.corpus.sources import read_file
+from growbench.pipeline.corpus.tokenizer import SPECIAL, train
+from growbench.plan import flops
 from growbench.spec import ModelSpec
 from growbench.train import checkpoint
 from growbench.train.data import Windows

@@ -19,8 +19,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from growbench import record
-from growbench.durable import write_text
+from growbench.records import record
+from growbench.runtime.durable import write_text
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -24,7 +24,7 @@ from _table import Sample
 from torch import Tensor, nn
 
 from growbench import families
-from growbench.memory import memory_kept
+from growbench.runtime.memory import memory_kept
 from growbench.spec import ModelSpec
 from growbench.train.data import Windows
 from growbench.train.objective import CausalLM

@@ -31,9 +31,10 @@ import numpy as np
 import torch
 from _table import Sample
 
-from growbench import families, finetune
-from growbench.corpus import tokenizer as tokenizers
-from growbench.study import Finetune
+from growbench import families
+from growbench.pipeline.corpus import tokenizer as tokenizers
+from growbench.pipeline.finetune import run as finetune
+from growbench.study.study import Finetune
 from growbench.tasks import Task, glue
 from growbench.train import checkpoint
 

@@ -25,10 +25,11 @@ import _table
 import numpy as np
 import torch
 
-from growbench import families, flops, methods
+from growbench import families, methods
 from growbench.families._roles import layers_path
-from growbench.grow import grow_model
-from growbench.memory import memory_kept
+from growbench.growth.model import grow_model
+from growbench.plan import flops
+from growbench.runtime.memory import memory_kept
 from growbench.spec import ModelSpec
 from growbench.train import checkpoint
 from growbench.train.compiled import compiled

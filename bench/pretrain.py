@@ -29,8 +29,8 @@ import torch
 from _table import Sample
 
 from growbench import families
-from growbench.corpus.tokenizer import SPECIAL
-from growbench.memory import memory_kept
+from growbench.pipeline.corpus.tokenizer import SPECIAL
+from growbench.runtime.memory import memory_kept
 from growbench.spec import ModelSpec
 from growbench.train.data import Windows
 from growbench.train.objective import MaskedLM

@@ -15,13 +15,14 @@ import _table
 import numpy as np
 import torch
 
-from growbench import families, flops
+from growbench import families
+from growbench.plan import flops
 from growbench.spec import ModelSpec
 from growbench.train import checkpoint
 from growbench.train.data import Windows
 from growbench.train.loop import Trainer
 from growbench.train.objective import MaskedLM
-from growbench.train.part import Part
+from growbench.train.variants.part import Part
 
 LAYERS, HIDDEN, VOCAB, LENGTH, BATCH = 12, 256, 8192, 128, 8
 BAR = 1.25

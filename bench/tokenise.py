@@ -16,9 +16,9 @@ from pathlib import Path
 import _table
 from _table import Sample
 
-from growbench.corpus import pack
-from growbench.corpus.sources import Part, read_file
-from growbench.corpus.tokenizer import SPECIAL, train
+from growbench.pipeline.corpus import pack
+from growbench.pipeline.corpus.sources import Part, read_file
+from growbench.pipeline.corpus.tokenizer import SPECIAL, train
 
 BAR = 1.2
 OURS, ALONE = "ours", "tokenizers alone"

@@ -5,12 +5,13 @@ from pathlib import Path
 
 import torch
 import transformers
-from helpers import inputs
-from matrix import FAMILIES, GROWING, cases, grow, source_model
+from support.helpers import inputs
+from support.matrix import FAMILIES, GROWING, cases, grow, source_model
 
-from growbench import families, methods, record
+from growbench import families, methods
 from growbench.errors import GrowBenchError
 from growbench.growth.preservation import measure
+from growbench.records import record
 
 PAGE = Path(__file__).resolve().parents[1] / "docs/CONFORMANCE.md"
 HEAD = """# Conformance: what growing does to the function, measured

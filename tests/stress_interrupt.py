@@ -5,7 +5,7 @@
 Not a test of the quick suite. Each blow falls on snakemake's whole process group, SIGKILL, SIGTERM and SIGINT in turn; the
 same command is then given again. When the study is whole before all blows have fallen, it begins again in a new folder, with
 the corpus of the undisturbed run. The script too may be interrupted: given again, it goes on with what is in its folder.
-Exit status 1 where any byte differs, except the times that tests/same.py names.
+Exit status 1 where any byte differs, except the times that tests/support/same.py names.
 """
 
 import argparse
@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from same import differences
+from support.same import differences
 
 ROOT = Path(__file__).resolve().parents[1]
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)

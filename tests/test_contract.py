@@ -4,12 +4,12 @@ from typing import Any
 
 import pytest
 import torch
-from helpers import PRICES, SOURCE, inputs
-from matrix import FAMILIES, GROWING, PAIRS, cases, grow, mask, source_model, variants
+from support.helpers import PRICES, SOURCE, inputs
+from support.matrix import FAMILIES, GROWING, PAIRS, cases, grow, mask, source_model, variants
 
 from growbench import families, methods
 from growbench.errors import GrowBenchError
-from growbench.grow import grow_model
+from growbench.growth.model import grow_model
 from growbench.growth.preservation import measure
 from growbench.methods._contract import COMMON
 from growbench.spec import SHAPE_KEYS, ModelSpec

@@ -12,7 +12,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 import growbench
-from growbench import schema
+from growbench.study import schema
 
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -71,7 +71,7 @@ def test_every_changelog_line_says_what_it_concerns() -> None:
 
 def test_the_command_is_installed() -> None:
     scripts = importlib.metadata.entry_points(group="console_scripts")
-    assert {"growbench.cli:main"} == {script.value for script in scripts if script.name == "growbench"}
+    assert {"growbench.cli.main:main"} == {script.value for script in scripts if script.name == "growbench"}
 
 
 def test_the_readme_names_only_files_that_exist() -> None:

@@ -8,9 +8,9 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from growbench.analysis import page
-from growbench.config import gather
-from growbench.record import write_text
+from growbench.analysis.pages import page
+from growbench.records.record import write_text
+from growbench.study.config import gather
 
 
 def plain(value: Any) -> Any:

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from growbench import methods
-from growbench.analysis import markdown
+from growbench.analysis.pages import markdown
 
 ROOT = Path(__file__).resolve().parents[1]
 FRONT_STUDY = "mini-gpt"  # of the reference studies, the one whose curves have no plateau

@@ -2,6 +2,6 @@
 
 import sys
 
-from growbench.cli import main
+from growbench.cli.main import main
 
 sys.exit(main())

@@ -8,9 +8,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from growbench.analysis import figure
-from growbench.analysis.figure import Tables
-from growbench.analysis.intervals import mean_interval
+from growbench.analysis.figures import figure
+from growbench.analysis.figures.figure import Tables
+from growbench.analysis.statistics.intervals import mean_interval
 
 FAMILY = ("scratch", "direct_copy", "bert2bert_fpi", "bert2bert_aki", "bert2bert")
 TWO_STAGE, ALONE = "bert2bert", "bert2bert_aki"

@@ -6,8 +6,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from growbench.analysis import figure
-from growbench.analysis.figure import GREY, Tables
+from growbench.analysis.figures import figure
+from growbench.analysis.figures.figure import GREY, Tables
 from growbench.errors import GrowBenchError
 
 COLUMNS, REACH = 3, 16  # panels in a row; distances shown on either side

@@ -5,8 +5,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from growbench.analysis import figure
-from growbench.analysis.figure import GREY, Tables
+from growbench.analysis.figures import figure
+from growbench.analysis.figures.figure import GREY, Tables
 from growbench.errors import GrowBenchError
 
 GAMMA = 0.5  # of the scale, so that small masses are seen beside large ones

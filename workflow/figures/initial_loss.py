@@ -9,9 +9,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, NullLocator
 
-from growbench.analysis import figure
-from growbench.analysis.figure import GREY, Tables
-from growbench.analysis.intervals import mean_interval
+from growbench.analysis.figures import figure
+from growbench.analysis.figures.figure import GREY, Tables
+from growbench.analysis.statistics.intervals import mean_interval
 
 Row = dict[str, Any]
 ROW = 0.24

@@ -5,9 +5,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from growbench.analysis import figure
-from growbench.analysis.figure import GREY, Tables
-from growbench.analysis.intervals import mean_interval
+from growbench.analysis.figures import figure
+from growbench.analysis.figures.figure import GREY, Tables
+from growbench.analysis.statistics.intervals import mean_interval
 
 PANELS = (("flops", "Target only (the source is free)"), ("flops_total", "Everything counted (source included)"))
 ROOM = 2.5  # an entropy line is drawn where the axis need not grow by more than this factor to show it

@@ -8,8 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from growbench.analysis import figure
-from growbench.analysis.figure import GREY, Tables
+from growbench.analysis.figures import figure
+from growbench.analysis.figures.figure import GREY, Tables
 
 Row = dict[str, Any]
 ROW, BAR = 0.46, 0.6  # inches of a method's row; the deepest model's height as a share of it

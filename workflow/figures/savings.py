@@ -9,10 +9,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from growbench.analysis import figure, markdown
-from growbench.analysis.figure import GREY, Tables
-from growbench.analysis.savings import AT_FIRST, NOT_REACHED
-from growbench.analysis.style import Style
+from growbench.analysis.figures import figure
+from growbench.analysis.figures.figure import GREY, Tables
+from growbench.analysis.figures.style import Style
+from growbench.analysis.pages import markdown
+from growbench.analysis.statistics.savings import AT_FIRST, NOT_REACHED
 
 SHIFT = {"target_only": 0.17, "total": -0.17}
 ROW = 0.52

@@ -5,9 +5,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from growbench.analysis import figure
-from growbench.analysis.figure import GREY, Tables
-from growbench.analysis.scores_table import AVERAGE
+from growbench.analysis.figures import figure
+from growbench.analysis.figures.figure import GREY, Tables
+from growbench.analysis.frames.scores import AVERAGE
 
 ROOM = 2.5  # the majority line is drawn where the axis need not grow by more than this factor to show it
 DODGE = 0.055  # share of the axis between markers that would cover each other

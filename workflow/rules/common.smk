@@ -16,8 +16,8 @@ os.environ.update(
 )
 
 from growbench import methods
-from growbench.analysis import tables
-from growbench.config import gather
+from growbench.analysis import papers as tables
+from growbench.study.config import gather
 from growbench.errors import GrowBenchError
 
 

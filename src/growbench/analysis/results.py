@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from growbench.analysis import markdown
-from growbench.analysis.frames import Record
-from growbench.analysis.intervals import Floats
-from growbench.analysis.scores_table import AVERAGE
+from growbench.analysis.frames.runs import Record
+from growbench.analysis.frames.scores import AVERAGE
+from growbench.analysis.pages import markdown
+from growbench.analysis.statistics.intervals import Floats
 from growbench.spec import SOURCE
 
 if TYPE_CHECKING:
-    from growbench.study import Study
+    from growbench.study.study import Study
 
 Row = dict[str, Any]
 

@@ -9,17 +9,7 @@ from typing import Any
 
 from growbench.errors import GrowBenchError
 from growbench.families._family import Family
-from growbench.families._roles import (
-    Part,
-    Table,
-    conv1d,
-    embedding,
-    fused,
-    norm,
-    readout,
-    reads,
-    writes,
-)
+from growbench.families._roles import Part, Table, conv1d, embedding, fused, norm, readout, reads, writes
 from growbench.spec import ModelSpec
 
 L = "h.{l}."

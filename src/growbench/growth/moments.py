@@ -24,7 +24,7 @@ from growbench.families._roles import Part, Role
 from growbench.growth.growth import Growth
 from growbench.growth.tensors import along, feeds_tied_head, gather, grown_axes
 from growbench.growth.transfer import Read, blended, donor_rows, fresh, join, origins, replace_rows, split, stem
-from growbench.plan import POLICIES, Policy
+from growbench.plan.plan import POLICIES, Policy
 
 Moments = Mapping[str, Mapping[str, Tensor]]
 POWERS = {"exp_avg": 1, "exp_avg_sq": 2}

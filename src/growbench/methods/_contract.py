@@ -13,7 +13,7 @@ import numpy as np
 from growbench.errors import EXPONENT, GrowBenchError, nearest
 from growbench.growth.depth import Depth, stacked
 from growbench.growth.widening import Widening, widen
-from growbench.plan import Plan, Prices, Stage
+from growbench.plan.plan import Plan, Prices, Stage
 from growbench.spec import SHAPE_KEYS, ModelSpec, Traits, check_growth
 
 NEGLIGIBLE_EPS = 1e-11  # an epsilon below it moves a logit by less than 1e-10 of the scale

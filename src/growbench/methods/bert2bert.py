@@ -19,7 +19,7 @@ from growbench.growth.widening import Widening
 from growbench.methods._contract import Option
 from growbench.methods.bert2bert_aki import Bert2BertAki
 from growbench.methods.bert2bert_fpi import OPTIONS, Bert2BertFpi
-from growbench.plan import Plan, Stage
+from growbench.plan.plan import Plan, Stage
 from growbench.spec import divisors
 
 

@@ -24,7 +24,7 @@ from typing import Any
 
 from growbench.errors import GrowBenchError
 from growbench.methods._contract import Method, Option
-from growbench.plan import Enter, Plan, Stage, in_steps
+from growbench.plan.plan import Enter, Plan, Stage, in_steps
 from growbench.spec import ModelSpec
 
 DIMENSIONS, USUAL = ("layers", "ffn", "length"), ("stack", "tile", "pool")

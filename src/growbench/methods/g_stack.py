@@ -17,7 +17,7 @@ from math import log10
 from growbench.errors import GrowBenchError
 from growbench.methods._contract import Option, require_multiples
 from growbench.methods.stack import Stack
-from growbench.plan import Plan, Prices, Stage
+from growbench.plan.plan import Plan, Prices, Stage
 from growbench.spec import divisors
 
 MOST = 0.95

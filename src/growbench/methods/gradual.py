@@ -12,7 +12,7 @@ stages before `last` rise as i^alpha, the target trains for the rest of the budg
 
 from growbench.growth.depth import Depth, middle, stacked
 from growbench.methods._contract import Method, Option
-from growbench.plan import Plan, Stage
+from growbench.plan.plan import Plan, Stage
 
 
 class Gradual(Method):

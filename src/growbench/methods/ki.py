@@ -11,7 +11,7 @@ Defaults are the authors' script: 55k of 125k updates with the teacher, temperat
 """
 
 from growbench.methods._contract import Method, Option
-from growbench.plan import Plan, Stage
+from growbench.plan.plan import Plan, Stage
 
 
 class Ki(Method):

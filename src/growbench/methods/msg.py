@@ -17,7 +17,7 @@ from dataclasses import replace
 from growbench.growth.depth import Depth, identities
 from growbench.growth.widening import Widening, widen
 from growbench.methods._contract import Method, Option
-from growbench.plan import Plan, Stage
+from growbench.plan.plan import Plan, Stage
 
 
 class Msg(Method):

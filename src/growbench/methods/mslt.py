@@ -13,7 +13,7 @@ otherwise frozen from stage 2 on. The paper's large-batch optimizer is not used.
 """
 
 from growbench.methods._contract import Method, Option
-from growbench.plan import Enter, Plan, Stage, in_steps
+from growbench.plan.plan import Enter, Plan, Stage, in_steps
 
 
 class Mslt(Method):

@@ -1,7 +1,7 @@
 """Scratch: train the target from random weights. The baseline that every saving is measured against."""
 
 from growbench.methods._contract import Method
-from growbench.plan import Plan, Stage
+from growbench.plan.plan import Plan, Stage
 
 
 class Scratch(Method):

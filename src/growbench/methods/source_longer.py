@@ -6,7 +6,7 @@ If it ends lower than the grown target, growing was not worth its compute at thi
 """
 
 from growbench.methods._contract import Method
-from growbench.plan import Plan, Stage
+from growbench.plan.plan import Plan, Stage
 
 
 class SourceLonger(Method):

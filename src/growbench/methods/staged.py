@@ -26,7 +26,7 @@ from dataclasses import replace
 from growbench.growth.depth import Depth, identities, interpolated
 from growbench.growth.widening import Widening, widen
 from growbench.methods._contract import Method, Option, identity_depth, require_multiples, require_whole_groups
-from growbench.plan import POLICIES, Plan, Stage
+from growbench.plan.plan import POLICIES, Plan, Stage
 
 SLOPES = {"depth": -0.0575, "width": -0.0475, "both": -0.03}
 WORTH = {"depth": 1.412, "width": 1.776, "both": 2.455}

@@ -21,7 +21,8 @@ from typing import Any
 
 import numpy as np
 
-from growbench import durable, lock, record
+from growbench.records import record
+from growbench.runtime import durable, lock
 from growbench.synthetic.lexicon import FIXED, TOPICS
 from growbench.synthetic.sentences import Sentence, foreign, grammatical, other_number, redraw, sentences
 from growbench.tasks import Task

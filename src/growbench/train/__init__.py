@@ -1,0 +1,1 @@
+"""Model and batches in, steps out. Knows no study and no method."""

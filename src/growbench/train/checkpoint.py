@@ -15,9 +15,9 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from growbench import durable
 from growbench.errors import GrowBenchError
-from growbench.train.shard import like
+from growbench.runtime import durable
+from growbench.train.processes.shard import like
 
 log = logging.getLogger(__name__)
 TENSORS, STATE = "tensors.safetensors", "state.json"

@@ -13,18 +13,18 @@ from typing import Any, Protocol
 import torch
 from torch import nn
 
-from growbench import flops
 from growbench.families import Family
 from growbench.families._roles import embeddings_path, layers_path
-from growbench.train import pool
+from growbench.plan import flops
+from growbench.plan.lengths import kept
 from growbench.train.data import Windows
 from growbench.train.leg import READ, Diverged, Leg
-from growbench.train.lengths import kept
 from growbench.train.objective import Batch, Objective, loss
-from growbench.train.part import Part, drawn, only
-from growbench.train.ranks import ALONE, Ranks
-from growbench.train.shard import Root, clip
-from growbench.train.teacher import Teacher
+from growbench.train.processes.ranks import ALONE, Ranks
+from growbench.train.processes.shard import Root, clip
+from growbench.train.variants import pool
+from growbench.train.variants.part import Part, drawn, only
+from growbench.train.variants.teacher import Teacher
 
 log = logging.getLogger(__name__)
 PIECE = 2**40 + 15  # between the random streams of a step's micro-batches

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from growbench.families import Family
-from growbench.train.lengths import predicted
+from growbench.plan.lengths import predicted
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,72 @@
+"""The averages table: one row per method and fine-tuned point, all tasks together (reliable.py has the definitions)."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from growbench.analysis.statistics import reliable
+from growbench.analysis.statistics.intervals import Floats
+from growbench.errors import GrowBenchError
+
+LEAD = ["study", "suite", "method", "point"]
+
+
+def build(runs: pd.DataFrame, methods: Sequence[str]) -> pd.DataFrame:
+    """Return normalised mean, IQM and probability of improvement over scratch; `runs` as scores_table.runs makes it.
+
+    A task that the majority class solves has no scale and is left out (n_tasks counts those that are in). improvement:
+    against scratch at the same point, None where scratch has none.
+    """
+    if runs.empty:
+        return pd.DataFrame(columns=[*LEAD, "mean", "iqm"])
+    usable = runs[runs.groupby("task")["majority"].transform("max") < 1]
+    tasks = list(dict.fromkeys(usable["task"]))
+    rows = []
+    for method in methods:
+        own = runs[runs["method"] == method]
+        for point in dict.fromkeys(own["point"]):
+            here = usable[usable["point"] == point]
+            first = own.iloc[0]
+            rows.append({**{k: first[k] for k in LEAD[:3]}, "point": point, **_row(here, method, tasks)})
+    return pd.DataFrame(rows)
+
+
+def _row(runs: pd.DataFrame, method: str, tasks: list[str]) -> dict[str, Any]:
+    if not tasks:
+        return {"mean": None, "iqm": None, "n_tasks": 0}
+    own, scratch = grid(runs, method, tasks), grid(runs, "scratch", tasks)
+    ends = reliable.iqm_interval(own)
+    row = {
+        "mean": float(own.mean()),
+        "iqm": float(reliable.iqm(own.reshape(-1))),
+        "iqm_lo": ends.lo,
+        "iqm_hi": ends.hi,
+        "n_tasks": len(tasks),
+        "n_seeds": own.shape[0],
+        "n": own.shape[0] * own.shape[1],
+    }
+    if method == "scratch" or not scratch.size:
+        return row
+    chance = reliable.improvement_interval(own, scratch)
+    return row | {
+        "improvement": reliable.improvement(own, scratch),
+        "improvement_lo": chance.lo,
+        "improvement_hi": chance.hi,
+    }
+
+
+def grid(runs: pd.DataFrame, method: str, tasks: Sequence[str]) -> Floats:
+    """Return a method's normalised scores, shape (seeds, fine-tuning runs, tasks), seeds ascending; empty without runs."""
+    own = runs[runs["method"] == method].sort_values(["seed", "finetune_seed"])
+    sizes = (own["seed"].nunique(), own["finetune_seed"].nunique(), len(tasks))
+    if len(own) != np.prod(sizes):
+        raise GrowBenchError(
+            f"{method}: its runs do not have the same tasks and seeds; delete the odd record, run it again"
+        )
+    columns = [own[own["task"] == task] for task in tasks]
+    values, majority = (
+        np.stack([c[name].to_numpy(dtype=np.float64) for c in columns], axis=-1) for name in ("score", "majority")
+    )
+    return reliable.normalise(values, majority).reshape(sizes)

@@ -1,0 +1,148 @@
+"""The savings table: one row per method, one group of columns per accounting."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from growbench.analysis import published
+from growbench.analysis.statistics.intervals import Floats, mean_interval
+from growbench.analysis.statistics.savings import BASELINE, NOT_REACHED, Curve, Saving, measure, running_median, speedup
+from growbench.errors import GrowBenchError
+
+ACCOUNTINGS = {
+    "target_only": "flops",
+    "total": "flops_total",
+    "amortised": "flops_amortised",
+    "electra_target_only": "flops_electra",
+    "electra_total": "flops_total_electra",
+    "wall_target_only": "wall_seconds",
+}
+ISO, LONGER = "scratch_iso", "source_longer"  # both spend a target's budget and the source's FLOPs
+
+
+def build(points: pd.DataFrame, curves: pd.DataFrame, methods: Sequence[str], protocol: str) -> pd.DataFrame:
+    """Return savings against scratch (see savings.py for the policy); `points`, `curves` as frames.py makes them.
+
+    Amortised: the source's cost divided by the number of methods of the study that start from it.
+    Under protocol paper the logged curve is used up to the last point, after a running median of three;
+    ELECTRA's columns, which the curve does not carry, use the points. Where the study has scratch_iso, columns `iso` have
+    what methods with a source and source_longer save against it, everything counted: all end at the same FLOPs.
+    """
+    if "scratch" not in methods:
+        raise GrowBenchError("methods.scratch: missing; savings are measured against it, add it to the study's methods")
+    points, reuses = amortised(points, methods)
+    if protocol == "paper":
+        curves = _logged(curves, points)
+    baseline = points[points["method"] == "scratch"]
+    if not np.allclose(baseline["flops"], baseline["flops_total"], rtol=1e-9):
+        raise GrowBenchError("scratch: flops_total differs from flops, but scratch has no source; look at its records")
+    return pd.DataFrame([_row(points, curves, m, protocol, reuses) for m in methods])
+
+
+def amortised(points: pd.DataFrame, methods: Sequence[str]) -> tuple[pd.DataFrame, int]:
+    """Return the points with a column flops_amortised, and how many methods of the study start from its source."""
+    reuses = sum(bool((points.loc[points["method"] == m, "source_flops"] > 0).any()) for m in methods)
+    spared = points["source_flops"] * (1 - 1 / max(reuses, 1))
+    return points.assign(flops_amortised=points["flops_total"] - spared), reuses
+
+
+def _logged(curves: pd.DataFrame, points: pd.DataFrame) -> pd.DataFrame:
+    source = points.groupby(["method", "seed"], as_index=False)[["flops_total", "flops_amortised"]].last()
+    source["spared"] = source["flops_total"] - source["flops_amortised"]
+    merged = curves.merge(source[["method", "seed", "spared"]], on=["method", "seed"])
+    return merged.assign(flops_amortised=merged["flops_total"] - merged["spared"])
+
+
+def grid(table: pd.DataFrame, column: str) -> Floats:
+    """Return one column as an array (seeds, points); raise when the seeds have not the same points."""
+    groups = [group[column].to_numpy(dtype=np.float64) for _, group in table.groupby("seed", sort=True)]
+    if len({len(group) for group in groups}) != 1:
+        name = table["method"].iloc[0]
+        raise GrowBenchError(f"{name}: its seeds do not have the same points; delete the odd record and run it again")
+    return np.stack(groups)
+
+
+def curve(points: pd.DataFrame, curves: pd.DataFrame, method: str, cost: str, protocol: str) -> Curve:
+    """Return one method's curve over `cost`, seeds in ascending order."""
+    own = points[points["method"] == method]
+    if protocol != "paper" or cost.endswith("electra"):
+        return Curve(cost=grid(own, cost), loss=grid(own, "loss"))
+    logged = curves[curves["method"] == method]
+    last = own[own["fraction"] == own["fraction"].max()]
+    inside = (logged["step"] > 0) & (logged["step"] < last["steps"].min())
+    logged = logged[inside].sort_values(["seed", "step"])
+    end_cost, end_loss = grid(last, cost), grid(last, "loss")
+    if logged.empty:
+        return Curve(cost=end_cost, loss=end_loss)
+    smooth = running_median(grid(logged, "valid_loss"))
+    return Curve(
+        cost=np.concatenate([grid(logged, cost), end_cost], axis=1), loss=np.concatenate([smooth, end_loss], axis=1)
+    )
+
+
+def _final(points: pd.DataFrame, method: str) -> pd.DataFrame:
+    own = points[points["method"] == method]
+    return own[own["fraction"] == own["fraction"].max()].sort_values("seed")
+
+
+def _row(points: pd.DataFrame, curves: pd.DataFrame, method: str, protocol: str, reuses: int) -> dict[str, Any]:
+    final, scratch = _final(points, method), _final(points, "scratch")
+    loss = final["loss"].to_numpy(dtype=np.float64)
+    threshold = scratch["loss"].to_numpy(dtype=np.float64)
+    row: dict[str, Any] = {
+        "study": final["study"].iloc[0],
+        "protocol": protocol,
+        "method": method,
+        "n": len(final),
+        "threshold_loss": threshold.mean(),
+    }
+    for name, cost in ACCOUNTINGS.items():
+        row |= columns(name, _saving(points, curves, method, cost, protocol))
+    if ISO in set(points["method"]) and (method in (ISO, LONGER) or final["source_flops"].max() > 0):
+        row |= columns("iso", _saving(points, curves, method, "flops_total", protocol, ISO))
+    ends, gap = mean_interval(loss), mean_interval(loss - threshold)
+    family = str(final["family"].iloc[0])
+    return row | {
+        "initial_loss": final["initial_loss"].mean(),
+        "final_loss": loss.mean(),
+        "final_loss_lo": ends.lo,
+        "final_loss_hi": ends.hi,
+        "loss_gap": loss.mean() - threshold.mean(),
+        "loss_gap_lo": gap.lo,
+        "loss_gap_hi": gap.hi,
+        "source_flops": final["source_flops"].mean(),
+        "source_reuses": reuses if final["source_flops"].max() > 0 else 0,
+        "flops": final["flops"].mean(),
+        "flops_total": final["flops_total"].mean(),
+        "wall_seconds": final["wall_seconds"].mean(),
+        "published": "; ".join(published.savings(method, family)),
+    }
+
+
+def _saving(
+    points: pd.DataFrame, curves: pd.DataFrame, method: str, cost: str, protocol: str, baseline: str = "scratch"
+) -> Saving | None:
+    if method == baseline:
+        return None
+    return measure(curve(points, curves, method, cost, protocol), curve(points, curves, baseline, cost, protocol))
+
+
+def columns(name: str, saving: Saving | None) -> dict[str, Any]:
+    """Return one accounting's columns; the baseline saves 0 of itself by definition."""
+    if saving is None:
+        return {f"saving_{name}": 0.0, f"speedup_{name}": 0.0, f"status_{name}": BASELINE}
+    ends = saving.interval
+    share = saving.share_not_reached if saving.n > 1 else float(saving.status == NOT_REACHED)
+    return {
+        f"saving_{name}": saving.value,
+        f"saving_{name}_lo": ends.lo,
+        f"saving_{name}_hi": ends.hi,
+        f"speedup_{name}": speedup(saving.value),
+        f"speedup_{name}_lo": speedup(ends.lo),
+        f"speedup_{name}_hi": speedup(ends.hi),
+        f"status_{name}": saving.status,
+        f"share_not_reached_{name}": share,
+        f"share_at_first_{name}": saving.share_at_first,
+    }

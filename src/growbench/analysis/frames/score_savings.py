@@ -1,0 +1,59 @@
+"""How much compute a method saves at equal score: the policy of savings.py with the average score in place of the loss.
+
+The score is the mean over tasks and fine-tuning runs at the fine-tuned finished points; the threshold is scratch's at
+its last one. A curve that falls again is replaced by its running best; scores are interpolated linearly in log FLOPs.
+With one fine-tuned point a saving can only be "not reached" or a lower bound.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+
+from growbench.analysis.frames.savings import ACCOUNTINGS, amortised, columns, grid
+from growbench.analysis.statistics.savings import Curve, Saving, measure
+from growbench.errors import GrowBenchError
+
+LEAD = ["study", "protocol", "method", "n"]
+
+
+def build(points: pd.DataFrame, runs: pd.DataFrame, methods: Sequence[str]) -> pd.DataFrame:
+    """Return one row per method with the columns of the savings table, threshold_score and score (shares, 0 to 1).
+
+    points: as frames.py makes them, without the source; runs: as scores_table.runs does. Empty without fine-tuning.
+    """
+    if runs.empty:
+        return pd.DataFrame(columns=[*LEAD, "threshold_score", "score"])
+    points, reuses = amortised(points, methods)
+    averages = runs.groupby(["method", "seed", "point"], as_index=False)["score"].mean()
+    scored = points.merge(averages, on=["method", "seed", "point"])
+    missing = [method for method in methods if method not in set(scored["method"])]
+    if missing:
+        raise GrowBenchError(f"{missing[0]}: none of its finished points was fine-tuned; add 1.0 to finetune.points")
+    return pd.DataFrame([_row(scored, method, reuses) for method in methods])
+
+
+def _row(scored: pd.DataFrame, method: str, reuses: int) -> dict[str, Any]:
+    own, scratch = _own(scored, method), _own(scored, "scratch")
+    last = own[own["fraction"] == own["fraction"].max()]
+    row: dict[str, Any] = {
+        **{key: own[key].iloc[0] for key in LEAD[:3]},
+        "n": own["seed"].nunique(),
+        "points": own["point"].nunique(),
+        "threshold_score": scratch.loc[scratch["fraction"] == scratch["fraction"].max(), "score"].mean(),
+        "score": last["score"].mean(),
+        "source_reuses": reuses if own["source_flops"].max() > 0 else 0,
+    }
+    for name, cost in ACCOUNTINGS.items():
+        row |= columns(name, _saving(own, scratch, cost) if method != "scratch" else None)
+    return row
+
+
+def _own(scored: pd.DataFrame, method: str) -> pd.DataFrame:
+    return scored[scored["method"] == method].sort_values(["seed", "fraction"])
+
+
+def _saving(own: pd.DataFrame, scratch: pd.DataFrame, cost: str) -> Saving:
+    """Return the saving; a curve wants what falls, so that it gets the score's negative."""
+    method, baseline = (Curve(cost=grid(t, cost), loss=-grid(t, "score")) for t in (own, scratch))
+    return measure(method, baseline)

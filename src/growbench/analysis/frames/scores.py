@@ -1,0 +1,130 @@
+"""The scores table: one row per method, finished point and task, and one for the average over tasks.
+
+A score is one fine-tuning run's (protocol single), or the best on dev of all LRs and seeds that were tried for one
+pre-training run and task (protocol grid).
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from growbench.analysis.frames.runs import Record
+from growbench.analysis.statistics.intervals import mean_interval
+
+AVERAGE = "average"
+KEYS = ["method", "point"]
+SINGLE, GRID = "single", "grid"  # finetune.protocol
+LEAD = ["study", "suite", "protocol", "method", "point", "fraction", "flops", "flops_total"]
+
+
+def runs(records: list[Record]) -> pd.DataFrame:
+    """Return one row per fine-tuning run. A failed run keeps its score; one that has none counts as 0.
+
+    Records from before there were protocols are of protocol single.
+    """
+    rows = [
+        {
+            "study": record["study"],
+            "suite": record["suite"],
+            "protocol": record.get("protocol", SINGLE),
+            **{k: record[k] for k in ("method", "seed", "point")},
+            "task": run["task"],
+            "finetune_seed": run["seed"],
+            "metric": run["main_metric"],
+            "tried": 1,
+            "score": 0.0 if run["score"] is None else float(run["score"]),
+            **{k: run[k] for k in ("majority", "failed", "subset", "n_train", "n_dev")},
+        }
+        for record in records
+        for run in record["runs"]
+    ]
+    return pd.DataFrame(rows)
+
+
+def build(records: list[Record], points: pd.DataFrame, methods: Sequence[str]) -> pd.DataFrame:
+    """Return mean, median, best and spread over pre-training x fine-tuning seeds; scores are shares (0 to 1).
+
+    Under protocol grid they are over pre-training seeds, each with its best on dev. tried: fine-tuning runs behind one
+    score. The source's rows come last, where it was fine-tuned. lo, hi: 95 % interval of the mean, pre-training seeds resampled. gap: mean minus scratch's at the same point,
+    paired by seed. average: the mean over tasks is taken within each run first, so `best` is the best single run.
+    """
+    table = chosen(runs(records))
+    if table.empty:
+        return pd.DataFrame(columns=[*LEAD, "task", "metric", "mean"])
+    table = pd.concat([table, _averages(table)], ignore_index=True)
+    tasks = list(dict.fromkeys(table["task"]))
+    cost = points.groupby(KEYS)[["fraction", "flops", "flops_total"]].mean()
+    rows = []
+    for method in methods:
+        own = table[table["method"] == method]
+        names = sorted(set(own["point"]), key=lambda p: cost.loc[(method, p), "fraction"])
+        for point in names:
+            here = table[table["point"] == point]
+            place = {"method": method, "point": point, **cost.loc[(method, point)].to_dict()}
+            rows += [{**place, **_row(here[here["task"] == task], method)} for task in tasks]
+    frame = pd.DataFrame(rows)
+    return frame[LEAD + [name for name in frame if name not in LEAD]]
+
+
+def chosen(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the runs that scores are of: all under protocol single, the best of every grid under protocol grid."""
+    if table.empty:
+        return table
+    best = _best(table[table["protocol"] == GRID])
+    return pd.concat([table[table["protocol"] == SINGLE], best], ignore_index=True)
+
+
+def _best(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the best run of every grid, of one pre-training run and task; its failed runs are counted, chosen or not."""
+    keys = ["method", "seed", "point", "task"]
+    grids = table.groupby(keys, sort=False)
+    best = table.loc[grids["score"].idxmax()]
+    tried = grids[["tried", "failed"]].sum().loc[pd.MultiIndex.from_frame(best[keys])] if len(table) else best
+    return best.assign(tried=tried["tried"].to_numpy(), failed=tried["failed"].to_numpy(), finetune_seed=-1)
+
+
+def _averages(table: pd.DataFrame) -> pd.DataFrame:
+    keys = ["study", "suite", "protocol", "method", "seed", "point", "finetune_seed"]
+    grouped = table.groupby(keys, as_index=False, sort=False)
+    averages = grouped.agg(
+        score=("score", "mean"),
+        majority=("majority", "mean"),
+        failed=("failed", "sum"),
+        subset=("subset", "any"),
+        n_train=("n_train", "sum"),
+        n_dev=("n_dev", "sum"),
+        tried=("tried", "sum"),
+    )
+    return averages.assign(task=AVERAGE, metric="mean over tasks")
+
+
+def _row(table: pd.DataFrame, method: str) -> dict[str, Any]:
+    own = table[table["method"] == method]
+    scores = own["score"].to_numpy(dtype=np.float64)
+    seeds = own.groupby("seed")["score"].mean().sort_index()
+    scratch = table[table["method"] == "scratch"].groupby("seed")["score"].mean().sort_index()
+    difference = (seeds - scratch).dropna().to_numpy(dtype=np.float64)
+    ends, gap = mean_interval(seeds.to_numpy(dtype=np.float64)), mean_interval(difference)
+    first = own.iloc[0]
+    return {
+        **{k: first[k] for k in ("study", "suite", "protocol", "task", "metric")},
+        "mean": scores.mean(),
+        "lo": ends.lo,
+        "hi": ends.hi,
+        "median": float(np.median(scores)),
+        "best": scores.max(),
+        "std": scores.std(ddof=1) if len(scores) > 1 else None,
+        "n": len(scores),
+        "n_seeds": len(seeds),
+        "tried": int(first["tried"]),
+        "majority": own["majority"].mean(),
+        "failed": int(own["failed"].sum()),
+        "subset": bool(own["subset"].any()),
+        "n_train": int(first["n_train"]),
+        "n_dev": int(first["n_dev"]),
+        "gap": difference.mean() if len(difference) else None,
+        "gap_lo": gap.lo,
+        "gap_hi": gap.hi,
+    }

@@ -1,0 +1,63 @@
+"""Where a run starts anew: its loss right after its last growth and after a short lag, and right after its source grew.
+
+A growth is the entry of a stage that trains another network than the stage before: other sizes, or other pooling,
+truncation, rank or sharing. That only parts of a model learn first (bert2BERT's and MSLT's stages) is none. A run
+without growth starts at its first step.
+
+The short lag ends at the first trunk evaluation at which at least LAG of the largest budget has been spent since: the
+loss right after a growth says little about what follows (LAG, arXiv 2406.02469).
+"""
+
+from itertools import pairwise
+from pathlib import Path
+
+import pandas as pd
+
+from growbench.analysis.frames.runs import Record, trunk
+from growbench.errors import GrowBenchError
+
+LAG = 0.02
+NETWORK = ("pool", "cut", "rank", "shared")
+COLUMNS = ("initial_loss", "lag_loss", "lag", "grown_loss")
+
+
+def last_growth(plan: list[Record]) -> int:
+    """Return the index of the stage that the last growth of a plan enters; 0 where nothing grows."""
+    found = 0
+    for i, (before, stage) in enumerate(pairwise(plan), start=1):
+        if stage["enter"] in ("source", "grow") or any(stage.get(key) != before.get(key) for key in NETWORK):
+            found = i
+    return found
+
+
+def measure(record: Record, curve: pd.DataFrame, path: Path) -> Record:
+    """Return COLUMNS of one run: losses in nats, the lag as a share of the largest budget; None where there is none.
+
+    curve: the trunk's rows in the order of training, as frames.trunk reads them from `path`. grown_loss: the loss right
+    after the trained source grew.
+    """
+    plan = record["plan"]
+    at = _entry(curve, last_growth(plan), path)
+    budget = record["points"][-1]["budget_flops"]
+    since = (curve["flops"] - at["flops"]) / budget
+    later = curve[(since >= LAG * (1 - 1e-9)) & (curve.index > at.name)]
+    grown = next((i for i, stage in enumerate(plan) if stage["enter"] == "source"), None)
+    return {
+        "initial_loss": float(at["valid_loss"]),
+        "lag_loss": None if later.empty else float(later["valid_loss"].iloc[0]),
+        "lag": None if later.empty else float(since[later.index[0]]),
+        "grown_loss": None if grown is None else float(_entry(curve, grown, path)["valid_loss"]),
+    }
+
+
+def _entry(curve: pd.DataFrame, stage: int, path: Path) -> "pd.Series[float]":
+    own = curve[curve["stage"] == stage]
+    if own.empty:
+        raise GrowBenchError(f"{path}: no trunk row of stage {stage}; delete it and its record and run the job again")
+    return own.iloc[0]
+
+
+def build(records: list[Record], files: dict[tuple[str, int], Path]) -> dict[tuple[str, int], Record]:
+    """Return COLUMNS of every run by method and seed."""
+    keys = [(record["method"], record["seed"]) for record in records]
+    return {key: measure(r, trunk(files[key]), files[key]) for key, r in zip(keys, records, strict=True)}

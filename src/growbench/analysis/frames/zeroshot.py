@@ -1,0 +1,75 @@
+"""The zero-shot table: one row per method, finished point, test set and metric. Perplexities fall, accuracy rises."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from growbench.analysis.frames.runs import Record
+from growbench.analysis.statistics.intervals import mean_interval
+
+KEYS = ["method", "point"]
+COUNTS = ("n_tokens", "n_words", "n_lines", "n_unknown", "n_cut")
+LEAD = ["study", "method", "point", "fraction", "flops", "flops_total", "task", "metric", "main"]
+
+
+def runs(records: list[Record]) -> pd.DataFrame:
+    """Return one row per run, test set and metric; the value of a failed run (nats not finite) may be missing."""
+    rows = [
+        {
+            **{k: record[k] for k in ("study", "method", "seed", "point")},
+            **{k: run[k] for k in ("task", "subset", "failed", *COUNTS)},
+            **{k: record["window"][k] for k in ("length", "stride", "context")},
+            "metric": metric,
+            "main": metric == run["main_metric"],
+            "value": np.nan if value is None else float(value),
+        }
+        for record in records
+        for run in record["runs"]
+        for metric, value in run["metrics"].items()
+    ]
+    return pd.DataFrame(rows)
+
+
+def build(records: list[Record], points: pd.DataFrame, methods: Sequence[str]) -> pd.DataFrame:
+    """Return mean and spread over pre-training seeds, in the metric's own unit (perplexity, or a share from 0 to 1).
+
+    lo, hi: 95 % interval of the mean, seeds resampled. gap: mean minus scratch's at the same point, paired by seed. A run
+    without a value is counted in failed and left out of the mean; n counts those that are in it.
+    """
+    table = runs(records)
+    cost = points.groupby(KEYS)[["fraction", "flops", "flops_total"]].mean()
+    rows = []
+    for method in methods:
+        own = table[table["method"] == method]
+        for point in sorted(set(own["point"]), key=lambda p: cost.loc[(method, p), "fraction"]):
+            here = table[table["point"] == point]
+            place = {"method": method, "point": point, **cost.loc[(method, point)].to_dict()}
+            for task, metric in dict.fromkeys(zip(here["task"], here["metric"], strict=True)):
+                chosen = here[(here["task"] == task) & (here["metric"] == metric)]
+                rows.append({**place, **_row(chosen, method)})
+    frame = pd.DataFrame(rows)
+    return frame[LEAD + [name for name in frame if name not in LEAD]]
+
+
+def _row(table: pd.DataFrame, method: str) -> dict[str, Any]:
+    own = table[table["method"] == method]
+    seeds = own.set_index("seed")["value"].sort_index()
+    scratch = table[table["method"] == "scratch"].set_index("seed")["value"].sort_index()
+    values, difference = (s.dropna().to_numpy(dtype=np.float64) for s in (seeds, seeds - scratch))
+    ends, gap, first = mean_interval(values), mean_interval(difference), own.iloc[0]
+    return {
+        **{k: first[k] for k in ("study", "task", "metric", "main")},
+        "mean": values.mean() if len(values) else None,
+        "lo": ends.lo,
+        "hi": ends.hi,
+        "std": values.std(ddof=1) if len(values) > 1 else None,
+        "n": len(values),
+        "failed": int(own["failed"].sum()),
+        "subset": bool(own["subset"].any()),
+        **{k: int(first[k]) for k in (*COUNTS, "length", "stride", "context")},
+        "gap": difference.mean() if len(difference) else None,
+        "gap_lo": gap.lo,
+        "gap_hi": gap.hi,
+    }

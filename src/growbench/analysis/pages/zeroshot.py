@@ -1,0 +1,97 @@
+"""zeroshot.md: the zero-shot table that a person reads, and what its numbers are."""
+
+from typing import Any
+
+import pandas as pd
+
+from growbench.analysis.frames.runs import Record
+from growbench.analysis.pages.markdown import grid, interval_text, protocol_text, provenance, scale
+from growbench.analysis.statistics.intervals import EXACT
+
+NAMES = {"word_perplexity": "word perplexity", "perplexity": "token perplexity", "accuracy": "accuracy"}
+MISSING = "not finite"
+LAST_WORDS = (
+    "- LAMBADA: the last word of a passage, greedy, right when all its tokens are; one with an unknown token is wrong. Its "
+    "perplexities are of last words. Passages longer than a window lose their beginning.\n"
+)
+
+
+def page(table: pd.DataFrame, points: pd.DataFrame, records: list[Record]) -> str:
+    """Return zeroshot.md for the frames of zeroshot_table.py and frames.py; records: for how text became tokens."""
+    parts = [f"# Zero-shot: {table['study'].iloc[0]}\n"]
+    for point in table.sort_values("fraction", kind="stable")["point"].unique():
+        parts.append(f"## Finished point {point}\n\n{_grid(table[table['point'] == point])}")
+    return "\n".join([*parts, _caption(table, points, records)])
+
+
+def _grid(table: pd.DataFrame) -> str:
+    tasks = list(dict.fromkeys(table["task"]))
+    shown = [(t, m) for t in tasks for m in NAMES if ((table["task"] == t) & (table["metric"] == m)).any()]
+    main = {t: table[(table["task"] == t) & table["main"]]["metric"].iloc[0] for t in tasks}
+    marks = {t: "*" if table.loc[table["task"] == t, "subset"].any() else "" for t in tasks}
+    head = ["method", *(f"{t}{marks[t]} {NAMES[m]}" for t, m in shown)]
+    head += [f"{t}{marks[t]} {NAMES[m]} − scratch's" for t, m in main.items()]
+    rows = []
+    for method in dict.fromkeys(table["method"]):
+        own = table[table["method"] == method].set_index(["task", "metric"])
+        cells = [_cell(own.loc[key], "mean", key[1]) for key in shown]
+        base = method == "scratch"
+        gaps = ["0 (baseline)" if base else _cell(own.loc[key], "gap", key[1], sign=True) for key in main.items()]
+        lead = [own.loc[key] for key in main.items()]
+        failed, n = max(int(row["failed"]) for row in lead), min(int(row["n"]) for row in lead)
+        rows.append([str(method), *cells, *gaps, str(failed), str(n)])
+    return grid([*head, "failed", "n"], rows)
+
+
+def _cell(row: "pd.Series[Any]", name: str, metric: str, sign: bool = False) -> str:
+    """Return e.g. `31.2 [30.8, 31.6]`: perplexity, or accuracy in percent."""
+    if pd.isna(row[name]):
+        return MISSING
+    times, unit = (100, " %") if metric == "accuracy" else (1, "")
+    lo, hi = ("lo", "hi") if name == "mean" else (f"{name}_lo", f"{name}_hi")
+    value, *ends = (_number(times * row[key], sign) for key in (name, lo, hi))
+    return f"{value}{unit}" + ("" if pd.isna(row[lo]) else f" [{', '.join(ends)}]")
+
+
+def _number(value: float, sign: bool) -> str:
+    """One decimal, and none from a thousand on, where poor models' perplexities lie."""
+    return f"{value:{'+' if sign else ''},.{0 if abs(value) >= 1000 else 1}f}"
+
+
+def _caption(table: pd.DataFrame, points: pd.DataFrame, records: list[Record]) -> str:
+    first, how = table.iloc[0], records[0]["tokenisation"]
+    dropped = [what for key, what in (("letter_case", "case"), ("line_ends", "line ends")) if not how[key]]
+    lost = f" It does not tell {' or '.join(dropped)} apart, which makes text easier." if dropped else ""
+    subset = "- \\* not the official file: its counts differ, nothing here compares with published numbers.\n"
+    return f"""\
+- Scale: {scale(points)} (layers, hidden). {protocol_text(str(points["protocol"].iloc[0]))}.
+- Word perplexity = exp(nats of all tokens / words between blanks), which compares tokenizers; token perplexity = exp(nats / \
+tokens), which does not. zeroshot.csv also has word_perplexity_eos, over words and line ends, as word-level models count.
+- Each token is scored once, in windows of {first["length"]} tokens of which all but the first score their last \
+{first["stride"]}: at least {first["context"]} tokens are seen (fewer only at the beginning of the text).
+- Tokens: {how["kind"]}, vocabulary {how["vocab"]}.{lost} `<unk>` is text like any other ({" ".join(how["unknown_word"])}). \
+Text is taken as the file has it, without detokenisation.
+{LAST_WORDS if "accuracy" in set(table["metric"]) else ""}{_counts(table)}{subset if table["subset"].any() else ""}\
+- − scratch's: paired by pre-training seed. {_intervals(int(table["n"].max()))} A failed run (nats not finite) is counted \
+and left out of means.
+- Pre-training records: {provenance(points)}.
+"""
+
+
+def _intervals(n: int) -> str:
+    if n < 2:
+        return interval_text(n)
+    few = ", with so few about the range of the runs" if n <= EXACT else ""
+    return f"Brackets: 95 % bootstrap of the mean over {n} seeds{few}."
+
+
+def _counts(table: pd.DataFrame) -> str:
+    lines = []
+    for _, row in table.drop_duplicates("task").iterrows():
+        mark = "\\*" if row["subset"] else ""
+        cut = f", {row['n_cut']} passages cut" if row["n_cut"] else ""
+        lines.append(
+            f"- {row['task']}{mark}: n = {row['n_words']} words in {row['n_lines']} lines, {row['n_tokens']} tokens "
+            f"({row['n_unknown']} unknown ones, which count as they are{cut}).\n"
+        )
+    return "".join(lines)

@@ -1,0 +1,61 @@
+"""The papers' tables: one file is one paper, and CATALOGUE says which of its tables a study makes.
+
+A study makes a table when it has at least one method that the table is about (scratch apart). To add a table: a function
+`Results -> Table` in a file here, listed in its TABLES, and a line in CATALOGUE. Parsed with the workflow: no torch and
+no pandas before a table is built.
+"""
+
+import importlib
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from growbench.methods import Method
+
+if TYPE_CHECKING:
+    from growbench.analysis.papers._model import Table
+    from growbench.analysis.results import Results
+    from growbench.study.study import Study
+
+KINDS = ("csv", "md", "tex")
+Wanted = Callable[[Method], bool]
+
+
+def _one_of(*names: str) -> Wanted:
+    return lambda method: method.name in names
+
+
+def _grows_source(method: Method) -> bool:
+    return method.needs_source and bool(method.grows)
+
+
+BERT2BERT = ("mslt", "stackbert", "direct_copy", "bert2bert_fpi", "bert2bert_aki", "bert2bert")
+CATALOGUE: dict[str, tuple[str, Wanted]] = {
+    "overview": ("overview", lambda method: True),
+    "bert2bert": ("bert2bert", _one_of(*BERT2BERT)),
+    "bert2bert_initial_loss": ("bert2bert", _grows_source),
+    "bert2bert_stages": ("bert2bert", _one_of("bert2bert")),
+    "stackbert": ("stackbert", _one_of("stackbert", "stack")),
+    "compoundgrow": ("compoundgrow", _one_of("compoundgrow")),
+    "compoundgrow_speedup": ("compoundgrow", _one_of("compoundgrow")),
+    "han_zhang": ("han_zhang", _one_of("zero_pad")),
+    "han_zhang_eps": ("han_zhang", _one_of("zero_pad")),
+    "ligo": ("ligo", _one_of("stackbert", "mslt", "ki", "bert2bert", "ligo")),
+}
+
+
+def names(study: "Study") -> tuple[str, ...]:
+    """Return the names of the tables that a study makes, in the order of CATALOGUE."""
+    methods = [study.method(name) for name in study.methods]
+    return tuple(name for name, (_, wanted) in CATALOGUE.items() if any(map(wanted, methods)))
+
+
+def files(study: "Study") -> tuple[str, ...]:
+    """Return the names of the files that these tables are written to."""
+    return tuple(f"{name}.{kind}" for name in names(study) for kind in KINDS)
+
+
+def build(name: str, results: "Results") -> "Table":
+    """Return one table of a study."""
+    module = importlib.import_module(f"growbench.analysis.papers.{CATALOGUE[name][0]}")
+    table: Table = module.TABLES[name](results)
+    return table

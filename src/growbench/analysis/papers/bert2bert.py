@@ -1,0 +1,182 @@
+"""bert2BERT's tables (Chen et al., ACL 2022): table 1, the loss right after growth, and the length of its first stage."""
+
+from growbench.analysis import published
+from growbench.analysis.papers._columns import (
+    FINAL_LOSS,
+    FLOPS,
+    LEAD,
+    ORIGIN,
+    PUBLISHED_NOTE,
+    Column,
+    against,
+    average,
+    cells,
+    heads,
+    last,
+    mean,
+    number,
+    ours,
+    saving,
+    task,
+    theirs,
+    word,
+)
+from growbench.analysis.papers._model import Cell, Head, Row, Table
+from growbench.analysis.papers._tasks import GLUE7, SQUAD1, own_tasks
+from growbench.analysis.published import Entry
+from growbench.analysis.results import SOURCE, Results
+
+PAPER = "bert2BERT"
+TITLES = {
+    "scratch": "scratch",
+    "mslt": "MSLT",
+    "stackbert": "StackBERT",
+    "direct_copy": "DirectCopy",
+    "bert2bert_fpi": "bert2BERT, FPI",
+    "bert2bert_aki": "bert2BERT, AKI",
+    "bert2bert": "bert2BERT, AKI + two-stage",
+}
+MEAN = "mean of SQuAD1.1 F1 and 7 GLUE tasks"
+DECODERS = ("gpt2", "opt", "gpt_neox", "llama")
+TARGET_ONLY = saving("target_only", "saving, target only", ["FLOPs saved"])
+TOTAL = saving("total", "saving, everything counted")
+
+
+def _title(entry: Entry) -> str:
+    return next((title for file, title in TITLES.items() if published.named(entry.method, file)), entry.method)
+
+
+def _order(entry: Entry) -> int:
+    titles = [*TITLES.values(), _title(entry)]
+    return titles.index(_title(entry))
+
+
+def main(results: Results) -> Table:
+    """Return table 1: cost, saving and scores. Its GPT part stands in for a decoder, its BERT part for all others."""
+    artefacts = ["GPT"] if results.family in DECODERS else ["Table 1", "source ablation"]
+    columns = [
+        FLOPS,
+        TARGET_ONLY,
+        TOTAL,
+        saving("target_only", "speed-up, target only", kind="speedup"),
+        *SQUAD1[:1],
+        *map(task, GLUE7),
+        *map(task, own_tasks(results, [*SQUAD1, *map(task, GLUE7)])),
+        average(MEAN),
+    ]
+    found = [row for file, title in TITLES.items() for row in ours(results, file, title, columns)]
+    printed = [
+        theirs(entry, _title(entry), columns)
+        for artefact in artefacts
+        for entry in sorted(published.entries(PAPER, artefact), key=_order)
+    ]
+    return Table(
+        study=results.study,
+        name="bert2bert",
+        title="bert2BERT, table 1",
+        heads=heads(columns),
+        groups=[found, printed],
+        notes=[
+            "FLOPs: of the target up to scratch's final validation loss (not reached: it stays above it), the source "
+            "free; saving = 1 − FLOPs / scratch's. Everything counted adds the source.",
+            "Scores × 100 on the development sets, mean ± standard deviation over runs (* trained on a subset); average: "
+            "ours over all tasks of this study, the paper's over SQuAD v1.1 F1 and the seven GLUE tasks.",
+            PUBLISHED_NOTE,
+            *results.notes,
+        ],
+    )
+
+
+def initial_loss(results: Results) -> Table:
+    """Return the loss right after growth of every method that grows the trained source, against the source's."""
+    names = [name for name in results.methods if len(results.last(name, "grown_loss"))]
+    columns = [
+        Column(head=Head(key="source_loss", text="source's final loss"), ours=lambda r, _: _source(r)),
+        last("grown_loss", "loss right after growth", 4),
+        Column(
+            head=Head(key="difference", text="difference"),
+            ours=lambda r, name: against("grown_loss", r, name, SOURCE, 4),
+        ),
+        FINAL_LOSS,
+    ]
+    found = [row for name in names for row in _named(results, name, columns)]
+    papers = (published.entries(PAPER, "initial loss"), published.entries("AquilaMoE", "initialisation"))
+    return Table(
+        study=results.study,
+        name="bert2bert_initial_loss",
+        title="Loss right after growth",
+        heads=heads(columns),
+        groups=[found, [row for group in papers for row in _printed(group)]],
+        notes=[
+            "Validation loss in nats of the grown model before its first step, and of the source's finished model it "
+            "grew from; paired by seed. A low loss at the start does not mean fast training.",
+            PUBLISHED_NOTE,
+            *results.notes,
+        ],
+    )
+
+
+def _source(results: Results) -> Cell:
+    return mean(results.last(SOURCE, "loss"), 4)
+
+
+def _named(results: Results, name: str, columns: list[Column]) -> list[Row]:
+    return [{"method": word(name), "origin": word("this study"), **cells(results, name, columns)}]
+
+
+def _printed(entries: list[Entry]) -> list[Row]:
+    """Return the published rows of what was grown, each with the loss of a source of its setting."""
+    losses = {e.setting: e.values.get("MLM loss", e.values.get("loss")) for e in entries if e.method == SOURCE}
+    rows: list[Row] = []
+    for entry in entries:
+        after = entry.values.get("MLM loss after growth", entry.values.get("loss after growth"))
+        if after is None:
+            continue
+        before = losses.get(entry.setting)
+        cells = {
+            "source_loss": number(before, 2),
+            "grown_loss": number(after, 2),
+            "difference": number(None if before is None else after - before, 2, sign=True),
+        }
+        rows.append({**theirs(entry, entry.method, []), **cells})
+    return rows
+
+
+def stages(results: Results) -> Table:
+    """Return the variants of bert2BERT by E_b, the length of the stage on sub-models."""
+    names = sorted(results.of("bert2bert"), key=lambda name: float(results.options[name]["E_b"]))
+    lead = [*LEAD, Head(key="E_b", text="E_b"), *ORIGIN]
+    columns = [
+        Column(head=Head(key="l_b", text="l_b"), ours=lambda r, name: number(r.options[name]["l_b"], 0)),
+        Column(head=Head(key="init", text="init"), ours=lambda r, name: word(str(r.options[name]["init"]))),
+        FLOPS,
+        TARGET_ONLY,
+        TOTAL,
+        FINAL_LOSS,
+        average(MEAN),
+    ]
+    found = [
+        {**row, "E_b": number(results.options[name]["E_b"], 3)}
+        for name in names
+        for row in _named(results, name, columns)
+    ]
+    printed = [
+        {**theirs(entry, TITLES["bert2bert"], columns), "E_b": word(entry.setting)}
+        for entry in published.entries(PAPER, "E_b ablation")
+    ]
+    return Table(
+        study=results.study,
+        name="bert2bert_stages",
+        title="bert2BERT, length of the first stage",
+        heads=heads(columns, lead),
+        groups=[found, printed],
+        notes=[
+            "E_b: steps on sub-models, ours as a share of the steps that scratch takes, the paper's in epochs (of BERT-base's "
+            "pre-training); l_b: layers of a block (0: a quarter of the target).",
+            PUBLISHED_NOTE,
+            *results.notes,
+        ],
+    )
+
+
+TABLES = {"bert2bert": main, "bert2bert_initial_loss": initial_loss, "bert2bert_stages": stages}

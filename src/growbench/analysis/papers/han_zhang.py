@@ -1,0 +1,118 @@
+"""Han Zhang's transfer from a smaller model (arXiv 2104.11390): source and target per task, start against eps.
+
+The paper has figures only; these tables hold what they show. None of its numbers is in hand.
+"""
+
+from growbench.analysis.papers._columns import (
+    FINAL_LOSS,
+    GAP,
+    LEAD,
+    Column,
+    against,
+    average,
+    cells,
+    heads,
+    last,
+    number,
+    saving,
+    task,
+    word,
+)
+from growbench.analysis.papers._model import EMPTY, Cell, Head, Row, Table
+from growbench.analysis.results import Results
+from growbench.spec import SOURCE
+
+FILE = "zero_pad"
+NO_VALUES = "The paper prints no table: no published values."
+
+
+def _row(results: Results, title: str, name: str, columns: list[Column]) -> Row:
+    return {"method": word(title), **cells(results, name, columns)}
+
+
+def _eps(results: Results, name: str) -> Cell:
+    return number(results.options[name]["eps"], 4) if results.files.get(name) == FILE else EMPTY
+
+
+EPS = Column(head=Head(key="eps", text="eps"), ours=_eps)
+GROWN_LOSS = last("grown_loss", "loss right after growth", 4)
+ROLES = {
+    SOURCE: "source",
+    "source_longer": "source, trained longer",
+    "scratch": "target, scratch",
+    FILE: "target, grown",
+}
+
+
+def main(results: Results) -> Table:
+    """Return source and target: losses, savings, and scores per task."""
+    columns = [
+        EPS,
+        GROWN_LOSS,
+        FINAL_LOSS,
+        _of_targets(GAP),
+        _of_targets(saving("target_only", "saving, target only")),
+        _of_targets(saving("total", "saving, everything counted")),
+        *map(task, results.tasks),
+        average(),
+    ]
+    rows = [_row(results, ROLES[SOURCE], SOURCE, columns)]
+    for file in ("source_longer", "scratch", FILE):
+        names = _by_eps(results) if file == FILE else results.of(file)
+        rows += [_row(results, ROLES[file] + (f": {n}" if n != file else ""), n, columns) for n in names]
+    return Table(
+        study=results.study,
+        name="han_zhang",
+        title="Transfer from a smaller model",
+        heads=heads(columns, LEAD),
+        groups=[rows],
+        notes=[
+            "Losses on the same validation text. Scores × 100 on the development sets, mean ± standard deviation over runs (* "
+            "trained on a subset); – for a model that this study does not fine-tune.",
+            NO_VALUES,
+            *results.notes,
+        ],
+    )
+
+
+def _of_targets(column: Column) -> Column:
+    """Return a column that a model of the source's size leaves empty."""
+
+    def ours(results: Results, name: str) -> Cell:
+        small = name == SOURCE or results.files[name] == "source_longer"
+        return EMPTY if small else column.ours(results, name)
+
+    return Column(head=column.head, ours=ours)
+
+
+def _by_eps(results: Results) -> list[str]:
+    return sorted(results.of(FILE), key=lambda name: float(results.options[name]["eps"]))
+
+
+def by_eps(results: Results) -> Table:
+    """Return the loss right after growth against the standard deviation of what would be zero."""
+    columns = [
+        EPS,
+        GROWN_LOSS,
+        Column(
+            head=Head(key="difference", text="minus source's final loss"),
+            ours=lambda r, name: against("grown_loss", r, name, SOURCE, 4),
+        ),
+        FINAL_LOSS,
+        GAP,
+    ]
+    return Table(
+        study=results.study,
+        name="han_zhang_eps",
+        title="Zero padding, start against eps",
+        heads=heads(columns, LEAD),
+        groups=[[_row(results, name, name, columns) for name in _by_eps(results)]],
+        notes=[
+            "eps: standard deviation of the entries that would be zero. Validation losses in nats, differences paired by seed.",
+            NO_VALUES,
+            *results.notes,
+        ],
+    )
+
+
+TABLES = {"han_zhang": main, "han_zhang_eps": by_eps}

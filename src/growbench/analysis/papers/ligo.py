@@ -1,0 +1,69 @@
+"""LiGO's table 1 (Wang et al., ICLR 2023) in its own columns: savings, GLUE, SQuAD, for every method it compares."""
+
+from growbench.analysis import published
+from growbench.analysis.papers._columns import (
+    PUBLISHED_NOTE,
+    Column,
+    average,
+    heads,
+    ours,
+    points100,
+    printed,
+    saving,
+    task,
+    theirs,
+)
+from growbench.analysis.papers._model import EMPTY, Cell, Head, Table
+from growbench.analysis.papers._tasks import GLUE7, SQUAD1, SQUAD2, own_tasks
+from growbench.analysis.results import Results
+
+TITLES = {
+    "scratch": "scratch",
+    "stackbert": "StackBERT",
+    "mslt": "MSLT",
+    "ki": "KI",
+    "bert2bert": "bert2BERT",
+    "ligo": "LiGO",
+}
+MEAN = "GLUE mean of 7"
+
+
+def _glue(results: Results, name: str) -> Cell:
+    """Return the mean over those of the paper's seven GLUE tasks that the study has."""
+    found = [row["mean"] for task in GLUE7 if (row := results.scores.get((name, task))) is not None]
+    return points100(sum(found) / len(found)) if found else EMPTY
+
+
+def main(results: Results) -> Table:
+    """Return table 1; a vision study gets the paper's DeiT table beside its rows."""
+    artefact = "DeiT table" if results.family == "vit" else "Table 1"
+    theirs_first = [
+        saving("target_only", "saving, FLOPs", ["FLOPs saved"]),
+        saving("wall_target_only", "saving, wall time", ["wall time saved"]),
+        saving("total", "saving, FLOPs, everything counted"),
+        *map(task, GLUE7),
+        *SQUAD1,
+        *SQUAD2,
+        Column(head=Head(key="GLUE", text="GLUE avg"), ours=_glue, metrics=(MEAN,), show=printed),
+    ]
+    own = own_tasks(results, theirs_first)
+    columns = [*theirs_first, *map(task, own), *([average(text="average of all")] if own else [])]
+    found = [row for file, title in TITLES.items() for row in ours(results, file, title, columns)]
+    rows = [theirs(e, TITLES.get(e.method, e.method), columns) for e in published.entries("LiGO", artefact)]
+    return Table(
+        study=results.study,
+        name="ligo",
+        title="LiGO, table 1",
+        heads=heads(columns),
+        groups=[found, rows],
+        notes=[
+            "Savings at scratch's final validation loss; the source is free unless everything is counted. Scores × 100 on the development sets, mean ± "
+            "standard deviation over runs (* trained on a subset). GLUE avg: over those of the paper's seven tasks that "
+            "this study has; CoLA is Matthews' correlation here, the paper heads it accuracy.",
+            PUBLISHED_NOTE,
+            *results.notes,
+        ],
+    )
+
+
+TABLES = {"ligo": main}

@@ -1,0 +1,1 @@
+"""Savings, intervals, aggregate scores."""

@@ -1,0 +1,125 @@
+"""How much compute a method saves: 1 - F / F_scratch at the validation loss that scratch finishes with.
+
+Policy, for every table and figure:
+- the threshold is the loss of scratch's last finished point, F_scratch what scratch spent to get there;
+- F is where the method's curve first comes down to the threshold. Curves are the mean over seeds of the finished
+  points, interpolated linearly in (log FLOPs, loss) between neighbours;
+- a curve that goes up again is replaced by its running best, so that the first crossing counts;
+- nothing is extrapolated: a curve that stays above the threshold is "not reached"; one that is below it at its first
+  finished point saves "at least" 1 - F_first / F_scratch ("at first point");
+- savings may be negative, e.g. where the source's cost is counted;
+- intervals: seeds are resampled, the same for the method and for scratch, threshold and crossing computed anew.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from growbench.analysis.statistics.intervals import Floats, Interval, interval, resamples
+from growbench.errors import GrowBenchError
+
+REACHED = "reached"
+NOT_REACHED = "not reached"
+AT_FIRST = "at first point"
+BASELINE = "baseline"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Curve:
+    """One method's measured points. cost, loss: shape (seeds, points); costs in FLOPs (or seconds), losses in nats."""
+
+    cost: Floats
+    loss: Floats
+
+    def __post_init__(self) -> None:
+        if self.cost.shape != self.loss.shape or self.cost.ndim != 2 or not self.cost.size:
+            raise GrowBenchError(f"curve: shapes {self.cost.shape} and {self.loss.shape}; give (seeds, points) to both")
+        if not (np.isfinite(self.loss).all() and np.isfinite(self.cost).all() and (self.cost > 0).all()):
+            raise GrowBenchError("curve: a loss is not finite or a cost is not positive; look at the run's record")
+
+    def mean(self, seeds: NDArray[np.intp] | slice = slice(None)) -> tuple[Floats, Floats]:
+        """Return cost and loss, each shape (points,), averaged over `seeds` and sorted by cost."""
+        cost, loss = self.cost[seeds].mean(axis=0), self.loss[seeds].mean(axis=0)
+        order = np.argsort(cost, kind="stable")
+        return cost[order], loss[order]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Saving:
+    """Share of scratch's cost that is saved (None: not reached; a lower bound when status is AT_FIRST).
+
+    interval: 95 %, its lower end open where too many resamples do not reach the threshold, its upper end open where
+    too many are below it at their first point. share_*: shares of the resamples in these two states.
+    """
+
+    value: float | None
+    status: str
+    interval: Interval
+    share_not_reached: float
+    share_at_first: float
+    n: int
+
+
+def crossing(cost: Floats, loss: Floats, threshold: float) -> tuple[float | None, str]:
+    """Return the cost at which a curve sorted by cost first reaches `threshold`, and the status (see the policy)."""
+    best = np.minimum.accumulate(loss)
+    below = np.flatnonzero(best <= threshold)
+    if not below.size:
+        return None, NOT_REACHED
+    i = int(below[0])
+    if i == 0:
+        return float(cost[0]), AT_FIRST
+    share = (best[i - 1] - threshold) / (best[i - 1] - best[i])
+    left, right = math.log(cost[i - 1]), math.log(cost[i])
+    return float(cost[i]) if share == 1 else math.exp(left + share * (right - left)), REACHED
+
+
+def _once(method: Curve, scratch: Curve, seeds: NDArray[np.intp] | slice) -> tuple[float | None, str]:
+    cost, loss = scratch.mean(seeds)
+    spent, status = crossing(*method.mean(seeds), threshold=float(loss[-1]))
+    return (None if spent is None else 1 - spent / float(cost[-1])), status
+
+
+def measure(method: Curve, scratch: Curve) -> Saving:
+    """Return what `method` saves against `scratch`; row i of both curves must be the same seed."""
+    n = len(method.loss)
+    if n != len(scratch.loss):
+        raise GrowBenchError(f"savings: {n} runs against {len(scratch.loss)} of scratch; run the same seeds for both")
+    value, status = _once(method, scratch, slice(None))
+    if n == 1:
+        return Saving(
+            value=value,
+            status=status,
+            interval=Interval(),
+            share_not_reached=float(status == NOT_REACHED),
+            share_at_first=float(status == AT_FIRST),
+            n=n,
+        )
+    rows, counts = resamples(n)
+    drawn = [_once(method, scratch, row) for row in rows]
+    low = np.array([-math.inf if v is None else v for v, _ in drawn])
+    high = np.array([math.inf if s == AT_FIRST else x for x, (_, s) in zip(low, drawn, strict=True)])
+    share = {s: float(counts[[d == s for _, d in drawn]].sum() / counts.sum()) for s in (NOT_REACHED, AT_FIRST)}
+    return Saving(
+        value=value,
+        status=status,
+        interval=interval(low, high, counts),
+        share_not_reached=share[NOT_REACHED],
+        share_at_first=share[AT_FIRST],
+        n=n,
+    )
+
+
+def speedup(saving: float | None) -> float | None:
+    """Return F_scratch / F - 1 for a saving 1 - F / F_scratch; None stays None."""
+    return None if saving is None else 1 / (1 - saving) - 1
+
+
+def running_median(loss: Floats) -> Floats:
+    """Return the median of three neighbours along the last axis, ends kept: for curves logged while training."""
+    if loss.shape[-1] < 3:
+        return loss
+    inner = np.median(np.stack([loss[..., :-2], loss[..., 1:-1], loss[..., 2:]]), axis=0)
+    return np.concatenate([loss[..., :1], inner, loss[..., -1:]], axis=-1)

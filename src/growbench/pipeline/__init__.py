@@ -1,0 +1,1 @@
+"""One entry per verb of the command line, which is one per rule of the workflow."""

@@ -1,0 +1,133 @@
+"""growbench attention: where the heads of the finished models of one seed look, measured on validation text.
+
+What bert2BERT and StackBERT start from: a small and a big model attend alike, and so do the layers of a model, to the
+first token and to near ones. Every family that reads text; attention by the stock classes' own plain code ("eager").
+"""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from growbench import families
+from growbench.errors import GrowBenchError
+from growbench.pipeline.corpus import corpus
+from growbench.records import finished, record
+from growbench.runtime import launch, lock
+from growbench.spec import SOURCE
+from growbench.study.study import Study
+from growbench.train.data import Windows
+
+log = logging.getLogger(__name__)
+
+VERSION = 1
+POSITIONS, LAYERS, HEADS = 16, 4, 4  # what the kept maps show at most: enough to see, little enough to commit
+SEQUENCES, BATCH = 256, 16
+BASE, LAST = "scratch", "p100"
+
+
+def run(study: Study, seed: int) -> Path:
+    """Measure the source and every method's largest finished point; return the record's path."""
+    root = study.folder
+    with lock.held(root / "records" / "attention" / f".s{seed}.lock"):
+        return _run(study, root, seed)
+
+
+def _run(study: Study, root: Path, seed: int) -> Path:
+    torch.set_num_threads(launch.threads(1))
+    data = corpus.load(root / "corpus")
+    windows = Windows(data.valid, study.objective.length, int(data.manifest["special"]["cls"]), 0)
+    count = min(SEQUENCES, windows.count)
+    if count < 1:
+        raise GrowBenchError(f"{root}/corpus/valid.bin: shorter than one sequence; give more validation text")
+    ids = windows.fetch(list(range(count)))
+    grown = [name for name in study.methods if study.method(name).needs_source]
+    source = measure(study, finished.point(study, SOURCE, seed, LAST), ids) if grown else None
+    shown, models = {SOURCE, BASE, *grown[:1]}, [] if source is None else [_row(SOURCE, source, source, True)]
+    for name in study.methods:
+        found = measure(study, finished.point(study, name, seed, LAST), ids)
+        models.append(_row(name, found, source, name in shown))
+        log.info("attention of %s-s%d measured on %d sequences", name, seed, count)
+    path = root / "records" / "attention" / f"s{seed}.json"
+    record.write(
+        path,
+        {
+            "kind": "attention", "version": VERSION, "study": study.study, "method": "all", "seed": seed,
+            "config_hash": record.digest(study.trained_part()), "sequences": count, "length": study.objective.length,
+            "models": models, "provenance": record.provenance(torch.get_num_threads()),
+        },
+    )  # fmt: skip
+    return path
+
+
+@torch.no_grad()
+def measure(study: Study, folder: Path, ids: Tensor) -> np.ndarray:
+    """Return the mean attention [layers, heads, T, T] over sequences ids [N, T] of the model in a folder; rows sum to 1."""
+    family = families.load(study.target.family)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    model = family.model_class().from_pretrained(folder, attn_implementation="eager").to(device).eval()
+    cache = {} if family.objective == "mlm" else {"use_cache": False}
+    total: Any = 0.0
+    for rows in ids.split(BATCH):
+        out = model.base_model(input_ids=rows.to(device), output_attentions=True, **cache)
+        total = total + torch.stack([layer.double().sum(0) for layer in out.attentions])
+    return np.asarray((total / len(ids)).cpu())
+
+
+def _row(method: str, maps: np.ndarray, source: np.ndarray | None, shown: bool) -> dict[str, Any]:
+    return {
+        "method": method,
+        "layers": len(maps),
+        "heads": maps.shape[1],
+        "likeness": None if source is None else round(likeness(maps, source), 4),
+        "profiles": [profile(layer.mean(0)) for layer in maps],
+        "maps": kept(maps) if shown else [],
+    }
+
+
+def profile(mean: np.ndarray) -> dict[str, Any]:
+    """Return what a mean map [T, T] gives to the first token and to each relative distance, key minus query.
+
+    The first token counts neither as a query nor at a distance. weights: mean over the pairs at a distance; uniform
+    attention gives 1 / T at each. Distances to which nothing may attend are left out.
+    """
+    length, inner = len(mean), mean[1:, 1:]
+    weights = {d: float(np.diagonal(inner, d).mean()) for d in range(2 - length, length - 1)}
+    return {"first": round(float(mean[1:, 0].mean()), 5), "weights": {d: round(w, 5) for d, w in weights.items() if w}}
+
+
+def likeness(maps: np.ndarray, source: np.ndarray) -> float:
+    """Return the mean, over the heads of `maps` [layers, heads, T, T], of the correlation with the source's likest head.
+
+    Over the pairs that may attend to one another, the first POSITIONS of them a side.
+    """
+    own, other = (m[..., :POSITIONS, :POSITIONS].reshape(-1, min(m.shape[-1], POSITIONS) ** 2) for m in (maps, source))
+    allowed = (own > 0).any(0) | (other > 0).any(0)
+    unit = [_unit(m[:, allowed]) for m in (own, other)]
+    return float((unit[0] @ unit[1].T).max(1).mean())
+
+
+def _unit(rows: np.ndarray) -> np.ndarray:
+    centred = rows - rows.mean(1, keepdims=True)
+    return centred / np.maximum(np.linalg.norm(centred, axis=1, keepdims=True), 1e-12)
+
+
+def kept(maps: np.ndarray) -> list[dict[str, Any]]:
+    """Return the maps that are kept: evenly chosen layers, and in each, evenly chosen heads from near to far looking."""
+    length = maps.shape[-1]
+    far = np.abs(np.subtract.outer(np.arange(length), np.arange(length)))
+    rows = []
+    for layer in spread(len(maps), LAYERS):
+        order = np.argsort((maps[layer] * far).sum((1, 2)), kind="stable")
+        for head in order[spread(len(order), HEADS)]:
+            cut = maps[layer, head, :POSITIONS, :POSITIONS]
+            rows.append({"layer": layer, "head": int(head), "weights": np.round(cut, 4).tolist()})
+    return rows
+
+
+def spread(count: int, most: int) -> list[int]:
+    """Return at most `most` of `count` numbers from 0, evenly spread, the first and the last among them."""
+    return sorted({round(i) for i in np.linspace(0, count - 1, min(most, count))})

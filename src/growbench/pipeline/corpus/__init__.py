@@ -1,0 +1,1 @@
+"""growbench corpus: text to token files."""

@@ -1,0 +1,1 @@
+"""growbench finetune: finished points to scores."""

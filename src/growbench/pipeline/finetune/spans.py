@@ -1,0 +1,138 @@
+"""SQuAD under the stock question-answering head: the best span over all windows of a context, or no answer (2.0)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from growbench import families
+from growbench.errors import GrowBenchError
+from growbench.pipeline.finetune.ready import Outcome, Tokenised
+from growbench.pipeline.finetune.rows import batches, collate, cut, typed
+from growbench.pipeline.finetune.windows import Windows, windows
+from growbench.tasks import metrics, squad
+from growbench.tasks.metrics.squad import best_threshold, each
+from growbench.tasks.squad import Question
+
+EVAL_BATCH = 32
+N_BEST = 20
+
+Candidate = tuple[float, int, int]  # score (sum of two logits), and the characters of the context, from and to
+
+
+@dataclass(frozen=True)
+class Spans(Tokenised):
+    """A version of SQuAD. questions: of the dev file, in order. asked: how many the train file has. longest: tokens."""
+
+    dev: Windows
+    questions: Sequence[Question]
+    asked: int
+    longest: int
+
+    @property
+    def counts(self) -> tuple[int, int]:
+        return self.asked, len(self.questions)
+
+    def model(self, folder: Path, pad: int, rates: dict[str, float]) -> Any:
+        """The trunk is loaded by itself: some stock classes keep it under another name than the checkpoint does."""
+        from transformers import AutoModel, AutoModelForQuestionAnswering
+
+        trunk = AutoModel.from_pretrained(folder, pad_token_id=pad, **rates)
+        model = AutoModelForQuestionAnswering.from_config(trunk.config)
+        missing = model.base_model.load_state_dict(trunk.state_dict(), strict=False).missing_keys
+        if missing:
+            raise GrowBenchError(f"{folder}: no {missing[0]}, which the question-answering model needs; train it again")
+        return model
+
+    def loss(self, model: Any, batch: dict[str, Tensor]) -> Tensor:
+        first, last = batch["labels"].unbind(-1)
+        given = {key: value for key, value in typed(model, batch).items() if key != "labels"}
+        found: Tensor = model(**given, start_positions=first, end_positions=last).loss
+        return found
+
+    def score(self, model: Any, pad: int, device: torch.device) -> Outcome:
+        found: list[list[Candidate]] = [[] for _ in self.questions]
+        silence, finite = np.full(len(self.questions), np.inf), True
+        for rows in batches(self.dev, EVAL_BATCH, None):
+            given = typed(model, collate(self.dev, rows, pad, device))
+            out = model(**{key: value for key, value in given.items() if key != "labels"})
+            logits = torch.stack((out.start_logits, out.end_logits)).float().cpu()
+            finite = finite and bool(torch.isfinite(logits).all())
+            self._gather(rows, torch.nan_to_num(logits), found, silence)
+        chosen = [choose(question.context, own) for question, own in zip(self.questions, found, strict=True)]
+        return outcome(self.task.name, self.questions, chosen, silence, finite)
+
+    def _gather(self, rows: np.ndarray, logits: Tensor, found: list[list[Candidate]], silence: np.ndarray) -> None:
+        """Add the windows' best spans to their questions' lists; a question's null score is its windows' smallest."""
+        dev, (start, end) = self.dev, logits
+        place, count = (torch.from_numpy(column[rows])[:, None] for column in (dev.place, dev.count))
+        columns = torch.arange(start.shape[1])[None]
+        best = best_spans(start, end, (columns >= place) & (columns < place + count), self.longest, N_BEST)
+        null = (start + end).numpy()[np.arange(len(rows)), dev.null[rows]]
+        for row, value, scores, firsts, lasts in zip(rows, null, *(t.tolist() for t in best), strict=True):
+            number, shift = dev.question[row], dev.place[row]
+            silence[number] = min(silence[number], value)
+            for score, first, last in zip(scores, firsts, lasts, strict=True):
+                if score > -np.inf:
+                    where = dev.spans[row]
+                    found[number].append((score, int(where[first - shift, 0]), int(where[last - shift, 1])))
+
+    def majority(self) -> float:
+        """F1 of answering nothing: 2.0's share of questions without an answer."""
+        return float(np.mean([each("", question.answers)[1] for question in self.questions]))
+
+
+def prepare(study: Any, tokenizer: Any, name: str, own: Any) -> Spans:
+    """Read and tokenise one version; `own.max_train` cuts its training questions and makes it a subset."""
+    task, train, dev = squad.load(name, study)
+    train, less = cut(train, own.max_train)
+    task = replace(task, subset=task.subset or less)
+    causal = families.load(study.target.family).objective == "clm"
+    rows, dev_rows = (windows(tokenizer, questions, own, causal) for questions in (train, dev))
+    return Spans(task, rows, dev_rows, questions=dev, asked=len(train), longest=own.answer_length)
+
+
+def best_spans(start: Tensor, end: Tensor, inside: Tensor, longest: int, keep: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the `keep` best spans of each window: score (sum of its two logits), first and last token, [B, keep].
+
+    start, end [B, T]: logits. inside [B, T]: where the context is. Every span of at most `longest` tokens is looked at;
+    one that leaves the context has score -inf.
+    """
+    low = float("-inf")
+    ends = torch.nn.functional.pad(end.masked_fill(~inside, low), (0, longest - 1), value=low)
+    pairs = (start.masked_fill(~inside, low)[:, :, None] + ends.unfold(1, longest, 1)).flatten(1)
+    scores, places = pairs.topk(min(keep, pairs.shape[1]))
+    return scores, places // longest, places // longest + places % longest
+
+
+def choose(context: str, found: Sequence[Candidate]) -> tuple[str, float]:
+    """Return the text and the score of the best candidate that is not blank; without one, no text and -inf."""
+    for score, start, stop in sorted(found, key=lambda candidate: (-candidate[0], candidate[1:])):
+        if text := context[start:stop].strip():
+            return text, score
+    return "", float("-inf")
+
+
+def outcome(
+    name: str, questions: Sequence[Question], chosen: Sequence[tuple[str, float]], silence: np.ndarray, finite: bool
+) -> Outcome:
+    """Score the chosen spans; under 2.0 a question stays unanswered where its null score (silence) is the higher one.
+
+    best_*: with the threshold on that difference which is best on these very questions, so an upper bound.
+    """
+    said, golds = [text for text, _ in chosen], [list(question.answers) for question in questions]
+    more: dict[str, float] = {}
+    if name == "SQuAD2.0":
+        difference = silence - np.asarray([score for _, score in chosen])
+        answered, silent = (np.asarray([each(t, g) for t, g in zip(texts, golds, strict=True)])
+                            for texts in (said, [""] * len(said)))  # fmt: skip
+        for column, metric in enumerate(("exact_match", "f1")):
+            best, threshold = best_threshold(difference, answered[:, column], silent[:, column])
+            more |= {f"best_{metric}": best, f"best_{metric}_threshold": threshold}
+        said = [text if gap <= 0 else "" for text, gap in zip(said, difference, strict=True)]
+    scores = metrics.load("squad").compute(predictions=said, references=golds)
+    return Outcome({**scores, **more}, len(set(said)) == 1, finite)

@@ -1,0 +1,123 @@
+"""Questions and contexts as overlapping windows of tokens: special tokens, question, a part of the context.
+
+A window starts `doc_stride` tokens after the one before, as BERT's do. One that does not hold the whole answer has the
+answer "none here": both ends at the null token, which is the first special token, or under a causal model the last
+(nothing before it has read the context).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from growbench.errors import GrowBenchError
+from growbench.pipeline.finetune.rows import Encoded
+from growbench.tasks.squad import Question, question_limit
+
+
+@dataclass(frozen=True)
+class Frame:
+    """The tokenizer's special tokens around a pair (ids), and the token types of its two parts."""
+
+    before: tuple[int, ...]
+    between: tuple[int, ...]
+    after: tuple[int, ...]
+    types: tuple[int, int]
+
+    @property
+    def size(self) -> int:
+        return len(self.before) + len(self.between) + len(self.after)
+
+
+@dataclass(frozen=True)
+class Windows(Encoded):
+    """Windows as rows. labels [rows, 2]: first and last token of the answer; null [rows]: the null token.
+
+    question [rows]: whose window it is. place, count [rows]: where its context tokens are. spans: their characters,
+    [count, 2] (from, to).
+    """
+
+    question: np.ndarray
+    place: np.ndarray
+    count: np.ndarray
+    null: np.ndarray
+    spans: Sequence[np.ndarray]
+
+
+def frame(tokenizer: Any, causal: bool) -> Frame:
+    """Read the special tokens off a pair. A tokenizer that adds none at the null token's end lends its cls or sep."""
+    out = tokenizer("a", "b", return_token_type_ids=True)
+    parts, ids, types = out.sequence_ids(), out["input_ids"], out["token_type_ids"]
+    first, second = ([i for i, part in enumerate(parts) if part == n] for n in (0, 1))
+    edges = (0, first[0], first[-1] + 1, second[0], second[-1] + 1, len(ids))
+    before, _, between, _, after = (tuple(ids[a:b]) for a, b in pairwise(edges))
+    own = tokenizer.sep_token_id if causal else tokenizer.cls_token_id
+    if own is None and not (after if causal else before):
+        raise GrowBenchError(
+            "corpus.tokenizer: it has no special token that could stand for `no answer`; use one with cls and sep"
+        )
+    before, after = (before, after or (own,)) if causal else (before or (own,), after)
+    return Frame(before, between, after, (types[first[0]], types[second[0]]))
+
+
+def windows(tokenizer: Any, questions: Sequence[Question], own: Any, causal: bool) -> Windows:
+    """Cut the contexts of questions into windows of at most `own.max_length` tokens; own: the task's settings."""
+    around, limit = frame(tokenizer, causal), question_limit(own.max_length)
+    asked = tokenizer([q.text for q in questions], add_special_tokens=False)["input_ids"]
+    contexts = {text: number for number, text in enumerate(dict.fromkeys(q.context for q in questions))}
+    read = tokenizer(list(contexts), add_special_tokens=False, return_offsets_mapping=True)
+    tokens = [np.asarray(ids, dtype=np.int32) for ids in read["input_ids"]]
+    spans = [np.asarray(pairs, dtype=np.int32).reshape(-1, 2) for pairs in read["offset_mapping"]]
+    rows = []
+    for number, question in enumerate(questions):
+        context = contexts[question.context]
+        ids = np.asarray(asked[number][:limit], dtype=np.int32)
+        answer = answer_tokens(question, spans[context])
+        room = own.max_length - around.size - len(ids)
+        for start, stop in cuts(len(tokens[context]), room, own.doc_stride):
+            row = _row(around, ids, tokens[context][start:stop], causal)
+            rows.append((*row, number, stop - start, spans[context][start:stop], _label(row, answer, start, stop)))
+    ids, types, place, null, question, count, characters, labels = zip(*rows, strict=True)
+    where = {"question": question, "place": place, "count": count, "null": null}
+    arrays = {key: np.asarray(column) for key, column in where.items()}
+    return Windows(ids=ids, types=types, labels=np.asarray(labels, dtype=np.int64), spans=characters, **arrays)
+
+
+def cuts(length: int, room: int, stride: int) -> list[tuple[int, int]]:
+    """Return the windows (first token, one past the last) of a context of `length` tokens; the last reaches its end."""
+    found, start = [(0, min(room, length))], 0
+    while found[-1][1] < length:
+        start += min(stride, room)
+        found.append((start, min(start + room, length)))
+    return found
+
+
+def answer_tokens(question: Question, spans: np.ndarray) -> tuple[int, int] | None:
+    """Return the first and last context token of the first answer; None without one, or where no token covers it."""
+    if not question.answers or not len(spans):
+        return None
+    text = question.answers[0]
+    start = question.start + len(text) - len(text.lstrip())
+    first = int(np.searchsorted(spans[:, 1], start, side="right"))
+    last = int(np.searchsorted(spans[:, 0], start + len(text.strip()), side="left")) - 1
+    return (first, last) if first <= last else None
+
+
+def _row(
+    around: Frame, question: np.ndarray, part: np.ndarray, causal: bool
+) -> tuple[np.ndarray, np.ndarray, int, int]:
+    """Return ids, token types, place of the first context token, place of the null token."""
+    head = (*around.before, *question, *around.between)
+    ids = np.asarray((*head, *part, *around.after), dtype=np.int32)
+    types = np.full(len(ids), around.types[1], dtype=np.int8)
+    types[: len(head)] = around.types[0]
+    return ids, types, len(head), len(ids) - 1 if causal else 0
+
+
+def _label(row: tuple[Any, ...], answer: tuple[int, int] | None, start: int, stop: int) -> tuple[int, int]:
+    place, null = row[2], row[3]
+    if answer is None or answer[0] < start or answer[1] >= stop:
+        return null, null
+    return place + answer[0] - start, place + answer[1] - start

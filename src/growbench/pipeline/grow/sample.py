@@ -1,0 +1,67 @@
+"""What a source and its target are compared on: random inputs, or the beginning of a text."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from growbench.errors import GrowBenchError
+from growbench.families import Family
+from growbench.growth.preservation import Sample, hidden_tokens, next_tokens
+from growbench.pipeline.grow.files import TOKENIZER
+
+ROWS, LENGTH, TEXT_BYTES = 4, 128, 1 << 16  # sequences, tokens of one at most, bytes read of a text
+
+
+def sample_of(family: Family, config: Any, model: Any, folder: Path, text: Path | None, seed: int) -> Sample:
+    """Return what both models are run on: random inputs, or the beginning of a text read by the folder's tokenizer.
+
+    model: a stock one, which may lack storage. Raises GrowBenchError where the text or the tokenizer cannot be used.
+    """
+    length = min(LENGTH, family.spec(config).max_length)
+    labelled = family.objective in ("mlm", "clm") and model.get_output_embeddings() is not None
+    mask, special = None, ()
+    if text is None:
+        rows = list(family.inputs(config, batch=ROWS, length=length, seed=seed).split(1))
+        words = "random tokens" if model.main_input_name == "input_ids" else "random images"
+    else:
+        if model.main_input_name != "input_ids":
+            raise GrowBenchError(f"--text {text}: {family.name} reads no text; leave it out")
+        tokenizer = _tokenizer(folder)
+        rows = _rows(tokenizer, text, length)
+        words, mask, special = str(text), tokenizer.mask_token_id, tokenizer.all_special_ids
+        if (largest := max(int(row.max()) for row in rows)) >= config.vocab_size:
+            raise GrowBenchError(f"{folder}: the tokenizer gives {largest}, beyond vocab_size; fix the tokenizer")
+    if not labelled:
+        return Sample(tuple(rows), (), words)
+    if family.objective == "clm":
+        return next_tokens(rows, words)
+    return hidden_tokens(rows, words, mask=mask, special=special)
+
+
+def _tokenizer(folder: Path) -> Any:
+    from transformers import AutoTokenizer
+
+    if not any(any(folder.glob(pattern)) for pattern in TOKENIZER):
+        raise GrowBenchError(f"{folder}: no tokenizer beside the model, as --text needs; leave --text out")
+    try:
+        return AutoTokenizer.from_pretrained(folder.resolve(), local_files_only=True, trust_remote_code=False)
+    except Exception as error:
+        raise GrowBenchError(
+            f"{folder}: its tokenizer could not be loaded, as --text needs; leave --text out"
+        ) from error
+
+
+def _rows(tokenizer: Any, path: Path, length: int) -> list[torch.Tensor]:
+    """Return the first token ids of a text as rows [1, T]."""
+    try:
+        with open(path, "rb") as file:
+            text = file.read(TEXT_BYTES).decode("utf-8", errors="ignore")
+    except OSError as error:
+        raise GrowBenchError(f"--text {path}: {error.strerror}; name a text file") from error
+    found = tokenizer(text, truncation=True, max_length=length, return_overflowing_tokens=True, verbose=False)
+    ids = found["input_ids"]
+    pieces = [piece for piece in (ids if ids and isinstance(ids[0], list) else [ids]) if piece][:ROWS]
+    if not pieces or not set(pieces[0]) - set(tokenizer.all_special_ids):
+        raise GrowBenchError(f"--text {path}: it holds no token; name a text file")
+    return [torch.tensor([piece]) for piece in pieces]

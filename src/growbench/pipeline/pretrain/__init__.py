@@ -1,0 +1,1 @@
+"""growbench pretrain: one run from data to finished points."""

@@ -1,0 +1,88 @@
+"""growbench search: try learning rates for one method, or for the source, with the first seed and a part of the budget.
+
+Every method and the source get the same LRs and the same share of their own budget; the LR with the lowest validation loss after its
+cool-down is the one that all seeds of the method are trained with. A trial whose loss is not finite is kept as failed.
+"""
+
+import logging
+import shutil
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from growbench.errors import GrowBenchError
+from growbench.pipeline.pretrain import record as run_record
+from growbench.pipeline.pretrain import run as pretrain
+from growbench.records import record
+from growbench.runtime.memory import memory_kept
+from growbench.spec import SOURCE
+from growbench.study.study import Study
+from growbench.train.leg import Diverged
+from growbench.train.processes.ranks import Ranks
+
+log = logging.getLogger(__name__)
+
+
+def place(study: Study, method: str) -> Path:
+    """Return the path of a method's search record."""
+    return study.folder / "records" / "search" / f"{method}.json"
+
+
+def chosen(study: Study, method: str) -> float | None:
+    """Return the LR that the search of a method found; None where the study does not search it."""
+    if not study.searched(method):
+        return None
+    path = place(study, method)
+    values = record.read(path)
+    tried = [trial["lr"] for trial in values["trials"]]
+    if tried != list(study.search.lrs):
+        raise GrowBenchError(f"{path}: it tried {tried}, search.lrs has {list(study.search.lrs)}; run its job again")
+    return float(values["lr"])
+
+
+@memory_kept()
+def run(study: Study, method: str) -> Path:
+    """Try every LR of search.lrs and write the record. Raises GrowBenchError where none of them trains."""
+    if not study.searched(method):
+        raise GrowBenchError(f"search.lrs: no LR is searched for {method} in study {study.study}; give at least two")
+    seed = study.seeds[0]
+    with pretrain.together(study, _folder(study, method)) as joined:
+        trials = [_trial(study, method, seed, joined, lr) for lr in study.search.lrs]
+        return _conclude(study, method, trials, joined.count) if joined.first else place(study, method)
+
+
+def _conclude(study: Study, method: str, trials: list[dict[str, Any]], processes: int) -> Path:
+    finite = [trial for trial in trials if trial["loss"] is not None]
+    if not finite:
+        raise GrowBenchError(f"search.lrs: the loss of {method} is not finite at any of them; add smaller ones")
+    best = min(finite, key=lambda trial: float(trial["loss"]))
+    path, file = place(study, method), None if method == SOURCE else study.method(method)
+    record.write(
+        path,
+        {
+            "kind": "search", "version": 1, "study": study.study, "method": method, "seed": study.seeds[0],
+            "config_hash": record.digest(study.trained_part()), "method_hash": run_record.method_hash(file),
+            "share": study.search.share, "lr": best["lr"], "trials": trials,
+            "provenance": record.provenance(torch.get_num_threads(), processes),
+        },
+    )  # fmt: skip
+    shutil.rmtree(_folder(study, method), ignore_errors=True)
+    log.info("%s: LR %g is the best of %s", method, best["lr"], ", ".join(f"{lr:g}" for lr in study.search.lrs))
+    return path
+
+
+def _folder(study: Study, method: str) -> Path:
+    return study.folder / "search" / method
+
+
+def _trial(study: Study, method: str, seed: int, ranks: Ranks, lr: float) -> dict[str, Any]:
+    trial: dict[str, Any] = {"lr": lr, "loss": None, "flops": None}
+    share, folder = study.search.share, _folder(study, method) / f"{study.search.share:g}-{lr:g}"
+    try:
+        journal = pretrain.Run(study, method, seed, ranks, lr, folder, share).train()
+    except Diverged as error:
+        log.warning("%s at LR %g failed: %s", method, lr, error)
+        return trial
+    log.info("%s at LR %g: loss %.4f", method, lr, journal.points[-1]["loss"])
+    return {**trial, "loss": journal.points[-1]["loss"], "flops": journal.points[-1]["flops"]}

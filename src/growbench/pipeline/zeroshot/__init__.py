@@ -1,0 +1,1 @@
+"""growbench zeroshot: perplexity and last words without fine-tuning."""

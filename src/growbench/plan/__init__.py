@@ -1,0 +1,1 @@
+"""What a method asks of training, and its price."""

@@ -1,0 +1,1 @@
+"""What a study says: its sections, how a config file becomes one, and what it may not say."""

@@ -1,0 +1,220 @@
+"""What a study's values may not say together: sizes, budgets, inputs and methods that contradict one another."""
+
+import re
+
+from growbench import families, methods
+from growbench.errors import GrowBenchError, nearest
+from growbench.runtime import launch
+from growbench.spec import SOURCE, divisors
+from growbench.study import course, plan_check, schema
+from growbench.study.study import Finetune, Study, point_name
+from growbench.tasks import squad
+
+NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
+
+
+def check(study: Study) -> None:
+    """Raise GrowBenchError where values that are each allowed contradict one another."""
+    _check_sizes(study)
+    _check_budget(study)
+    _check_split(study)
+    _check_inputs(study)
+    _check_zeroshot(study)
+    _check_finetune(study)
+    _check_methods(study)
+
+
+def _check_sizes(study: Study) -> None:
+    family, known = study.target.family, families.names()
+    if family not in known:
+        raise GrowBenchError(f"target.family: '{family}' is not known; {nearest(family, known)}")
+    kind, able = study.objective.kind, families.load(family).objective
+    if kind != able:
+        others = ", ".join(name for name in known if families.load(name).objective == kind)
+        raise GrowBenchError(
+            f"objective.kind: {kind} is not how {family} is trained, {able} is; for {kind} use {others}"
+        )
+    for name, sizes in (("source", study.source), ("target", study.target)):
+        if sizes.hidden % sizes.heads:
+            near = min(divisors(sizes.hidden), key=lambda d: abs(d - sizes.heads))
+            raise GrowBenchError(
+                f"{name}.heads: {sizes.heads} does not divide {name}.hidden {sizes.hidden}; use a divisor, nearest: {near}"
+            )
+        if families.load(family).even_heads and (sizes.hidden // sizes.heads) % 2:
+            raise GrowBenchError(
+                f"{name}.heads: {sizes.heads} heads of {sizes.hidden // sizes.heads} coordinates, but {family} rotates them in "
+                f"pairs; use a divisor of {name}.hidden {sizes.hidden} that leaves an even number"
+            )
+    for axis in ("layers", "hidden", "heads", "ffn"):
+        small, big = getattr(study.source, axis), getattr(study.target, axis)
+        if big < small:
+            raise GrowBenchError(f"target.{axis}: {big} is smaller than source.{axis} {small}; use at least {small}")
+
+
+def _check_budget(study: Study) -> None:
+    points, budget = study.budget.points, study.budget
+    if list(points) != sorted(points) or points[-1] != 1.0:
+        raise GrowBenchError(f"budget.points: {list(points)} is not allowed; use rising shares, the last one 1.0")
+    names = [point_name(p) for p in points]
+    if len(set(names)) < len(names) or "p0" in names:
+        raise GrowBenchError(f"budget.points: {list(points)} is not allowed; use shares that differ in whole percents")
+    for key, chosen in (("finetune", study.finetune.points), ("zeroshot", study.zeroshot.points)):
+        for point in chosen:
+            if point not in points:
+                given = ", ".join(str(p) for p in points)
+                near = min(points, key=lambda p: abs(p - point))
+                raise GrowBenchError(f"{key}.points: {point} is not one of budget.points ({given}); nearest: {near}")
+    if study.optimizer.warmup >= budget.branch(points[0]):
+        raise GrowBenchError(
+            f"optimizer.warmup: {study.optimizer.warmup} is not over before the first point leaves the trunk; "
+            f"use less than {budget.branch(points[0]):g}, or a later first point in budget.points"
+        )
+
+
+def _check_split(study: Study) -> None:
+    train = study.train
+    launch.check_split(study.optimizer.batch, train.processes, train.accumulate, f"train.processes {train.processes}")
+    if train.shard == "always" and train.processes == 1:
+        raise GrowBenchError("train.shard: always, but train.processes is 1; there is nothing to split over, use auto")
+
+
+def _check_inputs(study: Study) -> None:
+    corpus, tasks = study.corpus, study.tasks
+    for key in ("train", "valid"):
+        if corpus.source == "synthetic" and getattr(corpus, key) is not None:
+            raise GrowBenchError(
+                f"corpus.{key}: {getattr(corpus, key)!r}, but corpus.source is synthetic, which reads none; use null, or "
+                "source local or hub"
+            )
+    if corpus.tokenizer != "pretrained" and corpus.tokenizer_name is not None:
+        raise GrowBenchError(
+            f"corpus.tokenizer_name: {corpus.tokenizer_name!r}, but corpus.tokenizer is {corpus.tokenizer}; use null, or "
+            "tokenizer pretrained"
+        )
+    if corpus.source != "synthetic" and corpus.train is None:
+        raise GrowBenchError(f"corpus.train: null, but corpus.source is {corpus.source}; name its files or its dataset")
+    if corpus.source == "synthetic" and corpus.max_tokens is None:
+        raise GrowBenchError("corpus.max_tokens: null, but the synthetic language never ends; give a number of tokens")
+    if corpus.tokenizer == "word" and corpus.source != "synthetic":
+        raise GrowBenchError(
+            f"corpus.tokenizer: word is for the synthetic language, but corpus.source is {corpus.source}; "
+            "use wordpiece, bpe or pretrained"
+        )
+    if corpus.tokenizer == "pretrained" and corpus.tokenizer_name is None:
+        raise GrowBenchError(
+            "corpus.tokenizer_name: null, but corpus.tokenizer is pretrained; name a folder or a hub model"
+        )
+    if tasks.source == "toyglue" and corpus.source != "synthetic":
+        raise GrowBenchError(
+            f"tasks.source: toyglue is made of the synthetic language, but corpus.source is {corpus.source}; use local or hub"
+        )
+    known = schema.task_names(tasks.source)
+    for name in tasks.names:
+        if name not in known:
+            raise GrowBenchError(f"tasks.names: '{name}' is not a task of {tasks.source}; {nearest(name, known)}")
+
+
+def _check_zeroshot(study: Study) -> None:
+    if not study.zeroshot.names:
+        return
+    family = families.load(study.target.family)
+    if family.objective != "clm" or study.objective.kind != "clm":
+        causal = ", ".join(name for name in families.names() if families.load(name).objective == "clm")
+        raise GrowBenchError(
+            f"zeroshot.names: {', '.join(study.zeroshot.names)} ask for a causal model, but target.family is "
+            f"{family.name} and objective.kind {study.objective.kind}; use clm and one of {causal}, or names: []"
+        )
+    if study.zeroshot.stride > study.objective.length:
+        raise GrowBenchError(
+            f"zeroshot.stride: {study.zeroshot.stride} is more than a window holds; "
+            f"use at most objective.length {study.objective.length}"
+        )
+
+
+def _check_finetune(study: Study) -> None:
+    finetune, names = study.finetune, study.tasks.names
+    for name in finetune.tasks:
+        if name not in names:
+            raise GrowBenchError(f"finetune.tasks.{name}: not one of tasks.names; {nearest(name, names)}")
+    several = [place for place, own in _settings(study).items() if len(own.rates) > 1]
+    if several and finetune.protocol == "single":
+        raise GrowBenchError(f"{several[0]}.lr: a list, but finetune.protocol is single; give one LR, or use grid")
+    if not several and finetune.protocol == "grid":
+        raise GrowBenchError(
+            f"finetune.lr: {finetune.lr} is no list, but finetune.protocol is grid; list the LRs to try"
+        )
+    for name in names:
+        if name in squad.NAMES:
+            _check_spans(study, name)
+
+
+def _settings(study: Study) -> dict[str, Finetune]:
+    """The settings that tasks are fine-tuned with, by where they stand in the config."""
+    own = study.finetune.tasks
+    return {f"finetune.tasks.{n}" if n in own else "finetune": study.finetune.of(n) for n in study.tasks.names}
+
+
+def _check_spans(study: Study, name: str) -> None:
+    able = [family for family in families.names() if families.load(family).spans]
+    if study.target.family not in able:
+        raise GrowBenchError(
+            f"tasks.names: {name} needs a stock question-answering head, which {study.target.family} has not; leave it "
+            f"out, or use one of {', '.join(able)}"
+        )
+    own = study.finetune.of(name)
+    room = squad.least_room(own.max_length)
+    if own.doc_stride > room:
+        remedy = f"use at most {room} or a longer max_length" if room > 0 else "use a longer max_length"
+        raise GrowBenchError(
+            f"finetune.doc_stride: {own.doc_stride} is more than the {max(room, 0)} tokens of context that a window of "
+            f"max_length {own.max_length} is sure to hold for {name}; {remedy}"
+        )
+
+
+def _check_methods(study: Study) -> None:
+    if "scratch" not in study.methods:
+        raise GrowBenchError("methods.scratch: missing; every saving is measured against it, add `scratch:`")
+    for name in study.methods:
+        _check_name(study, name)
+        study.options(name)
+        run = course.of(study, name)
+        try:
+            plan_check.check(study, name, run)
+        except GrowBenchError as error:
+            raise GrowBenchError(f"methods.{name}: {error}") from error
+        _check_text(study, name, run)
+        _check_grown(study, name, run)
+
+
+def _check_grown(study: Study, name: str, run: course.Course) -> None:
+    """Raise where a method has not grown to its target at the last point, or at one that is fine-tuned or evaluated."""
+    needed = {"budget": (1.0,), "finetune": study.finetune.points, "zeroshot": study.zeroshot.points}
+    grown = run.plan.settled(study.optimizer.warmup)
+    for key, points in needed.items():
+        for point in (p for p in points if p not in run.points):
+            remedy = f"use at least {run.points[0]:g}" if run.points else "grow earlier"
+            raise GrowBenchError(
+                f"{key}.points: {point} leaves the trunk at {study.budget.branch(point):g}, before {name} has grown to "
+                f"the target at {grown:g}; {remedy}"
+            )
+
+
+def _check_text(study: Study, name: str, run: course.Course) -> None:
+    """Raise where a run would read more than corpus.max_tokens allows the text to have; it may have less."""
+    if study.corpus.max_tokens is None:
+        return
+    run.check_text(name, study.corpus.max_tokens)
+    if study.method(name).reads_source:
+        course.of(study, course.SOURCE).check_text(course.SOURCE, study.corpus.max_tokens)
+
+
+def _check_name(study: Study, name: str) -> None:
+    of = study.methods[name].get("of")
+    if of is None:
+        return
+    if name == SOURCE or name in methods.names() or not NAME.fullmatch(name):
+        raise GrowBenchError(
+            f"methods.{name}.of: {name!r} cannot name a variant of {of}; use up to 40 small letters, digits and _, and no method's name"
+        )
+    if of not in methods.names():
+        raise GrowBenchError(f"methods.{name}.of: {of!r} is not a method; {nearest(str(of), methods.names())}")

@@ -1,0 +1,168 @@
+"""The course of one run: its plan, its budget, what its steps cost, and what happens when.
+
+The runner takes its steps from here, and so does the forecast. No torch: a config is checked, and a plan made, without it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from growbench import families
+from growbench.errors import GrowBenchError
+from growbench.plan import file as planfile
+from growbench.plan import flops, lengths
+from growbench.plan.plan import Plan, Prices, Stage
+from growbench.plan.schedule import Schedule
+from growbench.spec import SOURCE, ModelSpec
+from growbench.study.study import Study, point_name
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """`steps` equal steps of one stage. phase: trunk or cooldown; point: the finished point they lead to, if any."""
+
+    phase: Literal["trunk", "cooldown"]
+    stage: int
+    point: str
+    steps: int
+    cost: flops.StepCost
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """What one run does. options: of its method, all of them. budget: FLOPs. points: those of budget.points at which the
+    method has grown to its target. costs: of a step, stage by stage.
+    """
+
+    study: Study
+    options: Mapping[str, Any]
+    plan: Plan
+    budget: float
+    points: tuple[float, ...]
+    costs: tuple[flops.StepCost, ...]
+
+    def at(self, lr: float | None) -> "Course":
+        """The same with another peak LR, unless it is None."""
+        return self if lr is None else replace(self, options={**self.options, "lr": lr})
+
+    def events(self) -> list[tuple[float, Literal["stage", "point"], float]]:
+        """What happens at which share of the budget (Plan.events)."""
+        return self.plan.events({point: self.study.budget.branch(point) for point in self.points})
+
+    def steps(self, share: float, spent: float, stage: int) -> int:
+        """Steps of a stage until a share of the budget is spent, each kind of step equally often."""
+        turn = len(self.plan.stages[stage].parts())
+        return max(0, turn * round((share * self.budget - spent) / self.costs[stage].flops / turn))
+
+    def sequences(self) -> int:
+        """Sequences that the run reads; cool-downs read what the trunk reads after them."""
+        rows, start = 0.0, 0.0
+        for stage, cost in zip(self.plan.stages, self.costs, strict=True):
+            rows += (stage.until - start) * self.budget / cost.flops * self.study.optimizer.batch
+            start = stage.until
+        return round(rows)
+
+    def check_text(self, name: str, tokens: int) -> None:
+        """Raise GrowBenchError where the run called `name` would read a text of so many tokens twice, unless it may."""
+        rows, windows = self.sequences(), tokens // (self.study.objective.length - 1)
+        if rows > windows and not self.study.data.repeat:
+            raise GrowBenchError(
+                f"data.repeat: false, but {name} reads {rows} sequences, the corpus has {windows}; "
+                "give more text (corpus.max_tokens), a smaller budget, or set data.repeat: true"
+            )
+
+    def cooldown(self, point: float, spent: float, stage: int) -> int:
+        """Steps of the cool-down to a finished point, for a trunk that has spent so many FLOPs."""
+        if self.study.budget.protocol != "trunk":
+            return 0
+        return max(0, round((point * self.budget - spent) / self.costs[stage].flops))
+
+    def schedule(self, stage: int, began: float) -> Schedule:
+        """The LR of a stage that began when so many FLOPs were spent."""
+        o, b, s = self.study.optimizer, self.study.budget, self.plan.stages[stage]
+        peak = self.options.get("lr") or o.lr
+        return Schedule(peak, o.warmup * self.budget, self.budget, b.protocol, s.lr, began, s.shift)
+
+    def entries(self) -> list[Entry]:
+        """All steps in order; a stage that ends by the slope of its loss is taken to last as long as it may."""
+        spent, stage = 0.0, 0
+        found: list[Entry] = []
+        for share, kind, what in self.events():
+            steps, cost = self.steps(share, spent, stage), self.costs[stage]
+            found.append(Entry("trunk", stage, "", steps, cost))
+            spent += steps * cost.flops
+            if kind == "stage":
+                stage = int(what)
+            else:
+                found.append(Entry("cooldown", stage, point_name(what), self.cooldown(what, spent, stage), cost))
+        return [entry for entry in found if entry.steps]
+
+
+def of(study: Study, name: str, *, vocab: int | None = None, raised: float | None = None) -> Course:
+    """The course of a method, or of the source. vocab: what the corpus really has, if known. raised: FLOPs that a control
+    may spend on top, what the source cost; None takes what it is to cost. Raises GrowBenchError for a bad option or plan.
+    """
+    vocab = vocab or study.corpus.vocab
+    source, target = study.source_spec(vocab), study.target_spec(vocab)
+    if name == SOURCE:
+        plan = Plan(stages=(whole(source),))
+        cost = step_cost(study, whole(source))
+        return Course(study, {"lr": study.optimizer.source_lr}, plan, cost.flops * study.source.steps, (1.0,), (cost,))
+    method, options = study.method(name), study.options(name)
+    budget = step_cost(study, whole(target)).flops * study.budget.steps
+    if method.control:
+        budget += raised if raised is not None else of(study, SOURCE, vocab=vocab).budget
+    family, tokens = families.load(target.family), study.optimizer.batch * study.objective.length
+    prices = Prices(budget, lambda s: step_cost(study, s).flops, tokens, flops.parameters(target, family))
+    given = options["plan"]
+    plan = _given(study, name, given, vocab) if given else method.plan(source, target, options, prices)
+    costs = tuple(step_cost(study, stage) for stage in plan.stages)
+    grown = plan.settled(study.optimizer.warmup)
+    points = tuple(point for point in study.budget.points if study.budget.branch(point) >= grown)
+    return Course(study, options, plan, budget, points, costs)
+
+
+def short(study: Study, share: float) -> Study:
+    """The study with a share of all its budgets and one finished point at their end; the study itself at 1."""
+    if share == 1:
+        return study
+    steps, source = max(1, round(share * study.budget.steps)), max(1, round(share * study.source.steps))
+    budget = replace(study.budget, steps=steps, points=(1.0,))
+    return replace(study, budget=budget, source=replace(study.source, steps=source))
+
+
+def _given(study: Study, name: str, path: str, vocab: int) -> Plan:
+    """The plan in a file, which was printed before the vocabulary's true size was known."""
+    stages, target = planfile.read(path, name, study.method(name).name).stages, study.target_spec(study.corpus.vocab)
+    for number, stage in enumerate(stages):
+        for key in ("family", "vocab", "max_length"):
+            if (own := getattr(stage.spec, key)) != (wanted := getattr(target, key)):
+                raise GrowBenchError(
+                    f"methods.{name}.plan: {path}: stage {number}: spec.{key}: {own!r} is not the study's; use {wanted!r}"
+                )
+    return Plan(stages=tuple(replace(stage, spec=stage.spec.resized(vocab=vocab)) for stage in stages))
+
+
+def whole(spec: ModelSpec) -> Stage:
+    """Training a spec as a whole from a random start to the end of the budget."""
+    return Stage(spec=spec, until=1.0, enter="init")
+
+
+def step_cost(study: Study, stage: Stage) -> flops.StepCost:
+    """What one step of a stage costs under a study's batch, length and objective, the mean over its kinds of step."""
+    family, batch = families.load(stage.spec.family), study.optimizer.batch
+    read = lengths.kept(study.objective.length, stage.cut)
+    positions = study.objective.positions(read)
+    how: dict[str, Any] = {"rank": stage.rank, "shared": stage.shared}
+    run = lengths.pooled(read, stage.pool, positions)
+    kinds = [
+        flops.step(
+            stage.spec.resized(layers=depth), family, batch=batch, length=run, positions=positions, top=top, **how
+        )
+        for depth, top in stage.parts()
+    ]
+    cost = replace(flops.mean(kinds), tokens=batch * read)
+    if not stage.teacher:
+        return cost
+    source = study.source_spec(stage.spec.vocab)
+    return cost.beside(flops.step(source, family, batch=batch, length=read, positions=positions).forward)

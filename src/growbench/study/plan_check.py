@@ -1,0 +1,154 @@
+"""What a plan may not ask for: stages that each are well formed, and make no sense together or in this study."""
+
+import numpy as np
+
+from growbench import families
+from growbench.errors import GrowBenchError
+from growbench.growth.depth import Depth, check_depth
+from growbench.methods import Method
+from growbench.plan import lengths
+from growbench.plan.plan import Stage
+from growbench.spec import ModelSpec
+from growbench.study.course import Course
+from growbench.study.study import Study
+
+
+def check(study: Study, name: str, run: Course) -> None:
+    """Raise GrowBenchError, naming the stage, where a method's plan makes no sense in a study."""
+    method, stages = study.method(name), run.plan.stages
+    source, target = study.source_spec(study.corpus.vocab), study.target_spec(study.corpus.vocab)
+    wanted = {"target": target, "source": source}[method.ends]
+    if stages[-1].spec != wanted:
+        raise GrowBenchError(
+            f"plan: it ends with {_shape(stages[-1].spec)}; end with the {method.ends}, {_shape(wanted)}"
+        )
+    if method.needs_source and not any(stage.enter == "source" or stage.teacher for stage in stages):
+        raise GrowBenchError("plan: it pays for the source and never uses it; enter the first stage by 'source'")
+    before = source
+    for number, stage in enumerate(stages):
+        try:
+            _check_stage(study, method, stage, last=number == len(stages) - 1)
+            _check_thin(stage, stages[number - 1] if number else None, last=number == len(stages) - 1)
+            _check_length(study, run, number)
+            _check_growth(study, method, run, before, stage)
+        except GrowBenchError as error:
+            raise GrowBenchError(f"stage {number}: {error}" if len(stages) > 1 else str(error)) from error
+        before = stage.spec
+
+
+def _shape(spec: ModelSpec) -> str:
+    return f"{spec.family} {spec.short()}, {spec.heads} heads, FFN {spec.ffn}, vocabulary {spec.vocab}, length {spec.max_length}"
+
+
+def _check_stage(study: Study, method: Method, stage: Stage, *, last: bool) -> None:
+    mlm, length = study.objective.kind == "mlm", study.objective.length
+    grown, part = stage.enter in ("grow", "source"), stage.top is not None or stage.block is not None
+    frozen = stage.top is not None and stage.top < stage.spec.layers
+    faults = [
+        (
+            stage.enter == "source" and not method.needs_source,
+            f"enter: {method.name} does not count a source's cost; use init, or a method that starts from the source",
+        ),
+        (last and stage.slope is not None, "slope: nothing comes after the last stage; leave it out"),
+        (stage.mask > 0 and not method.masked, f"mask: {method.name} hides nothing behind masks; leave it out"),
+        (
+            stage.mask > 0 and not grown,
+            "mask: only a growth adds what can be masked; enter the stage by grow or source",
+        ),
+        (
+            stage.teacher > 0 and not method.needs_source,
+            f"teacher: {method.name} has no source to learn from; leave it out",
+        ),
+        (
+            stage.teacher > 0 and (part or stage.pool > 1),
+            "teacher: it sees whole models; leave out top, block and pool",
+        ),
+        (stage.mask > 0 and stage.slope is not None, "mask: the stage may end before it is lifted; leave out slope"),
+        (stage.block is not None and stage.top is not None, "block: it says what learns; leave out top"),
+        (
+            last and (frozen or stage.block is not None),
+            "top, block: the last stage trains the whole target; leave them out",
+        ),
+        (
+            last and (stage.pool > 1 or stage.cut > 1),
+            "pool, cut: the last stage trains on whole inputs; leave them out",
+        ),
+        (last and stage.teacher > 0, "teacher: finished points would lie inside it; end it with a stage of its own"),
+        (stage.pool >= length, f"pool: {stage.pool} of {length} tokens leave nothing to average; use a smaller one"),
+        (stage.pool > 1 and not mlm, "pool: pooled embeddings show a causal model its future; pool by 1, or cut"),
+        (
+            lengths.kept(length, stage.cut) < 2,
+            f"cut: less than two of {length} tokens would be left; use a smaller one",
+        ),
+        (
+            stage.enter == "keep" and stage.optimizer not in ("reset", "copy"),
+            "optimizer: a kept model resets or copies",
+        ),
+        (stage.enter == "init" and frozen, f"top: layers below the top {stage.top} would stay random; leave it out"),
+    ]
+    for found, line in faults:
+        if found:
+            raise GrowBenchError(line)
+
+
+def _check_thin(stage: Stage, before: Stage | None, *, last: bool) -> None:
+    """Raise where a thin model (train/thin.py) is to come from a stock one, or to be the target."""
+    if stage.thin == (None, False):
+        return
+    kept = stage.enter == "keep" and before is not None and before.thin == stage.thin
+    if stage.enter != "init" and not kept:
+        raise GrowBenchError(
+            "rank, shared: they would throw away what was learnt; enter the stage by init, or leave them out"
+        )
+    if last:
+        raise GrowBenchError("rank, shared: the last stage trains the stock target; leave them out")
+    if stage.top is not None or stage.block is not None or stage.teacher:
+        raise GrowBenchError(
+            "rank, shared: such a model is trained as a whole and without a teacher; leave out top and block"
+        )
+
+
+def _check_length(study: Study, run: Course, number: int) -> None:
+    """Raise where a stage is shorter than a step, than its warm-up, or than its masks take to be lifted."""
+    stage, start = run.plan.stages[number], run.plan.start(number)
+    length = stage.until - start
+    if (number == 0 or stage.lr != "continue") and study.optimizer.warmup > length:
+        raise GrowBenchError(
+            f"optimizer.warmup: {study.optimizer.warmup:g} of the budget is longer than the stage, which has {length:.3g}; "
+            "use a shorter warm-up or a longer stage"
+        )
+    if stage.mask > length + 1e-9:
+        raise GrowBenchError(
+            f"mask: {stage.mask:g} of the budget is longer than the stage, which has {length:.3g}; use less"
+        )
+    if run.steps(stage.until, start * run.budget, number) < 1:
+        raise GrowBenchError(
+            f"until: {length:.3g} of the budget is less than one step; use a larger budget or a longer stage"
+        )
+
+
+def _check_growth(study: Study, method: Method, run: Course, before: ModelSpec, stage: Stage) -> None:
+    """Raise where a growth is impossible at these sizes, or what it adds would not learn."""
+    if stage.enter not in ("grow", "source"):
+        return
+    small = study.source_spec(stage.spec.vocab) if stage.enter == "source" else before
+    method.check(small, stage.spec, families.load(study.target.family).traits(), run.options)
+    method.widen(small, stage.spec, run.options, np.random.default_rng(0))
+    depth = method.deepen(small.layers, stage.spec.layers, run.options)
+    check_depth(depth, small.layers, stage.spec.layers)
+    if stage.top is not None and stage.top < stage.spec.layers:
+        _check_frozen(small, stage, depth)
+
+
+def _check_frozen(small: ModelSpec, stage: Stage, depth: Depth) -> None:
+    """Raise where a layer or coordinates that a growth adds are frozen and in no optimizer."""
+    layers, top = stage.spec.layers, stage.top or stage.spec.layers
+    if small.resized(layers=layers) != stage.spec:
+        raise GrowBenchError(
+            f"top: {small.short()} grows wider too, and frozen layers would never learn what is new; leave it out"
+        )
+    moved = [t for t in range(layers - top) if depth[t].sources != ((t, 1.0),)]
+    if moved:
+        raise GrowBenchError(
+            f"top: layer {moved[0]} is new, but only the top {top} learn; use at least {layers - moved[0]}"
+        )

@@ -1,0 +1,293 @@
+"""Study: what one config file says, frozen. Its words are explained in config/demo.yaml.
+
+No torch here: the Snakefile loads the study each time it is parsed.
+"""
+
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from growbench import methods
+from growbench.methods import Method
+from growbench.plan.lengths import predicted
+from growbench.spec import SOURCE, ModelSpec
+from growbench.tasks import squad
+
+# Where and how fast a model is trained. Like another machine, these change its rounding, and with dropout its draws.
+HOW = ("device", "processes", "accumulate", "shard", "threads", "together", "checkpoint_seconds")
+
+
+def point_name(fraction: float) -> str:
+    """Return the name of a finished point: its share of the largest budget in percent."""
+    return f"p{round(100 * fraction)}"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Data:
+    dir: Path | None
+    repeat: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CorpusConfig:
+    source: str
+    train: str | tuple[str, ...] | None
+    valid: str | tuple[str, ...] | None
+    subset: str | None
+    text_key: str
+    documents: str
+    valid_fraction: float
+    max_tokens: int | None
+    tokenizer: str
+    tokenizer_name: str | None
+    vocab: int
+    lowercase: bool
+    seed: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ObjectiveConfig:
+    kind: str
+    length: int
+    mask_rate: float
+
+    def positions(self, length: int) -> int:
+        """Return how many positions of a sequence of `length` tokens are predicted."""
+        return predicted(length, self.mask_rate if self.kind == "mlm" else None)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Source:
+    layers: int
+    hidden: int
+    heads: int
+    ffn: int
+    steps: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Target:
+    family: str
+    layers: int
+    hidden: int
+    heads: int
+    ffn: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Budget:
+    steps: int
+    points: tuple[float, ...]
+    cooldown: float
+    protocol: Literal["trunk", "paper"]
+
+    def branch(self, point: float) -> float:
+        """Return the share of the largest budget at which the run to a finished point leaves the trunk."""
+        return point if self.protocol == "paper" else point * (1 - self.cooldown)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Optimizer:
+    lr: float
+    source_lr: float
+    warmup: float
+    batch: int
+    weight_decay: float
+    betas: tuple[float, float]
+    clip: float | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Search:
+    """LRs that are tried for every method and the source before their runs. share: of the budget, that a trial takes."""
+
+    lrs: tuple[float, ...]
+    share: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Train:
+    init_std: float
+    dropout: float
+    eval_every: float
+    eval_sequences: int
+    precision: str
+    compile: bool
+    device: str
+    processes: int
+    accumulate: int
+    shard: str
+    threads: int
+    together: bool
+    checkpoint_seconds: float
+
+    @property
+    def gpus(self) -> int:
+        """GPUs that a pre-training job asks for: one for each process where the study is not to run without."""
+        return self.processes if self.device == "gpu" else 0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Tasks:
+    source: str
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Finetune:
+    """How finished points are fine-tuned. source: whether the source is too. lr: one, or the list that protocol `grid` tries.
+    tasks: what a task changes.
+    """
+
+    points: tuple[float, ...]
+    seeds: tuple[int, ...]
+    source: bool
+    protocol: Literal["single", "grid"]
+    epochs: int
+    lr: float | tuple[float, ...]
+    decay: Literal["linear", "cosine"]
+    batch: int
+    warmup: float
+    weight_decay: float
+    dropout: float
+    max_length: int
+    max_train: int | None
+    doc_stride: int
+    answer_length: int
+    tasks: dict[str, dict[str, Any]]
+    threads: int
+
+    def of(self, task: str) -> "Finetune":
+        """Return the settings of one task."""
+        return replace(self, **self.tasks.get(task, {}))
+
+    @property
+    def rates(self) -> tuple[float, ...]:
+        """The LRs that are tried."""
+        return (self.lr,) if isinstance(self.lr, int | float) else tuple(self.lr)
+
+    @property
+    def longest(self) -> int:
+        """Tokens of the longest example of any task."""
+        return max(self.of(task).max_length for task in ("", *self.tasks))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Zeroshot:
+    source: str
+    names: tuple[str, ...]
+    points: tuple[float, ...]
+    stride: int
+    batch: int
+    threads: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Study:
+    """One study. attention: whether the attention of its finished models is measured. `methods` maps each method's name to its options (empty for the defaults); `of` makes it a variant."""
+
+    study: str
+    seeds: tuple[int, ...]
+    attention: bool
+    data: Data
+    corpus: CorpusConfig
+    objective: ObjectiveConfig
+    source: Source
+    target: Target
+    methods: dict[str, dict[str, Any]]
+    budget: Budget
+    optimizer: Optimizer
+    search: Search
+    train: Train
+    tasks: Tasks
+    finetune: Finetune
+    zeroshot: Zeroshot
+
+    @property
+    def folder(self) -> Path:
+        """Where everything of the study lies."""
+        return Path("results") / self.study
+
+    def source_spec(self, vocab: int) -> ModelSpec:
+        """Return the small model's shape over a vocabulary of this size."""
+        return self._spec(self.source, vocab)
+
+    def target_spec(self, vocab: int) -> ModelSpec:
+        """Return the big model's shape over a vocabulary of this size."""
+        return self._spec(self.target, vocab)
+
+    def method(self, name: str) -> Method:
+        """Return the method of this name in the study: a file's, or the one it is a variant of."""
+        return methods.load((self.methods.get(name) or {}).get("of") or name)
+
+    def options(self, name: str) -> dict[str, Any]:
+        """Return all options of a method of the study, defaults filled in."""
+        return self.method(name).check_options(self.methods.get(name), name)
+
+    def trained(self) -> tuple[str, ...]:
+        """Return the names of what is trained: every method, and the source where one of them reads it."""
+        reads = any(self.method(name).reads_source for name in self.methods)
+        return (*self.methods, SOURCE) if reads else tuple(self.methods)
+
+    def searched(self, name: str) -> bool:
+        """Whether the LR of a method (or of the source) is searched: the study searches, and the method names none itself."""
+        return bool(self.search.lrs) and (name == SOURCE or self.options(name)["lr"] is None)
+
+    def finetuned_points(self, method: str = "") -> tuple[str, ...]:
+        """Return the names of the finished points of a method that are fine-tuned; `source` has at most its last one."""
+        if method == SOURCE:
+            return (point_name(1.0),) if self.finetune.source else ()
+        return tuple(point_name(point) for point in self.finetune.points)
+
+    def zeroshot_points(self) -> tuple[str, ...]:
+        """Return the names of the finished points that are evaluated without fine-tuning."""
+        return tuple(point_name(point) for point in self.zeroshot.points)
+
+    def trained_part(self) -> dict[str, Any]:
+        """Return the values that every trained model of the study depends on; its digest tells configs apart."""
+        whole = asdict(self)
+        whole["train"] = {k: v for k, v in whole["train"].items() if k not in HOW}
+        names = ("corpus", "objective", "source", "target", "optimizer", "train", "budget")
+        return {**{name: whole[name] for name in names}, "repeat": self.data.repeat}
+
+    def finetuned_part(self) -> dict[str, Any]:
+        """Return the values that a fine-tuned model depends on besides its checkpoint."""
+        values, plain = asdict(self.finetune), {"protocol": "single", "decay": "linear", "tasks": {}}
+        unused = {"points", "source", "threads", *(key for key, value in plain.items() if values[key] == value)}
+        if not any(name in squad.NAMES for name in self.tasks.names):
+            unused |= {"doc_stride", "answer_length"}
+        return {
+            "tasks": asdict(self.tasks),
+            **{"own" if k == "tasks" else k: v for k, v in values.items() if k not in unused},
+        }
+
+    def zeroshot_part(self) -> dict[str, Any]:
+        """Return the values that a zero-shot evaluation depends on besides its checkpoint."""
+        return {key: value for key, value in asdict(self.zeroshot).items() if key in ("source", "names", "stride")}
+
+    def _spec(self, sizes: Source | Target, vocab: int) -> ModelSpec:
+        return ModelSpec(
+            family=self.target.family,
+            layers=sizes.layers,
+            hidden=sizes.hidden,
+            heads=sizes.heads,
+            ffn=sizes.ffn,
+            vocab=vocab,
+            max_length=max(self.objective.length, self.finetune.longest),
+        )
+
+
+SECTIONS: dict[str, type] = {
+    "data": Data,
+    "corpus": CorpusConfig,
+    "objective": ObjectiveConfig,
+    "source": Source,
+    "target": Target,
+    "budget": Budget,
+    "optimizer": Optimizer,
+    "search": Search,
+    "train": Train,
+    "tasks": Tasks,
+    "finetune": Finetune,
+    "zeroshot": Zeroshot,
+}

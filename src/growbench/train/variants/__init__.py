@@ -1,0 +1,1 @@
+"""Ways to train something other than the whole stock model."""

@@ -1,0 +1,185 @@
+"""The corpus: every kind of file gives the same ids, splits are by document, and damaged input is one line."""
+
+import gzip
+import json
+import lzma
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import zstandard
+
+from growbench.errors import GrowBenchError
+from growbench.pipeline.corpus import corpus, sources
+from growbench.pipeline.corpus.pack import held_out, unigram_entropy
+from growbench.study import config
+
+ROOT = Path(__file__).resolve().parents[3]
+DOCUMENTS = [f"Document {i} tells of number {i * 7 % 23} .\nIts second line is number {i % 5} ." for i in range(120)]
+BLANK = "\n\n".join(DOCUMENTS) + "\n"
+LINES = "\n".join(text.replace("\n", " ") for text in DOCUMENTS)
+JSONL = "\n".join(json.dumps({"body": text, "id": i}) for i, text in enumerate(DOCUMENTS))
+
+
+@pytest.fixture
+def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
+    """A study of local text below tmp_path/data, with corpus keys changed."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "data").mkdir()
+    values = config.read(ROOT / "config/demo.yaml")
+
+    def make(**keys: Any) -> Any:
+        local = {"source": "local", "train": "*", "tokenizer": "wordpiece", "vocab": 160, "valid_fraction": 0.2}
+        values["corpus"] = {**values["corpus"], **local, **keys}
+        values["tasks"] = {"source": "local", "names": ["CoLA"]}
+        values["data"] = {**values["data"], "dir": str(tmp_path / "data"), "repeat": True}
+        return config.load(values)
+
+    return make
+
+
+def write(path: Path, text: str) -> None:
+    data = text.encode()
+    packers = {".gz": gzip.compress, ".xz": lzma.compress, ".zst": zstandard.ZstdCompressor().compress}
+    path.write_bytes(packers.get(path.suffix, bytes)(data))
+
+
+def built(study: Any) -> corpus.Corpus:
+    return corpus.load(corpus.build(study).parent)
+
+
+def test_every_kind_of_file_gives_the_same_ids(tmp_path: Path, study: Callable[..., Any]) -> None:
+    found = {}
+    kinds = {
+        "a.txt": (BLANK, {}), "b.txt.gz": (BLANK, {}), "c.txt.xz": (BLANK, {}), "d.txt.zst": (BLANK, {}),
+        "e.txt": (LINES, {"documents": "line"}), "f.jsonl.zst": (JSONL, {"text_key": "body"}),
+    }  # fmt: skip
+    for name, (text, keys) in kinds.items():
+        write(tmp_path / "data" / name, text)
+        made = built(study(train=name, **keys))
+        found[name] = (made.train.tobytes(), made.valid.tobytes())
+        assert made.manifest["train"]["documents"] + made.manifest["valid"]["documents"] == len(DOCUMENTS)
+    assert len(set(found.values())) == 1
+
+
+def test_the_split_is_by_document_and_ids_decode_to_the_text(tmp_path: Path, study: Callable[..., Any]) -> None:
+    from transformers import AutoTokenizer
+
+    write(tmp_path / "data/a.txt", BLANK)
+    made = built(study(vocab=400))
+    tokenizer = AutoTokenizer.from_pretrained(tmp_path / "results/demo/corpus/tokenizer")
+    sep = made.manifest["special"]["sep"]
+    for split, aside in (("train", False), ("valid", True)):
+        ids = np.asarray(getattr(made, split))
+        texts = [tokenizer.decode(part) for part in np.split(ids, np.flatnonzero(ids == sep) + 1)[:-1]]
+        wanted = [d for i, d in enumerate(DOCUMENTS) if held_out(0, 0, i, 0.2) == aside]
+        said = ["".join(t.removesuffix("[SEP]").split()) for t in texts]
+        assert said == ["".join(d.lower().split()) for d in wanted]
+    assert 0 < len(made.valid) < len(made.train)
+
+
+def test_a_limit_cuts_training_text_only(tmp_path: Path, study: Callable[..., Any]) -> None:
+    write(tmp_path / "data/a.txt", BLANK)
+    whole = built(study(valid_fraction=0.1))
+    cut = built(study(valid_fraction=0.1, max_tokens=100))
+    assert len(cut.train) == 100
+    assert np.array_equal(cut.train, whole.train[:100])
+
+
+def test_a_document_is_never_in_both_splits_when_they_are_given(tmp_path: Path, study: Callable[..., Any]) -> None:
+    write(tmp_path / "data/a.txt", BLANK)
+    with pytest.raises(GrowBenchError, match=r"corpus.valid: .*a.txt is training text too"):
+        corpus.check(study(train="*.txt", valid="a.txt"))
+
+
+def test_the_same_config_gives_the_same_bytes(tmp_path: Path, study: Callable[..., Any]) -> None:
+    write(tmp_path / "data/a.txt", BLANK)
+    first = built(study()).manifest
+    again = built(study()).manifest
+    assert {k: v for k, v in first.items() if k != "seconds"} == {k: v for k, v in again.items() if k != "seconds"}
+
+
+def test_unigram_entropy_of_a_uniform_text_is_the_logarithm_of_its_words() -> None:
+    counts = np.array([5, 10_000, 10_000, 10_000, 10_000])
+    assert unigram_entropy(counts, counts, sep=0) == pytest.approx(np.log(4), abs=1e-3)
+
+
+def test_a_hub_name_is_streamed(tmp_path: Path, study: Callable[..., Any]) -> None:
+    """A folder stands in for the hub: `datasets` reads both by the same call."""
+    folder = tmp_path / "stand_in"
+    folder.mkdir()
+    write(folder / "train.jsonl", JSONL)
+    made = built(study(source="hub", train=str(folder), text_key="body"))
+    assert made.manifest["source"]["kind"] == "hub"
+    assert made.manifest["train"]["documents"] + made.manifest["valid"]["documents"] == len(DOCUMENTS)
+
+
+def test_several_hub_names_are_one_corpus_and_a_name_may_carry_its_subset(tmp_path: Path, study, monkeypatch) -> None:
+    import datasets
+
+    asked: list[tuple[str, str | None]] = []
+
+    def load(path: str, subset: str | None, *, split: str, streaming: bool) -> list[dict[str, str]]:
+        asked.append((path, subset))
+        return [{"body": f"{path} {text}"} for text in DOCUMENTS]
+
+    monkeypatch.setattr(datasets, "load_dataset", load)
+    made = built(study(source="hub", train=["wikimedia/wikipedia:20231101.en", "books"], text_key="body"))
+    assert set(asked) == {("wikimedia/wikipedia", "20231101.en"), ("books", None)}
+    assert made.manifest["train"]["documents"] + made.manifest["valid"]["documents"] == 2 * len(DOCUMENTS)
+    assert made.manifest["source"]["train"] == ["wikimedia/wikipedia:20231101.en", "books"]
+
+
+def test_the_synthetic_corpus_knows_its_floor(tmp_path: Path, study: Callable[..., Any], monkeypatch) -> None:
+    monkeypatch.setattr("growbench.synthetic.floor.WINDOWS", 8)
+    made = built(study(source="synthetic", train=None, tokenizer="word", vocab=512, max_tokens=30_000))
+    manifest = made.manifest
+    assert 0.3 < manifest["entropy_floor"] < 0.6 * manifest["unigram_entropy"]
+    assert int(made.train.max()) < manifest["vocab"]
+
+
+def test_a_corpus_with_a_missing_part_is_not_opened(tmp_path: Path, study: Callable[..., Any]) -> None:
+    write(tmp_path / "data/a.txt", BLANK)
+    folder = corpus.build(study()).parent
+    with open(folder / "train.bin", "ab") as handle:
+        handle.write(b"xx")
+    with pytest.raises(GrowBenchError, match=r"train.bin: .* the manifest says"):
+        corpus.load(folder)
+    (folder / "manifest.json").unlink()
+    with pytest.raises(GrowBenchError, match="no corpus here; run `growbench corpus`"):
+        corpus.load(folder)
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "keys", "wanted"),
+    [
+        ("a.txt", b"", {}, r"corpus.train: no text in a.txt"),
+        ("a.txt", b"\xff\xfe\xff", {}, "cannot be read to its end"),
+        ("a.txt.xz", lzma.compress(BLANK.encode())[:-40], {}, "cannot be read to its end"),
+        ("a.txt.zst", zstandard.ZstdCompressor().compress(BLANK.encode())[:-9], {}, "cannot be read to its end"),
+        ("a.jsonl", b'{"text": 1}\n', {}, "no text under 'text'"),
+        ("a.jsonl", b'{"text": "whole"}\n{"text"\n', {}, "line 2: not JSON"),
+        ("a.pdf", b"x", {}, "of no known type"),
+        ("a.txt", b"text", {"train": "b*.txt"}, "no file below .* matches 'b"),
+    ],
+)
+def test_bad_text_is_one_line(
+    tmp_path: Path, study: Callable[..., Any], name: str, data: bytes, keys: dict[str, Any], wanted: str
+) -> None:
+    (tmp_path / "data" / name).write_bytes(data)
+    with pytest.raises(GrowBenchError, match=wanted) as caught:
+        chosen = study(**keys)
+        corpus.check(chosen)
+        corpus.build(chosen)
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "results/demo/corpus/manifest.json").exists()
+
+
+def test_a_missing_or_unset_folder_is_named(study: Callable[..., Any]) -> None:
+    chosen = study()
+    for folder, wanted in ((None, "data.dir: not set"), ("nowhere", "data.dir: no folder nowhere")):
+        with pytest.raises(GrowBenchError, match=wanted):
+            sources.check(replace(chosen, data=replace(chosen.data, dir=folder)))

@@ -1,0 +1,165 @@
+"""Every kind of stage, on every family that is pre-trained: it costs what torch counts, and every plan runs to its end."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from support.tiny import ALWAYS, OTHERS, PLANNED, VOCAB, result, tiny, weights
+from torch.utils.flop_counter import FlopCounterMode
+
+from growbench import families
+from growbench.growth.masking import ramp
+from growbench.pipeline.pretrain import run as pretrain
+from growbench.pipeline.pretrain.stages import Stages, objective_of
+from growbench.study import course
+from growbench.train import checkpoint
+from growbench.train.data import Windows
+from growbench.train.loop import Trainer
+
+TRAINED = ("bert", "roberta", "gpt2", "llama")
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def counted(trainer: Trainer, number: int) -> float:
+    """FLOPs that torch counts for one step, forward and backward."""
+    with torch.nn.attention.sdpa_kernel(torch.nn.attention.SDPBackend.MATH), FlopCounterMode(display=False) as counter:
+        trainer.step(number, 0.0)
+    return float(counter.get_total_flops())
+
+
+def stages_of(study: Any, method: str, source: Path) -> Stages:
+    family = families.load(study.target.family)
+    ids = np.random.default_rng(0).integers(5, VOCAB, 4000)
+    return Stages(
+        course=course.of(study, method), method=study.method(method), seed=0, family=family,
+        source_spec=study.source_spec(VOCAB), source_folder=source, objective=objective_of(study, 4, VOCAB),
+        windows=Windows(ids, 16, 2, 0), device=torch.device("cpu"), bf16=False, pad=0,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("method", ["scratch", "bert2bert_fpi", "others", *PLANNED])
+@pytest.mark.parametrize("family", TRAINED)
+def test_the_ledger_books_what_torch_counts(family: str, method: str, tmp_path: Path) -> None:
+    """One real step of every kind of every stage of every plan, as the runner takes it."""
+    study = tiny(tmp_path, family, others=OTHERS)
+    made = families.load(family)
+    small = made.build(made.config(study.source_spec(VOCAB), **made.dropout(0.0)), seed=0)
+    checkpoint.save_model(tmp_path / "source", small)
+    stages = stages_of(study, method, tmp_path / "source")
+    trainer: Trainer | None = None
+    for index, cost in enumerate(stages.course.costs):
+        trainer = stages.enter(index, trainer)
+        kinds = len(trainer.parts)
+        steps = [counted(trainer, number) for number in range(kinds)]
+        assert sum(steps) / kinds == pytest.approx(cost.flops, rel=1e-3), index
+        read = trainer.windows.batch(0, trainer.batch)[:, : -(-16 // trainer.cut)].numel()
+        assert cost.tokens == read
+
+
+@pytest.mark.parametrize("method", ["others", *PLANNED])
+@pytest.mark.parametrize("family", TRAINED)
+def test_every_plan_runs_to_its_end(family: str, method: str, tmp_path: Path) -> None:
+    study = tiny(tmp_path, family, steps=28, others=OTHERS)
+    if study.method(method).needs_source:
+        pretrain.run(study, "source", 0)
+    values = result(pretrain.run(study, method, 0))
+    assert values["method"] == method and [p["fraction"] for p in values["points"]] == [0.6, 0.8, 1.0]
+    assert values["points"][-1]["flops"] == pytest.approx(values["points"][-1]["budget_flops"], rel=0.06)
+    assert values["points"][-1]["loss"] < values["initial_loss"] + 0.2
+    made = families.load(family).model_class().from_pretrained(f"results/tiny/runs/{method}-s0/points/p100")
+    assert families.load(family).spec(made.config) == study.target_spec(VOCAB)
+
+
+@pytest.mark.parametrize("method", ["mslt", "compoundgrow", "bert2bert", "staged", "ki"])
+def test_a_run_of_a_printed_plan_ends_with_the_same_bytes(method: str, tmp_path: Path) -> None:
+    import json
+
+    study = tiny(tmp_path, steps=20)
+    printed = tmp_path / "plan.json"
+    printed.write_text(json.dumps([{"method": method, "plan": course.of(study, method).plan.to_list()}]))
+    pretrain.run(study, "source", 0)
+    pretrain.run(study, method, 0)
+    own = weights(method)
+    options = {**study.methods[method], "of": method, "plan": str(printed)}
+    again = tiny(tmp_path, steps=20, again=options)
+    pretrain.run(again, "again", 0)
+    assert weights("again") == own
+
+
+@pytest.mark.parametrize(("family", "method", "changes"), [("gpt2", "lemon", {}), ("bert", "mslt", {"dropout": 0.1})])
+def test_what_a_growth_and_dropout_leave_behind_survives_an_interruption(
+    family: str, method: str, changes: dict[str, float], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """LEMON at a broken ratio scales the norm's epsilon; dropout draws numbers."""
+    study = tiny(tmp_path, family, steps=20, seconds=ALWAYS, lemon={})
+    study = dataclasses.replace(
+        study,
+        target=dataclasses.replace(study.target, hidden=40, heads=5),
+        train=dataclasses.replace(study.train, **changes),
+    )
+    pretrain.run(study, "source", 0)
+    pretrain.run(study, method, 0)
+    whole = weights(method)
+    epsilon = Path(f"results/tiny/runs/{method}-s0/points/p100/config.json").read_text()
+    for path in sorted(Path(f"results/tiny/runs/{method}-s0").rglob("*"), reverse=True):
+        path.unlink() if path.is_file() else path.rmdir()
+    honest, taken = Trainer.step, []
+
+    def breaks(self: Trainer, number: int, lr: float) -> torch.Tensor:
+        taken.append(number)
+        if len(taken) == 12:
+            raise KeyboardInterrupt
+        return honest(self, number, lr)
+
+    monkeypatch.setattr(Trainer, "step", breaks)
+    with pytest.raises(KeyboardInterrupt):
+        pretrain.run(study, method, 0)
+    pretrain.run(study, method, 0)
+    assert weights(method) == whole and taken[12] > 0
+    assert Path(f"results/tiny/runs/{method}-s0/points/p100/config.json").read_text() == epsilon
+
+
+def test_a_growth_by_slope_comes_as_soon_as_the_loss_is_flat(tmp_path: Path) -> None:
+    study = tiny(tmp_path, steps=110, staged={"latest": 0.4, "slope": -0.2})
+    values = result(pretrain.run(study, "staged", 0))
+    spent = {e["stage"]: e["flops"] for e in values["ledger"] if e["phase"] == "trunk"}
+    budget = values["points"][-1]["budget_flops"]
+    assert 0.02 * budget < spent[0] < 0.35 * budget
+    assert values["points"][-1]["flops"] == pytest.approx(budget, rel=0.02)
+    flatter = tiny(tmp_path, steps=110, staged={"latest": 0.4, "slope": -1e-6})
+    rows = course.of(flatter, "staged").entries()
+    late = result(pretrain.run(flatter, "staged", 0))
+    assert {e["stage"]: e["steps"] for e in late["ledger"] if e["phase"] == "trunk"}[0] <= rows[0].steps
+
+
+def test_the_teacher_is_listened_to_less_and_less_and_does_not_learn(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study = tiny(tmp_path, ki={"share": 0.5})
+    pretrain.run(study, "source", 0)
+    seen: list[tuple[float, torch.Tensor]] = []
+    honest = Trainer.step
+
+    def watched(self: Trainer, number: int, lr: float) -> torch.Tensor:
+        if self.teacher is not None:
+            seen.append((self.teacher.weight, next(self.teacher.model.parameters()).detach().clone()))
+        return honest(self, number, lr)
+
+    monkeypatch.setattr(Trainer, "step", watched)
+    values = result(pretrain.run(study, "ki", 0))
+    taught = [w for w, _ in seen]
+    assert taught[0] == 1.0 and taught == sorted(taught, reverse=True) and taught[-1] < 2 / len(taught)
+    assert np.allclose(np.diff(taught), -1 / len(taught), atol=0.3 / len(taught))
+    assert all(torch.equal(p, seen[0][1]) for _, p in seen)
+    assert values["points"][-1]["flops_total"] > values["points"][-1]["flops"]
+
+
+def test_masks_rise_from_the_moment_a_stage_began() -> None:
+    assert [ramp(s, 0.3, 0.2) for s in (0.3, 0.4, 0.6)] == pytest.approx([0.0, 0.5, 1.0])

@@ -1,0 +1,382 @@
+"""Tables from constructed records: known savings, what is refused, what is kept."""
+
+import json
+import logging
+import math
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from support import constructed
+
+from growbench.analysis import papers as tables
+from growbench.errors import GrowBenchError
+from growbench.pipeline import aggregate
+from growbench.records import record
+
+COSTS = {"scratch": 1.0, "stackbert": 0.8, "direct_copy": 1.3, "bert2bert_fpi": 0.5, "bert2bert_aki": 0.5}
+
+
+@pytest.fixture
+def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Any, Path]:
+    """A study of five methods with three equal seeds, its records written; the working folder is its root."""
+    monkeypatch.chdir(tmp_path)
+    study = constructed.study(dict.fromkeys(COSTS))
+    return study, constructed.write(tmp_path, study, COSTS)
+
+
+def row(tables: Path, method: str) -> "pd.Series[Any]":
+    return pd.read_csv(tables / "savings.csv").set_index("method").loc[method]
+
+
+def edit(path: Path, **values: Any) -> None:
+    constructed.dump(path, json.loads(path.read_text()) | values)
+
+
+def test_savings_are_those_that_were_put_in(made: tuple[Any, Path]) -> None:
+    tables = aggregate.run(made[0])
+    grown = row(tables, "bert2bert_fpi")
+    assert grown["saving_target_only"] == pytest.approx(0.5)
+    assert grown["speedup_target_only"] == pytest.approx(1.0)
+    assert grown["saving_total"] == pytest.approx(0.4), "the source costs a tenth of the budget"
+    assert grown["saving_amortised"] == pytest.approx(0.5 - 0.1 / 3), "three methods share it"
+    assert grown["source_reuses"] == 3
+    assert grown["saving_electra_total"] == pytest.approx(0.4)
+    assert grown["saving_wall_target_only"] == pytest.approx(0.5)
+    assert (grown["saving_target_only_lo"], grown["saving_target_only_hi"]) == (pytest.approx(0.5),) * 2
+    assert grown["n"] == 3 and grown["status_total"] == "reached"
+    assert grown["threshold_loss"] == pytest.approx(constructed.loss_at(constructed.F))
+
+
+def test_a_method_that_has_fewer_points_keeps_its_saving(made: tuple[Any, Path]) -> None:
+    """It grew late; the crossing lies between the points that it has."""
+    study, root = made
+    for path in root.glob("records/pretrain/stackbert-s*.json"):
+        edit(path, points=json.loads(path.read_text())["points"][1:])
+    found = row(aggregate.run(study), "stackbert")
+    assert found["saving_target_only"] == pytest.approx(0.2) and found["status_target_only"] == "reached"
+
+
+def test_a_method_that_never_gets_there_stays_in_the_table(made: tuple[Any, Path]) -> None:
+    tables = aggregate.run(made[0])
+    worse = row(tables, "direct_copy")
+    assert worse["status_target_only"] == "not reached" and pd.isna(worse["saving_target_only"])
+    assert worse["loss_gap"] > 0 and worse["loss_gap_lo"] == pytest.approx(worse["loss_gap"])
+    assert "| direct_copy | not reached |" in (tables / "savings.md").read_text()
+
+
+def test_a_method_without_a_source_pays_none(made: tuple[Any, Path]) -> None:
+    found = row(aggregate.run(made[0]), "stackbert")
+    assert found["saving_total"] == found["saving_target_only"] == found["saving_amortised"]
+    assert found["source_reuses"] == 0
+
+
+def test_a_method_with_a_source_is_measured_against_scratch_with_its_flops_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    costs = {**COSTS, "scratch_iso": 1.0}
+    study = constructed.study(dict.fromkeys(costs))
+    records = constructed.write(tmp_path, study, costs)
+    longer = 2  # where bert2bert_fpi ends
+    for path in records.glob("pretrain/scratch_iso-s*.json"):
+        points = json.loads(path.read_text())["points"]
+        for point in points:
+            point |= {"flops": longer * point["flops"], "flops_total": longer * point["flops_total"]}
+            point["loss"] = constructed.loss_at(point["flops"])
+        edit(path, points=points)
+    tables = aggregate.run(study)
+    assert row(tables, "bert2bert_fpi")["saving_iso"] == pytest.approx(1 - 1.1 / longer)
+    assert row(tables, "bert2bert_fpi")["saving_total"] == pytest.approx(0.4)
+    assert row(tables, "direct_copy")["status_iso"] == "not reached"
+    assert pd.isna(row(tables, "stackbert")["status_iso"]) and row(tables, "scratch_iso")["status_iso"] == "baseline"
+    for name in ("savings.md", "overview.md"):
+        head, _, *lines = [line.split(" | ") for line in (tables / name).read_text().split("\n\n")[1].splitlines()]
+        at = head.index("saving, everything counted, at scratch_iso's loss")
+        found = {line[0].removeprefix("| "): line[at] for line in lines}
+        assert found["bert2bert_fpi"].startswith("45.0 %") and found["stackbert"] == "–"
+
+
+def test_a_study_without_scratch_iso_has_no_column_of_it(made: tuple[Any, Path]) -> None:
+    tables = aggregate.run(made[0])
+    assert "scratch_iso" not in (tables / "savings.md").read_text() + (tables / "overview.md").read_text()
+    assert "saving_iso" not in pd.read_csv(tables / "savings.csv")
+
+
+def test_every_number_of_every_record_is_in_runs(made: tuple[Any, Path]) -> None:
+    study, _ = made
+    table = pd.read_csv(aggregate.run(study) / "runs.csv")
+    scores = table[(table["kind"] == "finetune") & table["main"].eq(True)]
+    assert len(scores) == 5 * 3 * 3 * 2
+    losses = table[(table["metric"] == "loss") & (table["method"] == "scratch")]
+    assert sorted(losses["value"].unique()) == pytest.approx(
+        sorted(constructed.loss_at(f * constructed.F) for f in constructed.FRACTIONS)
+    )
+    assert {"source", *COSTS} == set(table["method"])
+
+
+def test_failed_runs_are_counted_and_kept(made: tuple[Any, Path]) -> None:
+    study, records = made
+    values = constructed.finetune("stackbert", 0, "p100", 0.8, failed=True)
+    values["runs"][-2]["score"] = None
+    values["runs"][-2]["failed"] = True
+    constructed.dump(records / "finetune" / "stackbert-s0-p100.json", values)
+    table = pd.read_csv(aggregate.run(study) / "scores.csv").set_index(["method", "task"])
+    found = table.loc[("stackbert", "similarity")]
+    others = table.loc[("stackbert", "acceptability")]
+    assert found["failed"] == 2 and found["n"] == 6 and others["failed"] == 0
+    assert found["mean"] == pytest.approx((0.0 + 0.5 + 2 * (0.81 + 0.83)) / 6)
+    assert table.loc[("stackbert", "average"), "failed"] == 2
+
+
+def test_scores_are_the_right_statistics(made: tuple[Any, Path]) -> None:
+    tables = aggregate.run(made[0])
+    table = pd.read_csv(tables / "scores.csv").set_index(["method", "task"])
+    found = table.loc[("bert2bert_fpi", "average")]
+    assert found["mean"] == pytest.approx(0.835) and found["best"] == pytest.approx(0.845)
+    assert found["median"] == pytest.approx(0.835) and found["majority"] == 0.5
+    assert found["gap"] == pytest.approx(0.025) and found["gap_lo"] == pytest.approx(0.025)
+    assert found["flops_total"] - found["flops"] == pytest.approx(constructed.SOURCE)
+    assert table.loc[("scratch", "topic"), "subset"] and not table.loc[("scratch", "similarity"), "subset"]
+    text = (tables / "scores.md").read_text()
+    assert "not GLUE" in text and "topic*" in text and "average*" in text
+
+
+def test_captions_say_scale_n_protocol_commit_and_hardware(made: tuple[Any, Path]) -> None:
+    text = (aggregate.run(made[0]) / "savings.md").read_text()
+    for word in (
+        "bert (2, 64) → (4, 128)",
+        "n = 3",
+        "protocol trunk",
+        "abc123def456",
+        "CPU, 2 cores",
+        "ELECTRA",
+        "[S2]",
+    ):
+        assert word in text
+
+
+def test_published_values_carry_their_grade(made: tuple[Any, Path]) -> None:
+    tables = aggregate.run(made[0])
+    assert "34.1 %" in row(tables, "stackbert")["published"] and "[S]" in row(tables, "stackbert")["published"]
+    assert "DeiT" not in row(tables, "stackbert")["published"], "the study's family is bert"
+    assert pd.isna(row(tables, "direct_copy")["published"])
+
+
+def test_one_seed_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    study = constructed.study(dict.fromkeys(COSTS), seeds=(0,))
+    constructed.write(tmp_path, study, COSTS)
+    tables = aggregate.run(study)
+    found = row(tables, "bert2bert_fpi")
+    assert found["saving_target_only"] == pytest.approx(0.5) and pd.isna(found["saving_target_only_lo"])
+    assert "One seed: no intervals" in (tables / "savings.md").read_text()
+
+
+def test_the_papers_protocol_reads_the_logged_curve(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The curve lies 0.05 nats above the law, so that cost 0.5 crosses where 0.5 e^0.2 of the budget is spent."""
+    monkeypatch.chdir(tmp_path)
+    study = constructed.study(dict.fromkeys(COSTS), protocol="paper")
+    constructed.write(tmp_path, study, COSTS)
+    found = row(aggregate.run(study), "bert2bert_fpi")
+    assert found["saving_target_only"] == pytest.approx(1 - 0.5 * 2.718281828**0.2, abs=1e-3)
+    assert found["saving_target_only"] - found["saving_amortised"] == pytest.approx(0.1 / 3, abs=1e-3)
+    assert found["saving_electra_target_only"] == pytest.approx(0.5), "points, as the curve has no such column"
+
+
+def test_records_of_other_methods_and_seeds_are_not_read(made: tuple[Any, Path]) -> None:
+    study, records = made
+    (records / "pretrain" / "old_method-s0.json").write_text("{ not JSON")
+    (records / "pretrain" / "scratch-s9.json").write_text("{ not JSON")
+    aggregate.run(study)
+
+
+def test_the_same_records_give_the_same_bytes(made: tuple[Any, Path]) -> None:
+    def read() -> dict[str, bytes]:
+        return {path.name: path.read_bytes() for path in sorted(aggregate.run(made[0]).iterdir())}
+
+    first = read()
+    assert first == read()
+    frames = ("runs", "points", "savings", "savings_score", "scores", "averages", "curves", "plans", "provenance")
+    assert set(first) == {f"{n}.csv" for n in frames} | {"savings.md", "scores.md", *tables.files(made[0])}
+
+
+@pytest.mark.parametrize("name", ["pretrain/stackbert-s1.json", "pretrain/source-s2.json", "pretrain/scratch-s0.csv",
+                                  "finetune/scratch-s0-p100.json"])  # fmt: skip
+def test_a_missing_file_is_named(made: tuple[Any, Path], name: str) -> None:
+    study, records = made
+    (records / name).unlink()
+    with pytest.raises(GrowBenchError, match=name):
+        aggregate.run(study)
+
+
+def test_records_of_two_configs_are_refused(made: tuple[Any, Path]) -> None:
+    study, records = made
+    edit(records / "pretrain" / "stackbert-s1.json", config_hash="decaf")
+    with pytest.raises(GrowBenchError, match=r"stackbert-s1\.json: config_hash decaf differs"):
+        aggregate.run(study)
+
+
+@pytest.mark.parametrize(("key", "value"), [("version", 2), ("seed", 5), ("method", "other"), ("kind", "finetune")])
+def test_a_record_that_is_not_what_its_name_says_is_refused(made: tuple[Any, Path], key: str, value: Any) -> None:
+    study, records = made
+    edit(records / "pretrain" / "stackbert-s1.json", **{key: value})
+    with pytest.raises(GrowBenchError, match=rf"stackbert-s1\.json: {key} is"):
+        aggregate.run(study)
+
+
+def test_a_fine_tuning_record_without_a_task_is_refused(made: tuple[Any, Path]) -> None:
+    study, records = made
+    path = records / "finetune" / "stackbert-s1-p100.json"
+    edit(path, runs=json.loads(path.read_text())["runs"][:-1])
+    with pytest.raises(GrowBenchError, match=r"task similarity with seed 1 is missing at LR 0\.0005"):
+        aggregate.run(study)
+
+
+def test_mixed_commits_are_warned_of(made: tuple[Any, Path], caplog: pytest.LogCaptureFixture) -> None:
+    study, records = made
+    edit(records / "pretrain" / "stackbert-s1.json", provenance=constructed.provenance() | {"dirty": True})
+    with caplog.at_level(logging.WARNING):
+        tables = aggregate.run(study)
+    assert "abc123def456, abc123def456+" in caplog.text
+    assert "abc123def456, abc123def456+" in (tables / "savings.md").read_text()
+
+
+def test_a_study_without_scratch_is_refused(made: tuple[Any, Path]) -> None:
+    study, _ = made
+    del study.methods["scratch"]
+    with pytest.raises(GrowBenchError, match=r"methods\.scratch"):
+        aggregate.run(study)
+
+
+NATS = {"scratch": 4.0, "stackbert": 3.5, "direct_copy": 4.2, "bert2bert_fpi": 3.0, "bert2bert_aki": 3.0}
+
+
+@pytest.fixture
+def scored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Any, Path]:
+    """The study with zero-shot records; a seed adds a tenth of its number to the nats of a word."""
+    monkeypatch.chdir(tmp_path)
+    study = constructed.study(dict.fromkeys(COSTS), zeroshot=["WikiText-2", "LAMBADA"])
+    records = constructed.write(tmp_path, study, COSTS)
+    (records / "zeroshot").mkdir()
+    for method, nats in NATS.items():
+        for seed in study.seeds:
+            values = constructed.zeroshot(method, seed, nats + 0.1 * seed)
+            constructed.dump(records / "zeroshot" / f"{method}-s{seed}-p100.json", values)
+    return study, records
+
+
+def test_zero_shot_means_gaps_and_intervals_are_those_that_were_put_in(scored: tuple[Any, Path]) -> None:
+    tables = aggregate.run(scored[0])
+    table = pd.read_csv(tables / "zeroshot.csv").set_index(["method", "task", "metric"])
+    found = table.loc[("bert2bert_fpi", "WikiText-2", "word_perplexity")]
+    values = [math.exp(3 + 0.1 * seed) for seed in range(3)]
+    gaps = [v - math.exp(4 + 0.1 * seed) for seed, v in enumerate(values)]
+    assert found["mean"] == pytest.approx(sum(values) / 3) and found["n"] == 3 and found["main"]
+    assert (found["lo"], found["hi"]) == (pytest.approx(values[0]), pytest.approx(values[2]))
+    assert found["gap"] == pytest.approx(sum(gaps) / 3) and found["gap_lo"] == pytest.approx(min(gaps))
+    assert found["flops_total"] - found["flops"] == pytest.approx(constructed.SOURCE)
+    assert table.loc[("scratch", "LAMBADA", "accuracy"), "gap"] == 0
+    runs = pd.read_csv(tables / "runs.csv")
+    rows = runs[(runs["kind"] == "zeroshot") & runs["main"].eq(True)]
+    assert len(rows) == 5 * 3 * 2 and set(rows["n"]) == {10, 8} and rows["subset"].all()
+    text = (tables / "zeroshot.md").read_text()
+    for word in ("WikiText-2* word perplexity", "LAMBADA* accuracy", "50.0 %", "n = 10 words in 2 lines", "at least 33",
+                 "not tell case apart", "< unk >", "95 % bootstrap"):  # fmt: skip
+        assert word in text
+
+
+def test_a_zero_shot_run_without_a_value_is_counted_not_averaged(scored: tuple[Any, Path]) -> None:
+    study, records = scored
+    path = records / "zeroshot" / "stackbert-s1-p100.json"
+    runs = json.loads(path.read_text())["runs"]
+    runs[0] |= {"failed": True, "nats": None, "score": None, "metrics": dict.fromkeys(runs[0]["metrics"])}
+    edit(path, runs=runs)
+    tables = aggregate.run(study)
+    found = pd.read_csv(tables / "zeroshot.csv").set_index(["method", "task", "metric"])
+    row = found.loc[("stackbert", "WikiText-2", "word_perplexity")]
+    assert row["n"] == 2 and row["failed"] == 1
+    assert row["mean"] == pytest.approx((math.exp(3.5) + math.exp(3.7)) / 2)
+
+
+def test_zero_shot_records_must_be_whole(scored: tuple[Any, Path]) -> None:
+    study, records = scored
+    path = records / "zeroshot" / "stackbert-s1-p100.json"
+    whole = json.loads(path.read_text())
+    edit(path, runs=whole["runs"][:1])
+    with pytest.raises(GrowBenchError, match=r"stackbert-s1-p100\.json: not every test set"):
+        aggregate.run(study)
+    path.unlink()
+    with pytest.raises(GrowBenchError, match=r"zeroshot/stackbert-s1-p100\.json"):
+        aggregate.run(study)
+
+
+def test_zero_shot_tables_of_an_earlier_config_do_not_stay(scored: tuple[Any, Path]) -> None:
+    study, _ = scored
+    assert (aggregate.run(study) / "zeroshot.md").exists()
+    study.zeroshot.names = []
+    assert not list(aggregate.run(study).glob("zeroshot.*"))
+
+
+def test_a_grid_s_score_is_the_best_on_dev_for_each_run_and_task(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    study = constructed.study(dict.fromkeys(COSTS), lr=(5e-4, 1e-3))
+    records = constructed.write(tmp_path, study, COSTS)
+    with pytest.raises(GrowBenchError, match=r"task acceptability with seed 0 is missing at LR 0\.001"):
+        aggregate.run(study)
+    for path in (records / "finetune").iterdir():
+        values = json.loads(path.read_text())
+        seed, extra = values["seed"], json.loads(json.dumps(values["runs"]))
+        for run in extra:  # the second LR is better for topic, and as bad as can be for the others
+            score = 0.9 + 0.01 * seed if run["task"] == "topic" else 0.1
+            run.update(lr=1e-3, score=score, metrics={"accuracy": score}, failed=score == 0.1)
+        edit(path, runs=values["runs"] + extra, protocol="grid")
+    tables = aggregate.run(study)
+    table = pd.read_csv(tables / "scores.csv").set_index(["method", "task"])
+    plain, topic = table.loc[("scratch", "acceptability")], table.loc[("scratch", "topic")]
+    assert plain["mean"] == pytest.approx(0.82) and topic["mean"] == pytest.approx((0.9 + 0.91 + 0.92) / 3)
+    assert (plain["n"], plain["tried"], plain["failed"], topic["failed"]) == (3, 4, 3 * 2, 0)
+    average = table.loc[("scratch", "average")]
+    assert average["mean"] == pytest.approx((2 * 0.82 + 0.91) / 3) and average["best"] == pytest.approx(
+        (1.64 + 0.92) / 3
+    )
+    assert average["n"] == 3 and average["tried"] == 12
+    every = pd.read_csv(tables / "runs.csv")
+    every = every[(every["kind"] == "finetune") & every["main"].eq(True)]
+    assert len(every) == 5 * 3 * 3 * 4 and set(every["lr"]) == {5e-4, 1e-3}
+    text = (tables / "scores.md").read_text()
+    assert "best on dev over the grid" in text and "topic 4" in text and "protocol single" not in text
+
+
+def test_the_caption_says_which_number_is_printed(made: tuple[Any, Path]) -> None:
+    text = (aggregate.run(made[0]) / "scores.md").read_text()
+    assert "protocol single: one setting a task, mean ± standard deviation over n = 6 runs (3 pre-training × 2" in text
+    assert "SQuAD" not in text
+
+
+def test_every_trial_of_a_search_is_in_its_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    study = constructed.study({"scratch": None, "direct_copy": None}, searched=("scratch", "source"))
+    records = constructed.write(tmp_path, study, COSTS)
+    (records / "search").mkdir()
+    trials = [{"lr": 1e-3, "loss": 3.0, "flops": 1e9}, {"lr": 2e-3, "loss": None, "flops": None}]
+    for method in ("scratch", "source"):
+        values = {
+            "kind": "search",
+            "version": 1,
+            "study": "made",
+            "method": method,
+            "seed": 0,
+            "config_hash": record.digest({}),
+        }
+        values |= {"share": 0.4, "lr": 1e-3, "trials": trials, "provenance": constructed.provenance()}
+        constructed.dump(records / "search" / f"{method}.json", values)
+    table = pd.read_csv(aggregate.run(study) / "search.csv")
+    assert list(table["method"]) == ["scratch", "scratch", "source", "source"]
+    assert list(table["failed"]) == [False, True] * 2 and list(table["chosen"]) == [True, False] * 2
+    (records / "search/scratch.json").unlink()
+    with pytest.raises(GrowBenchError, match=r"search/scratch\.json: no such record"):
+        aggregate.run(study)

@@ -1,0 +1,92 @@
+"""The search for learning rates: every trial is a short run, the best one trains all seeds, failed ones stay in the record."""
+
+import dataclasses
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from support.tiny import result, tiny
+
+from growbench.analysis.frames import runs as frames
+from growbench.errors import GrowBenchError
+from growbench.pipeline import forecast, search
+from growbench.pipeline.pretrain import run as pretrain
+from growbench.study.study import Search
+from growbench.train.leg import Diverged
+
+LRS = (1e-7, 4e-3, 1e-5)
+
+
+@pytest.fixture
+def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    return dataclasses.replace(tiny(tmp_path, set={"of": "scratch", "lr": 1e-3}), search=Search(lrs=LRS, share=0.5))
+
+
+def test_the_lr_with_the_lowest_loss_trains_the_method(study) -> None:
+    values = result(search.run(study, "scratch"))
+    trials = {trial["lr"]: trial for trial in values["trials"]}
+    assert tuple(trials) == LRS and values["lr"] == 4e-3 == search.chosen(study, "scratch")
+    assert trials[4e-3]["loss"] < trials[1e-5]["loss"] < trials[1e-7]["loss"]
+    assert not Path("results/tiny/search/scratch").exists()
+    found = result(pretrain.run(study, "scratch", 0, search.chosen(study, "scratch")))
+    assert found["options"]["lr"] == 4e-3
+    curve = pd.read_csv("results/tiny/records/pretrain/scratch-s0.csv")
+    assert curve["lr"].max() == pytest.approx(4e-3)
+    for trial in trials.values():
+        assert trial["flops"] == pytest.approx(0.5 * found["points"][-1]["flops"], rel=0.06)
+    table = frames.search([values])
+    assert list(table["chosen"]) == [False, True, False] and not table["failed"].any()
+
+
+def test_the_source_is_searched_with_its_own_budget(study) -> None:
+    values = result(search.run(study, "source"))
+    source = result(pretrain.run(study, "source", 0, search.chosen(study, "source")))
+    assert source["options"]["lr"] == values["lr"] == 4e-3
+    assert values["trials"][0]["flops"] == pytest.approx(0.5 * source["points"][-1]["flops"])
+    assert values["config_hash"] == source["config_hash"]
+    grown = result(search.run(study, "bert2bert_fpi"))
+    assert grown["lr"] in LRS
+    planned = {row["method"]: row["search_flops"] for row in forecast.forecast(study, timing=False)}
+    for record in (values, grown):
+        spent = sum(trial["flops"] for trial in record["trials"])
+        assert planned[record["method"]] == pytest.approx(spent, rel=1e-9)
+    assert planned["set"] == 0, "it names its LR itself"
+
+
+def test_a_trial_that_diverges_is_kept_and_not_chosen(study, monkeypatch) -> None:
+    honest = pretrain.Run.train
+
+    def wild(self):
+        if self.course.options["lr"] == 4e-3:
+            raise Diverged("optimizer.lr: the loss is not finite at step 3; use a smaller LR")
+        return honest(self)
+
+    monkeypatch.setattr(pretrain.Run, "train", wild)
+    values = result(search.run(study, "scratch"))
+    assert values["lr"] == 1e-5
+    assert [trial["loss"] is None for trial in values["trials"]] == [False, True, False]
+
+    def always(self):
+        raise Diverged("optimizer.lr: the loss is not finite at step 3; use a smaller LR")
+
+    monkeypatch.setattr(pretrain.Run, "train", always)
+    with pytest.raises(GrowBenchError, match=r"search\.lrs: the loss of scratch is not finite at any"):
+        search.run(study, "scratch")
+
+
+def test_what_is_not_searched_keeps_the_configs_lr(study) -> None:
+    assert search.chosen(study, "set") is None, "the method names its LR itself"
+    with pytest.raises(GrowBenchError, match="no LR is searched for set"):
+        search.run(study, "set")
+    none = dataclasses.replace(study, search=Search(lrs=(), share=0.5))
+    assert search.chosen(none, "scratch") is None and search.chosen(none, "source") is None
+    with pytest.raises(GrowBenchError, match=r"search/scratch\.json: no such record"):
+        search.chosen(study, "scratch")
+
+
+def test_a_search_of_other_lrs_is_refused(study) -> None:
+    search.run(study, "scratch")
+    other = dataclasses.replace(study, search=Search(lrs=(1e-3, 2e-3), share=0.5))
+    with pytest.raises(GrowBenchError, match=r"scratch\.json: it tried .* search\.lrs has \[0\.001, 0\.002\]"):
+        search.chosen(other, "scratch")

@@ -1,0 +1,290 @@
+"""Files and checkpoints through crashes, damage and full disks: whole or absent, said in one line, the one before used."""
+
+import dataclasses
+import errno
+import json
+import logging
+import os
+import shutil
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from support.interrupted import curve, ending
+from support.tiny import ALWAYS, tiny, weights
+
+from growbench.cli import main as cli
+from growbench.errors import GrowBenchError
+from growbench.pipeline.corpus import corpus
+from growbench.pipeline.pretrain import run as pretrain
+from growbench.records import finished, record
+from growbench.runtime import durable, lock
+from growbench.train import checkpoint
+from growbench.train.loop import Trainer
+
+STATE = Path("results/tiny/runs/stackbert-s0/state")
+POINT = Path("results/tiny/runs/stackbert-s0/points/p100")
+
+
+@pytest.fixture
+def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.chdir(tmp_path)
+    return tiny(tmp_path)
+
+
+def flipped(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+
+
+DAMAGE = {
+    "truncated": (lambda f: os.truncate(f / checkpoint.TENSORS, 1000), "1000 bytes where"),
+    "altered": (lambda f: flipped(f / checkpoint.TENSORS), "its SHA-256 is not"),
+    "half missing": (lambda f: (f / checkpoint.STATE).unlink(), "state.json: No such file"),
+    "unsealed": (lambda f: (f / durable.SEAL).unlink(), "manifest.json: No such file"),
+    "seal altered": (lambda f: os.truncate(f / durable.SEAL, 20), "not a whole list of files"),
+}
+
+
+@pytest.mark.parametrize("kind", DAMAGE)
+def test_a_damaged_checkpoint_is_said_and_the_one_before_is_used(tmp_path, kind, caplog) -> None:
+    harm, why = DAMAGE[kind]
+    for step in (1, 2, 3):
+        checkpoint.save_state(tmp_path / "state", {"model/a": torch.full((999,), float(step))}, {"step": step})
+    assert {p.name for p in tmp_path.iterdir()} == {"state", "state.old"}
+    harm(tmp_path / "state")
+    with caplog.at_level(logging.WARNING):
+        tensors, state = checkpoint.load_state(tmp_path / "state")
+    assert state == {"step": 2} and tensors["model/a"][0] == 2
+    (line,) = caplog.messages
+    assert why in line and "state.old, the checkpoint before it, is used" in line and "\n" not in line
+    caplog.clear()
+    harm(tmp_path / "state")
+    with caplog.at_level(logging.WARNING):
+        assert checkpoint.load_state(tmp_path / "state") is None
+    assert "the run starts anew" in caplog.text
+    assert {p.name for p in tmp_path.iterdir()} == {"state.damaged"}
+
+
+@pytest.mark.parametrize("point", [0, 1])
+def test_a_run_that_goes_on_from_the_checkpoint_before_ends_with_the_same_bytes(study, point, monkeypatch) -> None:
+    """A finished point and rows of the curve are younger than what the run goes back to."""
+    first = ending(monkeypatch, set(), lambda: None)
+    pretrain.run(study, "stackbert", 0)
+    taken, whole = list(first), (weights("stackbert"), curve("stackbert"))
+    shutil.rmtree(POINT.parents[2])
+    at = [i for i in range(1, len(taken)) if taken[i] <= taken[i - 1]][point]  # the first step after a cool-down
+
+    def crash() -> None:
+        raise KeyboardInterrupt
+
+    again = ending(monkeypatch, {at + 1}, crash)
+    with pytest.raises(KeyboardInterrupt):
+        pretrain.run(study, "stackbert", 0)
+    assert len(points(STATE)) == len(points(durable.older(STATE))) + 1 == point + 1
+    flipped(STATE / checkpoint.TENSORS)
+    pretrain.run(study, "stackbert", 0)
+    assert (weights("stackbert"), curve("stackbert")) == whole
+    assert len(again) - (at + 1) > len(taken) - at  # the cool-down before it is taken again
+
+
+def points(state: Path) -> list[Any]:
+    return record.read(state / checkpoint.STATE)["points"]
+
+
+def test_a_checkpoint_of_another_config_is_said(study, caplog) -> None:
+    pretrain.run(study, "scratch", 0)
+    other = dataclasses.replace(study, optimizer=dataclasses.replace(study.optimizer, lr=1e-4))
+    with caplog.at_level(logging.WARNING):
+        pretrain.run(other, "scratch", 0)
+    assert "scratch-s0/state: of another config; the run starts anew" in caplog.text
+
+
+@pytest.mark.parametrize("step", ["file", "seal", "first rename", "second rename"])
+def test_a_crash_while_saving_leaves_a_checkpoint(tmp_path, step, monkeypatch) -> None:
+    """A crash is a failure after which nothing is cleared up."""
+    one = {"model/a": torch.ones(9)}
+    for number in (1, 2):
+        checkpoint.save_state(tmp_path / "state", one, {"step": number})
+
+    def crash(*_: Any, **__: Any) -> None:
+        raise SystemExit
+
+    honest, calls = os.replace, []
+
+    def replace(*names: Any) -> None:
+        calls.append(names)
+        if len(calls) == (1 if step == "first rename" else 2):
+            raise SystemExit
+        honest(*names)
+
+    remove = shutil.rmtree
+
+    def kept(path: Path, **_: Any) -> None:
+        if path.exists() and not path.name.endswith(".tmp"):
+            remove(path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(durable.shutil, "rmtree", kept)
+        if step == "file":
+            patch.setattr(checkpoint, "save_file", crash)
+        elif step == "seal":
+            patch.setattr(durable, "_seal", crash)
+        else:
+            patch.setattr(durable.os, "replace", replace)
+        with pytest.raises(SystemExit):
+            checkpoint.save_state(tmp_path / "state", one, {"step": 3})
+    assert (tmp_path / "state.tmp").exists()
+    assert checkpoint.load_state(tmp_path / "state")[1] == {"step": 2}
+    checkpoint.save_state(tmp_path / "state", one, {"step": 4})
+    assert checkpoint.load_state(tmp_path / "state")[1] == {"step": 4}
+
+
+def test_a_damaged_finished_point_is_refused(study) -> None:
+    with pytest.raises(GrowBenchError, match=r"p100: no finished point there; run `growbench pretrain --method stackb"):
+        finished.point(study, "stackbert", 0, "p100")
+    pretrain.run(study, "stackbert", 0)
+    assert finished.point(study, "stackbert", 0, "p100") == POINT
+    flipped(POINT / "model.safetensors")
+    with pytest.raises(
+        GrowBenchError, match=r"p100/model\.safetensors: its SHA-256 is not .* delete .*stackbert-s0 and"
+    ):
+        finished.point(study, "stackbert", 0, "p100")
+
+
+def test_a_source_s_record_of_another_config_is_refused(study) -> None:
+    path = pretrain.run(study, "source", 0)
+    record.write(path, {**record.read(path), "config_hash": "0ther"})
+    with pytest.raises(
+        GrowBenchError, match=r"source-s0\.json: config_hash 0ther is of another config, .* --method source"
+    ):
+        pretrain.run(study, "bert2bert", 0)
+
+
+def test_numbers_that_are_not_finite_are_never_kept(study, monkeypatch) -> None:
+    """The weights break in step 12; its own loss was finite, and a checkpoint is due after each step."""
+    study = dataclasses.replace(study, train=dataclasses.replace(study.train, checkpoint_seconds=ALWAYS))
+    honest = Trainer.step
+
+    def step(self: Trainer, number: int, lr: float) -> Any:
+        value = honest(self, number, lr)
+        if number == 12:
+            with torch.no_grad():
+                next(self.model.parameters())[5] = float("nan")
+        return value
+
+    monkeypatch.setattr(Trainer, "step", step)
+    kept = r"diverged: model/\S+ is not finite after step 12, stage 0; the last good checkpoint is results/\S+state, step 12;"
+    with pytest.raises(GrowBenchError, match=kept):
+        pretrain.run(study, "scratch", 0)
+    tensors, state = checkpoint.load_state(Path("results/tiny/runs/scratch-s0/state"))
+    assert checkpoint.infinite(tensors) is None
+    assert state["at"]["step"] + state["leg"]["done"] == 12
+
+
+def test_a_loss_far_above_ignorance_stops_the_run(study, monkeypatch) -> None:
+    monkeypatch.setattr(Trainer, "step", lambda self, number, lr: torch.tensor(50.0 if number > 5 else 4.0))
+    with pytest.raises(GrowBenchError, match=r"scratch-s0 diverged: the loss is .* stage 0; .* use a smaller LR"):
+        pretrain.run(study, "scratch", 0)
+
+
+HOLDER = """
+import sys, time
+from pathlib import Path
+from growbench import lock
+with lock.held(Path(sys.argv[1])):
+    print("held", flush=True)
+    time.sleep(600)
+"""
+
+
+@pytest.fixture
+def holder(tmp_path: Path):
+    """Another process that holds the lock of the tiny study's stackbert run."""
+    path = tmp_path / "results/tiny/runs/stackbert-s0/.lock"
+    process = subprocess.Popen([sys.executable, "-c", HOLDER, path], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None and process.stdout.readline() == "held\n"
+    yield process
+    process.kill()
+    process.wait()
+
+
+def test_a_run_that_another_process_holds_is_refused_and_a_dead_holder_is_no_obstacle(
+    study, holder, monkeypatch
+) -> None:
+    monkeypatch.setattr(lock, "PATIENCE", 0.0)
+    where = rf"stackbert-s0: process {holder.pid} on {socket.gethostname()}, since \d.* UTC, works here; wait until"
+    with pytest.raises(GrowBenchError, match=where):
+        pretrain.run(study, "stackbert", 0)
+    assert not STATE.exists() and (STATE.parent / ".lock").exists()
+    holder.kill()
+    holder.wait()
+    pretrain.run(study, "stackbert", 0)
+    assert weights("stackbert") and not (STATE.parent / ".lock").exists()
+
+
+def test_a_lock_waits_for_a_holder_that_is_about_to_end(study, holder, monkeypatch) -> None:
+    path = STATE.parent / ".lock"
+    monkeypatch.setattr(lock.time, "sleep", lambda seconds: (holder.kill(), holder.wait()))
+    with lock.held(path):
+        assert json.loads(path.read_text())["pid"] == os.getpid()
+
+
+def test_another_node_s_holder_is_named(tmp_path, caplog, monkeypatch) -> None:
+    path = tmp_path / ".lock"
+    path.write_text(json.dumps({"host": "node7", "pid": 12, "began": "then", "job": "345"}))
+    with caplog.at_level(logging.WARNING), lock.held(path):
+        assert "process 12 (SLURM job 345) on node7, since then, did not say that it ended" in caplog.text
+
+
+@pytest.mark.parametrize(("number", "remedy"), [(errno.ENOSPC, "free space"), (errno.EROFS, "make it writable")])
+def test_what_the_file_system_refuses_is_one_line_and_leaves_the_old(
+    study, number, remedy, monkeypatch, capsys
+) -> None:
+    durable.write_text(Path("a/b.json"), "old")
+    checkpoint.save_state(Path("a/state"), {"model/a": torch.ones(3)}, {"step": 1})
+
+    def refuse(*_: Any, **__: Any) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(durable.os, "fsync", refuse)
+    for attempt in (
+        lambda: durable.write_text(Path("a/b.json"), "new"),
+        lambda: checkpoint.save_state(Path("a/state"), {"model/a": torch.ones(3)}, {"step": 2}),
+    ):
+        with pytest.raises(GrowBenchError, match=rf"^a/\S+: {os.strerror(number)}; {remedy}"):
+            attempt()
+    assert Path("a/b.json").read_text() == "old" and checkpoint.load_state(Path("a/state"))[1] == {"step": 1}
+    assert {p.name for p in Path("a").iterdir()} == {"b.json", "state"}
+    monkeypatch.setitem(cli.VERBS, "aggregate", (refuse, "x"))
+    assert cli.main(["aggregate", "--config", "x"]) == 2
+    assert remedy in capsys.readouterr().err
+
+
+def test_ids_that_are_too_small_for_the_vocabulary_are_refused(study) -> None:
+    path = Path("results/tiny/corpus/manifest.json")
+    record.write(path, {**record.read(path), "vocab": 70_000})
+    with pytest.raises(GrowBenchError, match=r"train\.bin: uint16 ids cannot tell 70000 tokens"):
+        corpus.load(path.parent)
+
+
+def test_a_tokenizer_with_gaps_in_its_ids_is_refused(tmp_path) -> None:
+    from growbench.pipeline.corpus import pack
+
+    writer = pack.Writer(tmp_path / "train.bin", vocab=64, sep=3)
+    writer.add([[1, 2, 63]])
+    with pytest.raises(GrowBenchError, match="it gives id 64, but has 64 tokens"):
+        writer.add([[64]])
+    assert writer.close()["tokens"] == 4 and np.fromfile(tmp_path / "train.bin", np.uint16).tolist() == [1, 2, 63, 3]
+
+
+def test_a_record_that_is_no_text_is_one_line(tmp_path) -> None:
+    (tmp_path / "a.json").write_bytes(b"\xff\xfe{")
+    with pytest.raises(GrowBenchError, match=r"a\.json: not a whole JSON file \(not UTF-8 text\)"):
+        record.read(tmp_path / "a.json")

@@ -1,0 +1,204 @@
+"""Malformed configs, generated from the schema: each is one line with its key, its value and what is allowed."""
+
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from copy import deepcopy
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from growbench.errors import GrowBenchError
+from growbench.study import config, schema
+
+ROOT = Path(__file__).resolve().parents[2]
+VALUES = {
+    "integer": 7,
+    "number": 0.5,
+    "boolean": True,
+    "string": "word",
+    "array": [[]],
+    "object": {"a": 1},
+    "null": None,
+}
+SAMPLES = {  # keys of sections that the schema leaves open
+    ("finetune", "tasks"): ("finetune", "tasks", "topic"),
+}
+
+
+CAUSAL = {"objective": {"kind": "clm"}, "methods": {"compoundgrow": {"length": "cut"}}}
+CONTRADICTIONS: list[
+    tuple[str, dict[str, Any], str]
+] = [  # key, values that contradict one another, what to do about it
+    ("objective.kind: clm", {"objective": {"kind": "clm"}}, "use gpt2, gpt_neox, llama, opt"),
+    ("source.heads: 3", {"source": {"heads": 3}}, "nearest: 2"),
+    ("target.heads: 20", {**CAUSAL, "target": {"family": "llama", "hidden": 60, "heads": 20}}, "an even number"),
+    ("target.hidden: 16", {"target": {"hidden": 16}}, "use at least 32"),
+    ("budget.points: [1.0, 0.5]", {"budget": {"points": [1.0, 0.5]}}, "use rising shares"),
+    ("optimizer.warmup: 0.5", {"optimizer": {"warmup": 0.5}}, "use less than"),
+    ("corpus.train: null", {"corpus": {"source": "local"}}, "name its files"),
+    ("corpus.train: 'a.txt'", {"corpus": {"train": "a.txt"}}, "use null, or source local or hub"),
+    ("corpus.valid: 'a.txt'", {"corpus": {"valid": "a.txt"}}, "use null, or source local or hub"),
+    ("corpus.max_tokens: null", {"corpus": {"max_tokens": None}}, "give a number"),
+    ("corpus.tokenizer: word", {"corpus": {"source": "hub", "train": "x"}}, "use wordpiece, bpe or pretrained"),
+    ("corpus.tokenizer_name: null", {"corpus": {"tokenizer": "pretrained"}}, "name a folder"),
+    ("corpus.tokenizer_name: 'gpt2'", {"corpus": {"tokenizer_name": "gpt2"}}, "tokenizer pretrained"),
+    ("data.repeat: false", {"corpus": {"max_tokens": 9000}}, "set data.repeat: true"),
+    ("tasks.names: 'MNLI'", {"tasks": {"names": ["MNLI"]}}, "allowed: acceptability"),
+    ("tasks.source: toyglue", {"corpus": {"source": "local", "train": "a", "tokenizer": "bpe"}}, "use local or hub"),
+    ("finetune.points: 0.7", {"finetune": {"points": [0.7]}}, "nearest: 0.8"),
+    ("finetune.lr: 0.002", {"finetune": {"protocol": "grid", "tasks": {}}}, "list the LRs"),
+    ("finetune.tasks.topic.lr: a list", {"finetune": {"tasks": {"topic": {"lr": [0.1, 0.2]}}}}, "give one LR"),
+    ("finetune.tasks.topics: ", {"finetune": {"tasks": {"topics": {}}}}, "did you mean 'topic'"),
+    ("zeroshot.names: PTB", {"zeroshot": {"names": ["PTB"]}}, "use clm"),
+    ("methods.scratch: missing", {"methods": {"scratch": False}}, "add `scratch:`"),
+    ("methods.half.of: 'stackbrt'", {"methods": {"half": {"of": "stackbrt"}}}, "did you mean 'stackbert'"),
+    ("methods.stackbert.first: 0.9", {"methods": {"stackbert": {"first": 0.9}}}, "use a smaller one"),
+    ("methods.bert2bert: stage 0: until", {"budget": {"steps": 1}}, "use a larger budget"),
+]
+
+
+@cache
+def demo() -> dict[str, Any]:
+    values = config.read(ROOT / "config/demo.yaml")
+    values["tasks"] = {**values["tasks"], "names": ["acceptability", "topic"]}
+    values["finetune"] = {**values["finetune"], "tasks": {"topic": {"epochs": 1, "lr": 0.001}}}
+    return values
+
+
+def walk(node: dict[str, Any], path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], dict[str, Any], bool]]:
+    """Yield every key that the schema knows: its path, its node and whether it must be given."""
+    node = dict(schema.resolved(node))
+    for key, child in node.get("properties", {}).items():
+        if path != ("methods",):
+            yield (*path, key), dict(schema.resolved(child)), key in node.get("required", [])
+        yield from walk(child, (*path, key))
+    if path in SAMPLES:
+        yield from walk(node["additionalProperties"], SAMPLES[path])
+
+
+def misspelt(word: str) -> str:
+    """The last two letters change places, or where they are the same, the last is doubled."""
+    other = word[:-2] + word[-1] + word[-2]
+    return other if other != word else word + word[-1]
+
+
+def wrong_types(node: dict[str, Any]) -> list[Any]:
+    """A value of every kind that the node does not take."""
+    if "enum" in node:
+        return [VALUES["integer"], VALUES["object"]]
+    options = node.get("anyOf", [node])
+    taken = {kind for option in options for kind in schema.kinds(schema.resolved(option))}
+    taken |= {"integer"} if "number" in taken else set()
+    return [value for kind, value in VALUES.items() if kind not in taken]
+
+
+def out_of_range(node: dict[str, Any]) -> list[Any]:
+    """Values of the right kind beyond each bound."""
+    whole = "integer" in schema.kinds(node)
+    found: list[Any] = [float("nan"), float("inf")] if "number" in schema.kinds(node) else []
+    found += [node["minimum"] - 1] if "minimum" in node else []
+    found += [node["maximum"] + (1 if whole else 0.5)] if "maximum" in node else []
+    found += [node[key] for key in ("exclusiveMinimum", "exclusiveMaximum") if key in node]
+    found += [0.5 + node.get("minimum", 0)] if whole else []
+    found += [""] if "minLength" in node else ["Not this!"] if "pattern" in node else []
+    if "enum" in node:
+        found += [misspelt(node["enum"][0])]
+    if "array" in schema.kinds(node):
+        found += [[]] if node.get("minItems") else []
+        items = dict(schema.resolved(node["items"]))
+        good = items.get("enum", [VALUES[schema.kinds(items)[0]] if "enum" not in items else None])[0]
+        found += [[good, good]] if node.get("uniqueItems") else []
+        found += [[good] * (node["maxItems"] + 1)] if "maxItems" in node else []
+        found += [[bad] for bad in (*out_of_range(items), *wrong_types(items)[:1])]
+    return found
+
+
+def faults() -> Iterator[tuple[str, tuple[str, ...], Any]]:
+    """Yield (kind, path, value) of every malformed config; a kind says what is done to the key."""
+    for path, node, required in walk(schema.schema()):
+        if required:
+            yield "missing", path, None
+        yield "misspelt", path, None
+        for value in wrong_types(node):
+            yield "wrong type", path, value
+        for value in out_of_range(node):
+            yield "out of range", path, value
+
+
+FAULTS = list(faults())
+KINDS = ("missing", "misspelt", "wrong type", "out of range")
+
+
+def made(kind: str, path: tuple[str, ...], value: Any) -> dict[str, Any]:
+    """The demo's config with one fault."""
+    values = deepcopy(demo())
+    node = values
+    for word in path[:-1]:
+        node = node[word]
+    if kind in ("missing", "misspelt"):
+        kept = node.pop(path[-1], 1)
+        if kind == "misspelt":
+            node[misspelt(path[-1])] = kept
+    else:
+        node[path[-1]] = value
+    return values
+
+
+def line(values: dict[str, Any]) -> str:
+    with pytest.raises(GrowBenchError) as caught:
+        config.load(values)
+    assert "\n" not in str(caught.value) and len(str(caught.value)) < 600
+    return str(caught.value)
+
+
+def test_every_section_and_every_kind_of_fault_is_reached() -> None:
+    assert {path[0] for _, path, _ in FAULTS} == set(schema.schema()["properties"])
+    assert {kind for kind, _, _ in FAULTS} == set(KINDS)
+    assert len(FAULTS) > 300 and len(CONTRADICTIONS) > 20
+
+
+@pytest.mark.parametrize("section", list(schema.schema()["properties"]))
+def test_a_malformed_config_is_one_line_with_key_value_and_what_is_allowed(section: str) -> None:
+    for kind, path, value in (fault for fault in FAULTS if fault[1][0] == section):
+        found, key = line(made(kind, path, value)), ".".join(path)
+        if kind == "missing":
+            assert re.match(rf"{re.escape(key)}: missing; give .{{3,}}", found)
+        elif kind == "misspelt":
+            other = ".".join([*path[:-1], misspelt(path[-1])])
+            assert found.startswith(f"{other}: unknown key; did you mean '{path[-1]}'? allowed: ")
+        else:
+            whole = [f"{key}: {schema.shown(value)} is not allowed; "]
+            items = [
+                f"{key}.0: {schema.shown(v)} is not allowed; " for v in (value if isinstance(value, list) else [])[:1]
+            ]
+            twice = [
+                f"{key}: {schema.shown(v)} stands there twice; give each value once"
+                for v in (value if items else [])[:1]
+            ]
+            assert found.startswith((*whole, *items, *twice)), (kind, path, value)
+            assert re.search(r"; (use .{3,}|did you mean '\S+'\? allowed: |allowed: |give each)", found)
+
+
+@pytest.mark.parametrize(("key", "changes", "remedy"), CONTRADICTIONS, ids=[key for key, _, _ in CONTRADICTIONS])
+def test_values_that_contradict_one_another_are_one_line(key: str, changes: dict[str, Any], remedy: str) -> None:
+    found = line(config.merged(demo(), changes))
+    assert found.startswith(key) and remedy in found
+
+
+def test_snakemake_says_the_same_line_before_any_job(tmp_path: Path) -> None:
+    unknown = made(*next(fault for fault in FAULTS if fault[:2] == ("misspelt", ("optimizer", "warmup"))))
+    for number, values in enumerate([unknown, config.merged(demo(), CONTRADICTIONS[0][1])]):
+        path = tmp_path / f"{number}.yaml"
+        path.write_text(yaml.safe_dump(values), encoding="utf-8")
+        words = ["--cores", "1", "--directory", tmp_path, "--snakefile", ROOT / "Snakefile", "--configfile", path]
+        done = subprocess.run([sys.executable, "-m", "snakemake", *words], capture_output=True, text=True)
+        with pytest.raises(GrowBenchError) as caught:
+            config.load(path)
+        said = str(caught.value).partition(": ")[2]
+        assert done.returncode and any(row.endswith(said) for row in done.stderr.splitlines())
+        assert "Traceback" not in done.stderr and not (tmp_path / "results").exists()

@@ -1,0 +1,18 @@
+"""FLOPs as torch counts them."""
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from growbench import families
+
+LANGUAGE = [name for name in families.names() if families.load(name).objective != "classification"]
+
+
+def counted(forward) -> tuple[float, float]:
+    """FLOPs that torch counts for a forward and for the backward of its value."""
+    with torch.nn.attention.sdpa_kernel(torch.nn.attention.SDPBackend.MATH):
+        with FlopCounterMode(display=False) as first:
+            value = forward()
+        with FlopCounterMode(display=False) as second:
+            value.backward()
+    return first.get_total_flops(), second.get_total_flops()

@@ -1,0 +1,31 @@
+"""Runs that something happens to in the middle, and their curves."""
+
+import csv
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from growbench.train.loop import Trainer
+
+CURVE = Path("results/tiny/records/pretrain")
+
+
+def curve(method: str, seed: int = 0) -> list[dict[str, str]]:
+    with open(CURVE / f"{method}-s{seed}.csv", encoding="utf-8") as handle:
+        return [{k: v for k, v in row.items() if k != "wall_seconds"} for row in csv.DictReader(handle)]
+
+
+def ending(monkeypatch: pytest.MonkeyPatch, at: set[int], how: Callable[[], None]) -> list[int]:
+    """Let `how` happen within the steps of these places in the list that is returned: the numbers of all steps taken."""
+    honest, taken = Trainer.step, []
+
+    def step(self: Trainer, number: int, lr: float) -> Any:
+        taken.append(number)
+        if len(taken) in at:
+            how()
+        return honest(self, number, lr)
+
+    monkeypatch.setattr(Trainer, "step", step)
+    return taken

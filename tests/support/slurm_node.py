@@ -1,0 +1,208 @@
+"""A real SLURM of one node for tests: munged, slurmctld and slurmd, started by hand as root, without systemd or cgroups.
+
+`python tests/support/slurm_node.py` starts one for work by hand and stops it on Ctrl-C.
+"""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+SYSTEM = Path("/etc/slurm/slurm.conf")
+PROGRAMS = ("munged", "munge", "slurmctld", "slurmd", "sbatch", "srun", "squeue", "scontrol", "scancel")
+PATH = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"])
+# No cgroups: under the wrong ones jobs end COMPLETED without having run. No accounting: squeue tells how jobs ended,
+# for MinJobAge seconds. A job of `urgent` takes the node from those of `main`, which are requeued.
+CONF = """\
+ClusterName=tests
+SlurmctldHost={host}(127.0.0.1)
+SlurmctldPort={ports[0]}
+SlurmdPort={ports[1]}
+SlurmUser=root
+SlurmdUser=root
+AuthType=auth/munge
+AuthInfo=socket={lab}/munge/socket
+CredType=cred/munge
+ProctrackType=proctrack/linuxproc
+TaskPlugin=task/none
+JobAcctGatherType=jobacct_gather/none
+AccountingStorageType=accounting_storage/none
+JobCompType=jobcomp/none
+MpiDefault=none
+SwitchType=switch/none
+MailProg=/bin/true
+MinJobAge=3600
+SelectType=select/cons_tres
+SelectTypeParameters=CR_Core_Memory
+SchedulerParameters=batch_sched_delay=0,sched_interval=2,sched_min_interval=0,bf_interval=2
+PreemptType=preempt/partition_prio
+PreemptMode=REQUEUE
+GresTypes=gpu
+DefMemPerCPU=100
+EnforcePartLimits=ALL
+ReturnToService=2
+SlurmctldTimeout=30
+SlurmdTimeout=60
+InactiveLimit=0
+KillWait=20
+CompleteWait=0
+MessageTimeout=30
+SlurmdParameters=config_overrides
+StateSaveLocation={lab}/state
+SlurmdSpoolDir={lab}/spool
+SlurmctldPidFile={lab}/slurmctld.pid
+SlurmdPidFile={lab}/slurmd.pid
+SlurmctldLogFile={lab}/slurmctld.log
+SlurmdLogFile={lab}/slurmd.log
+NodeName={host} NodeAddr=127.0.0.1 CPUs={cpus} RealMemory={memory} Gres=gpu:{gpus} State=UNKNOWN
+PartitionName=main Nodes={host} Default=YES DefaultTime=60 PriorityTier=1 GraceTime=20 State=UP
+PartitionName=urgent Nodes={host} DefaultTime=1 PriorityTier=2 PreemptMode=OFF State=UP
+"""
+
+
+def missing() -> str | None:
+    """Return why a SLURM cannot be started here, or None."""
+    if os.geteuid() != 0:
+        return "a SLURM of one node is started as root"
+    absent = [name for name in PROGRAMS if shutil.which(name, path=PATH) is None]
+    if absent:
+        return f"{', '.join(absent)} not installed (Debian: apt-get install slurm-wlm munge)"
+    if SYSTEM.exists():
+        return f"{SYSTEM} exists: a SLURM is set up here"
+    return None
+
+
+class Node:
+    """One node that claims some CPUs, memory (MB) and GPUs, which may be more than it has; a context manager."""
+
+    def __init__(self, cpus: int = 4, memory: int = 64_000, gpus: int = 2) -> None:
+        self.lab = Path(tempfile.mkdtemp(prefix="slurm-node-"))
+        self.host = os.uname().nodename.partition(".")[0]
+        self.cpus, self.memory, self.gpus = cpus, memory, gpus
+        self.environment = {**os.environ, "PATH": PATH, "SLURM_CONF": str(self.lab / "slurm.conf")}
+
+    def __enter__(self) -> "Node":
+        try:
+            self._configure()
+            key, place = self.lab / "munge/key", self.lab / "munge/socket"
+            self.run(
+                "munged", "--force", f"--key-file={key}", f"--socket={place}", f"--pid-file={self.lab}/munged.pid",
+                f"--log-file={self.lab}/munged.log", f"--seed-file={self.lab}/munge/seed",
+            )  # fmt: skip
+            self.wait("munged", lambda: self.works("munge", f"--socket={place}", "-n"))
+            self.run("slurmctld", "-i")
+            self.wait("slurmctld", lambda: self.works("scontrol", "ping"))
+            self.run("slurmd", "-N", self.host)
+            self.wait("slurmd", lambda: set(self.run("sinfo", "-h", "-o", "%T").split()) == {"idle"})
+            self._prove()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        if self._pid("slurmctld"):
+            self.cancel()
+        for name in ("slurmctld", "slurmd", "munged"):
+            if pid := self._pid(name):
+                os.kill(pid, signal.SIGTERM)
+                self.wait(f"end of {name}", lambda name=name: self._pid(name) is None)
+        if SYSTEM.is_symlink() and SYSTEM.readlink() == self.lab / "slurm.conf":
+            SYSTEM.unlink()
+        shutil.rmtree(self.lab, ignore_errors=True)
+
+    def run(self, *words: str) -> str:
+        """Run one of SLURM's programs and return what it prints."""
+        found = shutil.which(words[0], path=PATH) or words[0]
+        done = subprocess.run(
+            [found, *words[1:]], env=self.environment, capture_output=True, text=True, timeout=60, cwd=self.lab
+        )
+        if done.returncode:
+            raise RuntimeError(f"{' '.join(words)}: {done.stderr.strip()}\n{self.logs()}")
+        return done.stdout
+
+    def works(self, *words: str) -> bool:
+        try:
+            return bool(self.run(*words))
+        except RuntimeError:
+            return False
+
+    def wait(self, what: str, ready: Callable[[], bool], seconds: float = 30) -> None:
+        """Wait until ready() holds."""
+        end = time.monotonic() + seconds
+        while not ready():
+            if time.monotonic() > end:
+                raise TimeoutError(f"{what}: not within {seconds} s\n{self.logs()}")
+            time.sleep(0.2)
+
+    def jobs(self) -> list[dict[str, str]]:
+        """Return all jobs since the start, ended ones too, as `scontrol show job` tells them."""
+        lines = self.run("scontrol", "show", "job", "--oneliner").splitlines()
+        return [dict(word.split("=", 1) for word in line.split() if "=" in word) for line in lines]
+
+    def cancel(self) -> None:
+        """Cancel what waits or runs, and wait for its end."""
+        self.run("scancel", "--user=root")
+        self.wait("end of jobs", lambda: not self.run("squeue", "-h"), 60)
+
+    def logs(self) -> str:
+        """Return the ends of the logs."""
+        paths = [*self.lab.glob("*.log"), *self.lab.glob("*.out")]
+        return "\n".join(f"{path.name}:\n{path.read_text(errors='replace')[-2000:]}" for path in paths)
+
+    def _configure(self) -> None:
+        self.lab.chmod(0o755)
+        (self.lab / "state").mkdir(mode=0o700)
+        (self.lab / "munge").mkdir(mode=0o755)
+        (self.lab / "munge/key").write_bytes(os.urandom(128))
+        (self.lab / "munge/key").chmod(0o400)
+        for i in range(self.gpus):  # SLURM only looks whether a GPU's file is there
+            (self.lab / f"gpu{i}").touch()
+        rows = [f"NodeName={self.host} Name=gpu File={self.lab}/gpu{i}\n" for i in range(self.gpus)]
+        (self.lab / "gres.conf").write_text("".join(rows))
+        with socket.socket() as one, socket.socket() as two:
+            one.bind(("127.0.0.1", 0))
+            two.bind(("127.0.0.1", 0))
+            ports = [one.getsockname()[1], two.getsockname()[1]]
+        text = CONF.format(
+            host=self.host, ports=ports, lab=self.lab, cpus=self.cpus, memory=self.memory, gpus=self.gpus
+        )
+        (self.lab / "slurm.conf").write_text(text)
+        # The srun inside a job does not see SLURM_CONF: Snakemake's plugin takes it away.
+        SYSTEM.parent.mkdir(exist_ok=True)
+        SYSTEM.unlink(missing_ok=True)  # a link to a folder that is gone
+        SYSTEM.symlink_to(self.lab / "slurm.conf")
+
+    def _prove(self) -> None:
+        """Run a job and look at what it printed: an idle node proves nothing."""
+        out = self.lab / "proof.out"
+        self.run("sbatch", f"--output={out}", "--mem=50", "--wrap", "srun -n1 echo it ran")
+        self.wait("a first job", lambda: out.exists() and "it ran" in out.read_text())
+        self.wait("its end", lambda: not self.run("squeue", "-h"))
+
+    def _pid(self, name: str) -> int | None:
+        """Return the process of a daemon of this node, None when it has ended."""
+        try:
+            pid = int((self.lab / f"{name}.pid").read_text())
+            state = Path(f"/proc/{pid}/status").read_text()
+        except (OSError, ValueError):
+            return None
+        return pid if f"Name:\t{name}\n" in state and "State:\tZ" not in state else None
+
+
+if __name__ == "__main__":
+    if why := missing():
+        sys.exit(why)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with Node(cpus=int(sys.argv[1]) if sys.argv[1:] else 4) as node:
+        print(node.run("sinfo"), f"state and logs: {node.lab}", sep="\n", flush=True)
+        try:
+            signal.pause()
+        except KeyboardInterrupt:
+            print("stopping")

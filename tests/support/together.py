@@ -1,0 +1,65 @@
+"""What two processes train in one start (tests/test_ranks.py): torchrun runs this file in the folder of the cases.
+
+Each case has a folder of its own; what lies there already, a source or a checkpoint, is used.
+"""
+
+import dataclasses
+import json
+import os
+import sys
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from support.tiny import tiny
+
+from growbench.pipeline.pretrain import run as pretrain
+from growbench.train.loop import Trainer
+from growbench.train.processes import ranks
+
+STEPS = 20
+CASES: dict[str, tuple[str, tuple[str, ...], dict[str, Any]]] = {
+    "shared": ("bert", ("source", "msg", "mslt", "compoundgrow"), {"accumulate": 2}),
+    "split": ("bert", ("msg", "mslt"), {"shard": "always"}),
+    "decoder": ("gpt2", ("stackbert",), {"shard": "always"}),
+    "dropped": ("bert", ("scratch",), {"dropout": 0.2}),
+    "resumed": ("bert", ("mslt",), {}),
+}
+
+
+def study(family: str, **train: Any) -> Any:
+    """A tiny study in float64, in the working directory."""
+    made = tiny(Path.cwd(), family=family, steps=STEPS)
+    chosen = {"precision": "float64", "checkpoint_seconds": 3600.0, **train}
+    return dataclasses.replace(made, train=dataclasses.replace(made.train, **chosen))
+
+
+def main(folder: Path) -> None:
+    taken, honest = [], Trainer.step
+
+    def step(self: Trainer, number: int, lr: float) -> Any:
+        taken.append(number)
+        return honest(self, number, lr)
+
+    Trainer.step = step
+    with ranks.joined(batch=4, accumulate=1) as together:
+        for case, (family, names, train) in CASES.items():
+            os.chdir(folder / case)
+            for name in names:
+                made = together.in_turn(partial(study, family, **train))  # the corpus is written by one
+                run = pretrain.Run(made, name, 0, together)
+                run.execute()
+                assert _split(run.trainer) == (train.get("shard") == "always"), case
+                together.wait()
+            if together.first:
+                Path("taken.json").write_text(json.dumps(taken))
+            taken.clear()
+
+
+def _split(trainer: Trainer) -> bool:
+    """Whether no process holds a whole weight matrix."""
+    return all(hasattr(p, "full_tensor") for p in trainer.model.parameters() if p.dim() > 1)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

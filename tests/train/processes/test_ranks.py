@@ -1,0 +1,204 @@
+"""Several processes train one model: the same curve as one process, whatever trains; one line for whatever ends them."""
+
+import csv
+import dataclasses
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+import yaml
+from safetensors.torch import load_file
+from support.tiny import ROOT
+from support.together import CASES, study
+
+from growbench.errors import GrowBenchError
+from growbench.pipeline.pretrain import run as pretrain
+from growbench.runtime import interrupt, launch
+from growbench.study import config
+from growbench.train.loop import Trainer
+from growbench.train.objective import CausalLM, MaskedLM
+from growbench.train.processes import ranks
+from growbench.train.processes.ranks import Ranks
+
+TORCHRUN = (sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
+PLACES = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT / "tests")]), "OMP_NUM_THREADS": "1"}
+
+
+def alone(folder: Path, family: str, *names: str, **train: Any) -> Path:
+    """Train methods with one process in a folder, and return it."""
+    folder.mkdir(exist_ok=True)
+    before = Path.cwd()
+    os.chdir(folder)
+    try:
+        for name in names:
+            pretrain.run(study(family, **train), name, 0)
+    finally:
+        os.chdir(before)
+    return folder
+
+
+def interrupted(folder: Path, method: str, at: int) -> None:
+    """Train a method with one process until a signal comes within step number `at`."""
+    honest, taken = Trainer.step, []
+
+    def step(self: Trainer, number: int, lr: float) -> Any:
+        taken.append(number)
+        if len(taken) == at:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return honest(self, number, lr)
+
+    with pytest.MonkeyPatch.context() as patch, interrupt.handled(), pytest.raises(interrupt.Stopped):
+        patch.setattr(Trainer, "step", step)
+        alone(folder, "bert", method)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Path], Path]:
+    """By case, the folder of what one process trains; and the folder of what two processes train."""
+    root = tmp_path_factory.mktemp("ranks")
+    bert = alone(root / "bert", "bert", "source", "msg", "mslt", "compoundgrow")
+    gpt2 = alone(root / "gpt2", "gpt2", "stackbert")
+    dropped = alone(root / "dropped", "bert", "scratch", dropout=0.2, accumulate=2)
+    two = root / "two"
+    for case in CASES:
+        (two / case).mkdir(parents=True)
+    kept = ("runs/source-s0", "records/pretrain/source-s0.json")
+    for place in kept:
+        (two / "split/results/tiny" / place).parent.mkdir(parents=True, exist_ok=True)
+    shutil.copytree(bert / "results/tiny" / kept[0], two / "split/results/tiny" / kept[0])
+    shutil.copy(bert / "results/tiny" / kept[1], two / "split/results/tiny" / kept[1])
+    shutil.copytree(bert / "results/tiny/corpus", two / "split/results/tiny/corpus")
+    interrupted(two / "resumed", "mslt", at=13)
+    done = subprocess.run(
+        [*TORCHRUN, str(ROOT / "tests/support/together.py"), str(two)], env=PLACES, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr[-4000:]
+    return {"decoder": gpt2, "dropped": dropped} | dict.fromkeys(("shared", "split", "resumed"), bert), two
+
+
+def curve(folder: Path, method: str) -> list[dict[str, str]]:
+    with open(folder / f"results/tiny/records/pretrain/{method}-s0.csv", encoding="utf-8") as handle:
+        return [{k: v for k, v in row.items() if k != "wall_seconds"} for row in csv.DictReader(handle)]
+
+
+@pytest.mark.parametrize(("case", "method"), [(case, method) for case in CASES for method in CASES[case][1]])
+def test_two_processes_train_what_one_does(trained, case: str, method: str) -> None:
+    one, two = trained[0][case], trained[1] / case
+    first, second = curve(one, method), curve(two, method)
+    assert len(first) == len(second) > 5
+    for own, other in zip(first, second, strict=True):
+        for key in own:
+            losses = key in ("train_loss", "valid_loss") and own[key]
+            assert float(other[key]) == pytest.approx(float(own[key]), abs=1e-9) if losses else other[key] == own[key]
+    points = sorted((one / f"results/tiny/runs/{method}-s0/points").glob("*/model.safetensors"))
+    assert len(points) == (1 if method == "source" else 3)
+    for path in points:
+        weights, others = load_file(path), load_file(two / path.relative_to(one))
+        assert weights.keys() == others.keys()
+        for name, tensor in weights.items():
+            assert tensor.dtype == torch.float64
+            torch.testing.assert_close(others[name], tensor, rtol=0, atol=1e-9)
+    record = json.loads((two / f"results/tiny/records/pretrain/{method}-s0.json").read_text())
+    assert record["provenance"]["processes"] == 2
+    assert (
+        record["config_hash"]
+        == json.loads((one / f"results/tiny/records/pretrain/{method}-s0.json").read_text())["config_hash"]
+    )
+
+
+def test_two_processes_went_on_where_one_was_ended(trained) -> None:
+    taken = json.loads((trained[1] / "resumed/taken.json").read_text())
+    assert taken[0] == 13 and taken[0] not in taken[1:]
+
+
+@pytest.mark.parametrize("objective", [MaskedLM(0.3, 4, 50), CausalLM()])
+def test_micro_batches_are_the_batch_in_equal_parts(objective: Any) -> None:
+    ids = torch.randint(5, 50, (6, 16), generator=torch.Generator().manual_seed(0))
+    batch = objective.batch(ids, seed=1, step=2)
+    pieces = [piece for rank in (0, 1) for piece in Ranks(rank, 2).share(batch, accumulate=3)]
+    assert [number for number, _ in pieces] == list(range(6))
+    assert torch.equal(torch.cat([piece.inputs for _, piece in pieces]), batch.inputs)
+    assert torch.equal(torch.cat([piece.labels for _, piece in pieces]), batch.labels)
+    seen = [piece.inputs.flatten()[piece.positions] for _, piece in pieces]
+    assert torch.equal(torch.cat(seen), batch.inputs.flatten()[batch.positions])
+
+
+@pytest.mark.parametrize(
+    ("changes", "line"),
+    [
+        ({"train.processes": 3}, "optimizer.batch: 32 sequences do not split evenly into train.processes 3 x"),
+        ({"train.processes": 4, "train.accumulate": 16}, "use a multiple of 64"),
+        ({"train.shard": "always"}, "train.shard: always, but train.processes is 1"),
+    ],
+)
+def test_a_batch_that_does_not_split_is_refused(changes: dict[str, Any], line: str) -> None:
+    words = [f"{key}={value}" for key, value in changes.items()]
+    with pytest.raises(GrowBenchError, match=line):
+        config.gather([ROOT / "config/demo.yaml"], words)
+
+
+def test_a_study_that_wants_a_gpu_ends_without_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
+    assert ranks.device("auto") == ranks.device("cpu") == torch.device("cpu")
+    with pytest.raises(GrowBenchError, match=r"train\.device: gpu, but no GPU"):
+        ranks.device("gpu")
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "4")
+    with pytest.raises(GrowBenchError, match=r"train\.processes: 4 on a machine with 2 GPU"):
+        ranks.device("auto")
+
+
+def failure(exitcode: int, message: str = "") -> Any:
+    return SimpleNamespace(exitcode=exitcode, message=message, error_file_data={"message": message, "traceback": ""})
+
+
+def test_what_ended_the_processes_is_the_fault_that_came_first() -> None:
+    lost = failure(2, launch.LOST)
+    killed = launch._fault({0: lost, 1: failure(-9)}, 2)
+    assert str(killed) == "process 1 of 2 was ended by SIGKILL; the same command goes on from the last checkpoint"
+    assert str(launch._fault({0: lost, 3: failure(2, "a.bin: no space"), 5: lost}, 8)) == "a.bin: no space"
+    stopped = launch._fault({0: failure(143, "ended by SIGTERM")}, 2)
+    assert isinstance(stopped, interrupt.Stopped) and stopped.signal == signal.SIGTERM
+
+
+def test_a_lost_process_ends_the_run_in_one_line_and_one_process_goes_on(tmp_path: Path, monkeypatch, caplog) -> None:
+    monkeypatch.chdir(tmp_path)
+    made = study("bert")
+    values = yaml.safe_load((ROOT / "config/demo.yaml").read_text())
+    for key in ("source", "target", "objective", "optimizer", "budget", "corpus", "train", "finetune", "data"):
+        values[key] = json.loads(json.dumps(dataclasses.asdict(getattr(made, key)), default=str))
+    values.update(study="tiny", seeds=[0], methods={"scratch": None})
+    values["budget"]["steps"], values["data"] = 4000, {"dir": None, "repeat": True}
+    values["train"] |= {"processes": 2, "checkpoint_seconds": 0.2, "eval_every": 0.002}
+    Path("tiny.yaml").write_text(yaml.safe_dump(values))
+    words = ["pretrain", "--config", "tiny.yaml", "--method", "scratch", "--seed", "0", "--log", "run.log"]
+    agent = subprocess.Popen([sys.executable, "-m", "growbench", *words], env=PLACES, stderr=subprocess.PIPE, text=True)
+    state = Path("results/tiny/runs/scratch-s0/state/state.json")
+    until = time.monotonic() + 300
+    while not state.exists() and agent.poll() is None and time.monotonic() < until:
+        time.sleep(0.05)
+    children = Path(f"/proc/{agent.pid}/task/{agent.pid}/children").read_text().split()
+    assert len(children) == 2
+    os.kill(int(children[1]), signal.SIGKILL)
+    _, told = agent.communicate(timeout=120)
+    lines = [line for line in told.splitlines() if not line[:2].isdigit()]
+    assert agent.returncode == 2
+    assert lines == [
+        "growbench: process 1 of 2 was ended by SIGKILL; the same command goes on from the last checkpoint"
+    ]
+    assert Path("run.log").read_text().count("process 1 of 2 was ended by SIGKILL") == 1
+    assert not any(Path(f"/proc/{child}").exists() for child in children)
+    monkeypatch.setattr(Trainer, "step", lambda *given: (_ for _ in ()).throw(InterruptedError))
+    with caplog.at_level("INFO"), pytest.raises(InterruptedError):
+        pretrain.run(config.gather(["tiny.yaml"]), "scratch", 0)
+    reached = [int(m.rsplit(" ", 1)[1]) for m in caplog.messages if "goes on at step" in m]
+    assert reached and reached[0] > 0

@@ -1,0 +1,268 @@
+"""Figures from constructed tables: they are drawn, from tables only, with the same bytes, and with fixed styles."""
+
+import json
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import matplotlib
+import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from support import constructed
+
+from growbench import methods
+from growbench.analysis.figures import figure
+from growbench.analysis.figures.style import KNOWN, order, style
+from growbench.errors import GrowBenchError
+from growbench.pipeline import aggregate
+
+SCRIPTS = Path(__file__).parents[2] / "workflow" / "figures"
+NEW = ("plans", "initial_loss", "ablation", "attention_maps", "attention_distance")
+FIGURES = ("loss_vs_flops", "score_vs_flops", "savings", *NEW)
+VARIANTS = {"two_stage_quarter": 0.25, "two_stage_half": 0.5}
+COSTS = {"scratch": 1.0, "stackbert": 1.2, "bert2bert_fpi": 0.5, "a_new_method": 0.1, "bert2bert": 0.8}
+COSTS |= {"bert2bert_aki": 0.7, **dict.fromkeys(VARIANTS, 0.9)}
+
+
+def _folder(path: Path) -> Path:
+    path.mkdir()
+    return path
+
+
+def _plans(records: Path) -> None:
+    """Give stackbert a growth at 30 % of the budget, and two-stage training its sub-models and its E_b."""
+    for path in (records / "pretrain").glob("*.json"):
+        made = json.loads(path.read_text())
+        spec, name = made["spec"], made["method"]
+        if name == "stackbert":
+            small = {**spec, "layers": 2}
+            made["plan"] = [constructed.stage(small, "init", 0.3, pool=2), constructed.stage(spec, "grow")]
+            made["ledger"] = [
+                {**made["ledger"][0], "stage": i, "flops": part * constructed.F} for i, part in ((0, 0.3), (1, 0.55))
+            ]
+            curve = path.with_suffix(".csv").read_text().splitlines()
+            grown = f"300,trunk,1,,{0.3 * constructed.F!r},{0.3 * constructed.F!r},6,0.0,,4.25,30"
+            later = [row.replace(",trunk,0,", ",trunk,1,") for row in curve[8:]]
+            path.with_suffix(".csv").write_text("\n".join([*curve[:8], grown, *later]) + "\n")
+        elif name == "bert2bert" or name in VARIANTS:
+            made["options"] = methods.load("bert2bert").check_options({"E_b": VARIANTS.get(name, 0.125)})
+            made["plan"] = [constructed.stage(spec, "source", 0.1, block=2), constructed.stage(spec, "keep")]
+        constructed.dump(path, made)
+
+
+def attention_record() -> dict[str, Any]:
+    """A source whose one head looks left, and targets that do so half; every profile has its mass on distance -1."""
+    left = [[float(k == max(q - 1, 0)) for k in range(4)] for q in range(4)]
+    models = [
+        {
+            "method": name, "layers": layers, "heads": 1, "likeness": 1.0 if name == "source" else 0.5,
+            "profiles": [{"first": 0.1 * (layer + 1), "weights": {-1: 0.7, 0: 0.1, 1: 0.1}} for layer in range(layers)],
+            "maps": [{"layer": i, "head": 0, "weights": left} for i in range(layers)] if name in SHOWN else [],
+        }
+        for name, layers in {"source": 2, **dict.fromkeys(COSTS, 4)}.items()
+    ]  # fmt: skip
+    return {"kind": "attention", "version": 1, "study": "made", "method": "all", "seed": 0, "config_hash": constructed.HASH,
+            "sequences": 32, "length": 4, "models": models, "provenance": constructed.provenance()}  # fmt: skip
+
+
+SHOWN = ("source", "scratch", "bert2bert_fpi")
+
+
+@pytest.fixture(scope="module")
+def tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tables of a study with a crossing, one that is not reached and one below at its first point."""
+    folder = tmp_path_factory.mktemp("figures")
+    methods = {name: {"of": "bert2bert"} if name in VARIANTS else None for name in COSTS}
+    study = constructed.study(methods, points=[0.5, 1.0], attention=True)
+    records = constructed.write(folder, study, COSTS, {0: 0.0, 1: 0.02, 2: -0.015})
+    _plans(records)
+    constructed.dump(_folder(records / "attention") / "s0.json", attention_record())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        return aggregate.run(study).resolve()
+
+
+def read(tables: Path) -> figure.Tables:
+    return figure.read({name: tables / f"{name}.csv" for name in (*figure.NAMES, *figure.ATTENTION)})
+
+
+def draw(found: figure.Tables, name: str) -> Any:
+    return runpy.run_path(str(SCRIPTS / f"{name}.py"))["draw"](found)
+
+
+def drawn(tables: Path, name: str) -> Any:
+    return draw(read(tables), name)
+
+
+def texts(drawn: Any) -> str:
+    panels = [
+        t.get_text() for axes in drawn.axes for t in [*axes.texts, axes.title, axes.xaxis.label, axes.yaxis.label]
+    ]
+    titles = [axes.get_title(loc="left") for axes in drawn.axes]
+    return "\n".join([*(t.get_text() for t in drawn.texts), *panels, *titles])
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_a_script_runs_by_hand_and_gives_the_same_bytes(tables: Path, tmp_path: Path, name: str) -> None:
+    folder = tmp_path / "figures"
+    argv = [str(SCRIPTS / f"{name}.py"), str(tables), str(folder)]
+    found = []
+    for _ in range(2):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(sys, "argv", argv)
+            runpy.run_path(argv[0], run_name="__main__")
+        found.append({path.name: path.read_bytes() for path in sorted(folder.iterdir())})
+    assert set(found[0]) == {f"{name}.png", f"{name}.pdf"}
+    assert found[0] == found[1]
+
+
+def test_a_script_runs_under_snakemake(tables: Path, tmp_path: Path) -> None:
+    job = SimpleNamespace(
+        input=SimpleNamespace(**{name: str(tables / f"{name}.csv") for name in figure.NAMES}),
+        output=SimpleNamespace(png=str(tmp_path / "f.png"), pdf=str(tmp_path / "f.pdf")),
+    )
+    runpy.run_path(str(SCRIPTS / "savings.py"), init_globals={"snakemake": job}, run_name="__main__")
+    assert (tmp_path / "f.png").read_bytes().startswith(b"\x89PNG")
+    assert (tmp_path / "f.pdf").read_bytes().startswith(b"%PDF")
+
+
+def test_a_missing_table_is_one_line(tables: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["savings.py", str(tmp_path / "none"), str(tmp_path)])
+    with pytest.raises(SystemExit, match=r"growbench: .*points\.csv: no such table"):
+        runpy.run_path(str(SCRIPTS / "savings.py"), run_name="__main__")
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_every_figure_says_study_scale_n_protocol_and_commit(tables: Path, name: str) -> None:
+    said = texts(drawn(tables, name))
+    for word in ("made: bert (2, 64) → (4, 128)", "n = 3 seeds", "protocol trunk", "abc123def456"):
+        assert word in said
+
+
+@pytest.mark.parametrize(
+    "folder", sorted((SCRIPTS.parents[2] / "results").glob("*/tables")), ids=lambda path: path.parent.name
+)
+def test_nothing_of_a_committed_study_s_figure_is_cut_off(folder: Path) -> None:
+    found = figure.read({name: folder / f"{name}.csv" for name in figure.NAMES})
+    for name in (name for name in FIGURES if name not in figure.ATTENTION):
+        with matplotlib.rc_context(figure.LOOK):
+            canvas = draw(found, name)
+            canvas.set_dpi(figure.DPI)
+            box = canvas.get_tightbbox(FigureCanvasAgg(canvas).get_renderer())  # what is drawn, in inches
+        width, height = canvas.get_size_inches()
+        assert min(box.x0, box.y0) >= 0 and box.x1 <= width and box.y1 <= height, (name, box)
+
+
+def test_loss_figure_shows_both_accountings_and_the_references(tables: Path) -> None:
+    canvas = drawn(tables, "loss_vs_flops")
+    said = texts(canvas)
+    for word in ("Target only", "Everything counted", "unigram entropy 5.20", "entropy floor 1.30", "FLOPs", "nats"):
+        assert word in said
+    assert "scratch finishes at 1.943" in said
+
+
+def test_score_figure_says_that_toyglue_is_not_glue(tables: Path) -> None:
+    said = texts(drawn(tables, "score_vs_flops"))
+    for word in ("toyglue", "not GLUE", "majority 50.0", "topic*", *constructed.TASKS):
+        assert word in said
+
+
+def test_forest_plot_tells_the_states_in_words(tables: Path) -> None:
+    said = texts(drawn(tables, "savings"))
+    assert "not reached" in said and "≥ 50.0 %" not in said and "≥ 75.0 %" in said
+
+
+def test_the_plan_says_what_a_stage_does_and_what_it_costs(tables: Path) -> None:
+    said = texts(drawn(tables, "plans"))
+    for word in ("1: inputs pooled by 2", "1: sub-models of 2–4 layers", "4 × 128", "+ 10¹³", "% of scratch's"):
+        assert word in said
+
+
+def test_the_plan_draws_depth_as_height_and_pales_what_is_frozen(tables: Path) -> None:
+    boxes = drawn(tables, "plans").axes[0].patches
+    heights = {round(box.get_height(), 4) for box in boxes if box.get_fill()}
+    assert {0.6, 0.3} <= heights  # of four layers, and of two
+    assert any(box.get_alpha() == 0.2 for box in boxes)  # layers below a sub-model's learning ones
+    assert max(box.get_x() + box.get_width() for box in boxes) == pytest.approx(100)
+    assert min(box.get_x() for box in boxes) == pytest.approx(-10)  # the source costs a tenth of the budget
+
+
+def test_loss_right_after_growth_is_of_every_growth(tables: Path) -> None:
+    said = texts(figured := drawn(tables, "initial_loss"))
+    names = [label.get_text() for label in figured.axes[0].get_yticklabels()]
+    assert names[::-1] == [name for name in COSTS if name != "scratch"]
+    before = constructed.loss_at(0.3 * constructed.F, 1.2) + 0.05
+    assert f"{4.25 - before:+.2f}".replace("-", "−") in said and "random start 5.00" in said
+
+
+def test_the_ablation_has_its_methods_their_variants_and_no_others(tables: Path) -> None:
+    figured = drawn(tables, "ablation")
+    said = texts(figured)
+    for name in ("scratch", "bert2bert_fpi", "bert2bert_aki", "bert2bert", *VARIANTS):
+        assert name in said
+    assert "stackbert" not in said and "a_new_method" not in said
+    setting = figured.axes[1].lines[0].get_xdata()
+    assert list(setting) == [0.0, 0.125, 0.25, 0.5]
+
+
+def test_attention_figures_show_source_and_target(tables: Path) -> None:
+    said = texts(drawn(tables, "attention_maps"))
+    for word in (*SHOWN, "4 × 1 heads, r = 0.50", "layer 4", "seed 0", "32 validation sequences"):
+        assert word in said
+    assert "stackbert" not in said
+    figured = drawn(tables, "attention_distance")
+    assert {"source", *COSTS} <= set(texts(figured).split("\n"))
+    assert [round(y, 3) for y in figured.axes[-1].lines[0].get_ydata()] == [0.1, 0.2]
+
+
+def test_attention_figures_of_a_study_without_it_say_so(tables: Path) -> None:
+    without = figure.read({name: tables / f"{name}.csv" for name in figure.NAMES})
+    for name in ("attention_maps", "attention_distance"):
+        with pytest.raises(GrowBenchError, match=rf"{name}\.csv: not there; set attention: true"):
+            draw(without, name)
+
+
+def test_a_variant_has_its_base_s_colour_and_a_look_of_its_own(tables: Path) -> None:
+    found = read(tables)
+    for name in VARIANTS:
+        own, base = found.look(name), style("bert2bert")
+        assert own.colour == base.colour and own.marker != base.marker and own.dash != base.dash
+    assert found.look("a_new_method") == style("a_new_method")
+
+
+def test_labels_are_moved_apart_as_little_as_it_takes() -> None:
+    assert figure.apart([0.1, 0.5, 0.9], 0.1) == [0.1, 0.5, 0.9]
+    assert figure.apart([0.5, 0.5, 0.9], 0.1) == pytest.approx([0.45, 0.55, 0.9])
+    assert figure.apart([0.48, 0.5, 0.52, 0.54], 0.1) == pytest.approx([0.36, 0.46, 0.56, 0.66])
+
+
+def test_styles_depend_on_the_name_only() -> None:
+    """Changing one of these would repaint committed figures."""
+    assert style("scratch").colour == "#000000"
+    assert (style("stackbert").colour, style("stackbert").marker) == ("#E69F00", "s")
+    assert (style("bert2bert_fpi").colour, style("bert2bert_aki").colour) == ("#0072B2", "#D55E00")
+    assert style("a_new_method") == style("a_new_method") and style("a_new_method") not in KNOWN.values()
+
+
+def test_known_styles_differ_in_colour_and_in_marker_with_dash() -> None:
+    assert len({s.colour for s in KNOWN.values()}) == len(KNOWN)
+    assert len({(s.marker, s.dash) for s in KNOWN.values()}) == len(KNOWN)
+
+
+def test_scratch_comes_first_and_the_rest_as_given() -> None:
+    assert order(["b", "scratch", "a", "b"]) == ["scratch", "b", "a"]
+
+
+def test_ticks_are_round_few_and_inside() -> None:
+    for low, high, most in ((8e13, 1.2e14, 2), (1e13, 1.1e14, 5), (3e12, 7e18, 5), (9.1e13, 9.9e13, 3)):
+        ticks = figure.round_ticks(low, high, most)
+        assert len(ticks) <= most and all(low <= tick <= high for tick in ticks)
+    assert figure.power(2e13) == "2×10¹³" and figure.power(1e14) == "10¹⁴" and figure.power(1.2e14) == "1.2×10¹⁴"
+
+
+def test_nothing_here_imports_torch() -> None:
+    code = "import sys, growbench.aggregate, growbench.analysis.figure; sys.exit('torch' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True, env={"PYTHONPATH": ":".join(sys.path)})

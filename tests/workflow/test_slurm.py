@@ -1,0 +1,260 @@
+"""Studies through a real SLURM: `make test-slurm`. As root, with Debian's slurm-wlm and munge (see slurm_node.py)."""
+
+import contextlib
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from support import same, slurm_node
+from support.slurm_node import Node
+
+ROOT = Path(__file__).resolve().parents[2]
+QUICK = ("--slurm-init-seconds-before-status-checks", "1", "--latency-wait", "5")
+LITERAL = ("--cores", "all", "--profile", "slurm")
+STUDY = ("--configfile", "config/cluster.yaml")
+RECORD = "results/cluster/records/pretrain/scratch-s0.json"
+LOG = "logs/cluster/pretrain/scratch-s0.log"
+LOCK = "results/cluster/runs/scratch-s0/.lock"
+GOES_ON = "ended by SIGTERM; the same command goes on"
+SECONDS = 60
+ONE_RUN: dict[str, Any] = {"methods": {"scratch": None}, "attention": False}
+
+pytestmark = pytest.mark.slurm
+started: list[subprocess.Popen[str]] = []
+
+
+@pytest.fixture(scope="module")
+def node() -> Iterator[Node]:
+    if why := slurm_node.missing():
+        pytest.skip(why)
+    with Node(cpus=4, gpus=2) as node:
+        yield node
+        for process in started:  # what a failed test left
+            process.kill()
+
+
+@dataclass
+class Prepared:
+    """A study of one run with its corpus; that run, undisturbed, in a copy of it, and the process that trains it."""
+
+    folder: Path
+    reference: Path
+    process: subprocess.Popen[str]
+
+
+def tree(folder: Path, steps: int, **changes: Any) -> Path:
+    """Return a copy of the workflow with a small study, config/cluster.yaml: the demo with these values."""
+    for name in ("workflow", "config", "slurm", "src", "docs"):
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
+    shutil.copy(ROOT / "Snakefile", folder)
+    values = yaml.safe_load((folder / "config/demo.yaml").read_text(encoding="utf-8"))
+    values.update(study="cluster", seeds=[0], **changes)
+    values["data"]["repeat"] = True
+    values["corpus"]["max_tokens"] = 200_000
+    values["source"]["steps"] = 40
+    values["budget"].update(steps=steps, points=[1.0])
+    values["train"].update(
+        together=False, checkpoint_seconds=3600, eval_sequences=64
+    )  # a checkpoint is a signal's doing
+    values["tasks"]["names"] = ["topic", "similarity"]
+    values["finetune"].update(epochs=1, source=False)
+    (folder / "config/cluster.yaml").write_text(yaml.safe_dump(values), encoding="utf-8")
+    return folder
+
+
+def environment(folder: Path) -> dict[str, str]:
+    cleaned = {k: v for k, v in os.environ.items() if not k.startswith(("SNAKEMAKE", "PYTEST", "GROWBENCH", "SLURM"))}
+    return cleaned | {"PATH": slurm_node.PATH, "PYTHONPATH": str(folder / "src")}
+
+
+def start(folder: Path, *words: str) -> subprocess.Popen[str]:
+    """Start Python with these words; what it says goes to said.txt."""
+    with open(folder / "said.txt", "a", encoding="utf-8") as said:
+        process = subprocess.Popen(
+            [sys.executable, *words], cwd=folder, env=environment(folder), stdout=said, stderr=said, text=True
+        )
+    started.append(process)
+    return process
+
+
+def ended(process: subprocess.Popen[str], folder: Path, status: int = 0, seconds: float = 900) -> str:
+    """Wait for the end of what start() started, with this exit status; return what was said in this folder."""
+    found = process.wait(seconds)
+    said = (folder / "said.txt").read_text(encoding="utf-8")
+    assert found == status, said[-8000:]
+    return said
+
+
+def snakemake(folder: Path, *words: str) -> subprocess.Popen[str]:
+    return start(folder, "-m", "snakemake", "--nocolor", *STUDY, *words)
+
+
+def differences(one: Path, other: Path, *parts: str) -> list[str]:
+    """Return which files of these parts of the results differ but for times."""
+    return [line for part in parts for line in same.differences(*(f / "results/cluster" / part for f in (one, other)))]
+
+
+def submitted(node: Node, folder: Path, rule: str = "") -> list[dict[str, str]]:
+    """Return this folder's jobs (of a rule), in order, as SLURM knows them."""
+    return [job for job in node.jobs() if job["WorkDir"] == str(folder) and job["Comment"].startswith(f"rule_{rule}")]
+
+
+def test_a_study_runs_through_slurm_and_ends_as_on_one_machine(node: Node, tmp_path: Path) -> None:
+    methods = {"scratch": None, "bert2bert_aki": None}
+    far, near = (tree(tmp_path / name, steps=60, methods=methods) for name in ("far", "near"))
+    local = snakemake(near, "--cores", "1", "--", "results/cluster/tables/savings.md")
+    gpu = ("--set-resources", "finetune:gpu=1")
+    said = ended(snakemake(far, *LITERAL, *QUICK, *gpu), far)
+    assert "rule aggregate:" in said and (far / "figures/cluster/savings.png").exists()
+    jobs = submitted(node, far)
+    assert {job["JobState"] for job in jobs} == {"COMPLETED"}
+    rules = [re.match(r"rule_([a-z]+)", job["Comment"])[1] for job in jobs]  # type: ignore[index]
+    assert Counter(rules) == {"corpus": 1, "source": 1, "pretrain": 2, "finetune": 2, "attention": 1}
+    asked = {
+        rule: (job["NumCPUs"], job["MinMemoryNode"], job["TimeLimit"]) for rule, job in zip(rules, jobs, strict=True)
+    }
+    assert asked == {
+        "corpus": ("4", "8000M", "04:00:00"),
+        "source": ("1", "4000M", "1-00:00:00"),
+        "pretrain": ("1", "6000M", "1-00:00:00"),
+        "finetune": ("1", "4000M", "08:00:00"),
+        "attention": ("1", "4000M", "01:00:00"),
+    }
+    assert {rule for rule, job in zip(rules, jobs, strict=True) if "gpu" in str(job)} == {"finetune"}
+    assert not list((far / ".snakemake/runs").glob("*"))
+    ended(local, near)
+    assert not differences(far, near, "corpus", "tasks", "runs", "records", "tables")
+
+
+@pytest.fixture(scope="module")
+def prepared(node: Node, tmp_path_factory: pytest.TempPathFactory) -> Prepared:
+    """A run of about SECONDS; its corpus is built, and it trains undisturbed in a copy."""
+    sample, folder = (tmp_path_factory.mktemp(name) / "study" for name in ("sample", "prepared"))
+    tree(sample, 200, **ONE_RUN)
+    ended(snakemake(sample, "--cores", "2", "--", RECORD), sample)
+    trunk = next(row for row in json.loads((sample / RECORD).read_text())["ledger"] if row["phase"] == "trunk")
+    tree(folder, max(3000, int(SECONDS * trunk["steps"] / trunk["wall_seconds"])), **ONE_RUN)
+    ended(snakemake(folder, "--cores", "2", "--", "results/cluster/corpus/manifest.json"), folder)
+    reference = Path(shutil.copytree(folder, folder.with_name("reference")))
+    words = ("pretrain", "--config", STUDY[1], "--method", "scratch", "--seed", "0", "--log", LOG)
+    return Prepared(folder, reference, start(reference, "-m", "growbench", *words))
+
+
+def told(folder: Path) -> str:
+    """Return the log of the run's job in hand: Snakemake takes away that of the job before."""
+    path = folder / LOG
+    return path.read_text(encoding="utf-8") if path.exists() else ""
+
+
+def steps(folder: Path) -> int:
+    """Return the last training step that the log tells, 0 where the job has ended."""
+    found = re.findall(r"trunk step (\d+) ", told(folder))
+    return int(found[-1]) if found and GOES_ON not in told(folder) else 0
+
+
+def trains(node: Node, folder: Path, more: int = 0) -> dict[str, str]:
+    """Wait until a job trains beyond `more` steps; return it."""
+    node.wait("training", lambda: steps(folder) > more, 300)
+    return submitted(node, folder, "pretrain")[-1]
+
+
+def terminated(process: int) -> bool:
+    """Whether SIGTERM waits for this process, or it has ended."""
+    try:
+        status = Path(f"/proc/{process}/status").read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return True
+    return bool(int(re.findall(r"ShdPnd:\t(\w+)", status)[0], 16) >> (signal.SIGTERM - 1) & 1)
+
+
+@contextlib.contextmanager
+def still(node: Node, folder: Path) -> Iterator[None]:
+    """The run stands still until SLURM's SIGTERM, which the block asks for, is there: a fast one would end before it."""
+    process = json.loads((folder / LOCK).read_text(encoding="utf-8"))["pid"]
+    os.kill(process, signal.SIGSTOP)
+    try:
+        yield
+        node.wait("SIGTERM", lambda: terminated(process) or GOES_ON in told(folder), 180)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process, signal.SIGCONT)
+
+
+def stops(node: Node, folder: Path) -> int:
+    """Wait until SIGTERM has ended the job in hand; return how far it came."""
+    node.wait("the end by SIGTERM", lambda: GOES_ON in told(folder), 180)
+    return int(re.findall(r"trunk step (\d+) ", told(folder))[-1])
+
+
+def ends_the_same(folder: Path, undisturbed: Prepared) -> None:
+    """The last job went on from a checkpoint, and the run ended as the undisturbed one."""
+    went_on = re.search(r"goes on at step (\d+)", told(folder))
+    assert went_on and int(went_on[1]) > 0, told(folder)
+    ended(undisturbed.process, undisturbed.reference)
+    assert not differences(folder, undisturbed.reference, "runs", "records")
+
+
+def test_a_run_longer_than_its_time_limits_finishes_over_three_jobs(
+    node: Node, prepared: Prepared, tmp_path: Path
+) -> None:
+    disturbed = Path(shutil.copytree(prepared.folder, tmp_path / "study"))
+    process = snakemake(disturbed, *LITERAL, *QUICK, "--", RECORD)
+    far = 0
+    for _ in range(2):
+        job = trains(node, disturbed, more=far)["JobId"]
+        with still(node, disturbed):
+            node.run("scontrol", "update", f"JobId={job}", "TimeLimit=3")  # SIGTERM comes two minutes before: now
+        far = stops(node, disturbed)
+    ended(process, disturbed)
+    *before, last = [job["JobState"] for job in submitted(node, disturbed, "pretrain")]
+    assert last == "COMPLETED" and len(before) == 2 and set(before) <= {"FAILED", "TIMEOUT"}
+    ends_the_same(disturbed, prepared)
+
+
+def test_a_preempted_and_a_requeued_run_go_on(node: Node, prepared: Prepared, tmp_path: Path) -> None:
+    disturbed = Path(shutil.copytree(prepared.folder, tmp_path / "study"))
+    process = snakemake(disturbed, *LITERAL, *QUICK, "--", RECORD)
+    trains(node, disturbed)
+    urgent = ("--partition=urgent", "--ntasks=4", "--mem=50", "--output=urgent.out", "--wrap", "srun -n1 true")
+    with still(node, disturbed):
+        node.run("sbatch", *urgent)
+    job = trains(node, disturbed, more=stops(node, disturbed))["JobId"]
+    node.run("scontrol", "requeue", job)
+    node.wait("the job to wait", lambda: submitted(node, disturbed, "pretrain")[-1]["JobState"] == "PENDING", 60)
+    node.run("scontrol", "update", f"JobId={job}", "StartTime=now")  # SLURM lets a requeued job wait for two minutes
+    ended(process, disturbed)
+    assert submitted(node, disturbed, "pretrain")[-1]["Restarts"] == "1"
+    ends_the_same(disturbed, prepared)
+
+
+def test_after_snakemake_was_killed_resume_ends_its_jobs_and_goes_on(
+    node: Node, prepared: Prepared, tmp_path: Path
+) -> None:
+    disturbed = Path(shutil.copytree(prepared.folder, tmp_path / "study"))
+    words = (*LITERAL, *QUICK, *STUDY, "--", RECORD)
+    process = start(disturbed, "-m", "snakemake", *words)
+    old = trains(node, disturbed)["JobId"]
+    with still(node, disturbed):
+        refused = ended(start(disturbed, "workflow/resume.py", *words), disturbed, status=1)
+        assert f"resume: snakemake is at work here, process {process.pid}" in refused
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        assert "cannot be locked" in ended(start(disturbed, "-m", "snakemake", *words), disturbed, status=1)
+        assert submitted(node, disturbed, "pretrain")[-1]["JobState"] == "RUNNING"
+        said = ended(start(disturbed, "workflow/resume.py", *words), disturbed)
+        assert f"resume: ending jobs {old} of a snakemake that was killed" in said
+    first, second = submitted(node, disturbed, "pretrain")
+    assert (first["JobId"], first["JobState"], second["JobState"]) == (old, "CANCELLED", "COMPLETED")
+    assert first["EndTime"] <= second["StartTime"]
+    ends_the_same(disturbed, prepared)
