@@ -18,7 +18,7 @@ from _table import ROOT, Sample
 TORCH, STOCK, HELP, STEP = "import torch", "from transformers import BertForMaskedLM", "pretrain --help", "first step"
 FIRST = """
 import os, sys
-from growbench import cli
+from growbench.cli import main as cli
 from growbench.train import loop
 step = loop.Trainer.step
 def first(*words):

@@ -57,7 +57,7 @@ def test_versions_agree() -> None:
 
 
 def test_the_schema_inside_the_package_is_the_workflow_s() -> None:
-    inside = ROOT / "src/growbench/config.schema.yaml"
+    inside = ROOT / "src/growbench/study/config.schema.yaml"
     assert inside.resolve() == (ROOT / "workflow/schemas/config.schema.yaml").resolve()
     assert schema.schema() == yaml.safe_load(inside.read_text(encoding="utf-8"))
 

@@ -103,10 +103,10 @@ def test_check_of_the_demo_finds_nothing(capsys: pytest.CaptureFixture[str]) -> 
 
 def test_stages_get_study_method_seed_and_points(monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[Any] = []
-    stage(monkeypatch, "pretrain", run=lambda study, method, seed, lr: calls.append((study.study, method, seed)))
-    stage(monkeypatch, "finetune", run=lambda study, *rest: calls.append((study.study, *rest)))
-    stage(monkeypatch, "aggregate", run=lambda study: calls.append(study.optimizer.lr))
-    stage(monkeypatch, "corpus", build=lambda study: calls.append("corpus"))
+    stage(monkeypatch, "pipeline.pretrain.run", run=lambda study, method, seed, lr: calls.append((study.study, method, seed)))
+    stage(monkeypatch, "pipeline.finetune.run", run=lambda study, *rest: calls.append((study.study, *rest)))
+    stage(monkeypatch, "pipeline.aggregate", run=lambda study: calls.append(study.optimizer.lr))
+    stage(monkeypatch, "pipeline.corpus.corpus", build=lambda study: calls.append("corpus"))
     stage(monkeypatch, "tasks.toyglue", build=lambda study: calls.append("toyglue"))
     which = ["--config", DEMO, "--set", "seeds=[5]", "--method", "scratch", "--seed", "5"]
     assert cli.main(["pretrain", *which]) == 0
@@ -121,11 +121,11 @@ def test_the_log_holds_every_message_and_the_screen_one_in_ten_seconds(
 ) -> None:
     def run(study: Any) -> None:
         for i in range(5):
-            logging.getLogger("growbench.aggregate").info("step %d", i)
-        logging.getLogger("growbench.aggregate").warning("look here")
+            logging.getLogger("growbench.pipeline.aggregate").info("step %d", i)
+        logging.getLogger("growbench.pipeline.aggregate").warning("look here")
         raise GrowBenchError("seeds: at fault")
 
-    stage(monkeypatch, "aggregate", run=run)
+    stage(monkeypatch, "pipeline.aggregate", run=run)
     log = tmp_path / "logs/a.log"
     assert cli.main(["aggregate", "--config", DEMO, "--log", str(log)]) == 2
     written = log.read_text(encoding="utf-8")
@@ -140,7 +140,7 @@ def test_a_crash_leaves_its_traceback_in_the_log(monkeypatch: pytest.MonkeyPatch
     def run(study: Any) -> None:
         raise ZeroDivisionError("somewhere")
 
-    stage(monkeypatch, "aggregate", run=run)
+    stage(monkeypatch, "pipeline.aggregate", run=run)
     assert cli.main(["aggregate", "--config", DEMO, "--log", str(tmp_path / "a.log")]) == 1
     assert "Traceback" in (tmp_path / "a.log").read_text(encoding="utf-8")
     with pytest.raises(ZeroDivisionError):
@@ -151,7 +151,7 @@ def test_an_interruption_is_status_130(monkeypatch: pytest.MonkeyPatch, capsys: 
     def run(study: Any) -> None:
         raise KeyboardInterrupt
 
-    stage(monkeypatch, "aggregate", run=run)
+    stage(monkeypatch, "pipeline.aggregate", run=run)
     assert cli.main(["aggregate", "--config", DEMO]) == 130
     assert "goes on" in capsys.readouterr().err
 

@@ -197,7 +197,7 @@ def test_a_loss_far_above_ignorance_stops_the_run(study, monkeypatch) -> None:
 HOLDER = """
 import sys, time
 from pathlib import Path
-from growbench import lock
+from growbench.runtime import lock
 with lock.held(Path(sys.argv[1])):
     print("held", flush=True)
     time.sleep(600)

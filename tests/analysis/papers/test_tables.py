@@ -82,7 +82,7 @@ def test_exactly_the_declared_files_are_written(folder: Path) -> None:
 
 def test_declaring_needs_neither_torch_nor_pandas() -> None:
     code = (
-        "import sys; from growbench import config; from growbench.analysis import tables;"
+        "import sys; from growbench.study import config; from growbench.analysis import papers as tables;"
         "print(tables.files(config.load('config/demo.yaml'))); sys.exit(bool({'torch', 'pandas'} & set(sys.modules)))"
     )
     root = Path(__file__).resolve().parents[3]
