@@ -10,6 +10,7 @@ from typing import Any, Literal
 from growbench import methods
 from growbench.methods import Method
 from growbench.plan.lengths import predicted
+from growbench.records.layout import Layout
 from growbench.spec import SOURCE, ModelSpec
 from growbench.tasks import squad
 
@@ -204,9 +205,14 @@ class Study:
     zeroshot: Zeroshot
 
     @property
-    def folder(self) -> Path:
+    def layout(self) -> Layout:
         """Where everything of the study lies."""
-        return Path("results") / self.study
+        return Layout(self.study)
+
+    @property
+    def folder(self) -> Path:
+        """The root of the layout."""
+        return self.layout.root
 
     def source_spec(self, vocab: int) -> ModelSpec:
         """Return the small model's shape over a vocabulary of this size."""
