@@ -103,7 +103,11 @@ def test_check_of_the_demo_finds_nothing(capsys: pytest.CaptureFixture[str]) -> 
 
 def test_stages_get_study_method_seed_and_points(monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[Any] = []
-    stage(monkeypatch, "pipeline.pretrain.run", run=lambda study, method, seed, lr: calls.append((study.study, method, seed)))
+    stage(
+        monkeypatch,
+        "pipeline.pretrain.run",
+        run=lambda study, method, seed, lr: calls.append((study.study, method, seed)),
+    )
     stage(monkeypatch, "pipeline.finetune.run", run=lambda study, *rest: calls.append((study.study, *rest)))
     stage(monkeypatch, "pipeline.aggregate", run=lambda study: calls.append(study.optimizer.lr))
     stage(monkeypatch, "pipeline.corpus.corpus", build=lambda study: calls.append("corpus"))

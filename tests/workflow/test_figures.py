@@ -264,5 +264,7 @@ def test_ticks_are_round_few_and_inside() -> None:
 
 
 def test_nothing_here_imports_torch() -> None:
-    code = "import sys, growbench.pipeline.aggregate, growbench.analysis.figures.figure; sys.exit('torch' in sys.modules)"
+    code = (
+        "import sys, growbench.pipeline.aggregate, growbench.analysis.figures.figure; sys.exit('torch' in sys.modules)"
+    )
     subprocess.run([sys.executable, "-c", code], check=True, env={"PYTHONPATH": ":".join(sys.path)})
