@@ -4,10 +4,13 @@ import csv
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from growbench.errors import GrowBenchError, nearest
 from growbench.tasks import Task, squad
+
+if TYPE_CHECKING:
+    from growbench.study.study import Study
 
 YES_NO = ("not_entailment", "entailment")
 THREE = ("entailment", "neutral", "contradiction")
@@ -62,7 +65,7 @@ HUB = {
 Rows = list[tuple[tuple[str, ...], float | int]]
 
 
-def load(task: Task, study: Any) -> tuple[Task, Rows, Rows]:
+def load(task: Task, study: "Study") -> tuple[Task, Rows, Rows]:
     """Return the task (marked as a subset where it is one) and its train and dev rows, ((text, ...), label)."""
     if task.suite == "GLUE" and study.tasks.source == "hub":
         return _hub(task)
@@ -73,7 +76,7 @@ def load(task: Task, study: Any) -> tuple[Task, Rows, Rows]:
     return task, train, dev
 
 
-def task(name: str, study: Any) -> Task:
+def task(name: str, study: "Study") -> Task:
     """Return the task of this name in the study's suite; raise GrowBenchError naming the nearest when there is none."""
     if study.tasks.source == "toyglue":
         from growbench.tasks.toyglue import TASKS as known
@@ -84,7 +87,7 @@ def task(name: str, study: Any) -> Task:
     return known[name]
 
 
-def check(study: Any) -> None:
+def check(study: "Study") -> None:
     """Raise when a local task's file or column is missing, before anything is spent."""
     if study.tasks.source == "local":
         for name in (name for name in study.tasks.names if name not in squad.NAMES):
@@ -93,7 +96,7 @@ def check(study: Any) -> None:
                 next(_rows(chosen, _folder(chosen, study) / file))
 
 
-def _folder(task: Task, study: Any) -> Path:
+def _folder(task: Task, study: "Study") -> Path:
     if task.suite != "GLUE":
         return study.folder / "tasks" / task.name
     if study.data.dir is None:

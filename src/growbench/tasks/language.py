@@ -7,9 +7,12 @@ last word is asked for. No torch here: files are checked without it.
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from growbench.errors import GrowBenchError
+
+if TYPE_CHECKING:
+    from growbench.study.study import Study
 
 UNKNOWN_WORD = "<unk>"
 
@@ -71,7 +74,7 @@ class Text:
         return [(line[:cut], line[cut:].rstrip()) for line, cut in cuts]
 
 
-def load(name: str, study: Any) -> Text:
+def load(name: str, study: "Study") -> Text:
     """Return a test set of this name from `zeroshot.source`.
 
     Raises GrowBenchError for a folder, file or dataset that cannot be read and for one that is no such test set.
@@ -92,14 +95,14 @@ def load(name: str, study: Any) -> Text:
     return Text(name=name, lines=tuple(lines), last_word=known.last_word, subset=subset)
 
 
-def check(study: Any) -> None:
+def check(study: "Study") -> None:
     """Raise what load() would raise for local files, before anything is spent."""
     if study.zeroshot.source == "local":
         for name in study.zeroshot.names:
             load(name, study)
 
 
-def _local(name: str, known: Official, study: Any) -> tuple[str, list[str]]:
+def _local(name: str, known: Official, study: "Study") -> tuple[str, list[str]]:
     if study.data.dir is None:
         raise GrowBenchError(
             "data.dir: not set, but zeroshot.source is local; set data.dir or GROWBENCH_DATA to the data folder"

@@ -8,10 +8,13 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from growbench.errors import GrowBenchError
 from growbench.tasks import Task
+
+if TYPE_CHECKING:
+    from growbench.study.study import Study
 
 NAMES = ("SQuAD1.1", "SQuAD2.0")
 FOLDERS = {"SQuAD1.1": "squad", "SQuAD2.0": "squad_v2"}  # the hub's names too
@@ -49,7 +52,7 @@ def least_room(max_length: int) -> int:
     return max_length - question_limit(max_length) - SPECIAL
 
 
-def load(name: str, study: Any) -> tuple[Task, list[Question], list[Question]]:
+def load(name: str, study: "Study") -> tuple[Task, list[Question], list[Question]]:
     """Return the task (marked as a subset where it is one) and its train and dev questions."""
     if study.tasks.source == "hub":
         train, dev = _hub(name)
@@ -58,7 +61,7 @@ def load(name: str, study: Any) -> tuple[Task, list[Question], list[Question]]:
     return replace(task(name), subset=(len(train), len(dev)) != OFFICIAL[name]), train, dev
 
 
-def check(study: Any) -> None:
+def check(study: "Study") -> None:
     """Raise when a local file is missing or not what its task needs, before anything is spent."""
     for name in study.tasks.names:
         if study.tasks.source == "local" and name in NAMES:
@@ -66,7 +69,7 @@ def check(study: Any) -> None:
                 _read(name, path)
 
 
-def _paths(name: str, study: Any) -> list[Path]:
+def _paths(name: str, study: "Study") -> list[Path]:
     if study.data.dir is None:
         raise GrowBenchError(
             "data.dir: not set, but tasks.source is local; set data.dir or GROWBENCH_DATA to the data folder"

@@ -17,7 +17,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -26,6 +26,9 @@ from growbench.runtime import durable, lock
 from growbench.synthetic.lexicon import FIXED, TOPICS
 from growbench.synthetic.sentences import Sentence, foreign, grammatical, other_number, redraw, sentences
 from growbench.tasks import Task
+
+if TYPE_CHECKING:
+    from growbench.study.study import Study
 
 VERSION = 1
 TRAIN, DEV = 2000, 500
@@ -166,14 +169,14 @@ def rows(name: str, seed: int) -> Iterator[Row]:
             yield row
 
 
-def build(study: Any) -> Path:
+def build(study: "Study") -> Path:
     """Write the study's tasks to results/<study>/tasks and return the path of their manifest, written last."""
     folder = study.folder / "tasks"
     with lock.held(folder.with_name(".tasks.lock")):
         return _build(study, folder)
 
 
-def _build(study: Any, folder: Path) -> Path:
+def _build(study: "Study", folder: Path) -> Path:
     work = folder.with_name(".tasks.building")
     shutil.rmtree(work, ignore_errors=True)
     made = {name: _write(work / name, name, study.corpus.seed) for name in study.tasks.names}

@@ -16,6 +16,7 @@ from growbench.errors import GrowBenchError
 from growbench.pipeline.corpus import sources
 from growbench.records import record
 from growbench.runtime import durable, lock
+from growbench.study.study import Study
 
 log = logging.getLogger(__name__)
 VERSION = 1
@@ -31,12 +32,12 @@ class Corpus:
     valid: np.ndarray
 
 
-def check(study: Any) -> None:
+def check(study: Study) -> None:
     """Raise the GrowBenchError that build() would raise for missing folders and files, or for empty text."""
     sources.check(study)
 
 
-def build(study: Any) -> Path:
+def build(study: Study) -> Path:
     """Write results/<study>/corpus and return the path of its manifest, which is written last.
 
     Everything is made in a folder beside it and renamed, so that nothing half-written is taken for whole.
@@ -46,7 +47,7 @@ def build(study: Any) -> Path:
         return _build(study, folder)
 
 
-def _build(study: Any, folder: Path) -> Path:
+def _build(study: Study, folder: Path) -> Path:
     began = time.monotonic()
     source = sources.open_source(study)
     work = folder.with_name(".corpus.building")
@@ -69,7 +70,7 @@ def _build(study: Any, folder: Path) -> Path:
     return folder / "manifest.json"
 
 
-def _write(study: Any, source: sources.Source, work: Path) -> dict[str, Any]:
+def _write(study: Study, source: sources.Source, work: Path) -> dict[str, Any]:
     """Write tokenizer/, train.bin and valid.bin to work; return the manifest without its time."""
     from growbench.pipeline.corpus import pack, tokenizer
 
@@ -107,7 +108,7 @@ def _write(study: Any, source: sources.Source, work: Path) -> dict[str, Any]:
     }
 
 
-def _floor(study: Any, source: sources.Source) -> dict[str, Any]:
+def _floor(study: Study, source: sources.Source) -> dict[str, Any]:
     """The manifest's entropy_floor and source: the floor is known for the synthetic language only."""
     if source.note["kind"] != "synthetic":
         return {"entropy_floor": None, "source": source.note}
@@ -115,7 +116,7 @@ def _floor(study: Any, source: sources.Source) -> dict[str, Any]:
     return {"entropy_floor": floors[study.objective.kind], "source": {**source.note, "entropy_floors": floors}}
 
 
-def _sample(study: Any, source: sources.Source, characters: int) -> Iterator[str]:
+def _sample(study: Study, source: sources.Source, characters: int) -> Iterator[str]:
     """Training documents for the vocabulary: the first of every part, `characters` in all, nothing held out."""
     from growbench.pipeline.corpus.pack import held_out
 

@@ -17,6 +17,7 @@ import zstandard
 
 from growbench import synthetic
 from growbench.errors import GrowBenchError, nearest
+from growbench.study.study import Study
 
 KINDS = ("synthetic", "local", "hub")
 LAYOUTS = ("blank_line", "line")
@@ -46,7 +47,7 @@ class Source:
     note: dict[str, Any] = field(default_factory=dict)
 
 
-def open_source(study: Any) -> Source:
+def open_source(study: Study) -> Source:
     """Return the source that the config names; raise GrowBenchError where a folder or file is missing."""
     openers = {"synthetic": _synthetic, "local": _local, "hub": _hub}
     kind = study.corpus.source
@@ -55,7 +56,7 @@ def open_source(study: Any) -> Source:
     return openers[kind](study)
 
 
-def check(study: Any) -> None:
+def check(study: Study) -> None:
     """Raise GrowBenchError unless every file is there and the first document of train and of valid can be read."""
     source = open_source(study)
     for key, parts in (("train", source.train), ("valid", source.valid)):
@@ -69,7 +70,7 @@ def empty(key: str, parts: Iterable[Part]) -> GrowBenchError:
     return GrowBenchError(f"corpus.{key}: no text in {names}; give files that hold at least one document")
 
 
-def _synthetic(study: Any) -> Source:
+def _synthetic(study: Study) -> Source:
     if study.corpus.max_tokens is None:
         raise GrowBenchError("corpus.max_tokens: null, but the synthetic language never ends; set it, e.g. 6000000")
     seed = study.corpus.seed
@@ -77,7 +78,7 @@ def _synthetic(study: Any) -> Source:
     return Source(train=(part,), valid=None, note={"kind": "synthetic", "seed": seed, "grammar": synthetic.VERSION})
 
 
-def _local(study: Any) -> Source:
+def _local(study: Study) -> Source:
     config = study.corpus
     if study.data.dir is None:
         raise GrowBenchError("data.dir: not set, but corpus.source is local; set data.dir or GROWBENCH_DATA")
@@ -243,7 +244,7 @@ def _text(row: Any, text_key: str, place: str) -> Iterator[str]:
         yield text.strip()
 
 
-def _hub(study: Any) -> Source:
+def _hub(study: Study) -> Source:
     """Datasets streamed by name. A name may carry its own configuration as `name:subset`; valid names a split."""
     config = study.corpus
     names = _names(config.train)

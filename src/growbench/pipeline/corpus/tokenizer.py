@@ -8,6 +8,7 @@ from typing import Any
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 
 from growbench.errors import GrowBenchError, nearest
+from growbench.study.study import Study
 
 KINDS = ("word", "wordpiece", "bpe", "pretrained")
 SPECIAL = {"pad": "[PAD]", "unk": "[UNK]", "cls": "[CLS]", "sep": "[SEP]", "mask": "[MASK]"}
@@ -15,7 +16,7 @@ SAMPLE_CHARACTERS = 20_000_000
 ALPHABET_SHARE = 1 / 32
 
 
-def build(study: Any, text: Iterable[str], folder: Path) -> tuple[Tokenizer, dict[str, int | None]]:
+def build(study: Study, text: Iterable[str], folder: Path) -> tuple[Tokenizer, dict[str, int | None]]:
     """Train (or load) the tokenizer, save it to folder, return it and the ids of its special tokens.
 
     text: documents for the vocabulary; they are read only where one is trained here.
@@ -110,7 +111,7 @@ def _trained(
     return tokenizer
 
 
-def _pretrained(study: Any) -> Any:
+def _pretrained(study: Study) -> Any:
     """Load a named fast tokenizer; its end-of-text token stands in for a missing cls, sep or pad."""
     from transformers import AutoTokenizer
 

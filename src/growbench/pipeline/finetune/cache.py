@@ -9,6 +9,7 @@ from typing import Any
 from growbench.errors import GrowBenchError
 from growbench.records import record
 from growbench.runtime import durable
+from growbench.study.study import Study
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class Kept:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-def kept(study: Any, point: Path) -> Kept:
+def kept(study: Study, point: Path) -> Kept:
     """Return what is kept of a finished point, beside its run's other files."""
     corpus = study.folder / "corpus" / durable.SEAL
     of = {

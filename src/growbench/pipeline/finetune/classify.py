@@ -10,6 +10,7 @@ from torch import Tensor
 
 from growbench.pipeline.finetune.ready import Outcome, Tokenised
 from growbench.pipeline.finetune.rows import Encoded, batches, collate, cut, typed
+from growbench.study.study import Study
 from growbench.tasks import Task, glue, metrics
 
 EVAL_BATCH = 128
@@ -48,7 +49,7 @@ class Ready(Tokenised):
         ]
 
 
-def prepare(study: Any, tokenizer: Any, name: str, own: Any) -> Ready:
+def prepare(study: Study, tokenizer: Any, name: str, own: Any) -> Ready:
     """Read and tokenise one task; own: its settings, whose `max_train` cuts its training rows and makes it a subset."""
     task, train, dev = glue.load(glue.task(name, study), study)
     train, less = cut(train, own.max_train)

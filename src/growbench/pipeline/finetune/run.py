@@ -23,6 +23,7 @@ from growbench.pipeline.finetune.rows import Encoded, batches, collate
 from growbench.records import finished, record
 from growbench.runtime import launch, lock
 from growbench.runtime.memory import memory_kept
+from growbench.study.study import Study
 from growbench.tasks import squad
 
 __all__ = ["Encoded", "Ready", "batches", "collate", "inputs", "offset", "prepare", "results", "run"]
@@ -31,13 +32,13 @@ log = logging.getLogger(__name__)
 
 
 @memory_kept()
-def run(study: Any, method: str, seeds: list[int], points: list[str]) -> list[Path]:
+def run(study: Study, method: str, seeds: list[int], points: list[str]) -> list[Path]:
     """Fine-tune `points` of a method's runs with these pre-training seeds; return their records."""
     with lock.held(study.folder / "records" / "finetune" / f".{method}.lock"):
         return _run(study, method, seeds, points)
 
 
-def _run(study: Any, method: str, seeds: list[int], points: list[str]) -> list[Path]:
+def _run(study: Study, method: str, seeds: list[int], points: list[str]) -> list[Path]:
     torch.set_num_threads(launch.threads(study.finetune.threads))
     root = study.folder
     begun, paths = time.perf_counter(), []
@@ -59,7 +60,7 @@ def _run(study: Any, method: str, seeds: list[int], points: list[str]) -> list[P
     return paths
 
 
-def _write(study: Any, root: Path, method: str, seed: int, point: str, runs: list[dict[str, Any]]) -> Path:
+def _write(study: Study, root: Path, method: str, seed: int, point: str, runs: list[dict[str, Any]]) -> Path:
     path = root / "records" / "finetune" / f"{method}-s{seed}-{point}.json"
     values = {"kind": "finetune", "version": 1, "study": study.study, "method": method, "seed": seed, "point": point}
     digest = record.digest(study.finetuned_part())
@@ -77,7 +78,7 @@ def _write(study: Any, root: Path, method: str, seed: int, point: str, runs: lis
     return path
 
 
-def _check_positions(study: Any, folder: Path) -> None:
+def _check_positions(study: Study, folder: Path) -> None:
     """Raise where a model was trained before the config asked for longer examples."""
     from transformers import AutoConfig
 
@@ -95,7 +96,7 @@ def _tokenizer(folder: Path) -> Any:
     return AutoTokenizer.from_pretrained(folder)
 
 
-def suite(study: Any) -> str:
+def suite(study: Study) -> str:
     """Return what the study's tasks are called together."""
     if study.tasks.source == "toyglue":
         return "toyglue"
@@ -103,13 +104,13 @@ def suite(study: Any) -> str:
     return " and ".join(sorted(found))
 
 
-def prepare(study: Any, tokenizer: Any, name: str) -> Tokenised:
+def prepare(study: Study, tokenizer: Any, name: str) -> Tokenised:
     """Read and tokenise one task."""
     kind = spans if name in squad.NAMES else classify
     return kind.prepare(study, tokenizer, name, study.finetune.of(name))
 
 
-def _task(study: Any, folder: Path, ready: Tokenised, pad: int, memory: Kept) -> list[dict[str, Any]]:
+def _task(study: Study, folder: Path, ready: Tokenised, pad: int, memory: Kept) -> list[dict[str, Any]]:
     """Every run of one task from one finished point: each LR with each seed."""
     own, runs = study.finetune.of(ready.task.name), []
     begin = start(ready.model(folder, pad, families.load(study.target.family).dropout(own.dropout)), pad)

@@ -14,6 +14,7 @@ from growbench.errors import GrowBenchError
 from growbench.pipeline.finetune.ready import Outcome, Tokenised
 from growbench.pipeline.finetune.rows import batches, collate, cut, typed
 from growbench.pipeline.finetune.windows import Windows, windows
+from growbench.study.study import Study
 from growbench.tasks import metrics, squad
 from growbench.tasks.metrics.squad import best_threshold, each
 from growbench.tasks.squad import Question
@@ -86,7 +87,7 @@ class Spans(Tokenised):
         return float(np.mean([each("", question.answers)[1] for question in self.questions]))
 
 
-def prepare(study: Any, tokenizer: Any, name: str, own: Any) -> Spans:
+def prepare(study: Study, tokenizer: Any, name: str, own: Any) -> Spans:
     """Read and tokenise one version; `own.max_train` cuts its training questions and makes it a subset."""
     task, train, dev = squad.load(name, study)
     train, less = cut(train, own.max_train)

@@ -13,9 +13,10 @@ from growbench.pipeline.pretrain.stages import Stages
 from growbench.records import finished, record
 from growbench.runtime import durable
 from growbench.spec import SOURCE
+from growbench.study.study import Study
 
 
-def write(study: Any, method: str, stages: Stages, journal: Journal, manifest: Mapping[str, Any]) -> Path:
+def write(study: Study, method: str, stages: Stages, journal: Journal, manifest: Mapping[str, Any]) -> Path:
     """Write the record of a run in the first of its processes; return its path. manifest: of the corpus."""
     path, course = finished.place(study, method, stages.seed), stages.course
     if not stages.ranks.first:

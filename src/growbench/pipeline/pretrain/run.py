@@ -33,7 +33,7 @@ from growbench.runtime import interrupt, launch, lock
 from growbench.runtime.memory import memory_kept
 from growbench.spec import SOURCE, ModelSpec
 from growbench.study import course
-from growbench.study.study import point_name
+from growbench.study.study import Study, point_name
 from growbench.train import checkpoint
 from growbench.train.data import Stream, Windows
 from growbench.train.leg import Diverged
@@ -49,7 +49,7 @@ VALIDATION_SEED, VALIDATION_BATCH = 7_654_321, 32
 
 
 @memory_kept()
-def run(study: Any, method: str, seed: int, lr: float | None = None) -> Path:
+def run(study: Study, method: str, seed: int, lr: float | None = None) -> Path:
     """Train one run, with the other processes that torchrun started, if any, and return the path of its record. method may
     be `source`, the small model itself. lr: the peak LR that a search chose; None takes the config's.
     """
@@ -58,7 +58,7 @@ def run(study: Any, method: str, seed: int, lr: float | None = None) -> Path:
 
 
 @contextmanager
-def together(study: Any, folder: Path) -> Iterator[Ranks]:
+def together(study: Study, folder: Path) -> Iterator[Ranks]:
     """Join the other processes, the first of which holds the lock of a folder while this lasts."""
     with (
         ranks.joined(study.optimizer.batch, study.train.accumulate) as joined,
@@ -72,7 +72,7 @@ class Run:
 
     def __init__(
         self,
-        study: Any,
+        study: Study,
         method: str,
         seed: int,
         together: Ranks,

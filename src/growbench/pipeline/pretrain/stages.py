@@ -19,6 +19,7 @@ from growbench.plan.plan import Stage
 from growbench.records import finished
 from growbench.spec import ModelSpec
 from growbench.study.course import SOURCE, Course
+from growbench.study.study import Study
 from growbench.train import checkpoint
 from growbench.train.compiled import compiled
 from growbench.train.data import Windows
@@ -191,7 +192,7 @@ def steady(stage: Stage) -> bool:
     return stage.mask == 0 and not Thin(*stage.thin).shared
 
 
-def objective_of(study: Any, mask_id: int, vocab: int) -> Objective:
+def objective_of(study: Study, mask_id: int, vocab: int) -> Objective:
     """Return the study's objective over a vocabulary of this size."""
     if study.objective.kind == "clm":
         return CausalLM()

@@ -20,6 +20,7 @@ from growbench.pipeline.zeroshot.likelihood import Scored, Window, score, window
 from growbench.records import finished, record
 from growbench.runtime import launch, lock
 from growbench.runtime.memory import memory_kept
+from growbench.study.study import Study
 from growbench.tasks import language
 from growbench.tasks.language import Text
 
@@ -39,13 +40,13 @@ class Ready:
 
 
 @memory_kept()
-def run(study: Any, method: str, seeds: list[int], points: list[str]) -> list[Path]:
+def run(study: Study, method: str, seeds: list[int], points: list[str]) -> list[Path]:
     """Evaluate `points` of a method's runs with these pre-training seeds; return their records."""
     with lock.held(study.folder / "records" / "zeroshot" / f".{method}.lock"):
         return _run(study, method, seeds, points)
 
 
-def _run(study: Any, method: str, seeds: list[int], points: list[str]) -> list[Path]:
+def _run(study: Study, method: str, seeds: list[int], points: list[str]) -> list[Path]:
     torch.set_num_threads(launch.threads(study.zeroshot.threads))
     root, paths = study.folder, []
     wanted = [(seed, point) for seed in seeds for point in points]
@@ -68,7 +69,7 @@ def _run(study: Any, method: str, seeds: list[int], points: list[str]) -> list[P
 
 
 def _write(
-    study: Any, root: Path, place: dict[str, Any], tokenisation: dict[str, Any], runs: list[dict[str, Any]]
+    study: Study, root: Path, place: dict[str, Any], tokenisation: dict[str, Any], runs: list[dict[str, Any]]
 ) -> Path:
     path = root / "records" / "zeroshot" / f"{place['method']}-s{place['seed']}-{place['point']}.json"
     length, stride = study.objective.length, study.zeroshot.stride
@@ -94,7 +95,7 @@ def _tokenizer(folder: Path) -> Any:
     return tokenizer
 
 
-def _tokenisation(study: Any, tokenizer: Any) -> dict[str, Any]:
+def _tokenisation(study: Study, tokenizer: Any) -> dict[str, Any]:
     """What a reader needs to compare perplexities: the kind of tokens, and what of the text they do not tell apart."""
     encoder, corpus = tokenizer.backend_tokenizer, study.corpus
     return {
@@ -107,7 +108,7 @@ def _tokenisation(study: Any, tokenizer: Any) -> dict[str, Any]:
     }
 
 
-def prepare(study: Any, tokenizer: Any, text: Text) -> Ready:
+def prepare(study: Study, tokenizer: Any, text: Text) -> Ready:
     """Tokenise a test set and cut it into windows. Raises GrowBenchError where a last word does not fit into one."""
     encoder, start, length = tokenizer.backend_tokenizer, tokenizer.sep_token_id, study.objective.length
     if text.last_word:
