@@ -44,7 +44,7 @@ conformance: .venv/.installed  ## docs/CONFORMANCE.md
 	OMP_NUM_THREADS=1 $(BIN)/python tests/conformance.py
 
 bench: .venv/.installed  ## docs/BENCHMARKS.md, on a quiet machine; GROWBENCH_DATA names the folder of real data
-	for name in startup dag tokenise pretrain causal finetune grow stages demo; do $(BIN)/python bench/$$name.py --out docs/BENCHMARKS.md || exit 1; done
+	for name in startup dag tokenize_text pretrain causal finetune grow stages demo; do $(BIN)/python bench/$$name.py --out docs/BENCHMARKS.md || exit 1; done
 
 clean:  ## what was trained and drawn from the demo; committed records of other studies stay
 	rm -rf results/demo figures/demo logs/demo benchmarks/demo

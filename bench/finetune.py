@@ -19,13 +19,14 @@ import statistics
 import sys
 import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import _machine
+import _study
 import _table
 import numpy as np
 import torch
@@ -34,7 +35,7 @@ from _table import Sample
 from growbench import families
 from growbench.pipeline.corpus import tokenizer as tokenizers
 from growbench.pipeline.finetune import run as finetune
-from growbench.study.study import Finetune
+from growbench.study.study import Study
 from growbench.tasks import Task, glue
 from growbench.train import checkpoint
 
@@ -44,22 +45,21 @@ PROMISE = 2.0
 TASKS = ["CoLA", "SST-2", "MRPC", "STS-B", "QQP", "MNLI", "QNLI"]
 
 
-def make_study(args: argparse.Namespace, folder: Path) -> Any:
-    """What both sides need of a study. `folder` holds the cut files and is the working folder."""
-    return SimpleNamespace(
-        study="bench",
-        folder=Path("results/bench"),
-        data=SimpleNamespace(dir=folder),
-        corpus=SimpleNamespace(tokenizer="wordpiece", vocab=args.vocab, lowercase=True),
-        tasks=SimpleNamespace(source="local", names=list(args.tasks)),
-        target=SimpleNamespace(family="bert"),
-        finetune=Finetune(
-            points=(1.0,), seeds=(0,), source=False, protocol="single", epochs=args.epochs, lr=LR, decay="linear",
-            batch=args.batch, warmup=WARMUP, weight_decay=DECAY, dropout=0.1, max_length=LENGTH, max_train=None,
-            doc_stride=128, answer_length=30, tasks={}, threads=1,
-        ),
-        finetuned_part=dict,
-    )  # fmt: skip
+def make_study(args: argparse.Namespace, folder: Path) -> Study:
+    """Return the study that both sides work on. folder: the working folder, which holds the shortened files."""
+    changes = {
+        "study": "bench",
+        "data": {"repeat": True},
+        "corpus": {"tokenizer": "wordpiece", "vocab": args.vocab},
+        "objective": {"length": LENGTH},
+        "tasks": {"source": "local", "names": list(args.tasks)},
+        "finetune": {
+            "epochs": args.epochs, "lr": LR, "batch": args.batch, "warmup": WARMUP, "weight_decay": DECAY, "dropout": 0.1,
+            "max_length": LENGTH,
+        },
+    }  # fmt: skip
+    study = _study.load(changes, {"scratch": None})
+    return replace(study, data=replace(study.data, dir=folder))  # whatever GROWBENCH_DATA says
 
 
 def cut(task: Task, source: Path, target: Path, rows: int) -> None:
@@ -71,7 +71,7 @@ def cut(task: Task, source: Path, target: Path, rows: int) -> None:
         (target / name).write_text("".join(kept), encoding="utf-8", newline="\n")
 
 
-def prepare(study: Any, args: argparse.Namespace) -> tuple[Path, int]:
+def prepare(study: Study, args: argparse.Namespace) -> tuple[Path, int]:
     """Train a tokenizer on the tasks' text and write a random BERT; return its folder and the examples of one run."""
     split = [glue.load(glue.task(name, study), study)[1:] for name in args.tasks]
     root = Path("results/bench")
@@ -84,19 +84,19 @@ def prepare(study: Any, args: argparse.Namespace) -> tuple[Path, int]:
     return folder, sum(args.epochs * len(train) + len(dev) for train, dev in split)
 
 
-def ours(study: Any, tasks: Sequence[str]) -> float:
+def ours(study: Study, tasks: Sequence[str]) -> float:
     """Run the verb's work; return the mean of the tasks' scores."""
-    study.tasks.names = list(tasks)
-    path = finetune.run(study, "scratch", [0], ["p100"])[0]
+    chosen = replace(study, tasks=replace(study.tasks, names=tuple(tasks)))
+    path = finetune.run(chosen, "scratch", [0], ["p100"])[0]
     return statistics.fmean(run["score"] for run in finetune.record.read(path)["runs"])
 
 
-def trainers(study: Any, folder: Path, padded: bool, tasks: Sequence[str]) -> float:
+def trainers(study: Study, folder: Path, padded: bool, tasks: Sequence[str]) -> float:
     """Run the recipe, task after task; return the mean of the scores."""
     return statistics.fmean(trainer(study, folder, padded, name) for name in tasks)
 
 
-def trainer(study: Any, folder: Path, padded: bool, name: str) -> float:
+def trainer(study: Study, folder: Path, padded: bool, name: str) -> float:
     """Run the recipe on one task; return its score. padded: every row to LENGTH, else every batch to its longest row."""
     import datasets
     import transformers as hf

@@ -172,10 +172,10 @@ def test_finetuning(bench, data: Path, tmp_path: Path, capsys) -> None:
     assert number(cells(page, "ours")[4]) == 1 and number(cells(page, "Trainer, padded to 128")[4]) > 0
 
 
-def test_tokenising(bench, data: Path, tmp_path: Path, capsys) -> None:
+def test_tokenizing(bench, data: Path, tmp_path: Path, capsys) -> None:
     page = tmp_path / "page.md"
     words = ["--copies", "1", "--rounds", "1", "--vocab", "300", "--kinds", "wordpiece"]
-    assert bench("tokenise").main(["--data", str(data), "--out", str(page), *words]) == 0
+    assert bench("tokenize_text").main(["--data", str(data), "--out", str(page), *words]) == 0
     text = (data / "wikipedia/valid.txt").read_text(encoding="utf-8")
     assert len(text.split()) < number(cells(page, "wordpiece")[-1]) < len(text)
 

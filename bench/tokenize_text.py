@@ -1,10 +1,11 @@
-"""Tokenising: the corpus stage, from text file to packed ids, against `tokenizers` alone on the same text and cores.
+"""Tokenizing: the corpus step, from text file to packed ids, against `tokenizers` alone on the same text and cores.
 
-Alone: Tokenizer.encode_batch_fast on all documents, which lie in memory; nothing is read, kept or written. Ours: what `growbench
-corpus` does with a tokenizer: the file is read and cut into documents, tokenised in batches, held out by hash, packed, counted, hashed and
-written. Seconds are wall and CPU; the promise is about wall seconds, since `tokenizers` keeps all cores busy.
+Alone: Tokenizer.encode_batch_fast on all documents, which are in memory; nothing is read or written. Ours: what
+`growbench corpus` does with a tokenizer. It reads the file, cuts it into documents, tokenizes them in batches, holds some
+out by hash, and packs, counts, hashes and writes the ids. The table shows wall and CPU seconds. The bar is on wall seconds,
+because `tokenizers` uses all cores.
 
-    python bench/tokenise.py --data <folder with wikipedia/> --out docs/BENCHMARKS.md
+    python bench/tokenize_text.py --data <folder with wikipedia/> --out docs/BENCHMARKS.md
 """
 
 import os
@@ -25,10 +26,10 @@ OURS, ALONE = "ours", "tokenizers alone"
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """Run, print and perhaps keep the table."""
+    """Run the benchmark and print its table."""
     parser = _table.parser(__doc__, 5, data="wikipedia")
-    parser.add_argument("--file", default="valid.txt", help="text of wikipedia/ (valid.txt)")
-    parser.add_argument("--copies", type=int, default=6, help="times the text is read in a row (6)")
+    parser.add_argument("--file", default="valid.txt", help="text file below wikipedia/ (valid.txt)")
+    parser.add_argument("--copies", type=int, default=6, help="number of copies of the text in the file (6)")
     parser.add_argument("--vocab", type=int, default=8192)
     parser.add_argument("--kinds", nargs="+", default=["wordpiece", "bpe"])
     args = parser.parse_args(words)
@@ -42,7 +43,7 @@ def main(words: Sequence[str] | None = None) -> int:
         size = text.stat().st_size / 1e6
     body = f"{size:.1f} MB of Wikipedia text, vocabulary {args.vocab}; medians of {args.rounds} rounds in turns.\n\n"
     _table.publish(
-        "tokenise", "Tokenising", body + _table.markdown(COLUMNS, rows), load, args.out, words or sys.argv[1:]
+        "tokenize_text", "Tokenizing", body + _table.markdown(COLUMNS, rows), load, args.out, words or sys.argv[1:]
     )
     return 0
 
@@ -61,7 +62,7 @@ COLUMNS = (
 
 
 def row(kind: str, text: Path, vocab: int, rounds: int) -> list[str]:
-    """What one kind of tokenizer gave."""
+    """Return the table row of one kind of tokenizer."""
     documents = list(read_file(text, "blank_line", "text"))
     tokenizer = train(kind, documents[:4000], vocab, True)
     part = Part(name=text.name, read=lambda: read_file(text, "blank_line", "text"))
