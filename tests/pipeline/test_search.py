@@ -11,7 +11,7 @@ from growbench.analysis.frames import runs as frames
 from growbench.errors import GrowBenchError
 from growbench.pipeline import forecast, search
 from growbench.pipeline.pretrain import run as pretrain
-from growbench.study.study import Search
+from growbench.study.sections import SearchConfig
 from growbench.train.leg import Diverged
 
 LRS = (1e-7, 4e-3, 1e-5)
@@ -20,7 +20,9 @@ LRS = (1e-7, 4e-3, 1e-5)
 @pytest.fixture
 def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
-    return dataclasses.replace(tiny(tmp_path, set={"of": "scratch", "lr": 1e-3}), search=Search(lrs=LRS, share=0.5))
+    return dataclasses.replace(
+        tiny(tmp_path, set={"of": "scratch", "lr": 1e-3}), search=SearchConfig(lrs=LRS, share=0.5)
+    )
 
 
 def test_the_lr_with_the_lowest_loss_trains_the_method(study) -> None:
@@ -79,7 +81,7 @@ def test_what_is_not_searched_keeps_the_configs_lr(study) -> None:
     assert search.chosen(study, "set") is None, "the method names its LR itself"
     with pytest.raises(GrowBenchError, match="no LR is searched for set"):
         search.run(study, "set")
-    none = dataclasses.replace(study, search=Search(lrs=(), share=0.5))
+    none = dataclasses.replace(study, search=SearchConfig(lrs=(), share=0.5))
     assert search.chosen(none, "scratch") is None and search.chosen(none, "source") is None
     with pytest.raises(GrowBenchError, match=r"search/scratch\.json: no such record"):
         search.chosen(study, "scratch")
@@ -87,6 +89,6 @@ def test_what_is_not_searched_keeps_the_configs_lr(study) -> None:
 
 def test_a_search_of_other_lrs_is_refused(study) -> None:
     search.run(study, "scratch")
-    other = dataclasses.replace(study, search=Search(lrs=(1e-3, 2e-3), share=0.5))
+    other = dataclasses.replace(study, search=SearchConfig(lrs=(1e-3, 2e-3), share=0.5))
     with pytest.raises(GrowBenchError, match=r"scratch\.json: it tried .* search\.lrs has \[0\.001, 0\.002\]"):
         search.chosen(other, "scratch")

@@ -17,7 +17,7 @@ from growbench.plan.plan import Plan, Prices, Stage
 from growbench.plan.schedule import Schedule
 from growbench.plan.slope import WINDOW, flattened
 from growbench.spec import ModelSpec
-from growbench.study import config, course
+from growbench.study import config, timeline
 
 BASE = ModelSpec(family="bert", layers=12, hidden=768, heads=12, ffn=3072, vocab=30522, max_length=128)
 
@@ -42,13 +42,13 @@ def base(**options: Any) -> Any:
 @pytest.mark.parametrize("name", ABLE)
 def test_every_plan_is_printed_as_json_and_read_back(name: str, tmp_path: Path) -> None:
     options = {"length": "cut"} if name == "compoundgrow" else {}
-    own = course.of(chosen(**{name: options}), name).plan
+    own = timeline.of(chosen(**{name: options}), name).plan
     for number, content in enumerate(
         ([{"method": "other", "plan": []}, {"method": name, "plan": own.to_list()}], own.to_list())
     ):
         path = tmp_path / f"{number}.json"
         path.write_text(json.dumps(content))
-        assert course.of(chosen(**{name: {**options, "plan": str(path)}}), name).plan == own
+        assert timeline.of(chosen(**{name: {**options, "plan": str(path)}}), name).plan == own
 
 
 def stages(*changes: dict[str, Any]) -> list[dict[str, Any]]:
@@ -169,10 +169,12 @@ def test_a_plan_that_its_method_does_not_keep_is_refused(
 
 def test_the_row_of_a_variants_method_is_taken_from_a_printed_list(tmp_path: Path) -> None:
     """The README's example."""
-    rows = [{"method": name, "plan": course.of(chosen(mslt=None), name).plan.to_list()} for name in ("scratch", "mslt")]
+    rows = [
+        {"method": name, "plan": timeline.of(chosen(mslt=None), name).plan.to_list()} for name in ("scratch", "mslt")
+    ]
     (tmp_path / "plans.json").write_text(json.dumps(rows))
     made = chosen(mslt=None, mslt_mine={"of": "mslt", "plan": str(tmp_path / "plans.json")})
-    assert course.of(made, "mslt_mine").plan == course.of(made, "mslt").plan
+    assert timeline.of(made, "mslt_mine").plan == timeline.of(made, "mslt").plan
 
 
 @pytest.mark.parametrize(
@@ -235,7 +237,7 @@ def test_a_variant_has_a_name_of_its_own(name: str, options: dict[str, Any], lin
     if line is None:
         made = chosen(**{name: options, "mslt": None})
         assert made.method(name) is made.method("mslt")
-        assert [course.of(made, key).plan.start(4) for key in (name, "mslt")] == [0.25, 0.375]
+        assert [timeline.of(made, key).plan.start(4) for key in (name, "mslt")] == [0.25, 0.375]
         return
     with pytest.raises(GrowBenchError) as caught:
         chosen(**{name: options})
@@ -246,7 +248,7 @@ def test_a_variant_has_a_name_of_its_own(name: str, options: dict[str, Any], lin
 def test_published_stackbert_fractions_are_of_steps(first: float, second: float, cost: float) -> None:
     """BERT-base, 50k/70k/280k and 30/40/30 %: the same steps as scratch for 0.826 and 0.592 of its FLOPs."""
     made = base(stackbert={"first": first, "second": second, "unit": "steps"}, scratch={})
-    run = course.of(made, "stackbert")
+    run = timeline.of(made, "stackbert")
     steps = [e.steps for e in run.entries() if e.phase == "trunk" and e.stage < 2]
     per_budget = sum(
         (s.until - run.plan.start(i)) * run.budget / c.flops
@@ -257,11 +259,11 @@ def test_published_stackbert_fractions_are_of_steps(first: float, second: float,
 
 
 def test_sub_model_steps_cost_what_was_derived() -> None:
-    run = course.of(base(bert2bert=None), "bert2bert")
+    run = timeline.of(base(bert2bert=None), "bert2bert")
     parts, full = run.costs
     assert parts.flops / full.flops == pytest.approx(0.40, abs=0.01)
     assert run.plan.stages[0].until == pytest.approx(0.125 * parts.flops / full.flops)
-    assert run.plan.stages[0].parts() == ((3, 3), (6, 3), (9, 3), (12, 3))
+    assert run.plan.stages[0].submodels() == ((3, 3), (6, 3), (9, 3), (12, 3))
 
 
 @pytest.mark.parametrize(

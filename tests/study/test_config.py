@@ -15,7 +15,7 @@ from support.helpers import PRICES
 
 from growbench import methods
 from growbench.errors import GrowBenchError
-from growbench.study import config, course, schema
+from growbench.study import config, schema, timeline
 from growbench.study.study import Study
 
 CONFIGS = sorted((ROOT / "config").glob("*.yaml"))
@@ -191,8 +191,8 @@ def test_a_method_has_no_finished_point_before_it_has_grown() -> None:
     early = {"budget": {"points": [0.1, 0.6, 1.0]}, "optimizer": {"warmup": 0.01}}
     values = {**study(), "methods": {"scratch": None, "stackbert": None}}
     loaded = config.load(config.merged(values, early))
-    assert course.of(loaded, "scratch").points == (0.1, 0.6, 1.0)
-    assert course.of(loaded, "stackbert").points == (0.6, 1.0)
+    assert timeline.of(loaded, "scratch").points == (0.1, 0.6, 1.0)
+    assert timeline.of(loaded, "stackbert").points == (0.6, 1.0)
     for key in ("finetune", "zeroshot"):
         line = message(config.merged(values, {**early, key: {"points": [0.1, 1.0]}}))
         assert line.startswith(f"{key}.points: 0.1 leaves the trunk at 0.085, before stackbert has grown")
@@ -331,7 +331,7 @@ def test_a_base_study_spends_what_the_paper_spent(name: str, flops: float, param
 
     chosen = config.load(ROOT / f"config/{name}.yaml")
     rows = {row["method"]: row for row in forecast.forecast(chosen, timing=False)}
-    assert course.of(chosen, "scratch").budget == pytest.approx(flops, rel=0.05)
+    assert timeline.of(chosen, "scratch").budget == pytest.approx(flops, rel=0.05)
     assert rows["scratch"]["stages"][0]["parameters"] == pytest.approx(parameters, rel=1e-3)
     assert rows["scratch"]["disk_bytes"] == pytest.approx(4 * parameters * (3 + 18), rel=1e-3)
     spent = sum(3 * row["flops"] for row in rows.values())

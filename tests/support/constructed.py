@@ -12,7 +12,8 @@ from growbench import methods as method_files
 from growbench.plan.plan import Stage
 from growbench.records import record
 from growbench.spec import ModelSpec
-from growbench.study.study import Finetune, Study
+from growbench.study.sections import FinetuneConfig
+from growbench.study.study import Study
 
 HASH = record.digest({})
 A, B, F = 10.0, 0.25, 1e14
@@ -58,10 +59,10 @@ def study(methods: Mapping[str, Any], seeds: tuple[int, ...] = (0, 1, 2), **chan
     return made
 
 
-def finetuning(points: tuple[float, ...], lr: float | tuple[float, ...], source: bool) -> Finetune:
+def finetuning(points: tuple[float, ...], lr: float | tuple[float, ...], source: bool) -> FinetuneConfig:
     """Return settings of two seeds; several LRs are a grid."""
     protocol = "single" if isinstance(lr, float) else "grid"
-    return Finetune(
+    return FinetuneConfig(
         points=points, seeds=(0, 1), source=source, protocol=protocol, epochs=3, lr=lr, decay="linear", batch=32, warmup=0.1, weight_decay=0.01,
         dropout=0.1, max_length=64, max_train=None, doc_stride=128, answer_length=30, tasks={}, threads=1,
     )  # fmt: skip

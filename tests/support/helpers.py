@@ -13,9 +13,9 @@ from growbench.spec import ModelSpec
 PRICES = Prices(
     budget=1e12,
     step=lambda stage: (
-        sum(depth + 2 * top for depth, top in stage.parts())
+        sum(depth + 2 * top for depth, top in stage.submodels())
         * (2 * stage.spec.hidden + stage.spec.ffn)
-        / (len(stage.parts()) * stage.pool * stage.cut)
+        / (len(stage.submodels()) * stage.pool * stage.cut)
     ),
     tokens=512,
     parameters=1e6,

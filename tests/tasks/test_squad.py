@@ -17,7 +17,7 @@ from growbench.pipeline.finetune import run as finetune
 from growbench.pipeline.finetune import spans, windows
 from growbench.spec import ModelSpec
 from growbench.study import config
-from growbench.study.study import Finetune
+from growbench.study.sections import FinetuneConfig
 from growbench.tasks import metrics, squad
 from growbench.tasks.metrics.squad import best_threshold, each, normalise
 from growbench.tasks.squad import Question
@@ -39,13 +39,13 @@ def words(template: bool = True) -> PreTrainedTokenizerFast:
     return PreTrainedTokenizerFast(tokenizer_object=core, **{f"{k}_token": v for k, v in SPECIAL.items()})
 
 
-def settings(**changes: Any) -> Finetune:
+def settings(**changes: Any) -> FinetuneConfig:
     values = {
         "points": (1.0,), "seeds": (0,), "source": False, "protocol": "single", "decay": "linear", "epochs": 12, "lr": 3e-3, "batch": 16, "warmup": 0.1,
         "weight_decay": 0.01, "dropout": 0.0, "max_length": 16, "max_train": None, "doc_stride": 4, "answer_length": 5,
         "tasks": {}, "threads": 1,
     }  # fmt: skip
-    return Finetune(**{**values, **changes})
+    return FinetuneConfig(**{**values, **changes})
 
 
 def ask(text: str, context: str, *answers: str) -> Question:

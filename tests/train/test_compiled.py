@@ -17,7 +17,7 @@ from growbench.pipeline.pretrain import stages
 from growbench.plan import flops
 from growbench.runtime import memory
 from growbench.spec import ModelSpec
-from growbench.study import course
+from growbench.study import timeline
 from growbench.train import checkpoint
 from growbench.train.compiled import compiled
 from growbench.train.data import Windows
@@ -105,7 +105,7 @@ def test_layers_that_change_at_every_step_are_left_as_they_are(tmp_path: Path, m
     study = dataclasses.replace(study, train=dataclasses.replace(study.train, compile=True))
     pretrain.run(study, "source", 0)
     assert len(seen) == 1
-    plans = {name: course.of(study, name, vocab=VOCAB).plan.stages for name in ("msg", "others", "scratch")}
+    plans = {name: timeline.of(study, name, vocab=VOCAB).plan.stages for name in ("msg", "others", "scratch")}
     assert [stages.steady(stage) for stage in plans["scratch"]] == [True]
     assert not stages.steady(plans["msg"][0]) and not stages.steady(plans["others"][0])
     assert stages.steady(plans["others"][-1])

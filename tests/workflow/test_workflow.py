@@ -13,7 +13,7 @@ import pytest
 from support.workflow import ROOT, snakemake
 
 from growbench.analysis import papers as tables
-from growbench.study import config, course
+from growbench.study import config, timeline
 
 
 def planned(done: subprocess.CompletedProcess[str]) -> Counter[str]:
@@ -212,7 +212,7 @@ def test_a_copy_of_a_method_file_gets_its_jobs(tree: Path) -> None:
 def test_a_variant_gets_its_jobs_and_its_plan_file_is_read_before_them(tree: Path) -> None:
     plan = tree / "plan.json"
     plan.write_text(
-        json.dumps(course.of(config.load(tree / "config/demo.yaml"), "mslt").plan.to_list()), encoding="utf-8"
+        json.dumps(timeline.of(config.load(tree / "config/demo.yaml"), "mslt").plan.to_list()), encoding="utf-8"
     )
     words = ("-n", "--config", "methods={early: {of: mslt, partial: 0.3}, given: {of: mslt, plan: plan.json}}")
     done = snakemake(tree, *words)

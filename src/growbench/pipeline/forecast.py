@@ -1,6 +1,6 @@
 """growbench plan: what a study will do and cost, before anything is spent.
 
-The steps are the runner's own (course.py), so that a run's ledger ends at the FLOPs and tokens printed here.
+The steps are the runner's own (timeline.py), so that a run's ledger ends at the FLOPs and tokens printed here.
 """
 
 import time
@@ -19,9 +19,9 @@ from growbench.pipeline.pretrain.stages import objective_of
 from growbench.plan.flops import StepCost
 from growbench.plan.plan import Stage
 from growbench.spec import SOURCE
-from growbench.study import course
-from growbench.study.course import Entry
+from growbench.study import timeline
 from growbench.study.study import Study
+from growbench.study.timeline import Entry
 from growbench.train import checkpoint
 from growbench.train.data import Windows
 from growbench.train.loop import Trainer
@@ -45,7 +45,7 @@ def forecast(study: Study, *, timing: bool) -> list[dict[str, Any]]:
 
 
 def _method(study: Study, family: Family, method: str, clock: "Stopwatch | None") -> dict[str, Any]:
-    run = course.of(study, method)
+    run = timeline.of(study, method)
     stages, entries = run.plan.stages, run.entries()
     seconds = sum(e.steps * clock.step(stages[e.stage], run.costs[e.stage]) for e in entries) if clock else None
     sizes = [Sizes.of(family, stage) for stage in stages]
@@ -69,7 +69,7 @@ def _search(study: Study, method: str) -> float:
     """FLOPs of all trials of the search for a method's LR; 0 where the study does not search it."""
     if not study.searched(method):
         return 0.0
-    trial = course.of(course.short(study, study.search.share), method)
+    trial = timeline.of(timeline.short(study, study.search.share), method)
     return len(study.search.lrs) * _sums(trial.entries())["flops"]
 
 
@@ -96,9 +96,9 @@ class Sizes:
             return cls(total, total)
         roles = family.roles(model.config)
         counts = {name: parameter.numel() for name, parameter in model.named_parameters()}
-        tops = max(top for _, top in stage.parts())
-        depths = [depth for depth, _ in stage.parts()]
-        whole = min(depth - top for depth, top in stage.parts()) == 0
+        tops = max(top for _, top in stage.submodels())
+        depths = [depth for depth, _ in stage.submodels()]
+        whole = min(depth - top for depth, top in stage.submodels()) == 0
         lowest = min(depths) - tops if stage.block else stage.spec.layers - tops
         learning = sum(
             n for name, n in counts.items() if _learns(roles, name, lowest, whole, family.tied(model.config))
@@ -125,7 +125,7 @@ class Stopwatch:
 
     def step(self, stage: Stage, cost: StepCost) -> float:
         """Mean seconds of a step of this stage."""
-        key = (stage.spec, stage.parts(), stage.pool, stage.cut, stage.thin, stage.teacher > 0)
+        key = (stage.spec, stage.submodels(), stage.pool, stage.cut, stage.thin, stage.teacher > 0)
         if key not in self.known:
             self.known[key] = self._measure(stage, cost)
         return self.known[key]
@@ -138,7 +138,7 @@ class Stopwatch:
         small = family.build(family.config(study.source_spec(vocab))) if stage.teacher else None
         ids = np.random.default_rng(0).integers(min(10, vocab - 1), vocab, 200 * study.objective.length)
         windows = Windows(ids, study.objective.length, SPECIAL["cls"], 0)
-        parts = tuple(Part(*part) for part in stage.parts())
+        parts = tuple(Part(*part) for part in stage.submodels())
         trainer = Trainer(
             family, model.train(), checkpoint.optimizer(model, lr=o.lr, betas=o.betas, weight_decay=o.weight_decay),
             objective_of(study, SPECIAL["mask"], vocab), windows, o.batch, 0, cost, o.clip, False, None, parts,

@@ -8,7 +8,7 @@ def predicted(length: int, rate: float | None) -> int:
     return length - 1 if rate is None else max(1, round(rate * (length - 1)))
 
 
-def kept(length: int, cut: int) -> int:
+def after_cut(length: int, cut: int) -> int:
     """Tokens that are read of a sequence whose first 1/cut is kept."""
     return length if cut == 1 else ceil(length / cut)
 

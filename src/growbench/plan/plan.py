@@ -67,7 +67,7 @@ class Stage:
         """What its model lacks of the stock one; falsy values: nothing."""
         return self.rank, self.shared
 
-    def parts(self) -> tuple[tuple[int, int], ...]:
+    def submodels(self) -> tuple[tuple[int, int], ...]:
         """(layers that run, top layers that learn) of the kinds of step, each of which comes equally often."""
         layers = self.spec.layers
         if self.block is not None:

@@ -10,7 +10,8 @@ import yaml
 from growbench.errors import GrowBenchError
 from growbench.study import schema
 from growbench.study.consistency import check
-from growbench.study.study import SECTIONS, Data, Study
+from growbench.study.sections import SECTIONS, DataConfig
+from growbench.study.study import Study
 
 DATA_VARIABLE = "GROWBENCH_DATA"
 ALL = "all"
@@ -87,7 +88,7 @@ def _study(values: Mapping[str, Any]) -> Study:
     schema.validate(values)
     parts: dict[str, Any] = {key: kind(**_tuples(values[key])) for key, kind in SECTIONS.items()}
     folder = os.environ.get(DATA_VARIABLE) or parts["data"].dir
-    parts["data"] = Data(dir=Path(folder).expanduser() if folder else None, repeat=parts["data"].repeat)
+    parts["data"] = DataConfig(dir=Path(folder).expanduser() if folder else None, repeat=parts["data"].repeat)
     options = _chosen(values["methods"])
     study = Study(
         study=values["study"], seeds=tuple(values["seeds"]), attention=values["attention"], methods=options, **parts

@@ -6,9 +6,10 @@ from growbench import families, methods
 from growbench.errors import GrowBenchError, nearest
 from growbench.runtime import launch
 from growbench.spec import SOURCE, divisors
-from growbench.study import course, plan_check, schema
-from growbench.study.study import Finetune, Study, point_name
-from growbench.tasks import squad
+from growbench.study import plan_check, schema, timeline
+from growbench.study.sections import FinetuneConfig
+from growbench.study.squad import SQUAD_TASKS, least_room
+from growbench.study.study import Study, point_name
 
 NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
 
@@ -144,11 +145,11 @@ def _check_finetune(study: Study) -> None:
             f"finetune.lr: {finetune.lr} is no list, but finetune.protocol is grid; list the LRs to try"
         )
     for name in names:
-        if name in squad.NAMES:
+        if name in SQUAD_TASKS:
             _check_spans(study, name)
 
 
-def _settings(study: Study) -> dict[str, Finetune]:
+def _settings(study: Study) -> dict[str, FinetuneConfig]:
     """The settings that tasks are fine-tuned with, by where they stand in the config."""
     own = study.finetune.tasks
     return {f"finetune.tasks.{n}" if n in own else "finetune": study.finetune.of(n) for n in study.tasks.names}
@@ -162,7 +163,7 @@ def _check_spans(study: Study, name: str) -> None:
             f"out, or use one of {', '.join(able)}"
         )
     own = study.finetune.of(name)
-    room = squad.least_room(own.max_length)
+    room = least_room(own.max_length)
     if own.doc_stride > room:
         remedy = f"use at most {room} or a longer max_length" if room > 0 else "use a longer max_length"
         raise GrowBenchError(
@@ -177,7 +178,7 @@ def _check_methods(study: Study) -> None:
     for name in study.methods:
         _check_name(study, name)
         study.options(name)
-        run = course.of(study, name)
+        run = timeline.of(study, name)
         try:
             plan_check.check(study, name, run)
         except GrowBenchError as error:
@@ -186,7 +187,7 @@ def _check_methods(study: Study) -> None:
         _check_grown(study, name, run)
 
 
-def _check_grown(study: Study, name: str, run: course.Course) -> None:
+def _check_grown(study: Study, name: str, run: timeline.Timeline) -> None:
     """Raise where a method has not grown to its target at the last point, or at one that is fine-tuned or evaluated."""
     needed = {"budget": (1.0,), "finetune": study.finetune.points, "zeroshot": study.zeroshot.points}
     grown = run.plan.settled(study.optimizer.warmup)
@@ -199,13 +200,13 @@ def _check_grown(study: Study, name: str, run: course.Course) -> None:
             )
 
 
-def _check_text(study: Study, name: str, run: course.Course) -> None:
+def _check_text(study: Study, name: str, run: timeline.Timeline) -> None:
     """Raise where a run would read more than corpus.max_tokens allows the text to have; it may have less."""
     if study.corpus.max_tokens is None:
         return
     run.check_text(name, study.corpus.max_tokens)
     if study.method(name).reads_source:
-        course.of(study, course.SOURCE).check_text(course.SOURCE, study.corpus.max_tokens)
+        timeline.of(study, timeline.SOURCE).check_text(timeline.SOURCE, study.corpus.max_tokens)
 
 
 def _check_name(study: Study, name: str) -> None:

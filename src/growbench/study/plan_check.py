@@ -9,11 +9,11 @@ from growbench.methods import Method
 from growbench.plan import lengths
 from growbench.plan.plan import Stage
 from growbench.spec import ModelSpec
-from growbench.study.course import Course
 from growbench.study.study import Study
+from growbench.study.timeline import Timeline
 
 
-def check(study: Study, name: str, run: Course) -> None:
+def check(study: Study, name: str, run: Timeline) -> None:
     """Raise GrowBenchError, naming the stage, where a method's plan makes no sense in a study."""
     method, stages = study.method(name), run.plan.stages
     source, target = study.source_spec(study.corpus.vocab), study.target_spec(study.corpus.vocab)
@@ -77,7 +77,7 @@ def _check_stage(study: Study, method: Method, stage: Stage, *, last: bool) -> N
         (stage.pool >= length, f"pool: {stage.pool} of {length} tokens leave nothing to average; use a smaller one"),
         (stage.pool > 1 and not mlm, "pool: pooled embeddings show a causal model its future; pool by 1, or cut"),
         (
-            lengths.kept(length, stage.cut) < 2,
+            lengths.after_cut(length, stage.cut) < 2,
             f"cut: less than two of {length} tokens would be left; use a smaller one",
         ),
         (
@@ -108,7 +108,7 @@ def _check_thin(stage: Stage, before: Stage | None, *, last: bool) -> None:
         )
 
 
-def _check_length(study: Study, run: Course, number: int) -> None:
+def _check_length(study: Study, run: Timeline, number: int) -> None:
     """Raise where a stage is shorter than a step, than its warm-up, or than its masks take to be lifted."""
     stage, start = run.plan.stages[number], run.plan.start(number)
     length = stage.until - start
@@ -127,7 +127,7 @@ def _check_length(study: Study, run: Course, number: int) -> None:
         )
 
 
-def _check_growth(study: Study, method: Method, run: Course, before: ModelSpec, stage: Stage) -> None:
+def _check_growth(study: Study, method: Method, run: Timeline, before: ModelSpec, stage: Stage) -> None:
     """Raise where a growth is impossible at these sizes, or what it adds would not learn."""
     if stage.enter not in ("grow", "source"):
         return

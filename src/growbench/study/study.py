@@ -3,16 +3,29 @@
 No torch here: the Snakefile loads the study each time it is parsed.
 """
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from growbench import methods
 from growbench.methods import Method
-from growbench.plan.lengths import predicted
 from growbench.records.layout import Layout
 from growbench.spec import SOURCE, ModelSpec
-from growbench.tasks import squad
+from growbench.study.sections import (
+    BudgetConfig,
+    CorpusConfig,
+    DataConfig,
+    FinetuneConfig,
+    ObjectiveConfig,
+    OptimizerConfig,
+    SearchConfig,
+    SourceConfig,
+    TargetConfig,
+    TasksConfig,
+    TrainConfig,
+    ZeroshotConfig,
+)
+from growbench.study.squad import SQUAD_TASKS
 
 # Where and how fast a model is trained. Like another machine, these change its rounding, and with dropout its draws.
 HOW = ("device", "processes", "accumulate", "shard", "threads", "together", "checkpoint_seconds")
@@ -24,185 +37,25 @@ def point_name(fraction: float) -> str:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Data:
-    dir: Path | None
-    repeat: bool
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class CorpusConfig:
-    source: str
-    train: str | tuple[str, ...] | None
-    valid: str | tuple[str, ...] | None
-    subset: str | None
-    text_key: str
-    documents: str
-    valid_fraction: float
-    max_tokens: int | None
-    tokenizer: str
-    tokenizer_name: str | None
-    vocab: int
-    lowercase: bool
-    seed: int
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ObjectiveConfig:
-    kind: str
-    length: int
-    mask_rate: float
-
-    def positions(self, length: int) -> int:
-        """Return how many positions of a sequence of `length` tokens are predicted."""
-        return predicted(length, self.mask_rate if self.kind == "mlm" else None)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Source:
-    layers: int
-    hidden: int
-    heads: int
-    ffn: int
-    steps: int
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Target:
-    family: str
-    layers: int
-    hidden: int
-    heads: int
-    ffn: int
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Budget:
-    steps: int
-    points: tuple[float, ...]
-    cooldown: float
-    protocol: Literal["trunk", "paper"]
-
-    def branch(self, point: float) -> float:
-        """Return the share of the largest budget at which the run to a finished point leaves the trunk."""
-        return point if self.protocol == "paper" else point * (1 - self.cooldown)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Optimizer:
-    lr: float
-    source_lr: float
-    warmup: float
-    batch: int
-    weight_decay: float
-    betas: tuple[float, float]
-    clip: float | None
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Search:
-    """LRs that are tried for every method and the source before their runs. share: of the budget, that a trial takes."""
-
-    lrs: tuple[float, ...]
-    share: float
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Train:
-    init_std: float
-    dropout: float
-    eval_every: float
-    eval_sequences: int
-    precision: str
-    compile: bool
-    device: str
-    processes: int
-    accumulate: int
-    shard: str
-    threads: int
-    together: bool
-    checkpoint_seconds: float
-
-    @property
-    def gpus(self) -> int:
-        """GPUs that a pre-training job asks for: one for each process where the study is not to run without."""
-        return self.processes if self.device == "gpu" else 0
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Tasks:
-    source: str
-    names: tuple[str, ...]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Finetune:
-    """How finished points are fine-tuned. source: whether the source is too. lr: one, or the list that protocol `grid` tries.
-    tasks: what a task changes.
-    """
-
-    points: tuple[float, ...]
-    seeds: tuple[int, ...]
-    source: bool
-    protocol: Literal["single", "grid"]
-    epochs: int
-    lr: float | tuple[float, ...]
-    decay: Literal["linear", "cosine"]
-    batch: int
-    warmup: float
-    weight_decay: float
-    dropout: float
-    max_length: int
-    max_train: int | None
-    doc_stride: int
-    answer_length: int
-    tasks: dict[str, dict[str, Any]]
-    threads: int
-
-    def of(self, task: str) -> "Finetune":
-        """Return the settings of one task."""
-        return replace(self, **self.tasks.get(task, {}))
-
-    @property
-    def rates(self) -> tuple[float, ...]:
-        """The LRs that are tried."""
-        return (self.lr,) if isinstance(self.lr, int | float) else tuple(self.lr)
-
-    @property
-    def longest(self) -> int:
-        """Tokens of the longest example of any task."""
-        return max(self.of(task).max_length for task in ("", *self.tasks))
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Zeroshot:
-    source: str
-    names: tuple[str, ...]
-    points: tuple[float, ...]
-    stride: int
-    batch: int
-    threads: int
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
 class Study:
     """One study. attention: whether the attention of its finished models is measured. `methods` maps each method's name to its options (empty for the defaults); `of` makes it a variant."""
 
     study: str
     seeds: tuple[int, ...]
     attention: bool
-    data: Data
+    data: DataConfig
     corpus: CorpusConfig
     objective: ObjectiveConfig
-    source: Source
-    target: Target
+    source: SourceConfig
+    target: TargetConfig
     methods: dict[str, dict[str, Any]]
-    budget: Budget
-    optimizer: Optimizer
-    search: Search
-    train: Train
-    tasks: Tasks
-    finetune: Finetune
-    zeroshot: Zeroshot
+    budget: BudgetConfig
+    optimizer: OptimizerConfig
+    search: SearchConfig
+    train: TrainConfig
+    tasks: TasksConfig
+    finetune: FinetuneConfig
+    zeroshot: ZeroshotConfig
 
     @property
     def layout(self) -> Layout:
@@ -260,7 +113,7 @@ class Study:
         """Return the values that a fine-tuned model depends on besides its checkpoint."""
         values, plain = asdict(self.finetune), {"protocol": "single", "decay": "linear", "tasks": {}}
         unused = {"points", "source", "threads", *(key for key, value in plain.items() if values[key] == value)}
-        if not any(name in squad.NAMES for name in self.tasks.names):
+        if not any(name in SQUAD_TASKS for name in self.tasks.names):
             unused |= {"doc_stride", "answer_length"}
         return {
             "tasks": asdict(self.tasks),
@@ -271,7 +124,7 @@ class Study:
         """Return the values that a zero-shot evaluation depends on besides its checkpoint."""
         return {key: value for key, value in asdict(self.zeroshot).items() if key in ("source", "names", "stride")}
 
-    def _spec(self, sizes: Source | Target, vocab: int) -> ModelSpec:
+    def _spec(self, sizes: SourceConfig | TargetConfig, vocab: int) -> ModelSpec:
         return ModelSpec(
             family=self.target.family,
             layers=sizes.layers,
@@ -281,19 +134,3 @@ class Study:
             vocab=vocab,
             max_length=max(self.objective.length, self.finetune.longest),
         )
-
-
-SECTIONS: dict[str, type] = {
-    "data": Data,
-    "corpus": CorpusConfig,
-    "objective": ObjectiveConfig,
-    "source": Source,
-    "target": Target,
-    "budget": Budget,
-    "optimizer": Optimizer,
-    "search": Search,
-    "train": Train,
-    "tasks": Tasks,
-    "finetune": Finetune,
-    "zeroshot": Zeroshot,
-}

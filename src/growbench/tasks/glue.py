@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from growbench.errors import GrowBenchError, nearest
-from growbench.tasks import Task, squad
+from growbench.study.squad import SQUAD_TASKS
+from growbench.tasks import Task
 
 if TYPE_CHECKING:
     from growbench.study.study import Study
@@ -90,7 +91,7 @@ def task(name: str, study: "Study") -> Task:
 def check(study: "Study") -> None:
     """Raise when a local task's file or column is missing, before anything is spent."""
     if study.tasks.source == "local":
-        for name in (name for name in study.tasks.names if name not in squad.NAMES):
+        for name in (name for name in study.tasks.names if name not in SQUAD_TASKS):
             chosen = task(name, study)
             for file in (chosen.train_file, chosen.dev_file):
                 next(_rows(chosen, _folder(chosen, study) / file))

@@ -11,16 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from growbench.errors import GrowBenchError
+from growbench.study.squad import SQUAD_TASKS
 from growbench.tasks import Task
 
 if TYPE_CHECKING:
     from growbench.study.study import Study
 
-NAMES = ("SQuAD1.1", "SQuAD2.0")
 FOLDERS = {"SQuAD1.1": "squad", "SQuAD2.0": "squad_v2"}  # the hub's names too
 OFFICIAL = {"SQuAD1.1": (87599, 10570), "SQuAD2.0": (130319, 11873)}  # questions of train and dev
-QUESTION = 64  # most tokens of a question (BERT's max_query_length)
-SPECIAL = 4  # most special tokens around question and context (RoBERTa's)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,16 +40,6 @@ def task(name: str) -> Task:
     )  # fmt: skip
 
 
-def question_limit(max_length: int) -> int:
-    """Return how many tokens of a question are read: at most half of a window."""
-    return min(QUESTION, max_length // 2)
-
-
-def least_room(max_length: int) -> int:
-    """Return how many tokens of context a window of `max_length` tokens is sure to hold."""
-    return max_length - question_limit(max_length) - SPECIAL
-
-
 def load(name: str, study: "Study") -> tuple[Task, list[Question], list[Question]]:
     """Return the task (marked as a subset where it is one) and its train and dev questions."""
     if study.tasks.source == "hub":
@@ -64,7 +52,7 @@ def load(name: str, study: "Study") -> tuple[Task, list[Question], list[Question
 def check(study: "Study") -> None:
     """Raise when a local file is missing or not what its task needs, before anything is spent."""
     for name in study.tasks.names:
-        if study.tasks.source == "local" and name in NAMES:
+        if study.tasks.source == "local" and name in SQUAD_TASKS:
             for path in _paths(name, study):
                 _read(name, path)
 

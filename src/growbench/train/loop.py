@@ -16,7 +16,7 @@ from torch import nn
 from growbench.families import Family
 from growbench.families._roles import embeddings_path, layers_path
 from growbench.plan import flops
-from growbench.plan.lengths import kept
+from growbench.plan.lengths import after_cut
 from growbench.train.data import Windows
 from growbench.train.leg import READ, Diverged, Leg
 from growbench.train.objective import Batch, Objective, loss
@@ -112,7 +112,7 @@ class Trainer:
         """Take optimizer step `number` at this LR; return this process's share of the training loss (nats), the mean over
         processes being the batch's, without waiting for the device.
         """
-        ids = self.windows.batch(number, self.batch)[:, : kept(self.windows.length, self.cut)]
+        ids = self.windows.batch(number, self.batch)[:, : after_cut(self.windows.length, self.cut)]
         batch = self.objective.batch(ids, self.seed, number)
         for group in self.opt.param_groups:
             group["lr"] = lr

@@ -14,7 +14,7 @@ from growbench.pipeline.finetune import run as finetune
 from growbench.pipeline.finetune.cache import kept
 from growbench.pipeline.finetune.fit import share
 from growbench.spec import ModelSpec
-from growbench.study.study import Finetune
+from growbench.study.sections import FinetuneConfig
 from growbench.tasks import Task, glue, metrics
 from growbench.train import checkpoint
 
@@ -63,7 +63,7 @@ def study(tmp: Path, source: str = "local", names: tuple[str, ...] = ("CoLA",), 
         tasks=SimpleNamespace(source=source, names=list(names)),
     )
     made.target = SimpleNamespace(family="bert")
-    made.finetune = Finetune(**settings)
+    made.finetune = FinetuneConfig(**settings)
     made.finetuned_part = lambda: settings
     return made
 

@@ -14,7 +14,7 @@ from growbench.pipeline import forecast
 from growbench.pipeline.pretrain import run as pretrain
 from growbench.pipeline.pretrain.stages import Stages
 from growbench.plan.plan import Plan
-from growbench.study import course
+from growbench.study import timeline
 from growbench.train.loop import Trainer
 
 
@@ -220,7 +220,7 @@ def test_a_run_costs_what_was_forecast(study, method: str) -> None:
     for phase in ("trunk", "cooldown"):
         spent = {e["stage"]: (e["flops"], e["tokens"]) for e in values["ledger"] if e["phase"] == phase}
         told: dict[int, tuple[float, int]] = {}
-        for entry in course.of(study, method).entries():
+        for entry in timeline.of(study, method).entries():
             if entry.phase == phase:
                 flops, tokens = told.get(entry.stage, (0.0, 0))
                 told[entry.stage] = (flops + entry.steps * entry.cost.flops, tokens + entry.steps * entry.cost.tokens)

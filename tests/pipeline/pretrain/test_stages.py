@@ -14,7 +14,7 @@ from growbench import families
 from growbench.growth.masking import ramp
 from growbench.pipeline.pretrain import run as pretrain
 from growbench.pipeline.pretrain.stages import Stages, objective_of
-from growbench.study import course
+from growbench.study import timeline
 from growbench.train import checkpoint
 from growbench.train.data import Windows
 from growbench.train.loop import Trainer
@@ -38,7 +38,7 @@ def stages_of(study: Any, method: str, source: Path) -> Stages:
     family = families.load(study.target.family)
     ids = np.random.default_rng(0).integers(5, VOCAB, 4000)
     return Stages(
-        course=course.of(study, method), method=study.method(method), seed=0, family=family,
+        course=timeline.of(study, method), method=study.method(method), seed=0, family=family,
         source_spec=study.source_spec(VOCAB), source_folder=source, objective=objective_of(study, 4, VOCAB),
         windows=Windows(ids, 16, 2, 0), device=torch.device("cpu"), bf16=False, pad=0,
     )  # fmt: skip
@@ -83,7 +83,7 @@ def test_a_run_of_a_printed_plan_ends_with_the_same_bytes(method: str, tmp_path:
 
     study = tiny(tmp_path, steps=20)
     printed = tmp_path / "plan.json"
-    printed.write_text(json.dumps([{"method": method, "plan": course.of(study, method).plan.to_list()}]))
+    printed.write_text(json.dumps([{"method": method, "plan": timeline.of(study, method).plan.to_list()}]))
     pretrain.run(study, "source", 0)
     pretrain.run(study, method, 0)
     own = weights(method)
@@ -134,7 +134,7 @@ def test_a_growth_by_slope_comes_as_soon_as_the_loss_is_flat(tmp_path: Path) -> 
     assert 0.02 * budget < spent[0] < 0.35 * budget
     assert values["points"][-1]["flops"] == pytest.approx(budget, rel=0.02)
     flatter = tiny(tmp_path, steps=110, staged={"latest": 0.4, "slope": -1e-6})
-    rows = course.of(flatter, "staged").entries()
+    rows = timeline.of(flatter, "staged").entries()
     late = result(pretrain.run(flatter, "staged", 0))
     assert {e["stage"]: e["steps"] for e in late["ledger"] if e["phase"] == "trunk"}[0] <= rows[0].steps
 

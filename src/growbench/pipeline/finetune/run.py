@@ -23,8 +23,8 @@ from growbench.pipeline.finetune.rows import Encoded, batches, collate
 from growbench.records import finished, record
 from growbench.runtime import launch, lock
 from growbench.runtime.memory import memory_kept
+from growbench.study.squad import SQUAD_TASKS
 from growbench.study.study import Study
-from growbench.tasks import squad
 
 __all__ = ["Encoded", "Ready", "batches", "collate", "inputs", "offset", "prepare", "results", "run"]
 
@@ -100,13 +100,13 @@ def suite(study: Study) -> str:
     """Return what the study's tasks are called together."""
     if study.tasks.source == "toyglue":
         return "toyglue"
-    found = {"SQuAD" if name in squad.NAMES else "GLUE" for name in study.tasks.names}
+    found = {"SQuAD" if name in SQUAD_TASKS else "GLUE" for name in study.tasks.names}
     return " and ".join(sorted(found))
 
 
 def prepare(study: Study, tokenizer: Any, name: str) -> Tokenised:
     """Read and tokenise one task."""
-    kind = spans if name in squad.NAMES else classify
+    kind = spans if name in SQUAD_TASKS else classify
     return kind.prepare(study, tokenizer, name, study.finetune.of(name))
 
 

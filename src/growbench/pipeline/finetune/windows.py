@@ -14,7 +14,8 @@ import numpy as np
 
 from growbench.errors import GrowBenchError
 from growbench.pipeline.finetune.rows import Encoded
-from growbench.tasks.squad import Question, question_limit
+from growbench.study.squad import question_limit
+from growbench.tasks.squad import Question
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,7 @@ from growbench.records.finished import run_folder, run_name
 from growbench.runtime import interrupt, launch, lock
 from growbench.runtime.memory import memory_kept
 from growbench.spec import SOURCE, ModelSpec
-from growbench.study import course
+from growbench.study import timeline
 from growbench.study.study import Study, point_name
 from growbench.train import checkpoint
 from growbench.train.data import Stream, Windows
@@ -90,7 +90,7 @@ class Run:
         self.source_spec: ModelSpec = study.source_spec(vocab)
         self.chosen = None if method == SOURCE else study.method(method)
         raised = share * self._source_point()["flops"] if self.chosen and self.chosen.control else 0.0
-        self.course = course.of(course.short(study, share), method, vocab=vocab, raised=raised).at(lr)
+        self.course = timeline.of(timeline.short(study, share), method, vocab=vocab, raised=raised).at(lr)
         self.family: Family = families.load(study.target.family)
         self.objective = objective_of(study, int(special["mask"]), vocab)
         self.device = ranks.device(study.train.device)

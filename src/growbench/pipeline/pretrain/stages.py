@@ -18,8 +18,8 @@ from growbench.methods import Method
 from growbench.plan.plan import Stage
 from growbench.records import finished
 from growbench.spec import ModelSpec
-from growbench.study.course import SOURCE, Course
 from growbench.study.study import Study
+from growbench.study.timeline import SOURCE, Timeline
 from growbench.train import checkpoint
 from growbench.train.compiled import compiled
 from growbench.train.data import Windows
@@ -38,7 +38,7 @@ class Stages:
     Face directory. pad: its padding id.
     """
 
-    course: Course
+    course: Timeline
     method: Method | None
     seed: int
     family: Family
@@ -94,7 +94,7 @@ class Stages:
             model.to(self.device)
         return Trainer(
             self.family, model, self._optimizer(model), self.objective, self.windows, o.batch, self.seed,
-            self.course.costs[index], o.clip, self.bf16, masks, tuple(Part(*part) for part in stage.parts()), stage.pool,
+            self.course.costs[index], o.clip, self.bf16, masks, tuple(Part(*part) for part in stage.submodels()), stage.pool,
             stage.cut, self._teacher(index), ranks=self.ranks, accumulate=t.accumulate, root=root,
         )  # fmt: skip
 

@@ -29,7 +29,7 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class Course:
+class Timeline:
     """What one run does. options: of its method, all of them. budget: FLOPs. points: those of budget.points at which the
     method has grown to its target. costs: of a step, stage by stage.
     """
@@ -41,7 +41,7 @@ class Course:
     points: tuple[float, ...]
     costs: tuple[flops.StepCost, ...]
 
-    def at(self, lr: float | None) -> "Course":
+    def at(self, lr: float | None) -> "Timeline":
         """The same with another peak LR, unless it is None."""
         return self if lr is None else replace(self, options={**self.options, "lr": lr})
 
@@ -51,7 +51,7 @@ class Course:
 
     def steps(self, share: float, spent: float, stage: int) -> int:
         """Steps of a stage until a share of the budget is spent, each kind of step equally often."""
-        turn = len(self.plan.stages[stage].parts())
+        turn = len(self.plan.stages[stage].submodels())
         return max(0, turn * round((share * self.budget - spent) / self.costs[stage].flops / turn))
 
     def sequences(self) -> int:
@@ -98,7 +98,7 @@ class Course:
         return [entry for entry in found if entry.steps]
 
 
-def of(study: Study, name: str, *, vocab: int | None = None, raised: float | None = None) -> Course:
+def of(study: Study, name: str, *, vocab: int | None = None, raised: float | None = None) -> Timeline:
     """The course of a method, or of the source. vocab: what the corpus really has, if known. raised: FLOPs that a control
     may spend on top, what the source cost; None takes what it is to cost. Raises GrowBenchError for a bad option or plan.
     """
@@ -107,7 +107,9 @@ def of(study: Study, name: str, *, vocab: int | None = None, raised: float | Non
     if name == SOURCE:
         plan = Plan(stages=(whole(source),))
         cost = step_cost(study, whole(source))
-        return Course(study, {"lr": study.optimizer.source_lr}, plan, cost.flops * study.source.steps, (1.0,), (cost,))
+        return Timeline(
+            study, {"lr": study.optimizer.source_lr}, plan, cost.flops * study.source.steps, (1.0,), (cost,)
+        )
     method, options = study.method(name), study.options(name)
     budget = step_cost(study, whole(target)).flops * study.budget.steps
     if method.control:
@@ -119,7 +121,7 @@ def of(study: Study, name: str, *, vocab: int | None = None, raised: float | Non
     costs = tuple(step_cost(study, stage) for stage in plan.stages)
     grown = plan.settled(study.optimizer.warmup)
     points = tuple(point for point in study.budget.points if study.budget.branch(point) >= grown)
-    return Course(study, options, plan, budget, points, costs)
+    return Timeline(study, options, plan, budget, points, costs)
 
 
 def short(study: Study, share: float) -> Study:
@@ -151,7 +153,7 @@ def whole(spec: ModelSpec) -> Stage:
 def step_cost(study: Study, stage: Stage) -> flops.StepCost:
     """What one step of a stage costs under a study's batch, length and objective, the mean over its kinds of step."""
     family, batch = families.load(stage.spec.family), study.optimizer.batch
-    read = lengths.kept(study.objective.length, stage.cut)
+    read = lengths.after_cut(study.objective.length, stage.cut)
     positions = study.objective.positions(read)
     how: dict[str, Any] = {"rank": stage.rank, "shared": stage.shared}
     run = lengths.pooled(read, stage.pool, positions)
@@ -159,7 +161,7 @@ def step_cost(study: Study, stage: Stage) -> flops.StepCost:
         flops.step(
             stage.spec.resized(layers=depth), family, batch=batch, length=run, positions=positions, top=top, **how
         )
-        for depth, top in stage.parts()
+        for depth, top in stage.submodels()
     ]
     cost = replace(flops.mean(kinds), tokens=batch * read)
     if not stage.teacher:
