@@ -11,7 +11,8 @@ from torch import Tensor
 from growbench.pipeline.finetune.ready import Outcome, Tokenised
 from growbench.pipeline.finetune.rows import Encoded, batches, collate, cut, typed
 from growbench.study.study import Study
-from growbench.tasks import Task, glue, metrics
+from growbench.tasks import Task, glue
+from growbench.tasks.metrics.scores import SCORES
 
 EVAL_BATCH = 128
 
@@ -78,4 +79,4 @@ def inputs(model: Any, batch: dict[str, Tensor], offset: float) -> dict[str, Ten
 
 def results(task: Task, predicted: np.ndarray, labels: np.ndarray) -> dict[str, float]:
     """Every metric of the task."""
-    return {name: metrics.load(name).compute(predictions=predicted, references=labels)[name] for name in task.metrics}
+    return {name: SCORES[name](predicted, labels) for name in task.metrics}

@@ -1,15 +1,4 @@
-"""Local `evaluate.Metric` modules, so that nothing is fetched from a hub: `load(name).compute(predictions=, references=)`."""
+"""Scores as plain functions of predictions and references, computed in memory; nothing is written or fetched.
 
-import importlib
-from typing import Any
-
-from growbench.errors import GrowBenchError, nearest
-
-NAMES = ("accuracy", "f1", "matthews", "pearson", "spearman", "squad")
-
-
-def load(name: str) -> Any:
-    """Return the metric of this name; raise GrowBenchError naming the nearest when there is none."""
-    if name not in NAMES:
-        raise GrowBenchError(f"metric: '{name}' is not known; {nearest(name, NAMES)}")
-    return importlib.import_module(f"growbench.tasks.metrics.{name}").Metric()
+scores.py has GLUE's metrics, squad.py SQuAD's. The same metrics as `evaluate` modules are in modules/.
+"""
