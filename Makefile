@@ -1,4 +1,4 @@
-# Everything sets itself up: the environment in .venv, then the work. `make` alone runs the tests.
+# Every target first makes the environment in .venv. `make` alone runs the tests.
 PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
@@ -9,23 +9,23 @@ PYTHON_FILES := src tests workflow bench
 
 .venv/.installed: pyproject.toml constraints.txt
 	@test -x $(BIN)/python || $(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13))' \
-	    || { echo 'make: Python 3.11 or 3.12 is needed; say, for example, make PYTHON=python3.12' >&2; exit 2; }
+	    || { echo 'make: Python 3.11 or 3.12 is needed; for example, run make PYTHON=python3.12' >&2; exit 2; }
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(PIP) install -c constraints.txt torch==2.13.0
 	$(PIP) install -c constraints.txt -e '.[dev]'
 	touch $@
 
-demo: .venv/.installed  ## the default study, from text to figures
+demo: .venv/.installed  ## the default study, from text to figures, and its savings
 	PATH="$(CURDIR)/$(BIN):$$PATH" snakemake --cores all --rerun-incomplete
-	@echo; cat results/demo/tables/savings.md; echo; echo 'Figures:'; ls figures/demo/*.png
+	@echo; $(BIN)/growbench show --config config/demo.yaml
 
-tables: .venv/.installed  ## tables, figures and pages of a study from its records, nothing trained: make tables STUDY=mini
+tables: .venv/.installed  ## a study's tables, figures and pages from its records, without training: make tables STUDY=mini
 	PATH="$(CURDIR)/$(BIN):$$PATH" snakemake --cores all --configfile config/$(or $(STUDY),demo).yaml --allowed-rules aggregate figures pages all --forcerun aggregate
 
 test: .venv/.installed
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2
 
-test-slurm: .venv/.installed  ## a real SLURM of one node; as root, with slurm-wlm and munge
+test-slurm: .venv/.installed  ## on a real SLURM with one node; as root, with slurm-wlm and munge
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -rs -m slurm
 
 lint: .venv/.installed
@@ -43,8 +43,8 @@ readme: .venv/.installed  ## the generated blocks of README.md
 conformance: .venv/.installed  ## docs/CONFORMANCE.md
 	OMP_NUM_THREADS=1 $(BIN)/python tests/conformance.py
 
-bench: .venv/.installed  ## docs/BENCHMARKS.md, on a quiet machine; GROWBENCH_DATA names the folder of real data
+bench: .venv/.installed  ## docs/BENCHMARKS.md, on a quiet machine; GROWBENCH_DATA is the folder of real data
 	for name in startup dag tokenize_text pretrain causal finetune grow stages demo; do $(BIN)/python bench/$$name.py --out docs/BENCHMARKS.md || exit 1; done
 
-clean:  ## what was trained and drawn from the demo; committed records of other studies stay
+clean:  ## remove what the demo made; other studies stay
 	rm -rf results/demo figures/demo logs/demo benchmarks/demo

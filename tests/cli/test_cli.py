@@ -1,4 +1,4 @@
-"""The command line: its verbs reach their stages, and bad input is one line and exit status 2."""
+"""The command line: its verbs reach their steps, and bad input is one line and exit status 2."""
 
 import importlib
 import json
@@ -33,8 +33,8 @@ def quiet_logging() -> Any:
     logging.captureWarnings(False)
 
 
-def stage(monkeypatch: pytest.MonkeyPatch, name: str, **functions: Any) -> None:
-    """Put a stage in place whose functions are given."""
+def step(monkeypatch: pytest.MonkeyPatch, name: str, **functions: Any) -> None:
+    """Replace the module of a pipeline step by one with these functions."""
     module = ModuleType(f"growbench.{name}")
     for key, value in functions.items():
         setattr(module, key, value)
@@ -56,8 +56,10 @@ def test_methods_lists_every_discovered_method(capsys: pytest.CaptureFixture[str
     assert cli.main(["methods", "--json"]) == 0
     assert [row["method"] for row in json.loads(capsys.readouterr().out)] == methods.names()
     assert cli.main(["methods"]) == 0
-    lines = capsys.readouterr().out.splitlines()
-    assert [line.split()[0] for line in lines] == ["method", *methods.names()]
+    table, _, options = capsys.readouterr().out.partition("\nOptions")
+    assert [line.split()[0] for line in table.splitlines() if line[0] != " "] == ["method", *methods.names()]
+    assert all(len(line) <= 100 for line in (table + options).splitlines())
+    assert "noise=0.1" in options
 
 
 @pytest.mark.parametrize(
@@ -67,10 +69,10 @@ def test_methods_lists_every_discovered_method(capsys: pytest.CaptureFixture[str
         (["check", "--config", DEMO, "--set", "corpus.vocb=3"], "did you mean 'vocab'"),
         (["check", "--config", DEMO, "--set", "corpus"], "KEY=VALUE"),
         (["pretrain", "--config", DEMO, "--method", "scrach", "--seed", "0"], "did you mean 'scratch'"),
-        (["pretrain", "--config", DEMO, "--method", "scratch", "--seed", "77"], "--seed 77: not one of seeds"),
+        (["pretrain", "--config", DEMO, "--method", "scratch", "--seed", "77"], "--seed 77: not a seed of study demo"),
         (
             ["finetune", "--config", DEMO, "--method", "scratch", "--seed", "0", "--points", "p1"],
-            "--points p1: not one of finetune.points",
+            "--points p1: not in finetune.points",
         ),
         (
             ["zeroshot", "--config", DEMO, "--method", "scratch", "--seed", "0", "--points", "p100"],
@@ -78,7 +80,7 @@ def test_methods_lists_every_discovered_method(capsys: pytest.CaptureFixture[str
         ),
         (
             ["zeroshot", "--config", GPT, *NAMED, "--method", "scratch", "--seed", "0", "--points", "p55"],
-            "--points p55: not one of zeroshot.points",
+            "--points p55: not in zeroshot.points",
         ),
     ],
 )
@@ -98,20 +100,20 @@ def test_check_refuses_a_missing_data_folder(
 
 def test_check_of_the_demo_finds_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["check", "--config", DEMO]) == 0
-    assert "nothing wrong found" in capsys.readouterr().out
+    assert "no problems found" in capsys.readouterr().out
 
 
-def test_stages_get_study_method_seed_and_points(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_steps_get_study_method_seed_and_points(monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[Any] = []
-    stage(
+    step(
         monkeypatch,
         "pipeline.pretrain.run",
         run=lambda study, method, seed, lr: calls.append((study.study, method, seed)),
     )
-    stage(monkeypatch, "pipeline.finetune.run", run=lambda study, *rest: calls.append((study.study, *rest)))
-    stage(monkeypatch, "pipeline.aggregate", run=lambda study: calls.append(study.optimizer.lr))
-    stage(monkeypatch, "pipeline.corpus.corpus", build=lambda study: calls.append("corpus"))
-    stage(monkeypatch, "tasks.toyglue", build=lambda study: calls.append("toyglue"))
+    step(monkeypatch, "pipeline.finetune.run", run=lambda study, *rest: calls.append((study.study, *rest)))
+    step(monkeypatch, "pipeline.aggregate", run=lambda study: calls.append(study.optimizer.lr))
+    step(monkeypatch, "pipeline.corpus.corpus", build=lambda study: calls.append("corpus"))
+    step(monkeypatch, "tasks.toyglue", build=lambda study: calls.append("toyglue"))
     which = ["--config", DEMO, "--set", "seeds=[5]", "--method", "scratch", "--seed", "5"]
     assert cli.main(["pretrain", *which]) == 0
     assert cli.main(["finetune", *which, "--points", "p100"]) == 0
@@ -129,7 +131,7 @@ def test_the_log_holds_every_message_and_the_screen_one_in_ten_seconds(
         logging.getLogger("growbench.pipeline.aggregate").warning("look here")
         raise GrowBenchError("seeds: at fault")
 
-    stage(monkeypatch, "pipeline.aggregate", run=run)
+    step(monkeypatch, "pipeline.aggregate", run=run)
     log = tmp_path / "logs/a.log"
     assert cli.main(["aggregate", "--config", DEMO, "--log", str(log)]) == 2
     written = log.read_text(encoding="utf-8")
@@ -144,7 +146,7 @@ def test_a_crash_leaves_its_traceback_in_the_log(monkeypatch: pytest.MonkeyPatch
     def run(study: Any) -> None:
         raise ZeroDivisionError("somewhere")
 
-    stage(monkeypatch, "pipeline.aggregate", run=run)
+    step(monkeypatch, "pipeline.aggregate", run=run)
     assert cli.main(["aggregate", "--config", DEMO, "--log", str(tmp_path / "a.log")]) == 1
     assert "Traceback" in (tmp_path / "a.log").read_text(encoding="utf-8")
     with pytest.raises(ZeroDivisionError):
@@ -155,9 +157,9 @@ def test_an_interruption_is_status_130(monkeypatch: pytest.MonkeyPatch, capsys: 
     def run(study: Any) -> None:
         raise KeyboardInterrupt
 
-    stage(monkeypatch, "pipeline.aggregate", run=run)
+    step(monkeypatch, "pipeline.aggregate", run=run)
     assert cli.main(["aggregate", "--config", DEMO]) == 130
-    assert "goes on" in capsys.readouterr().err
+    assert "stopped by SIGINT; run the same command to resume" in capsys.readouterr().err
 
 
 def test_it_runs_as_a_module_from_the_source_tree() -> None:

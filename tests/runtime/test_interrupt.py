@@ -73,7 +73,7 @@ def test_a_signal_ends_a_verb_at_once_with_one_line(number, status, monkeypatch,
     monkeypatch.setattr(interrupt, "SIGNALS", (number,))
     kept = signal.signal(number, before)
     assert cli.main(["aggregate", "--config", "x"]) == status
-    assert capsys.readouterr().err == f"growbench: ended by {number.name}; the same command goes on\n"
+    assert capsys.readouterr().err == f"growbench: stopped by {number.name}; run the same command to resume\n"
     assert signal.getsignal(number) is before
     signal.signal(number, kept)
 

@@ -26,7 +26,7 @@ STUDY = ("--configfile", "config/cluster.yaml")
 RECORD = "results/cluster/records/pretrain/scratch-s0.json"
 LOG = "logs/cluster/pretrain/scratch-s0.log"
 LOCK = "results/cluster/runs/scratch-s0/.lock"
-GOES_ON = "ended by SIGTERM; the same command goes on"
+GOES_ON = "stopped by SIGTERM; run the same command to resume"
 SECONDS = 60
 ONE_RUN: dict[str, Any] = {"methods": {"scratch": None}, "attention": False}
 

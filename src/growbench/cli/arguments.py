@@ -1,4 +1,4 @@
-"""What the command line takes: the arguments of every verb."""
+"""The arguments of every verb."""
 
 import argparse
 from collections.abc import Mapping
@@ -10,24 +10,24 @@ from growbench import __version__
 BAD_INPUT = 2  # exit status
 
 SIZES = {
-    "layers": "layers of the target",
-    "hidden": "hidden size; heads, key/value heads and FFN follow in proportion unless given, the head size stays",
-    "heads": "attention heads; key/value heads follow in proportion; with --hidden, the head size follows",
-    "kv-heads": "key/value heads, where the architecture groups them",
-    "head-size": "coordinates of one head",
-    "ffn": "FFN size; without it, in proportion to --hidden, else the source's",
+    "layers": "number of layers of the target",
+    "hidden": "hidden size; heads, key/value heads and FFN grow in proportion unless given; the head size stays",
+    "heads": "attention heads; key/value heads grow in proportion; with --hidden, the head size is adapted",
+    "kv-heads": "key/value heads, if the architecture groups them",
+    "head-size": "size of one head",
+    "ffn": "FFN size; by default in proportion to --hidden",
 }
 
 
 def _positive(text: str) -> float:
-    """A number above 0; argparse words the refusal."""
+    """Return a finite number above 0; argparse turns the ValueError into its error line."""
     if not 0 < (number := float(text)) < float("inf"):
         raise ValueError
     return number
 
 
 class Parser(argparse.ArgumentParser):
-    """An argument parser whose refusals are one line."""
+    """An argument parser whose errors are one line."""
 
     def error(self, message: str) -> NoReturn:
         self.exit(BAD_INPUT, f"growbench: {message}; see `{self.prog} --help`\n")
@@ -35,35 +35,55 @@ class Parser(argparse.ArgumentParser):
 
 def _grow_arguments(verb: argparse.ArgumentParser) -> None:
     verb.description = (
-        "Grow a Hugging Face directory (config.json and safetensors) into another one, and measure whether it still "
-        "computes the same. A size that is not given and does not follow from one that is stays the source's."
+        "Grow a Hugging Face directory (config.json and safetensors) into a bigger one, and measure whether the bigger "
+        "model computes the same function. A size that you do not give follows from the sizes that you give, or stays "
+        "the source's."
     )
     verb.add_argument("source", type=Path, metavar="SOURCE_DIR", help="the trained model")
-    verb.add_argument("out", type=Path, metavar="OUT_DIR", help="where the grown one goes; must not exist or be empty")
+    verb.add_argument("out", type=Path, metavar="OUT_DIR", help="the grown model; must not exist, or be empty")
     verb.add_argument("--method", required=True, metavar="NAME", help="a growth method; `growbench methods` lists them")
     for name, words in SIZES.items():
         verb.add_argument(f"--{name}", type=int, metavar="N", help=words)
     verb.add_argument("--set", action="append", default=[], metavar="OPTION=VALUE", help="an option of the method")
-    verb.add_argument("--seed", type=int, default=0, metavar="N", help="of random maps, weights and inputs (0)")
-    verb.add_argument("--dtype", metavar="D", help="float32, bfloat16, float16 or float64; else the source's")
-    verb.add_argument("--text", type=Path, metavar="FILE", help="measure on the beginning of this text, else at random")
-    verb.add_argument("--no-measure", action="store_true", help="leave the comparison of both models out")
+    verb.add_argument(
+        "--seed", type=int, default=0, metavar="N", help="seed of random maps, weights and inputs (default: 0)"
+    )
+    verb.add_argument("--dtype", metavar="D", help="float32, bfloat16, float16 or float64 (default: the source's)")
+    verb.add_argument(
+        "--text", type=Path, metavar="FILE", help="measure on the beginning of this text (default: random tokens)"
+    )
+    verb.add_argument("--no-measure", action="store_true", help="do not compare the two models")
     verb.add_argument("--json", action="store_true", help="print the report as JSON")
 
 
 def _plan_arguments(verb: argparse.ArgumentParser) -> None:
-    verb.add_argument("--json", action="store_true", help="print JSON")
+    verb.add_argument("--json", action="store_true", help="print JSON, plans included")
+    verb.add_argument("--stages", action="store_true", help="print every method's stages, too")
     verb.add_argument("--no-timing", action="store_true", help="do not time steps on this machine")
-    verb.add_argument("--speed", type=_positive, metavar="N", help="FLOP/s that a GPU is assumed to keep up (1.5e14)")
+    verb.add_argument(
+        "--speed", type=_positive, metavar="N", help="FLOP/s that a GPU is assumed to sustain (default: 1.5e14)"
+    )
 
 
 def _study_arguments(name: str, verb: argparse.ArgumentParser) -> None:
-    """What names a study, and what of it a stage is to do."""
-    verb.add_argument("--config", required=True, nargs="+", metavar="FILE", help="the study's config file")
+    """Add the arguments that name a study, and the part of it that a verb works on."""
     verb.add_argument(
-        "--set", action="append", default=[], metavar="KEY=VALUE", help="change a value, e.g. optimizer.lr=1e-3"
+        "--config",
+        required=True,
+        nargs="+",
+        metavar="FILE",
+        help="the study's config file; several are merged in order",
     )
-    verb.add_argument("--log", type=Path, metavar="FILE", help="write every message here, only progress to stderr")
+    verb.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="change one value of the config, for example optimizer.lr=1e-3",
+    )
+    verb.add_argument(
+        "--log", type=Path, metavar="FILE", help="write every message to this file, and only progress to stderr"
+    )
     if name == "plan":
         _plan_arguments(verb)
     if name in ("search", "pretrain", "finetune", "zeroshot"):
@@ -71,13 +91,20 @@ def _study_arguments(name: str, verb: argparse.ArgumentParser) -> None:
     if name == "attention":
         verb.add_argument("--seed", type=int, required=True, help="one of the study's seeds")
     if name in ("pretrain", "finetune", "zeroshot"):
-        verb.add_argument("--seed", type=int, nargs="+", required=True, metavar="N", help="some of the study's seeds")
+        verb.add_argument(
+            "--seed", type=int, nargs="+", required=True, metavar="N", help="one or more of the study's seeds"
+        )
     if name in ("finetune", "zeroshot"):
-        verb.add_argument("--points", nargs="+", required=True, metavar="POINT", help="finished points, e.g. p50 p100")
+        verb.add_argument(
+            "--points", nargs="+", required=True, metavar="POINT", help="finished points, for example p50 p100"
+        )
 
 
 def parser(verbs: Mapping[str, tuple[Any, str]]) -> argparse.ArgumentParser:
-    """Return the parser of all verbs. verbs: what each calls (as `function` of the parsed arguments), and its line of help."""
+    """Return the parser of all verbs.
+
+    verbs: the function that each verb calls (`function` of the parsed arguments), and its line of help.
+    """
     top = Parser(prog="growbench", description="Grow trained Transformers and measure what it saves.")
     top.add_argument("--version", action="version", version=__version__)
     group = top.add_subparsers(dest="verb", required=True, metavar="verb")

@@ -1,8 +1,9 @@
-"""growbench: the command line. Verbs are the stages; each imports what it needs when it is called."""
+"""growbench: the command line. One verb per step of the pipeline; each imports what it needs when it is called."""
 
 import argparse
 import json
 import logging
+import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
@@ -22,32 +23,34 @@ SIGNALLED = 128
 
 
 def _study(args: argparse.Namespace) -> "Study":
-    """Return the study of `--config` (several files are merged in order) with the values of `--set`."""
+    """Return the study of `--config` (several files are merged in order), changed by `--set`."""
     from growbench.study import config
 
     return config.gather(args.config, args.set)
 
 
 def _check_run(study: "Study", args: argparse.Namespace, seeds: Sequence[int]) -> None:
-    """Refuse a method and seeds that the study has not."""
+    """Raise if the study does not have this method or one of these seeds."""
     if "method" in args and args.method not in (known := [*study.methods, "source"]):
         raise GrowBenchError(
             f"--method {args.method}: not a method of study {study.study}; {nearest(args.method, known)}"
         )
     for seed in seeds:
         if seed not in study.seeds:
-            raise GrowBenchError(f"--seed {seed}: not one of seeds; {nearest(str(seed), map(str, study.seeds))}")
+            raise GrowBenchError(
+                f"--seed {seed}: not a seed of study {study.study}; {nearest(str(seed), map(str, study.seeds))}"
+            )
 
 
 def _check_points(args: argparse.Namespace, section: str, known: Sequence[str]) -> None:
-    """Refuse points that the study's section has not."""
+    """Raise if one of these points is not in the `points` of the study's section."""
     for point in args.points:
         if point not in known:
-            raise GrowBenchError(f"--points {point}: not one of {section}.points; {nearest(point, known)}")
+            raise GrowBenchError(f"--points {point}: not in {section}.points; {nearest(point, known)}")
 
 
 def _shared(study: "Study", args: argparse.Namespace) -> bool:
-    """Have the study's processes do this verb together where there are to be several; whether that was done."""
+    """Start the study's processes on this verb if it asks for several; return whether they ran."""
     several = launch.needed(study.train.processes)
     if several:
         launch.run(study.train.processes, args.words)
@@ -101,7 +104,7 @@ def _zeroshot(args: argparse.Namespace) -> None:
     _check_run(study, args, args.seed)
     if not study.zeroshot.names:
         raise GrowBenchError(
-            f"zeroshot.names: empty in study {study.study}; name test sets, such as --set zeroshot.names=[WikiText-2]"
+            f"zeroshot.names: empty in study {study.study}; name test sets, for example --set zeroshot.names=[WikiText-2]"
         )
     _check_points(args, "zeroshot", study.zeroshot_points())
     from growbench.pipeline.zeroshot import run as zeroshot
@@ -145,25 +148,36 @@ def _attention(args: argparse.Namespace) -> None:
 
 def _methods(args: argparse.Namespace) -> None:
     from growbench import methods
+    from growbench.cli.tables import table
 
     rows = [methods.load(name).row() for name in methods.names()]
     if args.json:
         print(json.dumps(rows, indent=1))
         return
-    columns = list(rows[0])
-    widths = {c: max(len(c), *(len(str(row[c])) for row in rows)) for c in columns}
-    for row in [{c: c for c in columns}, *rows]:
-        print("  ".join(str(row[c]).ljust(widths[c]) for c in columns).rstrip())
+    head = ("method", "paper", "grows", "ratios", "needs", "preserves the function")
+    for row in rows:
+        row["needs"] = ", ".join(what for what in ("source", "data") if row[f"needs {what}"] == "yes") or "-"
+    print(table(head, {"": ([str(row[key]) for key in head] for row in rows)}, left=len(head)))
+    print("\nOptions and their defaults (in a study's `methods`, or `growbench grow --set OPTION=VALUE`):\n")
+    options = [[row["method"], str(row["options"])] for row in rows if row["options"] != "-"]
+    print(table(("method", "options"), {"": options}, left=2))
 
 
 def _plan(args: argparse.Namespace) -> None:
     study = _study(args)
+    from growbench.cli import forecast as text
     from growbench.pipeline import forecast
 
     timing = not args.no_timing and study.train.device != "gpu"  # steps are timed on the CPU
     rows = forecast.forecast(study, timing=timing)
-    speed = args.speed or forecast.SPEED
-    print(json.dumps(rows, indent=1) if args.json else "\n".join(forecast.lines(study, rows, speed)))
+    speed = args.speed or text.SPEED
+    print(json.dumps(rows, indent=1) if args.json else "\n".join(text.lines(study, rows, speed, args.stages)))
+
+
+def _show(args: argparse.Namespace) -> None:
+    from growbench.cli import show
+
+    print("\n".join(show.lines(_study(args))))
 
 
 def _check(args: argparse.Namespace) -> None:
@@ -180,28 +194,34 @@ def _check(args: argparse.Namespace) -> None:
         from growbench.tasks import language
 
         language.check(study)
-    print(f"{' + '.join(args.config)}: nothing wrong found")
+    print(f"{' + '.join(args.config)}: no problems found")
 
 
 Verb = Callable[[argparse.Namespace], None]
 VERBS: dict[str, tuple[Verb, str]] = {
-    "corpus": (_corpus, "tokenise a study's text, and generate its toyglue tasks where it uses them"),
-    "search": (_search, "try learning rates for one method (or the source) before its runs"),
+    "corpus": (_corpus, "tokenize a study's text, and generate its toyglue tasks if it uses them"),
+    "search": (_search, "search the learning rate of one method (or the source)"),
     "pretrain": (_pretrain, "train one method (or the source)"),
     "finetune": (_finetune, "fine-tune finished points on every task"),
-    "zeroshot": (_zeroshot, "score finished points of a causal family on WikiText-2, PTB and LAMBADA"),
+    "zeroshot": (
+        _zeroshot,
+        "score finished points of a causal family on WikiText-2, PTB and LAMBADA without fine-tuning",
+    ),
     "grow": (_grow, "grow a checkpoint directory into a bigger one"),
-    "attention": (_attention, "measure where the heads of one seed's finished models look"),
+    "attention": (_attention, "measure where the attention heads of one seed's finished models look"),
     "aggregate": (_aggregate, "turn records into tables"),
+    "show": (_show, "print a study's savings, and where its tables, figures and report are"),
     "methods": (_methods, "list the growth methods"),
-    "plan": (_plan, "print every method's stages and what a study will cost"),
-    "check": (_check, "check a config and its files before anything is spent"),
+    "plan": (_plan, "print what a study will cost, method by method, before anything is spent"),
+    "check": (_check, "check a config and the files that it names"),
 }
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """Run one verb and return the exit status: 2 after one line on stderr for a GrowBenchError, 143 after one for SIGTERM,
-    130 for SIGINT (Ctrl-C).
+    """Run one verb and return its exit status.
+
+    2: bad input (GrowBenchError, OSError). 143: stopped by SIGTERM. 130: stopped by Ctrl-C. Each prints one line on
+    stderr. 1: an unexpected error, whose traceback is in `--log`; without `--log` it is raised.
     """
     launch.follow()
     args = arguments.parser(VERBS).parse_args(words)
@@ -212,11 +232,14 @@ def main(words: Sequence[str] | None = None) -> int:
             args.function(args)
     except GrowBenchError as error:
         return _stop(args, f"growbench: {error}", arguments.BAD_INPUT)
+    except BrokenPipeError:  # what stdout was piped to has ended
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return SIGNALLED + signal.SIGPIPE
     except OSError as error:
         return _stop(args, f"growbench: {fault(error.filename or 'the file system', error)}", arguments.BAD_INPUT)
     except KeyboardInterrupt as error:
         number = error.signal if isinstance(error, interrupt.Stopped) else signal.SIGINT
-        return _stop(args, f"growbench: ended by {number.name}; the same command goes on", SIGNALLED + number)
+        return _stop(args, f"growbench: stopped by {number.name}; run the same command to resume", SIGNALLED + number)
     except Exception as error:
         if launch.note(f"{type(error).__name__}: {error}"):
             return 1

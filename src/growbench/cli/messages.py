@@ -1,4 +1,4 @@
-"""Where messages go: to stderr, and whole into a job's log file."""
+"""Where messages go: to stderr, and with --log to a file that gets all of them."""
 
 import logging
 import os
@@ -6,13 +6,15 @@ import sys
 import time
 from pathlib import Path
 
+from growbench.cli.tables import styled
 from growbench.runtime import launch
 
 PROGRESS_SECONDS = 10.0
+TIME = "%H:%M:%S"
 
 
 class Progress(logging.Filter):
-    """Lets an information message through every ten seconds, and every warning."""
+    """Let one information message through every PROGRESS_SECONDS, and every warning."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -27,28 +29,43 @@ class Progress(logging.Filter):
 
 
 class LogFile(logging.FileHandler):
-    """A log file whose loss (a full disk) costs no run."""
+    """A log file that cannot stop a run: an OSError (a full disk) is ignored."""
 
     def handleError(self, record: logging.LogRecord) -> None:
         if not isinstance(sys.exc_info()[1], OSError):
             super().handleError(record)
 
 
+def _screen() -> logging.Handler:
+    """Return the handler of stderr: rich's on a terminal, plain lines elsewhere."""
+    if not styled(sys.stderr):
+        return logging.StreamHandler(sys.stderr)
+    from rich.console import Console
+    from rich.logging import RichHandler
+
+    handler = RichHandler(
+        console=Console(stderr=True), show_level=False, show_path=False, omit_repeated_times=False, log_time_format=TIME
+    )
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    return handler
+
+
 def set_up(file: Path | None = None) -> None:
-    """Send messages to stderr; with a file, every message goes there and stderr gets one every ten seconds. Of several
-    processes that train together only the first one has messages.
+    """Send messages to stderr, or every message to a file and one in PROGRESS_SECONDS to stderr.
+
+    If several processes train together, only the first one logs.
     """
     if launch.rank():
         logging.disable(logging.CRITICAL)
         return
-    stderr = logging.StreamHandler(sys.stderr)
-    handlers: list[logging.Handler] = [stderr]
+    screen = _screen()
+    handlers = [screen]
     if file is not None:
         file.parent.mkdir(parents=True, exist_ok=True)
         handlers.append(LogFile(file, mode="a", encoding="utf-8"))
-        stderr.addFilter(Progress())
+        screen.addFilter(Progress())
     logging.basicConfig(
-        level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", handlers=handlers, force=True
+        level=logging.INFO, format="%(asctime)s %(message)s", datefmt=TIME, handlers=handlers, force=True
     )
     logging.captureWarnings(True)
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")

@@ -4,8 +4,8 @@ The steps are the runner's own (timeline.py), so that a run's ledger ends at the
 """
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,6 @@ import torch
 from growbench import families
 from growbench.families import Family
 from growbench.families._roles import Role
-from growbench.pipeline.corpus.pack import dtype_of
 from growbench.pipeline.pretrain.stages import objective_of
 from growbench.plan.flops import StepCost
 from growbench.plan.plan import Stage
@@ -33,8 +32,6 @@ TIMED, WARMED = 4, 2  # steps of each kind that a timing takes, and those before
 SPECIAL = {"cls": 2, "mask": 4}  # ids that stand in for a vocabulary that is not there yet
 BYTES = (4, 8)  # of a parameter in float32 and in float64
 KEPT = 3 * 3 * 2  # of two checkpoints and one being written: weights and two moments, of a trunk and its cool-down
-SPEED = 1.5e14  # FLOP/s that a GPU is assumed to keep up: about half of an A100's peak in bf16
-DAY = 86_400.0
 
 
 def forecast(study: Study, *, timing: bool) -> list[dict[str, Any]]:
@@ -151,64 +148,3 @@ class Stopwatch:
         for i in range(TIMED * turns):
             trainer.step(i, 0.0)
         return (time.perf_counter() - start) / (TIMED * turns)
-
-
-def lines(study: Study, rows: list[dict[str, Any]], speed: float = SPEED) -> Iterator[str]:
-    """The forecast for a person. speed: FLOP/s that a GPU is assumed to keep up."""
-    seeds = (
-        f"seed {study.seeds[0]}" if len(study.seeds) == 1 else f"each of the seeds {', '.join(map(str, study.seeds))}"
-    )
-    yield f"{study.study}, for {seeds}; a finished model at {_shares(study.budget.points)} of the budget"
-    for row in rows:
-        phases = row["phases"]
-        time_ = "" if row["seconds"] is None else f", {row['seconds']:.0f} s"
-        yield (
-            f"{row['method']}: {row['steps']} steps, {row['tokens'] / 1e6:.4g} M tokens, "
-            f"{row['flops']:.4g} FLOPs (trunk {phases['trunk']['flops']:.4g}, cool-downs {phases['cooldown']['flops']:.4g}; in "
-            f"ELECTRA's convention {phases['trunk']['flops_electra']:.4g}, {phases['cooldown']['flops_electra']:.4g})"
-            f"{time_}, {row['disk_bytes'] / 1e6:.4g} MB"
-        )
-        yield from map(_stage_line, row["plan"], row["stages"])
-        if row["method"] != SOURCE and len(row["points"]) < len(study.budget.points):
-            yield f"    finished models at {_shares(row['points'])} alone: before, its last stage has not begun"
-    if all(row["seconds"] is not None for row in rows):
-        total = sum(row["seconds"] * len(row["seeds"]) for row in rows)
-        yield f"all: {total / 60:.1f} core-minutes of training at {study.train.threads} thread(s) a run, on this machine"
-    if search := sum(row["search_flops"] for row in rows):
-        yield f"search of learning rates: {len(study.search.lrs)} trials a method with the first seed, {search:.4g} FLOPs"
-    yield _total(study, rows, speed)
-
-
-def _shares(points: Sequence[float]) -> str:
-    return ", ".join(map(str, points))
-
-
-def _total(study: Study, rows: list[dict[str, Any]], speed: float) -> str:
-    """All runs of all seeds and the search: FLOPs, the GPU-days that they are at an assumed speed, and disk."""
-    flops, disk = (sum(row[key] * len(row["seeds"]) for row in rows) for key in ("flops", "disk_bytes"))
-    flops += sum(row["search_flops"] for row in rows)
-    tokens = study.corpus.max_tokens
-    size = dtype_of(study.corpus.vocab).itemsize
-    corpus = "the corpus, of any size" if tokens is None else f"at most {size * tokens / 1e9:.4g} GB for the corpus"
-    longest = max(row["flops"] for row in rows) / speed / study.train.processes / 3600
-    return (
-        f"all: {flops:.4g} FLOPs; at an assumed {speed:.3g} FLOP/s of a GPU (--speed) {flops / speed / DAY:.4g} GPU-days, and "
-        f"{longest:.4g} hours for the longest run on {study.train.processes} GPU(s); disk: {corpus}, {disk / 1e9:.4g} GB for runs"
-    )
-
-
-def _stage_line(stage: Mapping[str, Any], told: Mapping[str, Any]) -> str:
-    """One stage: when, what, how it is entered, what is special about it, what learns, and what it costs."""
-    special = {
-        "top": "top {} learn", "block": "blocks of {}", "pool": "embeddings pooled by {}", "cut": "1/{} of a sequence",
-        "rank": "FFN factors of rank {:g}", "shared": "attention shared",
-        "mask": "masks lifted over {:g}", "teacher": "the source as teacher at {:g}", "slope": "or until the slope is {:g}",
-    }  # fmt: skip
-    usual = {field.name: field.default for field in fields(Stage)}
-    words = [f", {text.format(stage[key])}" for key, text in special.items() if stage[key] != usual[key]]
-    shift = f" by {stage['shift']:.3g}" if stage["lr"] == "shift" else ""
-    return (
-        f"    {told['start']:.4g} to {stage['until']:.4g}: ({stage['spec']['layers']}, {stage['spec']['hidden']}) by "
-        f"{stage['enter']}{''.join(words)}; {told['learning'] / 1e6:.4g} of {told['parameters'] / 1e6:.4g} M parameters learn; "
-        f"optimizer {stage['optimizer']}, LR {stage['lr']}{shift}; {told['flops']:.4g} FLOPs"
-    )

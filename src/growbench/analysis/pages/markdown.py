@@ -32,10 +32,10 @@ def number(value: Any, digits: int = 1, sign: bool = False) -> str:
     return text if float(text) else text.lstrip("+-")
 
 
-def saving_text(row: Row, name: str, kind: str = "saving", note: bool = False) -> str:
+def saving_text(row: Row, name: str, kind: str = "saving", note: bool = False, digits: int = 1) -> str:
     """Return e.g. `41.2 % [38.0, 44.1]`, `≥ 60.0 %`, `not reached`, a dash where it is not measured; open ends are named.
 
-    note: add the share of resamples that do not reach the threshold, where there are such.
+    note: add the share of resamples that do not reach the threshold, where there are such. digits: decimals of a percentage.
     """
     status = row[f"status_{name}"]
     if pd.isna(status):
@@ -48,11 +48,11 @@ def saving_text(row: Row, name: str, kind: str = "saving", note: bool = False) -
     share = f" (not in {100 * missed:.0f} % of resamples)" if note and several and 0 < missed < 1 else ""
     if status == NOT_REACHED:
         return NOT_REACHED + share
-    text = ("≥ " if status == AT_FIRST else "") + f"{number(100 * float(value))} %"
+    text = ("≥ " if status == AT_FIRST else "") + f"{number(100 * float(value), digits)} %"
     if not several:
         return text
-    low = NOT_REACHED if pd.isna(lo) else number(100 * float(lo))
-    high = (NOT_REACHED if missed > 0.5 else "open") if pd.isna(hi) else number(100 * float(hi))
+    low = NOT_REACHED if pd.isna(lo) else number(100 * float(lo), digits)
+    high = (NOT_REACHED if missed > 0.5 else "open") if pd.isna(hi) else number(100 * float(hi), digits)
     return f"{text} [{low}, {high}]{share}"
 
 

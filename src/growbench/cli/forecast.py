@@ -1,0 +1,120 @@
+"""growbench plan: the forecast of a study as a table, one row per method, and its stages on request."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import fields
+from typing import Any
+
+from growbench.cli.tables import table
+from growbench.pipeline.corpus.pack import dtype_of
+from growbench.plan.plan import Stage
+from growbench.spec import SOURCE
+from growbench.study.study import Study
+
+SPEED = 1.5e14  # FLOP/s that a GPU is assumed to sustain: about half of an A100's peak in bf16
+HOUR = 3600.0
+HEAD = ("method", "stages", "parameters", "tokens", "FLOPs", "share of scratch", "hours", "disk")
+SPECIAL = {  # how a stage's special settings are worded
+    "top": "top {} learn",
+    "block": "blocks of {}",
+    "pool": "embeddings pooled by {}",
+    "cut": "1/{} of a sequence",
+    "rank": "FFN factors of rank {:g}",
+    "shared": "attention shared",
+    "mask": "masks lifted over {:g}",
+    "teacher": "the source as teacher at {:g}",
+    "slope": "or until the slope is {:g}",
+}
+Row = Mapping[str, Any]
+
+
+def lines(study: Study, rows: Sequence[Row], speed: float, stages: bool = False) -> Iterator[str]:
+    """Yield the forecast: a table, notes on it, and the totals of the study.
+
+    rows: of pipeline/forecast.py. speed: FLOP/s that a GPU is assumed to sustain. stages: add every method's stages.
+    """
+    scratch = next((row["flops"] for row in rows if row["method"] == "scratch"), None)
+    yield f"Study {study.study}: what one seed of each method costs"
+    yield ""
+    yield table(HEAD, {"": [_cells(study, row, scratch, speed) for row in rows]})
+    yield ""
+    yield _hours(study, rows, speed)
+    yield f"Finished models at {_shares(study.budget.points)} of the budget"
+    for row in rows:
+        if row["method"] != SOURCE and len(row["points"]) < len(study.budget.points):
+            yield f"  {row['method']}: only at {_shares(row['points'])}; its last stage starts after the other points"
+    if stages:
+        for row in rows:
+            yield ""
+            yield from _stages(row)
+    yield ""
+    yield from _totals(study, rows, speed)
+
+
+def _cells(study: Study, row: Row, scratch: float | None, speed: float) -> list[str]:
+    return [
+        row["method"],
+        str(len(row["plan"])),
+        f"{row['stages'][-1]['parameters'] / 1e6:.4g} M",
+        f"{row['tokens'] / 1e6:.4g} M",
+        f"{row['flops']:.4g}",
+        "-" if scratch is None else f"{row['flops'] / scratch:.2f}",
+        f"{_hours_of(study, row, speed):.2g}",
+        f"{row['disk_bytes'] / 1e6:.4g} MB",
+    ]
+
+
+def _hours_of(study: Study, row: Row, speed: float) -> float:
+    """Hours of one run: timed on this machine, or at the assumed speed of the study's GPUs."""
+    seconds: float = row["seconds"] if row["seconds"] is not None else row["flops"] / speed / study.train.processes
+    return seconds / HOUR
+
+
+def _hours(study: Study, rows: Sequence[Row], speed: float) -> str:
+    if all(row["seconds"] is not None for row in rows):
+        return f"Hours: one run on this machine with {study.train.threads} thread(s), from steps timed now"
+    return f"Hours: one run on {study.train.processes} GPU(s) at an assumed {speed:.3g} FLOP/s each (--speed)"
+
+
+def _shares(points: Sequence[float]) -> str:
+    return ", ".join(map(str, points))
+
+
+def _totals(study: Study, rows: Sequence[Row], speed: float) -> Iterator[str]:
+    """Yield what all runs of all seeds and the search cost: FLOPs, time, and disk."""
+    flops, disk = (sum(row[key] * len(row["seeds"]) for row in rows) for key in ("flops", "disk_bytes"))
+    if search := sum(row["search_flops"] for row in rows):
+        yield f"Learning-rate search: {len(study.search.lrs)} trials per method with the first seed, {search:.4g} FLOPs"
+    seeds = f"seed {study.seeds[0]}" if len(study.seeds) == 1 else f"seeds {', '.join(map(str, study.seeds))}"
+    flops += search
+    days = flops / speed / (24 * HOUR)
+    yield f"All runs ({seeds}): {flops:.4g} FLOPs, {days:.4g} GPU-days at an assumed {speed:.3g} FLOP/s (--speed)"
+    if all(row["seconds"] is not None for row in rows):
+        total = sum(row["seconds"] * len(row["seeds"]) for row in rows)
+        yield f"Training on this machine: {total / 60:.1f} minutes with one run at a time"
+    tokens, size = study.corpus.max_tokens, dtype_of(study.corpus.vocab).itemsize
+    corpus = (
+        "the corpus (its size is not limited)" if tokens is None else f"at most {size * tokens / 1e9:.4g} GB of corpus"
+    )
+    yield f"Disk: {corpus}, {disk / 1e9:.4g} GB of runs"
+
+
+def _stages(row: Row) -> Iterator[str]:
+    """Yield a method's totals by phase, and one line for each stage."""
+    trunk, cooldown = (row["phases"][phase] for phase in ("trunk", "cooldown"))
+    yield (
+        f"{row['method']}: {row['steps']} steps; trunk {trunk['flops']:.4g} FLOPs, cool-downs {cooldown['flops']:.4g}; "
+        f"in ELECTRA's convention {trunk['flops_electra']:.4g} and {cooldown['flops_electra']:.4g}"
+    )
+    yield from map(_stage, row["plan"], row["stages"])
+
+
+def _stage(stage: Row, told: Row) -> str:
+    """One stage: when, which model, how it is entered, what is special about it, what learns, and what it costs."""
+    usual = {field.name: field.default for field in fields(Stage)}
+    words = [f", {text.format(stage[key])}" for key, text in SPECIAL.items() if stage[key] != usual[key]]
+    shift = f" by {stage['shift']:.3g}" if stage["lr"] == "shift" else ""
+    return (
+        f"    {told['start']:.4g} to {stage['until']:.4g}: ({stage['spec']['layers']}, {stage['spec']['hidden']}) by "
+        f"{stage['enter']}{''.join(words)}; {told['learning'] / 1e6:.4g} of {told['parameters'] / 1e6:.4g} M parameters "
+        f"learn; optimizer {stage['optimizer']}, LR {stage['lr']}{shift}; {told['flops']:.4g} FLOPs"
+    )

@@ -1,0 +1,50 @@
+"""growbench plan: a table with one row per method, the stages on request, and the totals of a study."""
+
+from pathlib import Path
+
+import pytest
+
+from growbench.cli import forecast as text
+from growbench.cli import main as cli
+from growbench.pipeline import forecast
+from growbench.study import config
+
+ROOT = Path(__file__).resolve().parents[2]
+DEMO = str(ROOT / "config/demo.yaml")
+
+
+def test_one_row_per_method(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["plan", "--config", DEMO, "--no-timing"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    head = next(i for i, line in enumerate(lines) if line.startswith("method"))
+    rows = [line.split()[0] for line in lines[head + 1 : lines.index("", head)]]
+    assert rows == ["source", *config.load(DEMO).methods]
+    assert all(len(line) <= 100 for line in lines)
+    scratch = next(line for line in lines if line.startswith("scratch "))
+    assert scratch.split()[1:4] == ["1", "0.1252", "M"] and " 1.00 " in scratch
+    assert not any("parameters learn" in line for line in lines)
+
+
+def test_stages_are_listed_on_request(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["plan", "--config", DEMO, "--no-timing", "--stages"]) == 0
+    out = capsys.readouterr().out
+    stages = out[out.index("\nmslt:") : out.index("\nscratch:")].splitlines()[2:]
+    assert len([line for line in stages if "parameters learn" in line]) == 3
+    assert "top 1 learn" in out and "in ELECTRA's convention" in out
+
+
+@pytest.mark.parametrize("name", ["base", "base-gpt"])
+def test_totals_are_of_all_seeds(name: str) -> None:
+    study = config.load(ROOT / f"config/{name}.yaml")
+    rows = forecast.forecast(study, timing=False)
+    spent = sum(3 * row["flops"] for row in rows)
+    told = "\n".join(text.lines(study, rows, speed=1e14))
+    assert f"{spent:.4g} FLOPs, {spent / 1e14 / 86400:.4g} GPU-days at an assumed 1e+14 FLOP/s" in told
+    assert "at most 16 GB of corpus" in told
+
+
+def test_points_that_a_method_does_not_have_are_named(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["plan", "--config", str(ROOT / "config/mini-gpt.yaml"), "--no-timing"]) == 0
+    assert (
+        "stackbert: only at 0.4, 0.6, 0.8, 1.0; its last stage starts after the other points" in capsys.readouterr().out
+    )
