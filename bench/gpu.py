@@ -26,7 +26,7 @@ import numpy as np
 import torch
 
 from growbench import families, methods
-from growbench.families._roles import layers_path
+from growbench.families import layers_path
 from growbench.growth.model import grow_model
 from growbench.plan import flops
 from growbench.runtime.memory import memory_kept

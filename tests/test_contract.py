@@ -11,7 +11,7 @@ from growbench import families, methods
 from growbench.errors import GrowBenchError
 from growbench.growth.model import grow_model
 from growbench.growth.preservation import measure
-from growbench.methods._contract import COMMON
+from growbench.methods import COMMON
 from growbench.spec import SHAPE_KEYS, ModelSpec
 
 BOUNDS = {torch.float64: 1e-10, torch.float32: 1e-5}

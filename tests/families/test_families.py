@@ -10,8 +10,7 @@ from torch import Tensor, nn
 
 from growbench import families, methods
 from growbench.errors import GrowBenchError
-from growbench.families import Family
-from growbench.families._roles import fixed, reads, writes
+from growbench.families import Family, fixed, reads, writes
 from growbench.growth.model import grow_model
 from growbench.growth.preservation import measure
 from growbench.growth.transfer import join, split
@@ -113,10 +112,10 @@ def test_every_parameter_has_its_role_and_its_size(name: str, tied: bool) -> Non
     model = family.build(config, seed=None)
     assert list(roles) == [n for n, _ in model.named_parameters()]
     for key, parameter in model.named_parameters():
-        assert all(len(part.axes) == parameter.dim() for part in roles[key].parts), key
+        assert all(len(component.axes) == parameter.dim() for component in roles[key].components), key
     sizes = {"residual": SPECS[name].hidden, "ffn": SPECS[name].ffn}
     for key, parameter in model.named_parameters():
-        for length, axis in zip(parameter.shape, roles[key].parts[0].axes, strict=True):
+        for length, axis in zip(parameter.shape, roles[key].components[0].axes, strict=True):
             assert sizes.get(axis.space, length) == length, key
 
 
@@ -124,7 +123,7 @@ def test_every_parameter_has_its_role_and_its_size(name: str, tied: bool) -> Non
 def test_every_layer_has_the_modules_that_the_engine_looks_for(name: str) -> None:
     family, config = families.load(name), stock(name)
     for layer in range(SPECS[name].layers):
-        kinds = [p.kind for r in family.roles(config).values() if r.layer == layer for p in r.parts]
+        kinds = [p.kind for r in family.roles(config).values() if r.layer == layer for p in r.components]
         assert {"q", "k", "v", "o", "fc1", "fc2"} <= set(kinds)
         assert ("norm_out" in kinds) == (not family.pre_norm(config))
         assert ("gate" in kinds) == (family.ffn_matrices == 3)
@@ -234,12 +233,12 @@ def test_a_grown_directory_reloads_with_the_same_logits(name: str, tied: bool, t
 def test_split_and_join_are_inverse(name: str) -> None:
     family, config = families.load(name), stock(name)
     model = move(family.build(config), 2)
-    fused = {key: role for key, role in family.roles(config).items() if len(role.parts) > 1}
+    fused = {key: role for key, role in family.roles(config).items() if len(role.components) > 1}
     assert bool(fused) == (name in ("gpt2", "gpt_neox"))
     for key, role in fused.items():
-        parts = split(model.get_parameter(key), role, SPECS[name])
-        assert [part.shape[role.fused] for part in parts] == [SPECS[name].hidden] * 3
-        assert torch.equal(join(parts, role, SPECS[name]), model.get_parameter(key))
+        components = split(model.get_parameter(key), role, SPECS[name])
+        assert [component.shape[role.fused] for component in components] == [SPECS[name].hidden] * 3
+        assert torch.equal(join(components, role, SPECS[name]), model.get_parameter(key))
 
 
 def test_neox_heads_are_interleaved_and_gpt2_parts_are_not() -> None:
@@ -248,7 +247,7 @@ def test_neox_heads_are_interleaved_and_gpt2_parts_are_not() -> None:
     query, _, value = split(rows, role, SPECS["gpt_neox"])
     assert query.tolist() == [*range(16), *range(48, 64), *range(96, 112)] and value[0] == 32
     role = families.load("gpt2").roles(stock("gpt2"))["transformer.h.0.attn.c_attn.bias"]
-    assert [part.tolist() for part in split(rows[:108], role, SPECS["gpt2"])][1] == list(range(36, 72))
+    assert [component.tolist() for component in split(rows[:108], role, SPECS["gpt2"])][1] == list(range(36, 72))
 
 
 def test_conv1d_reads_rows_and_writes_columns() -> None:
@@ -257,7 +256,7 @@ def test_conv1d_reads_rows_and_writes_columns() -> None:
     target = grown(family, source, doubled(spec))
     for key, axes in (("c_fc", (reads("residual"), writes("ffn"))), ("c_proj", (reads("ffn"), writes("residual")))):
         name = f"transformer.h.1.mlp.{key}.weight"
-        assert family.roles(source.config)[name].parts[0].axes == axes
+        assert family.roles(source.config)[name].components[0].axes == axes
         small = source.get_parameter(name)
         assert torch.allclose(target.get_parameter(name), small.repeat(2, 2) / 2)
 
@@ -268,7 +267,7 @@ def test_tables_outside_the_residual_are_left_as_they_are() -> None:
     target = grown(family, source, doubled(SPECS["opt"]))
     assert target.config.word_embed_proj_dim == 16 and not family.tied(source.config)
     name = "model.decoder.embed_tokens.weight"
-    assert family.roles(source.config)[name].parts[0].axes == (fixed("vocab"), fixed("projection"))
+    assert family.roles(source.config)[name].components[0].axes == (fixed("vocab"), fixed("projection"))
     assert torch.equal(target.get_parameter(name), source.get_parameter(name))
 
 

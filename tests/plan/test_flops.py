@@ -6,7 +6,7 @@ from support.counter import LANGUAGE, counted
 from support.helpers import SETTINGS, SPECS
 
 from growbench import families
-from growbench.families._roles import embeddings_path, layers_path
+from growbench.families import embeddings_path, layers_path
 from growbench.plan import flops, lengths
 from growbench.spec import ModelSpec
 from growbench.train.objective import CausalLM, MaskedLM, loss

@@ -11,7 +11,7 @@ import torch
 from support.tiny import OTHERS, VOCAB, tiny
 
 from growbench import families
-from growbench.families._roles import layers_path
+from growbench.families import layers_path
 from growbench.pipeline.pretrain import run as pretrain
 from growbench.pipeline.pretrain import stages
 from growbench.plan import flops

@@ -43,7 +43,7 @@ def fixed(space: str) -> Axis:
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class Component:
     """One logical tensor inside a parameter: its module kind (q, k, v, o, fc1, ...) and its axes in storage order."""
 
     kind: str
@@ -52,26 +52,26 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Role:
-    """What one parameter is. parts: one unless fused along axis `fused`, in `blocks` or interleaved by `heads`."""
+    """What one parameter is. components: one unless fused along axis `fused`, in `blocks` or interleaved by `heads`."""
 
-    parts: tuple[Part, ...]
+    components: tuple[Component, ...]
     layer: int | None = None
     fused: int = 0
     order: Literal["blocks", "heads"] = "blocks"
 
     @property
     def kind(self) -> str:
-        return self.parts[0].kind
+        return self.components[0].kind
 
 
 def role(kind: str, *axes: Axis) -> Role:
     """A parameter that is one logical tensor."""
-    return Role((Part(kind, axes),))
+    return Role((Component(kind, axes),))
 
 
-def fused(axis: int, order: Literal["blocks", "heads"], *parts: Part) -> Role:
+def fused(axis: int, order: Literal["blocks", "heads"], *components: Component) -> Role:
     """A parameter that stores several logical tensors along one axis."""
-    return Role(parts, fused=axis, order=order)
+    return Role(components, fused=axis, order=order)
 
 
 Table = Mapping[str, Role]
@@ -102,7 +102,7 @@ def readout(name: str, rows: str) -> Table:
     return linear(name, "head", fixed(rows), reads("residual"))
 
 
-def size(axis: Axis, spec: ModelSpec) -> int | None:
+def axis_size(axis: Axis, spec: ModelSpec) -> int | None:
     """Length of an axis in a model of this spec; None where the family alone knows it (fixed axes)."""
     sizes = {
         "residual": spec.hidden,
@@ -140,5 +140,5 @@ def layers_path(roles: Mapping[str, Role]) -> str:
 
 def embeddings_path(roles: Mapping[str, Role]) -> str:
     """The module path of an encoder's embeddings: where the token table lies."""
-    name = next(n for n, r in roles.items() if r.kind == "embedding" and r.parts[0].axes[0].space == "vocab")
+    name = next(n for n, r in roles.items() if r.kind == "embedding" and r.components[0].axes[0].space == "vocab")
     return name.rsplit(".", 2)[0]

@@ -9,7 +9,7 @@ from typing import Any
 
 from growbench.errors import GrowBenchError
 from growbench.families._family import Family
-from growbench.families._roles import Part, Table, conv1d, embedding, fused, norm, readout, reads, writes
+from growbench.families._roles import Component, Table, conv1d, embedding, fused, norm, readout, reads, writes
 from growbench.spec import ModelSpec
 
 L = "h.{l}."
@@ -20,8 +20,8 @@ TABLE: Table = {
     **embedding("wte", "vocab"),
     **embedding("wpe", "position"),
     **norm(L + "ln_1"),
-    L + "attn.c_attn.weight": fused(1, "blocks", *(Part(kind, (FROM_RESIDUAL, axis)) for kind, axis in QKV)),
-    L + "attn.c_attn.bias": fused(0, "blocks", *(Part(kind, (axis,)) for kind, axis in QKV)),
+    L + "attn.c_attn.weight": fused(1, "blocks", *(Component(kind, (FROM_RESIDUAL, axis)) for kind, axis in QKV)),
+    L + "attn.c_attn.bias": fused(0, "blocks", *(Component(kind, (axis,)) for kind, axis in QKV)),
     **conv1d(L + "attn.c_proj", "o", reads("heads"), RESIDUAL),
     **norm(L + "ln_2"),
     **conv1d(L + "mlp.c_fc", "fc1", FROM_RESIDUAL, writes("ffn")),

@@ -7,7 +7,7 @@ query_key_value [3 x hidden, hidden] holds q, k and v of one head, then of the n
 from typing import Any
 
 from growbench.families._family import Family
-from growbench.families._roles import Part, Table, embedding, fused, linear, norm, readout, reads, writes
+from growbench.families._roles import Component, Table, embedding, fused, linear, norm, readout, reads, writes
 
 L = "layers.{l}."
 RESIDUAL, FROM_RESIDUAL = writes("residual"), reads("residual")
@@ -16,8 +16,10 @@ QKV = (("q", writes("heads")), ("k", writes("kv_heads")), ("v", writes("kv_heads
 TABLE: Table = {
     **embedding("embed_in", "vocab"),
     **norm(L + "input_layernorm"),
-    L + "attention.query_key_value.weight": fused(0, "heads", *(Part(kind, (a, FROM_RESIDUAL)) for kind, a in QKV)),
-    L + "attention.query_key_value.bias": fused(0, "heads", *(Part(kind, (a,)) for kind, a in QKV)),
+    L + "attention.query_key_value.weight": fused(
+        0, "heads", *(Component(kind, (a, FROM_RESIDUAL)) for kind, a in QKV)
+    ),
+    L + "attention.query_key_value.bias": fused(0, "heads", *(Component(kind, (a,)) for kind, a in QKV)),
     **linear(L + "attention.dense", "o", RESIDUAL, reads("heads")),
     **norm(L + "post_attention_layernorm"),
     **linear(L + "mlp.dense_h_to_4h", "fc1", writes("ffn"), FROM_RESIDUAL),

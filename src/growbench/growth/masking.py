@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from growbench.families._roles import Role, layers_path
+from growbench.families import Role, layers_path
 from growbench.growth.growth import Growth
 from growbench.growth.maps import NEW
 
@@ -32,7 +32,7 @@ class Masks:
         self.growth = growth
         self.handles: list[Any] = []
         for name, role in roles.items():
-            if name.endswith("weight") and len(role.parts) == 1:
+            if name.endswith("weight") and len(role.components) == 1:
                 self._hook(model.get_submodule(name.rpartition(".")[0]), role)
         for number, layer in enumerate(growth.depth):
             if layer.masked:
@@ -50,7 +50,7 @@ class Masks:
 
     def _hook(self, module: nn.Module, role: Role) -> None:
         layer = None if role.layer is None else self.growth.depth[role.layer].sources[0][0]
-        for axis in role.parts[0].axes:
+        for axis in role.components[0].axes:
             if axis.space not in ("residual", *INNER):
                 continue
             new = torch.from_numpy(self.growth.widening.space(axis.space, layer).index == NEW)

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from growbench.errors import GrowBenchError, nearest
-from growbench.families._roles import Part, Role
+from growbench.families import Component, Role
 from growbench.growth.growth import Growth
 from growbench.growth.tensors import along, feeds_tied_head, gather, grown_axes
 from growbench.growth.transfer import Read, blended, donor_rows, fresh, join, origins, replace_rows, split, stem
@@ -63,28 +63,32 @@ def _needs(growth: Growth, name: str, role: Role) -> set[tuple[str, int | None]]
     if role.layer is None:
         return {(stem(name, role), None)}
     layers = {s for s, _ in growth.depth[role.layer].sources}
-    donors = any(donor_rows(growth, part, s) is not None for part in role.parts for s in layers)
+    donors = any(donor_rows(growth, component, s) is not None for component in role.components for s in layers)
     above = {s + 1 for s in layers if donors and s + 1 < growth.source.layers}
     return {(stem(name, role), s) for s in layers | above}
 
 
 def _grown(growth: Growth, name: str, role: Role, read: Read, power: int, policy: Policy, layer: int | None) -> Tensor:
-    parts = []
-    for number, (part, moment) in enumerate(zip(role.parts, split(read(layer), role, growth.source), strict=True)):
-        wide = _widened(growth, name, part, layer, moment, power, policy)
-        donors = donor_rows(growth, part, layer) if policy != "asymmetric" else None
+    components = []
+    for number, (component, moment) in enumerate(
+        zip(role.components, split(read(layer), role, growth.source), strict=True)
+    ):
+        wide = _widened(growth, name, component, layer, moment, power, policy)
+        donors = donor_rows(growth, component, layer) if policy != "asymmetric" else None
         if donors is not None and layer is not None and layer + 1 < growth.source.layers:
             above = split(read(layer + 1), role, growth.source)[number]
-            wide = replace_rows(part, donors, wide, _widened(growth, name, part, layer + 1, above, power, policy))
-        parts.append(wide)
-    return join(parts, role, growth.target)
+            wide = replace_rows(
+                component, donors, wide, _widened(growth, name, component, layer + 1, above, power, policy)
+            )
+        components.append(wide)
+    return join(components, role, growth.target)
 
 
 def _widened(
-    growth: Growth, name: str, part: Part, layer: int | None, moment: Tensor, power: int, policy: Policy
+    growth: Growth, name: str, component: Component, layer: int | None, moment: Tensor, power: int, policy: Policy
 ) -> Tensor:
     wide = moment
-    for dim, axis, space in grown_axes(growth, part, layer):
+    for dim, axis, space in grown_axes(growth, component, layer):
         if not space.is_identity:
             wide = gather(wide, dim, space)
         factors = np.where(space.index >= 0, 1.0, 0.0)
@@ -94,13 +98,13 @@ def _widened(
             factors = factors * np.abs(space.read) ** power
         if (factors != 1).any():
             wide = wide * along(factors, dim, wide)
-    return wide * _correction(growth, name, part) ** power if policy == "scaled" else wide
+    return wide * _correction(growth, name, component) ** power if policy == "scaled" else wide
 
 
-def _correction(growth: Growth, name: str, part: Part) -> float:
+def _correction(growth: Growth, name: str, component: Component) -> float:
     """The inverse of what a tensor was multiplied by: its gradient is smaller by as much."""
-    if part.kind == "q":
+    if component.kind == "q":
         return 1.0 / growth.widening.query
-    if part.kind.startswith("norm") and name.endswith("weight"):
+    if component.kind.startswith("norm") and name.endswith("weight"):
         return float(growth.widening.statistics.get(growth.family.norm, 1.0) ** -0.5)
     return 1.0

@@ -8,8 +8,7 @@ gradients, and they cannot.
 import torch
 from torch import Tensor, nn
 
-from growbench.families import Family
-from growbench.families._roles import Role, resolve
+from growbench.families import Family, Role, resolve
 
 
 @torch.no_grad()
@@ -29,7 +28,9 @@ def tail_energy(family: Family, model: nn.Module, rank: int) -> float | None:
 
 def _lying(parameter: Tensor, role: Role) -> Tensor | None:
     """A matrix with the residual stream along its columns [n, D]; None for what is no matrix on it, and for a matrix of zeros."""
-    along = [dim for dim, axis in enumerate(role.parts[0].axes) if axis.space == "residual" and axis.verb != "scales"]
+    along = [
+        dim for dim, axis in enumerate(role.components[0].axes) if axis.space == "residual" and axis.verb != "scales"
+    ]
     if parameter.dim() != 2 or len(along) != 1 or not parameter.any():
         return None
     return parameter.double() if along[0] == 1 else parameter.double().T

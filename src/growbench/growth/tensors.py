@@ -13,19 +13,19 @@ import torch
 from torch import Tensor
 
 from growbench.errors import GrowBenchError
-from growbench.families._roles import WIDENED, Axis, Part
+from growbench.families import WIDENED, Axis, Component
 from growbench.growth.growth import Growth
 from growbench.growth.maps import NEUTRAL, NEW, SpaceMap, counts
 
 Grown = Sequence[tuple[int, Axis, SpaceMap]]
 
 
-def widen_part(growth: Growth, name: str, part: Part, layer: int | None, tensor: Tensor) -> Tensor:
+def widen_component(growth: Growth, name: str, component: Component, layer: int | None, tensor: Tensor) -> Tensor:
     """Widen one logical tensor of source layer `layer` (None outside the layers) along every axis of a widened space.
 
-    name: the target parameter, with the part's number after `#`. The result shares no storage with `tensor`.
+    name: the target parameter, with the component's number after `#`. The result shares no storage with `tensor`.
     """
-    grown = grown_axes(growth, part, layer)
+    grown = grown_axes(growth, component, layer)
     wide = tensor
     for dim, axis, space in grown:
         if space.source_size != wide.shape[dim]:
@@ -35,14 +35,14 @@ def widen_part(growth: Growth, name: str, part: Part, layer: int | None, tensor:
         wide = _gather(growth, wide, dim, axis, space)
     wide = _couple(growth, grown, wide)
     wide = _noise(growth, name, grown, wide)
-    wide = _correct(growth, name, part, wide)
-    wide = _fill(growth, name, part, grown, wide)
+    wide = _correct(growth, name, component, wide)
+    wide = _fill(growth, name, component, grown, wide)
     return wide.clone() if wide.data_ptr() == tensor.data_ptr() else wide.contiguous()
 
 
-def grown_axes(growth: Growth, part: Part, layer: int | None) -> list[tuple[int, Axis, SpaceMap]]:
-    """The axes of a part that run over widened spaces, each with its map."""
-    return [(d, a, growth.widening.space(a.space, layer)) for d, a in enumerate(part.axes) if a.space in WIDENED]
+def grown_axes(growth: Growth, component: Component, layer: int | None) -> list[tuple[int, Axis, SpaceMap]]:
+    """The axes of a component that run over widened spaces, each with its map."""
+    return [(d, a, growth.widening.space(a.space, layer)) for d, a in enumerate(component.axes) if a.space in WIDENED]
 
 
 def along(vector: np.ndarray | Tensor, dim: int, like: Tensor) -> Tensor:
@@ -103,12 +103,12 @@ def _noise(growth: Growth, name: str, grown: Grown, wide: Tensor) -> Tensor:
     return wide + growth.widening.noise * wide.std() * noise
 
 
-def _correct(growth: Growth, name: str, part: Part, wide: Tensor) -> Tensor:
+def _correct(growth: Growth, name: str, component: Component, wide: Tensor) -> Tensor:
     """Scale queries, norm gains, and the output norm of a tied head."""
     widening, space = growth.widening, growth.widening.residual
-    if part.kind == "q" and widening.query != 1:
+    if component.kind == "q" and widening.query != 1:
         wide = wide * widening.query
-    if part.kind.startswith("norm"):
+    if component.kind.startswith("norm"):
         if _stem(name).endswith("weight"):
             wide = wide * widening.statistics.get(growth.family.norm, 1.0) ** 0.5
         else:
@@ -129,7 +129,7 @@ def _stem(name: str) -> str:
     return name.partition("#")[0]
 
 
-def _fill(growth: Growth, name: str, part: Part, grown: Grown, wide: Tensor) -> Tensor:
+def _fill(growth: Growth, name: str, component: Component, grown: Grown, wide: Tensor) -> Tensor:
     """Put the family's random start, or the fill that was asked for, wherever a coordinate has no source.
 
     NEUTRAL coordinates are read with random weights: they are zero behind a norm, so that a product is kept while
@@ -142,7 +142,7 @@ def _fill(growth: Growth, name: str, part: Part, grown: Grown, wide: Tensor) -> 
         if not new.any():
             continue
         if fresh is wide:
-            fresh = initial(growth, name, part, wide)
+            fresh = initial(growth, name, component, wide)
         wide = torch.where(along(new, dim, wide), fresh, wide)
     rules = [(growth.widening.fill.std(axis.space, axis.verb), dim, space) for dim, axis, space in grown]
     asked = [(std, along(space.index == NEW, dim, wide)) for std, dim, space in rules if std is not None]
@@ -152,9 +152,9 @@ def _fill(growth: Growth, name: str, part: Part, grown: Grown, wide: Tensor) -> 
     return wide
 
 
-def initial(growth: Growth, name: str, part: Part, like: Tensor) -> Tensor:
+def initial(growth: Growth, name: str, component: Component, like: Tensor) -> Tensor:
     """The stock start of a tensor: gains 1, shifts and biases 0, matrices and tables N(0, std^2)."""
-    if part.kind.startswith("norm"):
+    if component.kind.startswith("norm"):
         return torch.ones_like(like) if _stem(name).endswith("weight") else torch.zeros_like(like)
     return torch.zeros_like(like) if like.dim() == 1 else _normal(growth, name, like) * growth.init_std
 

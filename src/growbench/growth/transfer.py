@@ -7,10 +7,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from growbench.families._roles import WIDENED, Part, Role, size
+from growbench.families import WIDENED, Component, Role, axis_size
 from growbench.growth.depth import Layer
 from growbench.growth.growth import Growth
-from growbench.growth.tensors import along, initial, widen_part
+from growbench.growth.tensors import along, initial, widen_component
 from growbench.spec import ModelSpec
 
 Source = Mapping[str, Tensor]
@@ -63,7 +63,7 @@ def fresh(origin: Layer, role: Role) -> bool:
 def _tensor(growth: Growth, name: str, role: Role, origin: Layer, read: Read) -> Tensor:
     wide = blended(origin, role, lambda layer: _widened(growth, name, role, layer, read))
     if fresh(origin, role):
-        pieces = zip(role.parts, split(wide, role, growth.target), strict=True)
+        pieces = zip(role.components, split(wide, role, growth.target), strict=True)
         wide = join([initial(growth, f"{name}#{n}", *piece) for n, piece in enumerate(pieces)], role, growth.target)
     if origin.silent and role.kind in ("o", "fc2"):
         return torch.zeros_like(wide)
@@ -74,22 +74,24 @@ def _widened(growth: Growth, name: str, role: Role, layer: int | None, read: Rea
     own = read(layer)
     if role.layer is not None and growth.passes_on(role.layer, role.kind):
         own = torch.ones_like(own) if name.endswith("weight") else torch.zeros_like(own)
-    parts = []
-    for number, (part, tensor) in enumerate(zip(role.parts, split(own, role, growth.source), strict=True)):
-        wide = widen_part(growth, f"{name}#{number}", part, layer, tensor)
-        donors = donor_rows(growth, part, layer)
+    components = []
+    for number, (component, tensor) in enumerate(zip(role.components, split(own, role, growth.source), strict=True)):
+        wide = widen_component(growth, f"{name}#{number}", component, layer, tensor)
+        donors = donor_rows(growth, component, layer)
         if donors is not None and layer is not None and layer + 1 < growth.source.layers:
             above = split(read(layer + 1), role, growth.source)[number]
-            wide = replace_rows(part, donors, wide, widen_part(growth, f"{name}#{number}", part, layer + 1, above))
-        parts.append(wide)
-    return join(parts, role, growth.target)
+            wide = replace_rows(
+                component, donors, wide, widen_component(growth, f"{name}#{number}", component, layer + 1, above)
+            )
+        components.append(wide)
+    return join(components, role, growth.target)
 
 
 def split(tensor: Tensor, role: Role, spec: ModelSpec) -> list[Tensor]:
     """Take a parameter apart into its logical tensors."""
-    if len(role.parts) == 1:
+    if len(role.components) == 1:
         return [tensor]
-    sizes = [size(part.axes[role.fused], spec) or 0 for part in role.parts]
+    sizes = [axis_size(component.axes[role.fused], spec) or 0 for component in role.components]
     if role.order == "blocks":
         return list(tensor.split(sizes, dim=role.fused))
     heads = spec.kv_heads
@@ -98,28 +100,28 @@ def split(tensor: Tensor, role: Role, spec: ModelSpec) -> list[Tensor]:
     return [piece.flatten(role.fused, role.fused + 1) for piece in pieces]
 
 
-def join(parts: list[Tensor], role: Role, spec: ModelSpec) -> Tensor:
+def join(components: list[Tensor], role: Role, spec: ModelSpec) -> Tensor:
     """Undo `split`."""
-    if len(parts) == 1:
-        return parts[0]
+    if len(components) == 1:
+        return components[0]
     if role.order == "blocks":
-        return torch.cat(parts, dim=role.fused)
-    folded = [part.unflatten(role.fused, (spec.kv_heads, -1)) for part in parts]
+        return torch.cat(components, dim=role.fused)
+    folded = [component.unflatten(role.fused, (spec.kv_heads, -1)) for component in components]
     return torch.cat(folded, dim=role.fused + 1).flatten(role.fused, role.fused + 1)
 
 
-def donor_rows(growth: Growth, part: Part, layer: int | None) -> np.ndarray | None:
+def donor_rows(growth: Growth, component: Component, layer: int | None) -> np.ndarray | None:
     """Which rows a tensor takes from the next layer: those that its written space marks (never for norms)."""
-    if layer is None or part.kind.startswith("norm"):
+    if layer is None or component.kind.startswith("norm"):
         return None
-    for axis in part.axes:
+    for axis in component.axes:
         if axis.verb == "writes" and axis.space in WIDENED:
             donor = growth.widening.space(axis.space, layer).donor
             return donor if donor.any() else None
     return None
 
 
-def replace_rows(part: Part, donors: np.ndarray, own: Tensor, above: Tensor) -> Tensor:
+def replace_rows(component: Component, donors: np.ndarray, own: Tensor, above: Tensor) -> Tensor:
     """Take the marked rows from `above`, the others from `own`."""
-    dim = next(d for d, axis in enumerate(part.axes) if axis.verb == "writes")
+    dim = next(d for d, axis in enumerate(component.axes) if axis.verb == "writes")
     return torch.where(along(donors, dim, own), above, own)

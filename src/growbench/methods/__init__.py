@@ -4,7 +4,9 @@ import importlib
 from pathlib import Path
 
 from growbench.errors import GrowBenchError, nearest
-from growbench.methods._contract import Method
+from growbench.methods._contract import COMMON, Method, Option
+
+__all__ = ["COMMON", "Method", "Option", "files", "load", "names"]
 
 
 def names() -> list[str]:

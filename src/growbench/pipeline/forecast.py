@@ -12,8 +12,7 @@ import numpy as np
 import torch
 
 from growbench import families
-from growbench.families import Family
-from growbench.families._roles import Role
+from growbench.families import Family, Role
 from growbench.pipeline.pretrain.stages import objective_of
 from growbench.plan.flops import StepCost
 from growbench.plan.plan import Stage
@@ -109,7 +108,7 @@ def _learns(roles: Mapping[str, Role], name: str, lowest: int, whole: bool, tied
     if role.layer is not None:
         return role.layer >= lowest
     last = max(i for i, n in enumerate(names) if roles[n].layer is not None)
-    table = tied and "vocab" in {axis.space for axis in role.parts[0].axes}
+    table = tied and "vocab" in {axis.space for axis in role.components[0].axes}
     return whole or table or names.index(name) > last
 
 

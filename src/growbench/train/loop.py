@@ -13,8 +13,7 @@ from typing import Any, Protocol
 import torch
 from torch import nn
 
-from growbench.families import Family
-from growbench.families._roles import embeddings_path, layers_path
+from growbench.families import Family, embeddings_path, layers_path
 from growbench.plan import flops
 from growbench.plan.lengths import after_cut
 from growbench.train.data import Windows

@@ -10,8 +10,7 @@ from torch import nn
 
 from growbench import families
 from growbench.errors import GrowBenchError
-from growbench.families import Family
-from growbench.families._roles import embeddings_path
+from growbench.families import Family, embeddings_path
 from growbench.growth.transfer import split
 from growbench.plan import flops, lengths
 from growbench.spec import ModelSpec
@@ -72,8 +71,8 @@ def queries_keys(family: Family, model: nn.Module, layer: int) -> dict[tuple[str
     found, spec = {}, family.spec(model.config)
     for name, role in family.roles(model.config, type(model)).items():
         if role.layer == layer and role.kind in ("q", "k"):
-            for part, tensor in zip(role.parts, split(model.get_parameter(name), role, spec), strict=True):
-                found[part.kind, name.rpartition(".")[2]] = tensor
+            for component, tensor in zip(role.components, split(model.get_parameter(name), role, spec), strict=True):
+                found[component.kind, name.rpartition(".")[2]] = tensor
     return {key: tensor for key, tensor in found.items() if key[0] in ("q", "k")}
 
 
@@ -176,8 +175,10 @@ def test_a_light_fused_projection_gives_the_values_of_the_stock_one(name: str) -
     role = family.roles(plain.config)[f"{path}.bias"]
     hidden = torch.randn(3, 12, plain.config.hidden_size, dtype=torch.float64)
     there, here = (m.get_submodule(path)(hidden).flatten(0, 1).T for m in (plain, light))
-    for part, a, b in zip(role.parts, *(split(t, role, family.spec(plain.config)) for t in (there, here)), strict=True):
-        assert torch.allclose(b, a if part.kind == "v" else torch.zeros_like(a))
+    for component, a, b in zip(
+        role.components, *(split(t, role, family.spec(plain.config)) for t in (there, here)), strict=True
+    ):
+        assert torch.allclose(b, a if component.kind == "v" else torch.zeros_like(a))
 
 
 @NAMES
@@ -190,8 +191,8 @@ def test_queries_and_keys_come_back_as_copies(name: str) -> None:
     roles, spec = family.roles(model.config), family.spec(model.config)
     for parameter, role in roles.items():
         pieces = (split(tensor, role, spec) for tensor in (model.get_parameter(parameter), before[parameter]))
-        for part, now, then in zip(role.parts, *pieces, strict=True):
-            assert torch.equal(now, then) or (role.layer == 1 and part.kind in ("q", "k")), parameter
+        for component, now, then in zip(role.components, *pieces, strict=True):
+            assert torch.equal(now, then) or (role.layer == 1 and component.kind in ("q", "k")), parameter
     first, second = (queries_keys(family, model, layer) for layer in (0, 1))
     assert first.keys() == second.keys() and first
     for key, tensor in first.items():

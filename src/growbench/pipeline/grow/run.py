@@ -21,8 +21,7 @@ from growbench.growth.growth import Growth
 from growbench.growth.model import growth_of
 from growbench.growth.preservation import Sample
 from growbench.growth.transfer import transfer
-from growbench.methods import Method
-from growbench.methods._contract import COMMON
+from growbench.methods import COMMON, Method
 from growbench.pipeline.grow import files
 from growbench.pipeline.grow.sample import sample_of
 from growbench.pipeline.grow.sizes import check_sizes, require_plausible, target_spec

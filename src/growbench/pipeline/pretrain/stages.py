@@ -9,8 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from growbench.families import Family
-from growbench.families._roles import layers_path
+from growbench.families import Family, layers_path
 from growbench.growth.masking import Masks
 from growbench.growth.model import grow_model, growth_of
 from growbench.growth.moments import grow_moments

@@ -19,8 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from growbench.errors import GrowBenchError
-from growbench.families import Family
-from growbench.families._roles import Part, Role, size
+from growbench.families import Component, Family, Role, axis_size
 from growbench.growth.transfer import join, split
 from growbench.plan.flops import factor_rank
 from growbench.spec import ModelSpec
@@ -85,7 +84,9 @@ def _share(family: Family, model: Any, paths: dict[str, Role]) -> None:
     for path, role in paths.items():
         if role.kind in QUERY_KEY and role.layer is not None and role.layer % 2:
             stock = model.get_submodule(path)
-            model.set_submodule(path, Nothing(stock, role) if len(role.parts) == 1 else ValueOnly(stock, role, spec))
+            model.set_submodule(
+                path, Nothing(stock, role) if len(role.components) == 1 else ValueOnly(stock, role, spec)
+            )
     for layer in range(1, spec.layers, 2):
         attention.connect(model.get_submodule(queries[layer - 1]), model.get_submodule(queries[layer]))
     setattr(model, STOCK, model.config)
@@ -162,11 +163,11 @@ class ValueOnly(Stand):
         weight, bias = stock.weight, stock.bias
         super().__init__(stock)
         self.role, self.spec, self.rows_first = role, spec, _rows_first(role)
-        self.place = [part.kind for part in role.parts].index("v")
+        self.place = [component.kind for component in role.components].index("v")
         self.weight = nn.Parameter(self._split(weight.detach())[self.place].clone())
         self.bias = None if bias is None else nn.Parameter(self._split(bias.detach())[self.place].clone())
         self.groups = spec.kv_heads if role.order == "heads" else 1
-        sizes = [(size(part.axes[role.fused], spec) or 0) // self.groups for part in role.parts]
+        sizes = [(axis_size(component.axes[role.fused], spec) or 0) // self.groups for component in role.components]
         self.padding = sum(sizes[: self.place]), sum(sizes[self.place + 1 :])
 
     def forward(self, x: Tensor) -> Tensor:
@@ -181,19 +182,21 @@ class ValueOnly(Stand):
         """The role of the weight, or of the bias, which lies along the fused axis alone."""
         if tensor.dim() == 2:
             return self.role
-        parts = tuple(Part(part.kind, (part.axes[self.role.fused],)) for part in self.role.parts)
-        return replace(self.role, parts=parts, fused=0)
+        components = tuple(
+            Component(component.kind, (component.axes[self.role.fused],)) for component in self.role.components
+        )
+        return replace(self.role, components=components, fused=0)
 
     def _split(self, tensor: Tensor) -> list[Tensor]:
         return split(tensor, self._role(tensor), self.spec)
 
     def _joined(self, before: Tensor, value: Tensor) -> Tensor:
         """Queries and keys of the layer before with these values."""
-        parts = self._split(before)
-        parts[self.place] = value
-        return join(parts, self._role(before), self.spec)
+        components = self._split(before)
+        components[self.place] = value
+        return join(components, self._role(before), self.spec)
 
 
 def _rows_first(role: Role) -> bool:
     """Whether a weight is stored [out, in]."""
-    return role.parts[0].axes[0].verb == "writes"
+    return role.components[0].axes[0].verb == "writes"
