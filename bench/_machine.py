@@ -16,7 +16,7 @@ from growbench.pipeline.corpus.tokenizer import SPECIAL, train
 from growbench.plan import flops
 from growbench.spec import ModelSpec
 from growbench.train import checkpoint
-from growbench.train.data import Windows
+from growbench.train.data import PackedSequences
 from growbench.train.loop import Trainer, evaluate
 from growbench.train.objective import Objective
 
@@ -75,7 +75,7 @@ def settings(family: str, vocab: int, args: argparse.Namespace) -> Iterator[tupl
 
 
 def trainer(
-    spec: ModelSpec, model: Any, objective: Objective, windows: Windows, batch: int, *, lr: float, decay: float,
+    spec: ModelSpec, model: Any, objective: Objective, windows: PackedSequences, batch: int, *, lr: float, decay: float,
     bf16: bool = False,
 ) -> Trainer:  # fmt: skip
     """Our loop around a model, as `growbench pretrain` makes it."""
@@ -114,7 +114,7 @@ def vocabulary(path: Path, size: int, count: int = 4000) -> Any:
 
 def validation(spec: ModelSpec, model: Any, objective: Objective, ids: np.ndarray, length: int, cls: int) -> float:
     """Mean loss in nats over all windows of `ids`, with the same masks for every model."""
-    windows = Windows(ids, length, cls, 0)
+    windows = PackedSequences(ids, length, cls, 0)
     groups = [range(first, min(first + 32, windows.count)) for first in range(0, windows.count // 32 * 32 or 1, 32)]
     batches = [objective.batch(windows.fetch(list(rows)), VALIDATION, number) for number, rows in enumerate(groups)]
     return evaluate(trainer(spec, model, objective, windows, 32, lr=0.0, decay=0.0), batches)

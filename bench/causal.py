@@ -24,9 +24,9 @@ from _table import Sample
 from torch import Tensor, nn
 
 from growbench import families
-from growbench.runtime.memory import memory_kept
+from growbench.runtime.memory import reuse_freed_memory
 from growbench.spec import ModelSpec
-from growbench.train.data import Windows
+from growbench.train.data import PackedSequences
 from growbench.train.objective import CausalLM
 
 LR, DECAY, BETAS, BAR = 1e-3, 0.1, (0.9, 0.95), 1.2
@@ -123,7 +123,7 @@ def ours(spec: ModelSpec, ids: np.ndarray, args: argparse.Namespace, seed: int) 
     """Train the stock model with our loop; return its seconds and its last loss."""
     family = families.load("gpt2")
     model = family.build(family.config(spec, **family.dropout(0.0)), seed=seed)
-    windows = Windows(ids, args.length, 2, seed)
+    windows = PackedSequences(ids, args.length, 2, seed)
     made = _machine.trainer(spec, model, CausalLM(), windows, args.batch, lr=LR, decay=DECAY)
     found: list[float] = []
 
@@ -133,7 +133,7 @@ def ours(spec: ModelSpec, ids: np.ndarray, args: argparse.Namespace, seed: int) 
             if step % 20 == 19 or step == args.steps - 1:
                 found.append(float(value))
 
-    with memory_kept():
+    with reuse_freed_memory():
         sample = _table.timed(train)
     return Sample(sample.cpu, sample.wall, SimpleNamespace(loss=found[-1]))
 

@@ -29,11 +29,11 @@ from growbench import families, methods
 from growbench.families import layers_path
 from growbench.growth.model import grow_model
 from growbench.plan import flops
-from growbench.runtime.memory import memory_kept
+from growbench.runtime.memory import reuse_freed_memory
 from growbench.spec import ModelSpec
 from growbench.train import checkpoint
 from growbench.train.compiled import compiled
-from growbench.train.data import Windows
+from growbench.train.data import PackedSequences
 from growbench.train.loop import precision
 from growbench.train.objective import MaskedLM
 
@@ -115,7 +115,7 @@ def pretraining(spec: ModelSpec, length: int, backend: str) -> Callable[[int], C
         if backend:
             compiled(model, layers_path(family.roles(model.config)), backend)
         made = _machine.trainer(
-            spec, model, objective, Windows(ids, length, 2, 0), batch, lr=1e-4, decay=0.01, bf16=True
+            spec, model, objective, PackedSequences(ids, length, 2, 0), batch, lr=1e-4, decay=0.01, bf16=True
         )
         return lambda number: made.step(number, 1e-4)
 
@@ -155,7 +155,7 @@ def growing(spec: ModelSpec) -> tuple[float, float]:
         kv_heads=spec.kv_heads * 4 // 3,
     ) if spec.heads % 3 == 0 else spec.resized(layers=2 * spec.layers)  # fmt: skip
     model, start = family.build(family.config(spec)), _machine.clock(device())
-    with memory_kept():
+    with reuse_freed_memory():
         grown = grow_model(model, family, target, method, method.check_options({}), seed=0)
         middle = _machine.clock(device())
         grown.to(device())

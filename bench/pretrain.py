@@ -30,9 +30,9 @@ from _table import Sample
 
 from growbench import families
 from growbench.pipeline.corpus.tokenizer import SPECIAL
-from growbench.runtime.memory import memory_kept
+from growbench.runtime.memory import reuse_freed_memory
 from growbench.spec import ModelSpec
-from growbench.train.data import Windows
+from growbench.train.data import PackedSequences
 from growbench.train.objective import MaskedLM
 
 RATE, LR, DECAY, VALID_WINDOWS = 0.15, 1e-3, 0.01, 256
@@ -56,8 +56,8 @@ class Case:
         family = families.load("bert")
         return family.build(family.config(self.spec, **family.dropout(dropout)), seed=seed)
 
-    def windows(self, seed: int) -> Windows:
-        return Windows(self.ids, self.args.length, self.cls, seed)
+    def windows(self, seed: int) -> PackedSequences:
+        return PackedSequences(self.ids, self.args.length, self.cls, seed)
 
     def scored(self, sample: Sample, model: Any, flops: float = 0.0) -> Sample:
         loss = _machine.validation(self.spec, model, self.objective, self.valid, self.args.length, self.cls)
@@ -76,7 +76,7 @@ class Case:
                 if step % 20 == 19:
                     float(value)
 
-        with memory_kept():
+        with reuse_freed_memory():
             sample = _table.timed(train)
         return self.scored(sample, model, steps * made.cost.flops)
 

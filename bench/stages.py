@@ -19,17 +19,22 @@ from growbench import families
 from growbench.plan import flops
 from growbench.spec import ModelSpec
 from growbench.train import checkpoint
-from growbench.train.data import Windows
+from growbench.train.data import PackedSequences
 from growbench.train.loop import Trainer
 from growbench.train.objective import MaskedLM
-from growbench.train.variants.part import Part
+from growbench.train.variants.submodel import SubModel
 
 LAYERS, HIDDEN, VOCAB, LENGTH, BATCH = 12, 256, 8192, 128, 8
 BAR = 1.25
-PARTS = {"top 3 of 12": Part(12, 3), "top 3 of 9": Part(9, 3), "top 3 of 6": Part(6, 3), "3 of 3": Part(3, 3)}
+PARTS = {
+    "top 3 of 12": SubModel(12, 3),
+    "top 3 of 9": SubModel(9, 3),
+    "top 3 of 6": SubModel(6, 3),
+    "3 of 3": SubModel(3, 3),
+}
 
 
-def trainer(part: Part) -> Trainer:
+def trainer(part: SubModel) -> Trainer:
     """A trainer whose every step is of this kind."""
     family = families.load("bert")
     spec = ModelSpec(
@@ -42,8 +47,8 @@ def trainer(part: Part) -> Trainer:
         top=part.top,
     )  # fmt: skip
     opt = checkpoint.optimizer(model, lr=1e-4, betas=(0.9, 0.999), weight_decay=0.01)
-    windows = Windows(np.random.default_rng(0).integers(10, VOCAB, 4000 * LENGTH), LENGTH, 2, 0)
-    return Trainer(family, model, opt, objective, windows, BATCH, 0, cost, 1.0, parts=(part,))
+    windows = PackedSequences(np.random.default_rng(0).integers(10, VOCAB, 4000 * LENGTH), LENGTH, 2, 0)
+    return Trainer(family, model, opt, objective, windows, BATCH, 0, cost, 1.0, submodels=(part,))
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -52,7 +57,7 @@ def main(words: Sequence[str] | None = None) -> int:
     args = parser.parse_args(words)
     load, threads = os.getloadavg()[0], torch.get_num_threads()
     torch.set_num_threads(1)
-    kinds = {"full": trainer(Part(LAYERS, LAYERS)), **{name: trainer(part) for name, part in PARTS.items()}}
+    kinds = {"full": trainer(SubModel(LAYERS, LAYERS)), **{name: trainer(part) for name, part in PARTS.items()}}
     steps = {name: (lambda number, made=made: made.step(number, 1e-4)) for name, made in kinds.items()}
     _table.turns(steps, 2)
     found = _table.turns(steps, args.rounds)

@@ -12,7 +12,7 @@ from growbench.errors import GrowBenchError
 from growbench.pipeline import forecast, search
 from growbench.pipeline.pretrain import run as pretrain
 from growbench.study.sections import SearchConfig
-from growbench.train.leg import Diverged
+from growbench.train.segment import Diverged
 
 LRS = (1e-7, 4e-3, 1e-5)
 

@@ -11,7 +11,7 @@ from growbench.plan import flops, lengths
 from growbench.spec import ModelSpec
 from growbench.train.objective import CausalLM, MaskedLM, loss
 from growbench.train.variants import pool
-from growbench.train.variants.part import Part, only
+from growbench.train.variants.submodel import SubModel, only
 
 FAMILY = families.load("bert")
 SHAPES = [SPECS[name].resized(layers=3, max_length=32) for name in LANGUAGE] + [
@@ -34,9 +34,11 @@ def test_formula_equals_the_counter(spec: ModelSpec, attention: str) -> None:
     assert forward + backward == pytest.approx(cost.flops, rel=1e-3)
 
 
-@pytest.mark.parametrize("part", [Part(3, 1), Part(3, 2), Part(2, 1), Part(2, 2), Part(1, 1)], ids=str)
+@pytest.mark.parametrize(
+    "part", [SubModel(3, 1), SubModel(3, 2), SubModel(2, 1), SubModel(2, 2), SubModel(1, 1)], ids=str
+)
 @pytest.mark.parametrize("name", LANGUAGE)
-def test_a_part_costs_what_the_counter_counts(name: str, part: Part) -> None:
+def test_a_part_costs_what_the_counter_counts(name: str, part: SubModel) -> None:
     spec, family = SPECS[name].resized(layers=3, max_length=32), families.load(name)
     model = family.build(family.config(spec, attn_implementation="eager", **family.dropout(0.0)))
     objective = MaskedLM(0.15, 4, spec.vocab) if family.objective == "mlm" else CausalLM()

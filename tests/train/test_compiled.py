@@ -20,10 +20,10 @@ from growbench.spec import ModelSpec
 from growbench.study import timeline
 from growbench.train import checkpoint
 from growbench.train.compiled import compiled
-from growbench.train.data import Windows
+from growbench.train.data import PackedSequences
 from growbench.train.loop import Trainer
 from growbench.train.objective import CausalLM, MaskedLM
-from growbench.train.variants.part import Part
+from growbench.train.variants.submodel import SubModel
 
 
 class Counted:
@@ -42,15 +42,15 @@ class Counted:
         return run
 
 
-def trainer(name: str, parts: tuple[Part, ...] = ()) -> Trainer:
+def trainer(name: str, submodels: tuple[SubModel, ...] = ()) -> Trainer:
     family = families.load(name)
     spec = ModelSpec(family=name, layers=4, hidden=16, heads=2, ffn=32, vocab=40, max_length=8)
     model = family.build(family.config(spec, **family.dropout(0.0))).train()
     objective = MaskedLM(0.3, 4, 40) if name == "bert" else CausalLM()
     cost = flops.step(spec, family, batch=2, length=8, positions=objective.positions(8))
     opt = checkpoint.optimizer(model, lr=1e-3, betas=(0.9, 0.999), weight_decay=0.01)
-    windows = Windows(np.random.default_rng(0).integers(5, 40, 400), 8, 2, 0)
-    return Trainer(family, model, opt, objective, windows, 2, 0, cost, 1.0, parts=parts)
+    windows = PackedSequences(np.random.default_rng(0).integers(5, 40, 400), 8, 2, 0)
+    return Trainer(family, model, opt, objective, windows, 2, 0, cost, 1.0, submodels=submodels)
 
 
 @pytest.mark.parametrize("name", ["bert", "gpt2"])
@@ -63,8 +63,8 @@ def test_every_layer_of_a_step_runs_compiled_and_equal_layers_share_it(name: str
 
 
 def test_parts_of_a_compiled_model_learn_as_they_do_without() -> None:
-    parts = (Part(4, 2), Part(3, 1))
-    plain, quick, backend = trainer("bert", parts), trainer("bert", parts), Counted()
+    submodels = (SubModel(4, 2), SubModel(3, 1))
+    plain, quick, backend = trainer("bert", submodels), trainer("bert", submodels), Counted()
     compiled(quick.model, quick.layers, backend)
     for number in range(4):
         assert float(plain.step(number, 1e-3)) == pytest.approx(float(quick.step(number, 1e-3)), rel=1e-6)
@@ -126,10 +126,10 @@ def test_memory_is_kept_and_given_back_even_after_a_failure(monkeypatch: pytest.
             return 1
 
     monkeypatch.setattr(memory, "_glibc", Libc)
-    with pytest.raises(ValueError), memory.memory_kept():
+    with pytest.raises(ValueError), memory.reuse_freed_memory():
         assert dict(calls) == memory.KEPT  # type: ignore[arg-type]
         raise ValueError
     assert calls[len(memory.KEPT) :] == [*memory.DEFAULTS.items(), (0,)]
     monkeypatch.setattr(memory, "_glibc", lambda: None)
-    with memory.memory_kept():
+    with memory.reuse_freed_memory():
         pass

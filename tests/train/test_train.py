@@ -11,15 +11,15 @@ from growbench.plan import flops
 from growbench.plan.plan import Plan, Stage
 from growbench.plan.schedule import Schedule, cooldown
 from growbench.train import checkpoint
-from growbench.train.data import Windows
+from growbench.train.data import PackedSequences
 from growbench.train.loop import Trainer
 from growbench.train.objective import CausalLM, MaskedLM
 
 FAMILY = families.load("bert")
 
 
-def windows(seed: int = 0, stream: str = "target") -> Windows:
-    return Windows(np.arange(5, 5 + 15 * 40, dtype=np.uint16) % 45 + 5, 16, 2, seed, stream)
+def windows(seed: int = 0, stream: str = "target") -> PackedSequences:
+    return PackedSequences(np.arange(5, 5 + 15 * 40, dtype=np.uint16) % 45 + 5, 16, 2, seed, stream)
 
 
 def trainer(seed: int = 0) -> Trainer:

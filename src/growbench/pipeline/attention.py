@@ -19,7 +19,7 @@ from growbench.records import finished, record
 from growbench.runtime import launch, lock
 from growbench.spec import SOURCE
 from growbench.study.study import Study
-from growbench.train.data import Windows
+from growbench.train.data import PackedSequences
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +39,7 @@ def run(study: Study, seed: int) -> Path:
 def _run(study: Study, root: Path, seed: int) -> Path:
     torch.set_num_threads(launch.threads(1))
     data = corpus.load(root / "corpus")
-    windows = Windows(data.valid, study.objective.length, int(data.manifest["special"]["cls"]), 0)
+    windows = PackedSequences(data.valid, study.objective.length, int(data.manifest["special"]["cls"]), 0)
     count = min(SEQUENCES, windows.count)
     if count < 1:
         raise GrowBenchError(f"{root}/corpus/valid.bin: shorter than one sequence; give more validation text")

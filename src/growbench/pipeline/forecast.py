@@ -21,9 +21,9 @@ from growbench.study import timeline
 from growbench.study.study import Study
 from growbench.study.timeline import Entry
 from growbench.train import checkpoint
-from growbench.train.data import Windows
+from growbench.train.data import PackedSequences
 from growbench.train.loop import Trainer
-from growbench.train.variants.part import Part
+from growbench.train.variants.submodel import SubModel
 from growbench.train.variants.teacher import Teacher
 from growbench.train.variants.thin import Thin, thin
 
@@ -133,14 +133,14 @@ class Stopwatch:
         thin(family, model, Thin(*stage.thin))
         small = family.build(family.config(study.source_spec(vocab))) if stage.teacher else None
         ids = np.random.default_rng(0).integers(min(10, vocab - 1), vocab, 200 * study.objective.length)
-        windows = Windows(ids, study.objective.length, SPECIAL["cls"], 0)
-        parts = tuple(Part(*part) for part in stage.submodels())
+        windows = PackedSequences(ids, study.objective.length, SPECIAL["cls"], 0)
+        submodels = tuple(SubModel(*pair) for pair in stage.submodels())
         trainer = Trainer(
             family, model.train(), checkpoint.optimizer(model, lr=o.lr, betas=o.betas, weight_decay=o.weight_decay),
-            objective_of(study, SPECIAL["mask"], vocab), windows, o.batch, 0, cost, o.clip, False, None, parts,
+            objective_of(study, SPECIAL["mask"], vocab), windows, o.batch, 0, cost, o.clip, False, None, submodels,
             stage.pool, stage.cut, Teacher(family, small.eval(), stage.temperature) if small else None,
         )  # fmt: skip
-        turns = len(parts)
+        turns = len(submodels)
         for i in range(WARMED * turns):
             trainer.step(i, 0.0)
         start = time.perf_counter()

@@ -15,11 +15,11 @@ from growbench.errors import GrowBenchError
 from growbench.pipeline.pretrain import record as run_record
 from growbench.pipeline.pretrain import run as pretrain
 from growbench.records import record
-from growbench.runtime.memory import memory_kept
+from growbench.runtime.memory import reuse_freed_memory
 from growbench.spec import SOURCE
 from growbench.study.study import Study
-from growbench.train.leg import Diverged
 from growbench.train.processes.ranks import Ranks
+from growbench.train.segment import Diverged
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +41,7 @@ def chosen(study: Study, method: str) -> float | None:
     return float(values["lr"])
 
 
-@memory_kept()
+@reuse_freed_memory()
 def run(study: Study, method: str) -> Path:
     """Try every LR of search.lrs and write the record. Raises GrowBenchError where none of them trains."""
     if not study.searched(method):

@@ -11,7 +11,7 @@ KEPT = {M_MMAP_MAX: 0, M_TRIM_THRESHOLD: 1 << 30}
 
 
 @contextmanager
-def memory_kept() -> Iterator[None]:
+def reuse_freed_memory() -> Iterator[None]:
     """Let freed memory serve the next tensor; other C libraries than glibc are left as they are."""
     libc = _glibc()
     _set(libc, KEPT)

@@ -1,6 +1,6 @@
 """torch.compile where the loop runs a model: layer by layer, since it calls the trunk and the head and never the whole model.
 
-Equal layers share one compilation, so that it takes seconds whatever the depth; a part of the layers (train/part.py) runs
+Equal layers share one compilation, so that it takes seconds whatever the depth; a part of the layers (train/variants/submodel.py) runs
 as it does without.
 """
 

@@ -9,7 +9,7 @@ from torch import Tensor
 Stream = Literal["target", "source"]
 
 
-class Windows:
+class PackedSequences:
     """Packed sequences [CLS] + (length - 1) ids, visited in an order drawn anew each epoch from the seed.
 
     All methods read the `target` stream; the source reads the same order from its far end, so that its text is not

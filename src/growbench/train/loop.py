@@ -16,13 +16,13 @@ from torch import nn
 from growbench.families import Family, embeddings_path, layers_path
 from growbench.plan import flops
 from growbench.plan.lengths import after_cut
-from growbench.train.data import Windows
-from growbench.train.leg import READ, Diverged, Leg
+from growbench.train.data import PackedSequences
 from growbench.train.objective import Batch, Objective, loss
 from growbench.train.processes.ranks import ALONE, Ranks
 from growbench.train.processes.shard import Root, clip
+from growbench.train.segment import READ, Diverged, Segment
 from growbench.train.variants import pool
-from growbench.train.variants.part import Part, drawn, only
+from growbench.train.variants.submodel import SubModel, drawn, only
 from growbench.train.variants.teacher import Teacher
 
 log = logging.getLogger(__name__)
@@ -70,7 +70,7 @@ class Lifted(Protocol):
 class Trainer:
     """A model in training. objective makes batches from windows; step numbers choose data and masked tokens.
 
-    parts: the kinds of step, drawn in turn from step `entered` on; empty trains the whole model. pool: tokens averaged
+    submodels: the kinds of step, drawn in turn from step `entered` on; empty trains the whole model. pool: tokens averaged
     into one embedding. cut: only the first 1/cut of every sequence is read. teacher: a smaller model that is imitated.
     ranks, accumulate: the processes that share a step's batch, and the micro-batches that each takes of it. root: of a model
     that is split over them.
@@ -81,14 +81,14 @@ class Trainer:
     model: nn.Module
     opt: torch.optim.Optimizer
     objective: Objective
-    windows: Windows
+    windows: PackedSequences
     batch: int
     seed: int
     cost: flops.StepCost
     clip: float | None
     autocast: bool = False
     masks: Lifted | None = None
-    parts: tuple[Part, ...] = ()
+    submodels: tuple[SubModel, ...] = ()
     pool: int = 1
     cut: int = 1
     teacher: Teacher | None = None
@@ -152,9 +152,9 @@ class Trainer:
 
     def _part(self, number: int) -> AbstractContextManager[None]:
         """What of the model runs and learns at step `number`."""
-        if not self.parts:
+        if not self.submodels:
             return nullcontext()
-        return only(self.model, self.layers, drawn(self.parts, self.seed, number - self.entered))
+        return only(self.model, self.layers, drawn(self.submodels, self.seed, number - self.entered))
 
     @cached_property
     def embeddings(self) -> str:
@@ -171,26 +171,26 @@ class Trainer:
         first: int,
         count: int,
         lr: Callable[[int], float],
-        leg: Leg,
+        segment: Segment,
         before: Callable[[int], None] = lambda i: None,
         pause: Callable[[], bool] = lambda: False,
     ) -> None:
-        """Take the steps of a leg of `count` that are not done yet, its first numbered `first`; return early after a step
+        """Take the steps of a segment of `count` that are not done yet, its first numbered `first`; return early after a step
         where `pause` says so. Raises Diverged. The loss is read every READ steps, and before every return.
 
-        lr: that of the leg's i-th step. before: called with i before it.
+        lr: that of the segment's i-th step. before: called with i before it.
         """
         total, unread = torch.zeros((), dtype=torch.float64, device=self.device), 0
-        while leg.done < count:
-            before(leg.done)
-            total += self.step(first + leg.done, lr(leg.done))
-            leg.done, unread = leg.done + 1, unread + 1
-            stop = leg.done == count or pause()
+        while segment.done < count:
+            before(segment.done)
+            total += self.step(first + segment.done, lr(segment.done))
+            segment.done, unread = segment.done + 1, unread + 1
+            stop = segment.done == count or pause()
             if stop or unread == READ:
                 passed = self.ranks.mean(float(total))
                 if not (math.isfinite(passed) and passed / unread <= self.limit):
-                    raise Diverged(f"the loss is {passed / unread:.4g} at step {first + leg.done - 1}")
-                leg.loss += passed
+                    raise Diverged(f"the loss is {passed / unread:.4g} at step {first + segment.done - 1}")
+                segment.loss += passed
                 total.zero_()
                 unread = 0
             if stop:

@@ -16,7 +16,7 @@ from growbench.pipeline.pretrain import run as pretrain
 from growbench.pipeline.pretrain.stages import Stages, objective_of
 from growbench.study import timeline
 from growbench.train import checkpoint
-from growbench.train.data import Windows
+from growbench.train.data import PackedSequences
 from growbench.train.loop import Trainer
 
 TRAINED = ("bert", "roberta", "gpt2", "llama")
@@ -40,7 +40,7 @@ def stages_of(study: Any, method: str, source: Path) -> Stages:
     return Stages(
         course=timeline.of(study, method), method=study.method(method), seed=0, family=family,
         source_spec=study.source_spec(VOCAB), source_folder=source, objective=objective_of(study, 4, VOCAB),
-        windows=Windows(ids, 16, 2, 0), device=torch.device("cpu"), bf16=False, pad=0,
+        windows=PackedSequences(ids, 16, 2, 0), device=torch.device("cpu"), bf16=False, pad=0,
     )  # fmt: skip
 
 
@@ -56,7 +56,7 @@ def test_the_ledger_books_what_torch_counts(family: str, method: str, tmp_path: 
     trainer: Trainer | None = None
     for index, cost in enumerate(stages.course.costs):
         trainer = stages.enter(index, trainer)
-        kinds = len(trainer.parts)
+        kinds = len(trainer.submodels)
         steps = [counted(trainer, number) for number in range(kinds)]
         assert sum(steps) / kinds == pytest.approx(cost.flops, rel=1e-3), index
         read = trainer.windows.batch(0, trainer.batch)[:, : -(-16 // trainer.cut)].numel()

@@ -22,7 +22,7 @@ from growbench.pipeline.finetune.ready import Tokenised
 from growbench.pipeline.finetune.rows import Encoded, batches, collate
 from growbench.records import finished, record
 from growbench.runtime import launch, lock
-from growbench.runtime.memory import memory_kept
+from growbench.runtime.memory import reuse_freed_memory
 from growbench.study.squad import SQUAD_TASKS
 from growbench.study.study import Study
 
@@ -31,7 +31,7 @@ __all__ = ["Encoded", "Ready", "batches", "collate", "inputs", "offset", "prepar
 log = logging.getLogger(__name__)
 
 
-@memory_kept()
+@reuse_freed_memory()
 def run(study: Study, method: str, seeds: list[int], points: list[str]) -> list[Path]:
     """Fine-tune `points` of a method's runs with these pre-training seeds; return their records."""
     with lock.held(study.folder / "records" / "finetune" / f".{method}.lock"):

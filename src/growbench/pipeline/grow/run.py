@@ -27,7 +27,7 @@ from growbench.pipeline.grow.sample import sample_of
 from growbench.pipeline.grow.sizes import check_sizes, require_plausible, target_spec
 from growbench.pipeline.grow.tensors import Checkpoint, skeleton, stored_names
 from growbench.records import record
-from growbench.runtime.memory import memory_kept
+from growbench.runtime.memory import reuse_freed_memory
 from growbench.spec import ModelSpec
 
 EXACT_BYTES = 4  # a narrower number rounds by more than growing would differ
@@ -192,7 +192,7 @@ def write(job: Job, source: Path, part: Path) -> int:
     layout = {names[name]: tuple(parameter.shape) for name, parameter in job.grown.named_parameters()}
     roles, grown_roles = (job.family.roles(c, job.model_class) for c in (job.config, job.grown_config))
     checked = _finite(transfer(job.growth, job.source, roles, grown_roles), source, job.dtype)
-    with torch.inference_mode(), memory_kept():
+    with torch.inference_mode(), reuse_freed_memory():
         return files.write_tensors(part / files.WEIGHTS, layout, job.dtype, ((names[name], t) for name, t in checked))
 
 

@@ -6,8 +6,8 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from growbench.plan.flops import StepCost
-from growbench.train.leg import Leg
 from growbench.train.loop import Ledger
+from growbench.train.segment import Segment
 
 COLUMNS = (
     "step", "phase", "stage", "point", "flops", "flops_total", "tokens", "lr", "train_loss", "valid_loss",
@@ -35,26 +35,26 @@ class Position:
 
 @dataclass
 class Journal:
-    """source: what the source cost (FREE where there is none), which everything counted adds. at: where the leg in hand
+    """source: what the source cost (FREE where there is none), which everything counted adds. at: where the segment in hand
     began.
     """
 
     source: dict[str, float]
     at: Position = field(default_factory=Position)
-    leg: Leg = field(default_factory=Leg)
+    segment: Segment = field(default_factory=Segment)
     points: list[dict[str, Any]] = field(default_factory=list)
     curve: list[dict[str, Any]] = field(default_factory=list)
     ledger: Ledger = field(default_factory=Ledger)
 
     def spend(self, phase: str, cost: StepCost) -> float:
-        """Book the leg, whose steps have this cost, and begin a new one; return its mean training loss in nats."""
-        a, leg, self.leg = self.at, self.leg, Leg()
-        count, passed = leg.done, leg.seconds()
+        """Book the segment, whose steps have this cost, and begin a new one; return its mean training loss in nats."""
+        a, segment, self.segment = self.at, self.segment, Segment()
+        count, passed = segment.done, segment.seconds()
         a.step, a.tokens, a.wall = a.step + count, a.tokens + count * cost.tokens, a.wall + passed["wall_seconds"]
         a.spent, a.spent_electra = a.spent + count * cost.flops, a.spent_electra + count * cost.flops_electra
         amounts = {"flops": count * cost.flops, "flops_electra": count * cost.flops_electra, "steps": count}
         self.ledger.add(phase, a.stage, **amounts, tokens=count * cost.tokens, **passed)
-        return leg.loss / count
+        return segment.loss / count
 
     def row(self, phase: str, point: str, lr: float, train: float | None, valid: float | None) -> None:
         """Add a row to the curve; losses in nats."""
@@ -94,11 +94,11 @@ class Journal:
     def state(self) -> dict[str, Any]:
         """Return everything that must survive an interruption."""
         own = {"points": self.points, "curve": self.curve, "ledger": self.ledger.entries}
-        return {"at": asdict(self.at), "leg": asdict(self.leg), **own}
+        return {"at": asdict(self.at), "leg": asdict(self.segment), **own}
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go back to what state() returned."""
-        self.at, self.leg = Position(**state["at"]), Leg(**state["leg"])
+        self.at, self.segment = Position(**state["at"]), Segment(**state["leg"])
         self.points, self.curve = state["points"], state["curve"]
         self.ledger.entries = state["ledger"]
 

@@ -24,23 +24,23 @@ from growbench.pipeline.corpus import corpus
 from growbench.pipeline.pretrain import record as run_record
 from growbench.pipeline.pretrain.journal import FREE, Journal
 from growbench.pipeline.pretrain.stages import Stages, objective_of
-from growbench.pipeline.pretrain.state import Kept
+from growbench.pipeline.pretrain.state import RunState
 from growbench.plan import schedule
 from growbench.plan.slope import flattened
 from growbench.records import finished, record
 from growbench.records.finished import run_folder, run_name
 from growbench.runtime import interrupt, launch, lock
-from growbench.runtime.memory import memory_kept
+from growbench.runtime.memory import reuse_freed_memory
 from growbench.spec import SOURCE, ModelSpec
 from growbench.study import timeline
 from growbench.study.study import Study, point_name
 from growbench.train import checkpoint
-from growbench.train.data import Stream, Windows
-from growbench.train.leg import Diverged
+from growbench.train.data import PackedSequences, Stream
 from growbench.train.loop import Clock, Trainer, evaluate
 from growbench.train.objective import Batch
 from growbench.train.processes import ranks
 from growbench.train.processes.ranks import Ranks
+from growbench.train.segment import Diverged
 
 log = logging.getLogger(__name__)
 SLOPED = 20  # evaluations of a stage that ends by the slope of its loss
@@ -48,7 +48,7 @@ DIVERGED = 10.0  # times ignorance, or what its stage began with: no loss of a r
 VALIDATION_SEED, VALIDATION_BATCH = 7_654_321, 32
 
 
-@memory_kept()
+@reuse_freed_memory()
 def run(study: Study, method: str, seed: int, lr: float | None = None) -> Path:
     """Train one run, with the other processes that torchrun started, if any, and return the path of its record. method may
     be `source`, the small model itself. lr: the peak LR that a search chose; None takes the config's.
@@ -105,7 +105,7 @@ class Run:
             course=self.course, method=self.chosen, seed=self.seed, family=self.family, source_spec=self.source_spec,
             source_folder=run_folder(self.study, SOURCE, self.seed) / "points" / "p100",
             objective=self.objective,
-            windows=Windows(self.corpus.train, self.study.objective.length, self._cls(), self.seed, stream),
+            windows=PackedSequences(self.corpus.train, self.study.objective.length, self._cls(), self.seed, stream),
             device=self.device, bf16=self.bf16, pad=int(self.corpus.manifest["special"]["pad"]),
             ranks=self.ranks,
         )  # fmt: skip
@@ -128,9 +128,9 @@ class Run:
     def _train(self) -> Journal:
         config = record.digest(self.study.trained_part())
         self.clock = Clock(self.ranks)
-        self.kept = Kept(self.name, self.folder / "state", config, self.journal, self.stages)
+        self.state = RunState(self.name, self.folder / "state", config, self.journal, self.stages)
         self.valid = self._validation()
-        self.trainer = self.kept.resume() or self._enter(0, None)
+        self.trainer = self.state.resume() or self._enter(0, None)
         for share, kind, what in self.course.events():
             if kind == "stage" and what > self.journal.at.stage:
                 self._trunk(share)
@@ -141,7 +141,7 @@ class Run:
         return self.journal
 
     def _validation(self) -> list[Batch]:
-        windows = Windows(self.corpus.valid, self.study.objective.length, self._cls(), 0)
+        windows = PackedSequences(self.corpus.valid, self.study.objective.length, self._cls(), 0)
         count, size = min(self.study.train.eval_sequences, windows.count), VALIDATION_BATCH
         if count < 1:
             raise GrowBenchError(f"{self.root}/corpus/valid.bin: shorter than one sequence; give more validation text")
@@ -168,12 +168,12 @@ class Run:
         """Train until `share` of the largest budget is spent, or the stage's loss has become flat."""
         at, budget = self.journal.at, self.course.budget
         plan, cost = self.course.schedule(at.stage, at.began), self.trainer.cost.flops
-        every, turn = max(cost, self._every() * budget), len(self.trainer.parts)
+        every, turn = max(cost, self._every() * budget), len(self.trainer.submodels)
         while (left := self.course.steps(share, at.spent, at.stage)) > 0 and not self._flat():
             due = every * (1 + (at.spent + turn * cost / 2) // every)
             until_eval = turn * max(1, round((due - at.spent) / cost / turn))
             self._steps("trunk", "", min(left, until_eval), partial(plan.lr_of_step, at.spent, cost))
-            self.kept.pause(self.trainer)
+            self.state.pause(self.trainer)
 
     def _every(self) -> float:
         """Share of the budget between validation losses: often enough to see a slope where the plan waits for one."""
@@ -187,14 +187,14 @@ class Run:
         return slope is not None and flattened(*self.journal.losses(), slope)
 
     def _steps(self, phase: str, point: str, count: int, lr: Callable[[int], float]) -> None:
-        """Take the steps of a leg, then measure the validation loss and add a row to the curve."""
-        cost, at, leg = self.trainer.cost, self.journal.at, self.journal.leg
-        while leg.done < count:
+        """Take the steps of a segment, then measure the validation loss and add a row to the curve."""
+        cost, at, segment = self.trainer.cost, self.journal.at, self.journal.segment
+        while segment.done < count:
             self._run(count, lr)
-            leg.passed(self.clock.read())
-            if leg.done < count:
-                self.kept.pause(self.trainer)
-        tokens, seconds = count * cost.tokens, leg.wall_seconds
+            segment.passed(self.clock.read())
+            if segment.done < count:
+                self.state.pause(self.trainer)
+        tokens, seconds = count * cost.tokens, segment.wall_seconds
         train = self.journal.spend(phase, cost)
         valid = self._evaluate(self.trainer) if phase == "trunk" else None
         self.journal.row(phase, point, lr(count - 1), train, valid)
@@ -210,9 +210,9 @@ class Run:
         at = self.journal.at
         self.trainer.limit = DIVERGED * max(at.initial_loss or 0.0, math.log(int(self.corpus.manifest["vocab"])))
         try:
-            self.trainer.run(at.step, count, lr, self.journal.leg, self._before(at.spent), self.kept.due)
+            self.trainer.run(at.step, count, lr, self.journal.segment, self._before(at.spent), self.state.due)
         except Diverged as error:
-            raise self.kept.diverged(str(error)) from error
+            raise self.state.diverged(str(error)) from error
 
     def _before(self, spent: float) -> Callable[[int], None]:
         """Return what is done before the i-th step from here: masks are lifted, the teacher is listened to less."""
@@ -232,7 +232,7 @@ class Run:
     def _evaluate(self, trainer: Trainer) -> float:
         value = evaluate(trainer, self.valid)
         if not math.isfinite(value):
-            raise self.kept.diverged(f"the validation loss is {value} at step {self.journal.at.step}")
+            raise self.state.diverged(f"the validation loss is {value} at step {self.journal.at.step}")
         self.journal.ledger.add("eval", self.journal.at.stage, **self.clock.read())
         return value
 
@@ -240,7 +240,7 @@ class Run:
         """Cool a copy of the trunk down to LR 0, keep it as a finished point, and put the trunk back."""
         name, journal = point_name(fraction), self.journal
         at, budget = journal.at, self.course.budget
-        self.kept.leave(self.trainer)
+        self.state.leave(self.trainer)
         trunk = journal.position()
         steps = self.course.cooldown(fraction, at.spent, at.stage)
         if steps:
@@ -254,7 +254,7 @@ class Run:
         journal.finish(name, fraction, budget, value, self._tail(model))
         log.info("%s finished point %s: loss %.4f", self.name, name, value)
         journal.at = trunk
-        self.kept.put_back(self.trainer)
+        self.state.put_back(self.trainer)
 
     def _tail(self, model: Any | None) -> float | None:
         """What a finished point uses of the width that its source does not have."""

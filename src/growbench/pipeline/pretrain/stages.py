@@ -21,12 +21,12 @@ from growbench.study.study import Study
 from growbench.study.timeline import SOURCE, Timeline
 from growbench.train import checkpoint
 from growbench.train.compiled import compiled
-from growbench.train.data import Windows
+from growbench.train.data import PackedSequences
 from growbench.train.loop import Trainer
 from growbench.train.objective import CausalLM, MaskedLM, Objective
 from growbench.train.processes import shard
 from growbench.train.processes.ranks import ALONE, Ranks
-from growbench.train.variants.part import Part
+from growbench.train.variants.submodel import SubModel
 from growbench.train.variants.teacher import Teacher
 from growbench.train.variants.thin import Thin, thin, whole
 
@@ -44,7 +44,7 @@ class Stages:
     source_spec: ModelSpec
     source_folder: Path
     objective: Objective
-    windows: Windows
+    windows: PackedSequences
     device: torch.device
     bf16: bool
     pad: int
@@ -93,7 +93,7 @@ class Stages:
             model.to(self.device)
         return Trainer(
             self.family, model, self._optimizer(model), self.objective, self.windows, o.batch, self.seed,
-            self.course.costs[index], o.clip, self.bf16, masks, tuple(Part(*part) for part in stage.submodels()), stage.pool,
+            self.course.costs[index], o.clip, self.bf16, masks, tuple(SubModel(*part) for part in stage.submodels()), stage.pool,
             stage.cut, self._teacher(index), ranks=self.ranks, accumulate=t.accumulate, root=root,
         )  # fmt: skip
 

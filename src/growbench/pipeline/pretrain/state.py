@@ -12,9 +12,9 @@ from growbench.pipeline.pretrain.journal import Journal
 from growbench.pipeline.pretrain.stages import Stages, model_config
 from growbench.runtime import interrupt
 from growbench.train import checkpoint
-from growbench.train.leg import Diverged
 from growbench.train.loop import Trainer
 from growbench.train.processes import shard
+from growbench.train.segment import Diverged
 
 log = logging.getLogger(__name__)
 TRUNK = "trunk/"  # the trunk's tensors in a checkpoint of a cool-down
@@ -23,7 +23,7 @@ VERSION = 2  # of a checkpoint's state
 
 
 @dataclass
-class Kept:
+class RunState:
     """name: of the run. folder: of its checkpoint. config: digest of what a trained model depends on. journal: the run's,
     which resume() sets back. trunk: while a finished point cools down, what the trunk goes on from. last: which checkpoint
     is the last good one. saved: when it was written, or the training began.
@@ -118,4 +118,4 @@ class Kept:
 
     def _step(self) -> int:
         """Steps taken so far."""
-        return self.journal.at.step + self.journal.leg.done
+        return self.journal.at.step + self.journal.segment.done

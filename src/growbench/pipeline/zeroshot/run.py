@@ -19,7 +19,7 @@ from growbench.errors import GrowBenchError
 from growbench.pipeline.zeroshot.likelihood import Scored, Window, score, windows
 from growbench.records import finished, record
 from growbench.runtime import launch, lock
-from growbench.runtime.memory import memory_kept
+from growbench.runtime.memory import reuse_freed_memory
 from growbench.study.study import Study
 from growbench.tasks import language
 from growbench.tasks.language import Text
@@ -39,7 +39,7 @@ class Ready:
     cut: int
 
 
-@memory_kept()
+@reuse_freed_memory()
 def run(study: Study, method: str, seeds: list[int], points: list[str]) -> list[Path]:
     """Evaluate `points` of a method's runs with these pre-training seeds; return their records."""
     with lock.held(study.folder / "records" / "zeroshot" / f".{method}.lock"):

@@ -5,7 +5,7 @@ of which predicts equally many positions. The mean over micro-batches is therefo
 gradients, and only rounding tells how many processes there were.
 
 Gradients are averaged after the backward pass, not by the wrapper of DistributedDataParallel: the loop runs trunk and head
-rather than the model, steps may run a part of the layers (train/part.py), and a stage may keep the model of the one before.
+rather than the model, steps may run a part of the layers (train/variants/submodel.py), and a stage may keep the model of the one before.
 """
 
 import os

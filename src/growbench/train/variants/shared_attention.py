@@ -1,7 +1,7 @@
 """Attention whose probabilities go from one layer to the next, behind `transformers`' attention interface.
 
 A layer hands its probabilities over once in a forward pass and the next one takes them away, so that nothing is kept
-between passes. Not with gradient checkpointing, and not with a part of the layers (train/part.py).
+between passes. Not with gradient checkpointing, and not with a part of the layers (train/variants/submodel.py).
 """
 
 from typing import Any

@@ -1,4 +1,4 @@
-"""A leg: steps of one run between two rows of its curve. A checkpoint may fall anywhere in it."""
+"""A segment: steps of one run between two rows of its curve. A checkpoint may fall anywhere in it."""
 
 from dataclasses import dataclass
 
@@ -8,8 +8,8 @@ READ = 20  # steps between two looks at the loss: each look waits for the device
 
 
 @dataclass
-class Leg:
-    """How far a leg is. done: steps taken. loss: the sum of their losses, nats. wall_seconds, cpu_seconds: what it took.
+class Segment:
+    """How far a segment is. done: steps taken. loss: the sum of their losses, nats. wall_seconds, cpu_seconds: what it took.
 
     Losses are float32 and added up in float64, exactly: where a checkpoint falls does not change their sum.
     """
@@ -25,7 +25,7 @@ class Leg:
         self.cpu_seconds += clock["cpu_seconds"]
 
     def seconds(self) -> dict[str, float]:
-        """What the leg took until now."""
+        """What the segment took until now."""
         return {"wall_seconds": round(self.wall_seconds, 3), "cpu_seconds": round(self.cpu_seconds, 3)}
 
 
