@@ -91,7 +91,8 @@ def _deeper(page: str) -> str:
 
 
 BLOCKS: dict[str, dict[str, Callable[[], str]]] = {
-    "README.md": {"rulegraph": rulegraph, "methods": methods_table, "front": front},
+    "README.md": {"methods": methods_table, "front": front},
+    "CONTRIBUTING.md": {"rulegraph": rulegraph},
     "docs/RESULTS.md": {"results": results},
 }
 
