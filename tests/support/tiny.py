@@ -1,60 +1,97 @@
-"""A real study of a few steps on a predictable text, in a folder of its own, for any family that reads text."""
+"""One builder for the studies of tests: a study of a few steps, and a predictable text to train it on.
+
+`study` writes nothing; `corpus` writes the text; `tiny` does both and is what most tests of training need.
+"""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 
 from growbench import families, methods
 from growbench.records import record
+from growbench.records.layout import Layout
 from growbench.runtime import durable
 from growbench.study import config
+from growbench.study.study import Study
 
 ROOT = Path(__file__).resolve().parents[2]
 VOCAB = 64
 HOUR, ALWAYS = 3600.0, 1e-3  # seconds between checkpoints
 PLANNED = ("stackbert", "mslt", "bert2bert", "compoundgrow", "gradual", "g_stack", "staged", "ki", "msg")
-OTHERS = {"of": "compoundgrow", "layers": "attention", "ffn": "factor", "length": "cut"}  # than the paper's choice
+OTHERS = {"of": "compoundgrow", "layers": "attention", "ffn": "factor", "length": "cut"}  # not the paper's choices
 USED = ("scratch", "bert2bert_fpi", "bert2bert_aki", "scratch_iso", "source_longer", *PLANNED)
+SMALL: dict[str, Any] = {  # what differs from the demo
+    "study": "tiny",
+    "seeds": [0],
+    "corpus": {"vocab": VOCAB},
+    "objective": {"length": 16},
+    "source": {"layers": 2, "hidden": 16, "heads": 2, "ffn": 32, "steps": 20},
+    "target": {"layers": 4, "hidden": 32, "heads": 4, "ffn": 64},
+    "budget": {"steps": 40, "points": [0.6, 0.8, 1.0]},
+    "optimizer": {"batch": 4},
+    "train": {"eval_sequences": 32, "eval_every": 0.1, "checkpoint_seconds": HOUR},
+    "finetune": {"max_length": 16},
+}
 
 
-def tiny(folder: Path, family: str = "bert", steps: int = 40, seconds: float = HOUR, **options: Any) -> Any:
-    """Write the corpus below `folder`, the working directory of the test, and return the study. seconds: between checkpoints.
-    options: by method.
+def study(**overrides: Any) -> Study:
+    """Return a study of a few steps; nothing is written.
+
+    overrides: sections, such as `train={"compile": True}`, or dotted keys, such as `**{"train.compile": True}`. They are
+    merged into the tiny study, except `methods`, which replaces its methods. The objective follows the family.
+    Raises GrowBenchError if the config is wrong.
     """
-    values = yaml.safe_load((ROOT / "config/demo.yaml").read_text())
-    values.update(study="tiny", seeds=[0])
-    values["objective"]["length"] = values["finetune"]["max_length"] = 16
+    changes: dict[str, Any] = {}
+    for key, value in overrides.items():
+        changes = config.merged(changes, _nested(key, value))
+    family = changes.get("target", {}).get("family", "bert")
+    values = config.merged(config.read(ROOT / "config/demo.yaml"), SMALL)
     values["objective"]["kind"] = families.load(family).objective
-    values["corpus"]["vocab"] = VOCAB
-    values["source"].update(layers=2, hidden=16, heads=2, ffn=32, steps=steps // 2)
-    values["target"].update(family=family, layers=4, hidden=32, heads=4, ffn=64)
-    values["budget"].update(steps=steps, points=[0.6, 0.8, 1.0])
-    values["optimizer"].update(batch=4)
-    values["train"].update(eval_sequences=32, eval_every=0.1, checkpoint_seconds=seconds)
-    if not (folder / "results").exists():
-        _corpus(folder / "results/tiny/corpus")
+    own = changes.pop("methods", usual_methods(family))
+    return config.load(config.merged(values, changes) | {"methods": own})
+
+
+def usual_methods(family: str, **options: Any) -> dict[str, Any]:
+    """Return the `methods` of a tiny study: those that it can train, and `options` of some of them or of variants."""
     left_out = [n for n in methods.names() if not methods.load(n).shrinks and n not in USED]
-    causal = {} if values["objective"]["kind"] == "mlm" else {"compoundgrow": {"length": "cut"}}
-    values["methods"] = {"all": None, **dict.fromkeys(left_out, False), **causal, **options}
-    return config.load(values)
+    causal = {} if families.load(family).objective == "mlm" else {"compoundgrow": {"length": "cut"}}
+    return {"all": None, **dict.fromkeys(left_out, False), **causal, **options}
 
 
-def _corpus(folder: Path) -> None:
+def tiny(folder: Path, family: str = "bert", steps: int = 40, seconds: float = HOUR, **options: Any) -> Study:
+    """Write the corpus below `folder`, the working directory of the test, if it has none, and return the study.
+
+    steps: of the target's budget; the source takes half as many. seconds: between checkpoints. options: by method.
+    """
+    made = study(
+        target={"family": family},
+        source={"steps": steps // 2},
+        budget={"steps": steps},
+        train={"checkpoint_seconds": seconds},
+        methods=usual_methods(family, **options),
+    )
+    if not (folder / made.layout.corpus).exists():
+        corpus(folder / made.layout.corpus)
+    return made
+
+
+def corpus(folder: Path) -> None:
+    """Write a corpus of two alternating ids in three places, which a model learns within a few steps."""
     rng = np.random.default_rng(0)
     folder.mkdir(parents=True)
-    parts = {}
-    for part, size in (("train", 40_000), ("valid", 2_000)):
+    splits = {}
+    for split, size in (("train", 40_000), ("valid", 2_000)):
         ids = ((np.arange(size) % 3) * 2 + rng.integers(0, 2, size) + 5).astype(np.uint16)
-        ids.tofile(folder / f"{part}.bin")
-        digest = durable.digest(folder / f"{part}.bin")
-        parts[part] = {"file": f"{part}.bin", "tokens": size, "documents": 1, "sha256": digest}
+        ids.tofile(folder / f"{split}.bin")
+        digest = durable.digest(folder / f"{split}.bin")
+        splits[split] = {"file": f"{split}.bin", "tokens": size, "documents": 1, "sha256": digest}
     special = dict(zip(("pad", "unk", "cls", "sep", "mask"), range(5), strict=True))
     (folder / "tokenizer").mkdir()
     (folder / "tokenizer/tokenizer.json").write_text("{}")
-    manifest = {"version": 1, "tokenizer": "tokenizer", "vocab": VOCAB, "dtype": "uint16", "special": special, **parts}
+    manifest = {"version": 1, "tokenizer": "tokenizer", "vocab": VOCAB, "dtype": "uint16", "special": special, **splits}
     record.write(
         folder / "manifest.json",
         {**manifest, "unigram_entropy": 4.0, "entropy_floor": None, "source": {}, "seconds": 0},
@@ -62,10 +99,18 @@ def _corpus(folder: Path) -> None:
 
 
 def result(path: Path) -> dict[str, Any]:
+    """Return a record."""
     return json.loads(path.read_text())
 
 
 def weights(method: str, seed: int = 0) -> dict[str, bytes]:
-    """The finished points of a method's run, byte for byte."""
-    found = Path("results/tiny/runs").glob(f"{method}-s{seed}/points/*/model.safetensors")
+    """Return the finished points of a method's run, byte for byte."""
+    found = Layout("tiny").run(method, seed).path.glob("points/*/model.safetensors")
     return {path.parent.name: path.read_bytes() for path in found}
+
+
+def _nested(key: str, value: Any) -> Mapping[str, Any]:
+    """Return {"train": {"compile": value}} for "train.compile"."""
+    for word in reversed(key.split(".")):
+        value = {word: value}
+    return value
