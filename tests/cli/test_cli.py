@@ -167,3 +167,12 @@ def test_it_runs_as_a_module_from_the_source_tree() -> None:
         [sys.executable, "-m", "growbench", "--version"], cwd=ROOT / "src", capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == __import__("growbench").__version__
+
+
+@pytest.mark.parametrize("value", ["-1", "fast", "inf"])
+def test_a_speed_that_is_not_a_number_above_0_is_refused(capsys: pytest.CaptureFixture[str], value: str) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        cli.main(["plan", "--config", DEMO, "--speed", value])
+    assert stopped.value.code == 2
+    line = f"growbench: argument --speed: '{value}' is not a number above 0; see `growbench plan --help`\n"
+    assert capsys.readouterr().err == line

@@ -20,9 +20,13 @@ SIZES = {
 
 
 def _positive(text: str) -> float:
-    """Return a finite number above 0; argparse turns the ValueError into its error line."""
-    if not 0 < (number := float(text)) < float("inf"):
-        raise ValueError
+    """Return a finite number above 0; raise ArgumentTypeError for anything else."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.0
+    if not 0 < number < float("inf"):
+        raise argparse.ArgumentTypeError(f"'{text}' is not a number above 0")
     return number
 
 
