@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from growbench import families
-from growbench.pipeline.corpus.sources import read_file
+from growbench.pipeline.corpus.files import read_file
 from growbench.pipeline.corpus.tokenizer import SPECIAL, train
 from growbench.plan import flops
 from growbench.spec import ModelSpec

@@ -18,7 +18,8 @@ import _table
 from _table import Sample
 
 from growbench.pipeline.corpus import pack
-from growbench.pipeline.corpus.sources import Part, read_file
+from growbench.pipeline.corpus.files import read_file
+from growbench.pipeline.corpus.text_source import TextStream
 from growbench.pipeline.corpus.tokenizer import SPECIAL, train
 
 BAR = 1.2
@@ -65,12 +66,12 @@ def row(kind: str, text: Path, vocab: int, rounds: int) -> list[str]:
     """Return the table row of one kind of tokenizer."""
     documents = list(read_file(text, "blank_line", "text"))
     tokenizer = train(kind, documents[:4000], vocab, True)
-    part = Part(name=text.name, read=lambda: read_file(text, "blank_line", "text"))
+    stream = TextStream(name=text.name, read=lambda: read_file(text, "blank_line", "text"))
 
     def ours(number: int) -> int:
         sep = tokenizer.token_to_id(SPECIAL["sep"])
         writers = [pack.Writer(text.with_name(f"{name}.bin"), vocab, sep) for name in ("train", "valid")]
-        pack.pack(tokenizer, (part,), *writers, 0, 0.02)
+        pack.pack(tokenizer, (stream,), *writers, 0, 0.02)
         return sum(writer.close()["tokens"] for writer in writers)
 
     def alone(number: int) -> int:

@@ -112,14 +112,13 @@ def test_steps_get_study_method_seed_and_points(monkeypatch: pytest.MonkeyPatch)
     )
     step(monkeypatch, "pipeline.finetune.run", run=lambda study, *rest: calls.append((study.study, *rest)))
     step(monkeypatch, "pipeline.aggregate", run=lambda study: calls.append(study.optimizer.lr))
-    step(monkeypatch, "pipeline.corpus.corpus", build=lambda study: calls.append("corpus"))
-    step(monkeypatch, "tasks.toyglue", build=lambda study: calls.append("toyglue"))
+    step(monkeypatch, "pipeline.corpus.run", run=lambda study: calls.append("corpus"))
     which = ["--config", DEMO, "--set", "seeds=[5]", "--method", "scratch", "--seed", "5"]
     assert cli.main(["pretrain", *which]) == 0
     assert cli.main(["finetune", *which, "--points", "p100"]) == 0
     assert cli.main(["aggregate", "--config", DEMO, "--set", "optimizer.lr=1e-4"]) == 0
     assert cli.main(["corpus", "--config", DEMO]) == 0
-    assert calls == [("demo", "scratch", 5), ("demo", "scratch", [5], ["p100"]), 1e-4, "corpus", "toyglue"]
+    assert calls == [("demo", "scratch", 5), ("demo", "scratch", [5], ["p100"]), 1e-4, "corpus"]
 
 
 def test_the_log_holds_every_message_and_the_screen_one_in_ten_seconds(

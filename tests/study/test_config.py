@@ -306,7 +306,7 @@ def test_a_causal_study_may_name_test_sets_and_no_trained_model_depends_on_them(
 
 def test_reading_a_config_imports_no_torch() -> None:
     code = (
-        "import sys; from growbench import methods; from growbench.pipeline.corpus import corpus; from growbench.study import config; config.load('config/demo.yaml'); "
+        "import sys; from growbench import methods; from growbench.pipeline.corpus import run; from growbench.study import config; config.load('config/demo.yaml'); "
         "print(sorted({'torch', 'transformers'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)

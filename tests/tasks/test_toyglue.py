@@ -1,18 +1,18 @@
 """The generated tasks: labels are true by construction, balanced, reproducible, and files read back as tasks."""
 
 from collections import Counter
-from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from growbench.study import config
 from growbench.synthetic.lexicon import FIXED, LATENTS, TOPICS, lemmas
 from growbench.synthetic.sentences import grammatical
 from growbench.tasks import glue, toyglue
 
+ROOT = Path(__file__).resolve().parents[2]
 FUNCTION = {word for line in FIXED.values() for word in line.split()}
 
 
@@ -85,19 +85,9 @@ def test_similarity_is_the_share_of_content_words_kept() -> None:
     assert 1.0 < np.std(scores) < 2.5 and min(scores) == 0.0 and max(scores) == 5.0
 
 
-@dataclass
-class Study:
-    study: str = "tiny"
-    folder: Path = Path("results/tiny")
-    corpus: SimpleNamespace = field(default_factory=lambda: SimpleNamespace(seed=0))
-    tasks: SimpleNamespace = field(
-        default_factory=lambda: SimpleNamespace(source="toyglue", names=["topic", "similarity"])
-    )
-
-
 def test_files_read_back_as_tasks_and_are_the_same_bytes_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    study = Study()
+    study = config.load(ROOT / "config/demo.yaml", {"tasks": {"names": ["topic", "similarity"]}})
     manifest = toyglue.build(study)
     before = manifest.read_bytes()
     for name in study.tasks.names:

@@ -58,14 +58,9 @@ def _shared(study: "Study", args: argparse.Namespace) -> bool:
 
 
 def _corpus(args: argparse.Namespace) -> None:
-    from growbench.pipeline.corpus import corpus
+    from growbench.pipeline.corpus import run as corpus
 
-    study = _study(args)
-    corpus.build(study)
-    if study.tasks.source == "toyglue":
-        from growbench.tasks import toyglue
-
-        toyglue.build(study)
+    corpus.run(_study(args))
 
 
 def _pretrain(args: argparse.Namespace) -> None:
@@ -182,7 +177,7 @@ def _show(args: argparse.Namespace) -> None:
 
 def _check(args: argparse.Namespace) -> None:
     study = _study(args)
-    from growbench.pipeline.corpus import corpus
+    from growbench.pipeline.corpus import run as corpus
 
     corpus.check(study)
     if study.tasks.source == "local":

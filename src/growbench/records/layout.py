@@ -79,6 +79,11 @@ class Layout:
         return self.tasks / "manifest.json"
 
     @property
+    def hub(self) -> Path:
+        """The folder of hub downloads, used only if Hugging Face's own cache cannot be written."""
+        return self.root / "hub"
+
+    @property
     def corpus_lock(self) -> Path:
         """Held by the process that tokenizes the text."""
         return self.root / ".corpus.lock"

@@ -1,4 +1,7 @@
-"""Downstream tasks: what a task's files look like and how it is scored. The suites are glue.py, squad.py and toyglue.py."""
+"""Downstream tasks: the layout of their files and how they are scored. Suites: glue.py, squad.py, toyglue.py.
+
+language.py has the test sets that need no fine-tuning.
+"""
 
 from dataclasses import dataclass
 
@@ -7,12 +10,17 @@ from dataclasses import dataclass
 class Task:
     """One task: classification or regression in GLUE's TSV layout, or spans of a context (SQuAD, see squad.py).
 
-    name: of the task and its folder. suite: "GLUE", "SQuAD" or "toyglue". text_columns: one column (single sentence) or two
-    (pair). label_column: the column to predict. num_labels: classes; 1 means regression. labels: the strings of the
-    label column in the order of the class ids; None where the column already holds the ids or a real number.
-    metrics: names among accuracy, f1, matthews, pearson, spearman. main: the one that is quoted.
+    name: of the task and its folder.
+    suite: "GLUE", "SQuAD" or "toyglue".
+    text_columns: one column for a single sentence, two for a pair.
+    label_column: the column to predict.
+    num_labels: number of classes; 1 means regression.
+    labels: the strings of the label column in the order of the class ids; None if it holds ids or real numbers.
+    metrics: names among those of metrics/scores.py.
+    main: the metric that is quoted.
+    train_file, dev_file: names of the files.
     header: True if the first line names the columns, else the names of all columns of a file without such a line.
-    subset: the files hold only a part of the official rows, which is said wherever a score is printed.
+    subset: whether the files hold only part of the official rows; reported wherever a score is printed.
     """
 
     name: str

@@ -1,17 +1,15 @@
-"""GLUE (Wang et al., 2019): its nine tasks in the official file layout, below data.dir/glue/<task>, or from the hub."""
+"""GLUE (Wang et al., 2019): its nine tasks, in the official file layout below data.dir/glue/<task> or from the hub."""
 
 import csv
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from growbench.errors import GrowBenchError, nearest
 from growbench.study.squad import SQUAD_TASKS
-from growbench.tasks import Task
-
-if TYPE_CHECKING:
-    from growbench.study.study import Study
+from growbench.study.study import Study
+from growbench.tasks import Task, hub
 
 YES_NO = ("not_entailment", "entailment")
 THREE = ("entailment", "neutral", "contradiction")
@@ -49,13 +47,13 @@ TASKS = {
     )
 }
 
-# Rows of the official train and dev files; fewer rows are a subset and are called one.
+# Rows of the official train and dev files. Any other number makes a task a subset.
 OFFICIAL = {
     "CoLA": (8551, 1043), "SST-2": (67349, 872), "MRPC": (3668, 408), "STS-B": (5749, 1500), "QQP": (363846, 40430),
     "MNLI": (392702, 9815), "QNLI": (104743, 5463), "RTE": (2490, 277), "WNLI": (635, 71),
 }  # fmt: skip
 
-# The hub's names (nyu-mll/glue): configuration, text columns, and splits.
+# nyu-mll/glue on the hub: configuration and text columns.
 HUB = {
     "CoLA": ("cola", ("sentence",)), "SST-2": ("sst2", ("sentence",)), "MRPC": ("mrpc", ("sentence1", "sentence2")),
     "STS-B": ("stsb", ("sentence1", "sentence2")), "QQP": ("qqp", ("question1", "question2")),
@@ -66,10 +64,10 @@ HUB = {
 Rows = list[tuple[tuple[str, ...], float | int]]
 
 
-def load(task: Task, study: "Study") -> tuple[Task, Rows, Rows]:
-    """Return the task (marked as a subset where it is one) and its train and dev rows, ((text, ...), label)."""
+def load(task: Task, study: Study) -> tuple[Task, Rows, Rows]:
+    """Return the task, marked as a subset if it is one, and its train and dev rows, ((text, ...), label)."""
     if task.suite == "GLUE" and study.tasks.source == "hub":
-        return _hub(task)
+        return _hub(task, study)
     folder = _folder(task, study)
     train, dev = (list(_rows(task, folder / file)) for file in (task.train_file, task.dev_file))
     if task.suite == "GLUE":
@@ -77,8 +75,8 @@ def load(task: Task, study: "Study") -> tuple[Task, Rows, Rows]:
     return task, train, dev
 
 
-def task(name: str, study: "Study") -> Task:
-    """Return the task of this name in the study's suite; raise GrowBenchError naming the nearest when there is none."""
+def task(name: str, study: Study) -> Task:
+    """Return the task of this name in the study's suite. Raises GrowBenchError with the most similar name if there is none."""
     if study.tasks.source == "toyglue":
         from growbench.tasks.toyglue import TASKS as known
     else:
@@ -88,8 +86,8 @@ def task(name: str, study: "Study") -> Task:
     return known[name]
 
 
-def check(study: "Study") -> None:
-    """Raise when a local task's file or column is missing, before anything is spent."""
+def check(study: Study) -> None:
+    """Raise GrowBenchError if a file or column of a local task is missing, before anything is spent."""
     if study.tasks.source == "local":
         for name in (name for name in study.tasks.names if name not in SQUAD_TASKS):
             chosen = task(name, study)
@@ -97,9 +95,9 @@ def check(study: "Study") -> None:
                 next(_rows(chosen, _folder(chosen, study) / file))
 
 
-def _folder(task: Task, study: "Study") -> Path:
+def _folder(task: Task, study: Study) -> Path:
     if task.suite != "GLUE":
-        return study.folder / "tasks" / task.name
+        return study.layout.tasks / task.name
     if study.data.dir is None:
         raise GrowBenchError(
             "data.dir: not set, but tasks.source is local; set data.dir or GROWBENCH_DATA to the data folder"
@@ -108,7 +106,7 @@ def _folder(task: Task, study: "Study") -> Path:
 
 
 def _rows(task: Task, path: Path) -> Iterator[tuple[tuple[str, ...], float | int]]:
-    """Iterate over a TSV's rows, columns by name, quoting off."""
+    """Yield the rows of a TSV file. Columns are found by name; quotes are plain characters."""
     try:
         handle = open(path, encoding="utf-8-sig", newline="")
     except OSError as error:
@@ -123,7 +121,7 @@ def _rows(task: Task, path: Path) -> Iterator[tuple[tuple[str, ...], float | int
         for line in lines:
             if len(line) <= max(places):
                 raise GrowBenchError(
-                    f"{path}:{lines.line_num}: {len(line)} columns, fewer than the header's; mend the line"
+                    f"{path}:{lines.line_num}: {len(line)} columns, fewer than in the header; fix the line"
                 )
             *texts, label = (line[place] for place in places)
             found = True
@@ -141,23 +139,21 @@ def _place(column: str, columns: list[str], path: Path) -> int:
 def _label(task: Task, label: str, where: str) -> float | int:
     if task.labels is not None:
         if label not in task.labels:
-            raise GrowBenchError(f"{where}: label '{label}' is not one of {', '.join(task.labels)}; mend the line")
+            raise GrowBenchError(f"{where}: label '{label}' is not one of {', '.join(task.labels)}; fix the line")
         return task.labels.index(label)
     try:
         return float(label) if task.regression else int(label)
     except ValueError as error:
-        raise GrowBenchError(f"{where}: label '{label}' is not a number; mend the line") from error
+        raise GrowBenchError(f"{where}: label '{label}' is not a number; fix the line") from error
 
 
-def _hub(task: Task) -> tuple[Task, Rows, Rows]:
-    from datasets import load_dataset
-
+def _hub(task: Task, study: Study) -> tuple[Task, Rows, Rows]:
     name, columns = HUB[task.name]
     try:
-        found = load_dataset("nyu-mll/glue", name)
+        found = hub.load(study, "nyu-mll/glue", name)
     except Exception as error:
         raise GrowBenchError(
-            f"tasks.source: {task.name} cannot be fetched ({error}); use local files or mend the network"
+            f"tasks.source: {task.name} cannot be downloaded ({hub.reason(error)}); fix the network or use local files"
         ) from error
     dev = "validation_matched" if task.name == "MNLI" else "validation"
     train, valid = ([(tuple(r[c] for c in columns), r["label"]) for r in found[split]] for split in ("train", dev))

@@ -1,28 +1,29 @@
-"""Test sets of language models, in their official layouts below data.dir or from the hub, read as they stand.
+"""Test sets of language models, in their official layouts below data.dir or from the hub, read without any change.
 
-WikiText-2 (Merity et al., 2017) and PTB (Marcus et al., 1993, as Mikolov et al., 2010, cut and filtered it) are running
-text, in which `<unk>`, `N` and ` @-@ ` are text like any other; LAMBADA (Paperno et al., 2016) is one passage a line, whose
-last word is asked for. No torch here: files are checked without it.
+WikiText-2 (Merity et al., 2017) and PTB (Marcus et al., 1993, cut and filtered by Mikolov et al., 2010) are running
+text, in which `<unk>`, `N` and ` @-@ ` are ordinary text. LAMBADA (Paperno et al., 2016) has one passage per line, and
+the model has to predict its last word. This module imports no torch, so that files can be checked without it.
 """
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from growbench.errors import GrowBenchError
-
-if TYPE_CHECKING:
-    from growbench.study.study import Study
+from growbench.study.study import Study
+from growbench.tasks import hub
 
 UNKNOWN_WORD = "<unk>"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Official:
-    """Where a test set lies and what the official file holds.
+    """Where a test set is found and what its official file holds.
 
-    file: below data.dir. lines: of the file. words: between blanks, line ends not counted (None: lines alone are compared).
-    last_word: whether only the last word of each line is asked for. hub: dataset, configuration, column and revision.
+    file: its path below data.dir.
+    lines: number of lines.
+    words: number of words separated by spaces, line ends not counted; None to compare only the lines.
+    last_word: whether only the last word of each line is predicted.
+    hub: dataset, configuration, column and revision.
     """
 
     file: str
@@ -50,7 +51,12 @@ OFFICIAL = {
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Text:
-    """A test set's text. lines: without their line ends. subset: its counts are not the official file's."""
+    """The text of a test set.
+
+    name: of the test set. lines: its lines, without line ends.
+    last_word: whether only the last word of each line is predicted.
+    subset: whether its counts differ from those of the official file.
+    """
 
     name: str
     lines: tuple[str, ...]
@@ -59,34 +65,34 @@ class Text:
 
     @property
     def running(self) -> str:
-        """The text as the file has it, every line with its end."""
+        """The text of the file, with line ends."""
         return "".join(f"{line}\n" for line in self.lines)
 
     @property
     def words(self) -> int:
-        """Words between blanks that are scored: all of running text, the last one of each passage. Line ends are none."""
+        """How many words, separated by spaces, are scored: all of running text, or the last one of each passage."""
         return len(self.lines) if self.last_word else sum(len(line.split()) for line in self.lines)
 
     @property
     def passages(self) -> list[tuple[str, str]]:
-        """Each passage cut into what is given and its last word, which keeps the blank before it."""
+        """Each passage, split into the context and its last word with the space before it."""
         cuts = [(line, line.rstrip().rfind(" ")) for line in self.lines]
         return [(line[:cut], line[cut:].rstrip()) for line, cut in cuts]
 
 
-def load(name: str, study: "Study") -> Text:
-    """Return a test set of this name from `zeroshot.source`.
+def load(name: str, study: Study) -> Text:
+    """Return the test set of this name from `zeroshot.source`.
 
-    Raises GrowBenchError for a folder, file or dataset that cannot be read and for one that is no such test set.
+    Raises GrowBenchError if the folder, file or dataset cannot be read or is not this test set.
     """
     known = OFFICIAL[name]
-    where, lines = _hub(name, known) if study.zeroshot.source == "hub" else _local(name, known, study)
+    where, lines = _hub(name, known, study) if study.zeroshot.source == "hub" else _local(name, known, study)
     if known.last_word:
         lines = [line.strip() for line in lines if line.strip()]
         for number, line in enumerate(lines, 1):
             if len(line.split()) < 2:
                 raise GrowBenchError(
-                    f"{where}: passage {number} has no words before its last; use {name}'s official file"
+                    f"{where}: passage {number} has no word before the last one; use {name}'s official file"
                 )
     words = sum(len(line.split()) for line in lines)
     if not words:
@@ -95,14 +101,14 @@ def load(name: str, study: "Study") -> Text:
     return Text(name=name, lines=tuple(lines), last_word=known.last_word, subset=subset)
 
 
-def check(study: "Study") -> None:
-    """Raise what load() would raise for local files, before anything is spent."""
+def check(study: Study) -> None:
+    """Raise the GrowBenchError that load() would raise for local files, before anything is spent."""
     if study.zeroshot.source == "local":
         for name in study.zeroshot.names:
             load(name, study)
 
 
-def _local(name: str, known: Official, study: "Study") -> tuple[str, list[str]]:
+def _local(name: str, known: Official, study: Study) -> tuple[str, list[str]]:
     if study.data.dir is None:
         raise GrowBenchError(
             "data.dir: not set, but zeroshot.source is local; set data.dir or GROWBENCH_DATA to the data folder"
@@ -117,17 +123,15 @@ def _local(name: str, known: Official, study: "Study") -> tuple[str, list[str]]:
     return str(path), lines
 
 
-def _hub(name: str, known: Official) -> tuple[str, list[str]]:
-    """A dataset's rows as the official file's lines: a blank around each of them, and blank lines for empty rows."""
-    import datasets
-
+def _hub(name: str, known: Official, study: Study) -> tuple[str, list[str]]:
+    """Return a dataset's rows as lines of the official file: a space on both sides, and one space for an empty row."""
     path, subset, column, revision = known.hub
     try:
-        rows = datasets.load_dataset(path, subset, split="test", revision=revision)
+        rows = hub.load(study, path, subset, split="test", revision=revision)
         texts = [str(row[column]).strip() for row in rows]
     except Exception as error:
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise GrowBenchError(
-            f"zeroshot.source: {name} cannot be fetched from {path} ({reason}); use local files or mend the network"
+            f"zeroshot.source: {name} cannot be downloaded from {path} ({hub.reason(error)}); fix the network or use "
+            "local files"
         ) from error
     return path, [f" {text} " if text else " " for text in texts]

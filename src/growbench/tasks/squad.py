@@ -1,29 +1,32 @@
 """SQuAD 1.1 and 2.0 (Rajpurkar et al., EMNLP 2016, 1606.05250; ACL 2018, 1806.03822): answers are spans of a context.
 
-The official JSON files lie below data.dir: `squad/train.json` and `squad/dev.json` (1.1), `squad_v2/...` (2.0); or the
-hub's rajpurkar/squad and rajpurkar/squad_v2. No torch here.
+Files: the official JSON below data.dir, `squad/train.json` and `squad/dev.json` (1.1), `squad_v2/...` (2.0); or
+rajpurkar/squad and rajpurkar/squad_v2 on the hub. This module imports no torch.
 """
 
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from growbench.errors import GrowBenchError
 from growbench.study.squad import SQUAD_TASKS
-from growbench.tasks import Task
+from growbench.study.study import Study
+from growbench.tasks import Task, hub
 
-if TYPE_CHECKING:
-    from growbench.study.study import Study
-
-FOLDERS = {"SQuAD1.1": "squad", "SQuAD2.0": "squad_v2"}  # the hub's names too
+FOLDERS = {"SQuAD1.1": "squad", "SQuAD2.0": "squad_v2"}  # also the names on the hub
 OFFICIAL = {"SQuAD1.1": (87599, 10570), "SQuAD2.0": (130319, 11873)}  # questions of train and dev
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """One question. answers: the gold texts, none where the context holds no answer. start: the first one's character."""
+    """One question.
+
+    id: from the file. text: the question itself. context: the passage that holds the answer.
+    answers: the gold answers, empty if the context holds no answer.
+    start: where in the context the first answer begins, in characters; 0 without an answer.
+    """
 
     id: str
     text: str
@@ -40,24 +43,24 @@ def task(name: str) -> Task:
     )  # fmt: skip
 
 
-def load(name: str, study: "Study") -> tuple[Task, list[Question], list[Question]]:
-    """Return the task (marked as a subset where it is one) and its train and dev questions."""
+def load(name: str, study: Study) -> tuple[Task, list[Question], list[Question]]:
+    """Return the task, marked as a subset if it is one, and its train and dev questions."""
     if study.tasks.source == "hub":
-        train, dev = _hub(name)
+        train, dev = _hub(name, study)
     else:
         train, dev = (_read(name, path) for path in _paths(name, study))
     return replace(task(name), subset=(len(train), len(dev)) != OFFICIAL[name]), train, dev
 
 
-def check(study: "Study") -> None:
-    """Raise when a local file is missing or not what its task needs, before anything is spent."""
+def check(study: Study) -> None:
+    """Raise GrowBenchError if a local file is missing or unfit for its task, before anything is spent."""
     for name in study.tasks.names:
         if study.tasks.source == "local" and name in SQUAD_TASKS:
             for path in _paths(name, study):
                 _read(name, path)
 
 
-def _paths(name: str, study: "Study") -> list[Path]:
+def _paths(name: str, study: Study) -> list[Path]:
     if study.data.dir is None:
         raise GrowBenchError(
             "data.dir: not set, but tasks.source is local; set data.dir or GROWBENCH_DATA to the data folder"
@@ -82,7 +85,7 @@ def _read(name: str, path: Path) -> list[Question]:
 
 
 def _questions(values: Mapping[str, Any]) -> Iterator[Question]:
-    """Yield the questions of the official layout. 2.0's plausible answers to impossible questions are no answers."""
+    """Yield the questions of the official layout. 2.0's plausible answers to impossible questions are not answers."""
     for article in values["data"]:
         for paragraph in article["paragraphs"]:
             for entry in paragraph["qas"]:
@@ -100,20 +103,20 @@ def _checked(name: str, questions: list[Question], where: str) -> list[Question]
         raise GrowBenchError(f"{where}: holds no questions; put {name}'s official file there")
     empty = [q for q in questions if not q.answers]
     if name == "SQuAD1.1" and empty:
-        raise GrowBenchError(f"{where}: question {empty[0].id} has no answer; SQuAD1.1 has none such, use SQuAD2.0")
+        raise GrowBenchError(
+            f"{where}: question {empty[0].id} has no answer, which SQuAD1.1 does not allow; use SQuAD2.0"
+        )
     if name == "SQuAD2.0" and not empty:
-        raise GrowBenchError(f"{where}: every question has an answer; these are not SQuAD2.0's, use SQuAD1.1")
+        raise GrowBenchError(f"{where}: every question has an answer, so this is not SQuAD2.0; use SQuAD1.1")
     return questions
 
 
-def _hub(name: str) -> list[list[Question]]:
-    from datasets import load_dataset
-
+def _hub(name: str, study: Study) -> list[list[Question]]:
     try:
-        found = load_dataset(f"rajpurkar/{FOLDERS[name]}")
+        found = hub.load(study, f"rajpurkar/{FOLDERS[name]}")
     except Exception as error:
         raise GrowBenchError(
-            f"tasks.source: {name} cannot be fetched ({error}); use local files or mend the network"
+            f"tasks.source: {name} cannot be downloaded ({hub.reason(error)}); fix the network or use local files"
         ) from error
     return [
         _checked(name, [_row(row) for row in found[split]], f"{name}, {split}") for split in ("train", "validation")

@@ -1,15 +1,15 @@
 """toyglue: five generated tasks in the shape of GLUE's, from the grammar of the synthetic language. Never GLUE.
 
-    acceptability  one sentence; 0: one verb or noun in the wrong number, or two neighbours swapped (CoLA; Matthews)
+    acceptability  one sentence; 0: one verb or noun in the wrong number, or two adjacent words swapped (CoLA; Matthews)
     topic          one sentence; which of the grammar's topics its document has (SST-2; accuracy)
     paraphrase     1: the same with other function words and the adverb moved to the front; 0: content words changed
-                   too, half the time few of them, half the time all (MRPC; F1 beside accuracy)
-    entailment     hypothesis: the premise with its modifiers left out (entailment), the same with its verb negated
-                   or no longer negated (contradiction), the same about other things (neutral) (MNLI; accuracy)
+                   as well, in half of the rows only some, in the other half all (MRPC; accuracy and F1)
+    entailment     hypothesis: the premise without its modifiers (entailment), the same with its verb negated or no
+                   longer negated (contradiction), the same about other things (neutral) (MNLI; accuracy)
     similarity     5 x the share of content words that the second sentence keeps (STS-B; Pearson, Spearman)
 
-Every label follows from how its row was made; an unacceptable sentence is checked against the grammar. Each row starts
-from a sentence of its own, and no sentence is in both train and dev.
+Every label follows from how its row was made, and unacceptable sentences are checked against the grammar. Each row
+starts from a different sentence, and no sentence is in both train and dev.
 """
 
 import os
@@ -17,18 +17,16 @@ import shutil
 from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from growbench.records import record
 from growbench.runtime import durable, lock
+from growbench.study.study import Study
 from growbench.synthetic.lexicon import FIXED, TOPICS
 from growbench.synthetic.sentences import Sentence, foreign, grammatical, other_number, redraw, sentences
 from growbench.tasks import Task
-
-if TYPE_CHECKING:
-    from growbench.study.study import Study
 
 VERSION = 1
 TRAIN, DEV = 2000, 500
@@ -58,7 +56,7 @@ TASKS = {
 
 
 def acceptability(seed: int, number: int, s: Sentence, rng: np.random.Generator) -> Row | None:
-    """(sentence, 0 or 1), None where no fault can be made; two of three faults are of number."""
+    """Return (sentence, 0 or 1), None if no fault can be made. Two thirds of the faults are errors of number."""
     if number % 2:
         return s.text, "1"
     faulty = _wrong_number(s, rng) if rng.random() < 2 / 3 else _swapped(s, rng)
@@ -79,12 +77,12 @@ def _swapped(s: Sentence, rng: np.random.Generator) -> tuple[str, ...]:
 
 
 def topic(seed: int, number: int, s: Sentence, rng: np.random.Generator) -> Row:
-    """(sentence, topic)."""
+    """Return (sentence, topic)."""
     return s.text, s.about.topic
 
 
 def paraphrase(seed: int, number: int, s: Sentence, rng: np.random.Generator) -> Row | None:
-    """(sentence, sentence, 1 or 0)."""
+    """Return (sentence, sentence, 1 or 0), None if the sentence has no other function words."""
     places = s.content()
     other = _reworded(s, rng)
     if other.words == s.words:
@@ -96,20 +94,20 @@ def paraphrase(seed: int, number: int, s: Sentence, rng: np.random.Generator) ->
 
 
 def _reworded(s: Sentence, rng: np.random.Generator) -> Sentence:
-    """Other function words of the same class."""
+    """Return the sentence with its function words replaced by others of the same class."""
     places = [i for i, name in enumerate(s.classes) if name in FUNCTION]
     return s.with_words({i: str(rng.choice(FIXED[s.classes[i]].split())) for i in places})
 
 
 def _fronted(s: Sentence) -> Sentence:
-    """`... Adv .` becomes `Adv , ... .` where the sentence is one clause."""
+    """Turn `... Adv .` into `Adv , ... .` if the sentence is one clause."""
     if s.classes[-2] != "Adv" or s.classes[0] == "Adv" or "Conj" in s.classes:
         return s
     return Sentence((s.words[-2], ",", *s.words[:-2], "."), ("Adv", ",", *s.classes[:-2], "."), s.latent)
 
 
 def entailment(seed: int, number: int, s: Sentence, rng: np.random.Generator) -> Row | None:
-    """(premise, hypothesis, label)."""
+    """Return (premise, hypothesis, label), None if the sentence has no single main verb."""
     verb = _main_verb(s)
     if verb is None:
         return None
@@ -122,7 +120,7 @@ def entailment(seed: int, number: int, s: Sentence, rng: np.random.Generator) ->
 
 
 def _main_verb(s: Sentence) -> int | None:
-    """Place of the verb in a sentence of one clause that has one verb only, and no copula."""
+    """Return the index of the verb if the sentence has exactly one verb and no copula."""
     verbs = [i for i, name in enumerate(s.classes) if name.split()[0] in ("take", "stand", "Cop")]
     return verbs[0] if len(verbs) == 1 and not s.classes[verbs[0]].startswith("Cop") else None
 
@@ -137,14 +135,14 @@ def _negated(s: Sentence, verb: int) -> Sentence:
 
 
 def _plain(s: Sentence) -> Sentence:
-    """Adjectives before nouns and adverbs left out."""
+    """Return the sentence without adjectives and adverbs."""
     drop = {i for i, name in enumerate(s.classes) if name in ("Adj", "Adv")}
     comma = {i for i in range(1, len(s.words)) if s.classes[i] == "," and i - 1 in drop}
     return s.without(drop | comma)
 
 
 def similarity(seed: int, number: int, s: Sentence, rng: np.random.Generator) -> Row:
-    """(sentence, sentence, score)."""
+    """Return (sentence, sentence, score)."""
     places = s.content()
     changed = int(rng.integers(len(places) + 1))
     some = sorted(rng.choice(places, size=changed, replace=False))
@@ -159,7 +157,7 @@ MAKERS: dict[str, Callable[[int, int, Sentence, np.random.Generator], Row | None
 
 
 def rows(name: str, seed: int) -> Iterator[Row]:
-    """Yield the rows of a task without end."""
+    """Yield the rows of a task, endlessly."""
     rng = np.random.default_rng([seed, STREAM, list(TASKS).index(name)])
     drawn, number = sentences(seed, rng), 0
     for sentence in drawn:
@@ -169,21 +167,17 @@ def rows(name: str, seed: int) -> Iterator[Row]:
             yield row
 
 
-def build(study: "Study") -> Path:
-    """Write the study's tasks to results/<study>/tasks and return the path of their manifest, written last."""
-    folder = study.folder / "tasks"
-    with lock.held(folder.with_name(".tasks.lock")):
-        return _build(study, folder)
-
-
-def _build(study: "Study", folder: Path) -> Path:
-    work = folder.with_name(".tasks.building")
-    shutil.rmtree(work, ignore_errors=True)
-    made = {name: _write(work / name, name, study.corpus.seed) for name in study.tasks.names}
-    shutil.rmtree(folder, ignore_errors=True)
-    os.replace(work, folder)
-    record.write(folder / "manifest.json", {"version": VERSION, "seed": study.corpus.seed, "tasks": made})
-    return folder / "manifest.json"
+def build(study: Study) -> Path:
+    """Write the study's tasks and return the path of their manifest, which is written last."""
+    folder, manifest = study.layout.tasks, study.layout.tasks_manifest
+    with lock.held(study.layout.tasks_lock):
+        work = folder.with_name(f".{folder.name}.building")
+        shutil.rmtree(work, ignore_errors=True)
+        made = {name: _write(work / name, name, study.corpus.seed) for name in study.tasks.names}
+        shutil.rmtree(folder, ignore_errors=True)
+        os.replace(work, folder)
+        record.write(manifest, {"version": VERSION, "seed": study.corpus.seed, "tasks": made})
+    return manifest
 
 
 def _write(folder: Path, name: str, seed: int) -> dict[str, Any]:

@@ -13,7 +13,7 @@ import pytest
 import zstandard
 
 from growbench.errors import GrowBenchError
-from growbench.pipeline.corpus import corpus, sources
+from growbench.pipeline.corpus import corpus, run
 from growbench.pipeline.corpus.pack import held_out, unigram_entropy
 from growbench.study import config
 
@@ -48,7 +48,7 @@ def write(path: Path, text: str) -> None:
 
 
 def built(study: Any) -> corpus.Corpus:
-    return corpus.load(corpus.build(study).parent)
+    return corpus.load(run.build(study).parent)
 
 
 def test_every_kind_of_file_gives_the_same_ids(tmp_path: Path, study: Callable[..., Any]) -> None:
@@ -92,7 +92,7 @@ def test_a_limit_cuts_training_text_only(tmp_path: Path, study: Callable[..., An
 def test_a_document_is_never_in_both_splits_when_they_are_given(tmp_path: Path, study: Callable[..., Any]) -> None:
     write(tmp_path / "data/a.txt", BLANK)
     with pytest.raises(GrowBenchError, match=r"corpus.valid: .*a.txt is training text too"):
-        corpus.check(study(train="*.txt", valid="a.txt"))
+        run.check(study(train="*.txt", valid="a.txt"))
 
 
 def test_the_same_config_gives_the_same_bytes(tmp_path: Path, study: Callable[..., Any]) -> None:
@@ -143,7 +143,7 @@ def test_the_synthetic_corpus_knows_its_floor(tmp_path: Path, study: Callable[..
 
 def test_a_corpus_with_a_missing_part_is_not_opened(tmp_path: Path, study: Callable[..., Any]) -> None:
     write(tmp_path / "data/a.txt", BLANK)
-    folder = corpus.build(study()).parent
+    folder = run.build(study()).parent
     with open(folder / "train.bin", "ab") as handle:
         handle.write(b"xx")
     with pytest.raises(GrowBenchError, match=r"train.bin: .* the manifest says"):
@@ -162,7 +162,7 @@ def test_a_corpus_with_a_missing_part_is_not_opened(tmp_path: Path, study: Calla
         ("a.txt.zst", zstandard.ZstdCompressor().compress(BLANK.encode())[:-9], {}, "cannot be read to its end"),
         ("a.jsonl", b'{"text": 1}\n', {}, "no text under 'text'"),
         ("a.jsonl", b'{"text": "whole"}\n{"text"\n', {}, "line 2: not JSON"),
-        ("a.pdf", b"x", {}, "of no known type"),
+        ("a.pdf", b"x", {}, "of an unknown type"),
         ("a.txt", b"text", {"train": "b*.txt"}, "no file below .* matches 'b"),
     ],
 )
@@ -172,8 +172,8 @@ def test_bad_text_is_one_line(
     (tmp_path / "data" / name).write_bytes(data)
     with pytest.raises(GrowBenchError, match=wanted) as caught:
         chosen = study(**keys)
-        corpus.check(chosen)
-        corpus.build(chosen)
+        run.check(chosen)
+        run.build(chosen)
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "results/demo/corpus/manifest.json").exists()
 
@@ -182,4 +182,4 @@ def test_a_missing_or_unset_folder_is_named(study: Callable[..., Any]) -> None:
     chosen = study()
     for folder, wanted in ((None, "data.dir: not set"), ("nowhere", "data.dir: no folder nowhere")):
         with pytest.raises(GrowBenchError, match=wanted):
-            sources.check(replace(chosen, data=replace(chosen.data, dir=folder)))
+            run.check(replace(chosen, data=replace(chosen.data, dir=folder)))

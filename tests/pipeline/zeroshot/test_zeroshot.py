@@ -122,7 +122,7 @@ def test_the_hub_s_rows_are_the_file_s_lines(tmp_path: Path, monkeypatch: pytest
     assert here == there
     assert asked == [(("Salesforce/wikitext", "wikitext-2-v1"), {"split": "test", "revision": None})]
     monkeypatch.setattr(datasets, "load_dataset", lambda *w, **k: 1 / 0)
-    with pytest.raises(GrowBenchError, match=r"WikiText-2 cannot be fetched .*division by zero"):
+    with pytest.raises(GrowBenchError, match=r"WikiText-2 cannot be downloaded .*division by zero"):
         language.load("WikiText-2", study(tmp_path, source="hub"))
 
 
@@ -131,7 +131,7 @@ def test_the_hub_s_rows_are_the_file_s_lines(tmp_path: Path, monkeypatch: pytest
     [
         ("PTB", None, "No such file"),
         ("PTB", " \n\n", "holds no words"),
-        ("LAMBADA", "one two\nthree\n", "passage 2 has no words before its last"),
+        ("LAMBADA", "one two\nthree\n", "passage 2 has no word before the last one"),
     ],
 )
 def test_bad_files_are_one_line(tmp_path: Path, name: str, text: str | None, words: str) -> None:

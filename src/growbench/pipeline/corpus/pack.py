@@ -1,10 +1,10 @@
-"""Tokenise documents into flat id files: streaming, in parallel threads, with hashes and counts on the way."""
+"""Tokenize documents into flat id files: streamed, in parallel threads, hashed and counted while they are written."""
 
 import hashlib
 import logging
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ import numpy as np
 from tokenizers import Tokenizer
 
 from growbench.errors import GrowBenchError
-from growbench.pipeline.corpus.sources import Part
+from growbench.pipeline.corpus.text_source import TextStream
 
 log = logging.getLogger(__name__)
 BATCH_CHARACTERS = 2_000_000
@@ -21,19 +21,28 @@ REPORT_SECONDS = 10.0
 
 
 def dtype_of(vocab: int) -> np.dtype:
-    """The smallest unsigned type that holds every id of a vocabulary, of at least 16 bits."""
+    """Return the smallest unsigned type of at least 16 bits that holds every id of a vocabulary."""
     return np.dtype("uint16" if vocab <= 2**16 else "uint32")
 
 
-def held_out(seed: int, part: int, index: int, fraction: float) -> bool:
-    """Whether document `index` of part `part` is validation text: a hash of the three numbers, uniform in [0, 1)."""
-    digest = hashlib.blake2b(f"{seed}/{part}/{index}".encode(), digest_size=8).digest()
+def held_out(seed: int, stream: int, index: int, fraction: float) -> bool:
+    """Return whether document `index` of stream `stream` is validation text.
+
+    It is if a hash of the three numbers, uniform in [0, 1), is below `fraction`.
+    """
+    digest = hashlib.blake2b(f"{seed}/{stream}/{index}".encode(), digest_size=8).digest()
     return int.from_bytes(digest, "little") < fraction * 2**64
 
 
 @dataclass
 class Writer:
-    """Append documents, each followed by the sep id, to a flat file of at most `limit` ids."""
+    """Appends documents, each followed by the sep id, to a flat file.
+
+    path: the file. vocab: size of the vocabulary. sep: the id after each document.
+    limit: the largest number of ids in the file, None for no limit.
+    tokens, documents: how many have been written.
+    counts: how often each id has been written, [vocab].
+    """
 
     path: Path
     vocab: int
@@ -67,7 +76,7 @@ class Writer:
         numbers = np.asarray(flat[:room], dtype=np.int64)
         if len(numbers) and numbers.max() >= self.vocab:
             raise GrowBenchError(
-                f"corpus.tokenizer: it gives id {numbers.max()}, but has {self.vocab} tokens; use one whose ids have no gaps"
+                f"corpus.tokenizer: it gives id {numbers.max()}, but has only {self.vocab} tokens; use one without gaps in its ids"
             )
         block = numbers.astype(self.dtype)
         self.counts += np.bincount(block, minlength=self.vocab)
@@ -77,7 +86,7 @@ class Writer:
         self.handle.write(data)
 
     def close(self) -> dict[str, Any]:
-        """Flush to disk; return the manifest's entry."""
+        """Flush the file to disk; return its entry in the manifest."""
         self.handle.flush()
         os.fsync(self.handle.fileno())
         self.handle.close()
@@ -90,30 +99,36 @@ class Writer:
 
 
 def pack(
-    tokenizer: Tokenizer, parts: tuple[Part, ...], train: Writer, valid: Writer | None, seed: int, fraction: float
+    tokenizer: Tokenizer,
+    streams: Sequence[TextStream],
+    train: Writer,
+    valid: Writer | None,
+    seed: int,
+    fraction: float,
 ) -> None:
-    """Tokenise all parts in order into train, until it is full; held-out documents go to valid if there is one."""
-    began = reported = time.monotonic()
-    for number, part in enumerate(parts):
-        for batch in _batches(part.read()):
+    """Tokenize all streams in order into `train` until it is full.
+
+    If there is `valid`, a share `fraction` of the documents, chosen by `seed`, goes there instead.
+    """
+    progress = Progress(train, streams)
+    for number, stream in enumerate(streams):
+        for batch in _batches(stream.read()):
             encodings = tokenizer.encode_batch_fast([text for _, text in batch], add_special_tokens=False)
-            kept: list[list[int]] = []
-            out: list[list[int]] = []
+            chosen: list[list[int]] = []
+            aside: list[list[int]] = []
             for (index, _), encoding in zip(batch, encodings, strict=True):
-                aside = valid is not None and held_out(seed, number, index, fraction)
-                (out if aside else kept).append(encoding.ids)
-            train.add(kept)
+                out = valid is not None and held_out(seed, number, index, fraction)
+                (aside if out else chosen).append(encoding.ids)
+            train.add(chosen)
             if valid is not None:
-                valid.add(out)
-            if time.monotonic() - reported > REPORT_SECONDS:
-                reported = time.monotonic()
-                _report(train, number, len(parts), reported - began)
+                valid.add(aside)
+            progress.add(number, sum(len(text) for _, text in batch))
             if train.full:
                 return
 
 
 def _batches(documents: Iterator[str]) -> Iterator[list[tuple[int, str]]]:
-    """Group numbered documents to about BATCH_CHARACTERS, which bounds memory and keeps all threads busy."""
+    """Group numbered documents into batches of about BATCH_CHARACTERS: bounded memory, and work for all threads."""
     batch: list[tuple[int, str]] = []
     size = 0
     for index, text in enumerate(documents):
@@ -126,19 +141,43 @@ def _batches(documents: Iterator[str]) -> Iterator[list[tuple[int, str]]]:
         yield batch
 
 
-def _report(writer: Writer, part: int, parts: int, seconds: float) -> None:
-    share = part / parts if writer.limit is None else max(part / parts, writer.tokens / writer.limit)
-    left = f", about {seconds * (1 / share - 1):.0f} s left" if share > 0 else ""
-    log.info(
-        "%s: part %d of %d, %.1f M tokens, %.2f M tokens/s%s",
-        writer.path.name, part + 1, parts, writer.tokens / 1e6, writer.tokens / 1e6 / seconds, left,
-    )  # fmt: skip
+class Progress:
+    """Logs every REPORT_SECONDS how far one pack() is, and about how long it will still take."""
+
+    def __init__(self, writer: Writer, streams: Sequence[TextStream]) -> None:
+        self.writer, self.streams = writer, streams
+        self.began = self.reported = time.monotonic()
+        sizes = [stream.characters for stream in streams]
+        self.expected = None if None in sizes else sum(size or 0 for size in sizes)
+        self.characters = 0
+
+    def add(self, number: int, characters: int) -> None:
+        """Count the characters of a batch of stream `number`."""
+        self.characters += characters
+        if time.monotonic() - self.reported > REPORT_SECONDS:
+            self.reported = time.monotonic()
+            log.info("%s", self.line(number, self.reported - self.began))
+
+    def share(self, number: int) -> float:
+        """Return about what share of the work is done, 0 if unknown: the largest of all that can be told."""
+        by_streams, limit = number / len(self.streams), self.writer.limit
+        by_text = min(self.characters / self.expected, 0.99) if self.expected else 0.0
+        return max(by_streams, by_text, self.writer.tokens / limit if limit else 0.0)
+
+    def line(self, number: int, seconds: float) -> str:
+        """Return the message after this time."""
+        share, tokens = self.share(number), self.writer.tokens / 1e6
+        left = f", about {seconds * (1 / share - 1):.0f} s left" if share > 0 else ""
+        stream = f"{self.streams[number].name} ({number + 1} of {len(self.streams)})"
+        return (
+            f"{self.writer.path.name}: {tokens:.1f} M tokens, {tokens / seconds:.2f} M tokens/s, reading {stream}{left}"
+        )
 
 
 def unigram_entropy(train: np.ndarray, valid: np.ndarray, sep: int) -> float:
-    """Cross-entropy in nats per token of valid under the add-one-smoothed distribution of train, sep left out.
+    """Return the cross-entropy of `valid` under the add-one-smoothed distribution of `train`, in nats per token.
 
-    train, valid: counts per id, [vocab].
+    train, valid: counts per id, [vocab]. The sep id is left out.
     """
     train, valid = np.delete(train, sep), np.delete(valid, sep)
     log_p = np.log((train + 1) / (train.sum() + len(train)))

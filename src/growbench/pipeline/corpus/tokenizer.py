@@ -9,6 +9,7 @@ from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers,
 
 from growbench.errors import GrowBenchError, nearest
 from growbench.study.study import Study
+from growbench.tasks import hub
 
 KINDS = ("word", "wordpiece", "bpe", "pretrained")
 SPECIAL = {"pad": "[PAD]", "unk": "[UNK]", "cls": "[CLS]", "sep": "[SEP]", "mask": "[MASK]"}
@@ -17,9 +18,9 @@ ALPHABET_SHARE = 1 / 32
 
 
 def build(study: Study, text: Iterable[str], folder: Path) -> tuple[Tokenizer, dict[str, int | None]]:
-    """Train (or load) the tokenizer, save it to folder, return it and the ids of its special tokens.
+    """Train (or load) the tokenizer, save it to `folder`, and return it with the ids of its special tokens.
 
-    text: documents for the vocabulary; they are read only where one is trained here.
+    text: documents for the vocabulary, which are read only if a tokenizer is trained.
     """
     from transformers import PreTrainedTokenizerFast
 
@@ -37,12 +38,12 @@ def build(study: Study, text: Iterable[str], folder: Path) -> tuple[Tokenizer, d
 
 
 def train(kind: str, text: Iterable[str], vocab: int, lowercase: bool) -> Tokenizer:
-    """Train a vocabulary of at most `vocab` entries, the five special tokens first: the same text, the same entries.
+    """Train a vocabulary of at most `vocab` entries, the five special tokens first. The same text gives the same entries.
 
-    word: whole words between blanks. wordpiece: BERT's normaliser and pieces. bpe: bytes, as in GPT-2.
+    kind: `word` for words between spaces, `wordpiece` for BERT's normalizer and pieces, `bpe` for bytes as in GPT-2.
     """
     lower = normalizers.Lowercase() if lowercase else None
-    # The trainer is quicker on short strings, and counts the same.
+    # The trainer is faster on short strings; the counts are the same.
     lines = (line for document in text for line in document.split("\n"))
     tokenizer = {"word": _words, "wordpiece": _wordpieces, "bpe": _bytes}[kind](lines, vocab, lower)
     cls, sep = SPECIAL["cls"], SPECIAL["sep"]
@@ -69,10 +70,10 @@ def _bytes(lines: Iterable[str], vocab: int, lower: normalizers.Normalizer | Non
 
 
 def _wordpieces(lines: Iterable[str], vocab: int, lower: normalizers.Normalizer | None) -> Tokenizer:
-    """Pieces merged by frequency, as the library's WordPiece trainer does, but with ties broken the same way each time.
+    """Pieces merged by frequency, as by the library's WordPiece trainer, but with ties always broken the same way.
 
-    That trainer numbers the continuing letters in the order of a hash map; here they come first, sorted. Rare
-    characters of other scripts become [UNK]: each costs two entries, which a small vocabulary needs for words.
+    That trainer numbers the continuing letters in the order of a hash map. Here they come first, sorted. Rare characters
+    of other scripts become [UNK], because each one costs two entries that a small vocabulary needs for words.
     """
     normal = normalizers.BertNormalizer(lowercase=lower is not None)
     text = [normal.normalize_str(line) for line in lines]
@@ -112,7 +113,7 @@ def _trained(
 
 
 def _pretrained(study: Study) -> Any:
-    """Load a named fast tokenizer; its end-of-text token stands in for a missing cls, sep or pad."""
+    """Load a named fast tokenizer. Its end-of-text token replaces a missing cls, sep or pad token."""
     from transformers import AutoTokenizer
 
     name = study.corpus.tokenizer_name
@@ -123,9 +124,8 @@ def _pretrained(study: Study) -> Any:
     try:
         fast = AutoTokenizer.from_pretrained(name, use_fast=True)
     except Exception as error:
-        reason = " ".join(str(error).split())[:200]
         raise GrowBenchError(
-            f"corpus.tokenizer_name: '{name}' cannot be loaded ({reason}); name a folder or hub id"
+            f"corpus.tokenizer_name: '{name}' cannot be loaded ({hub.reason(error)}); name a folder or hub id"
         ) from error
     if getattr(fast, "backend_tokenizer", None) is None:
         raise GrowBenchError(f"corpus.tokenizer_name: '{name}' is not a fast tokenizer; use one with a tokenizer.json")

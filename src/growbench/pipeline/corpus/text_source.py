@@ -1,0 +1,172 @@
+"""Where a study's text comes from: local files, datasets of the hub, or the synthetic language; all as text streams."""
+
+import glob
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from growbench import synthetic
+from growbench.errors import GrowBenchError, nearest
+from growbench.pipeline.corpus import files
+from growbench.study.study import Study
+from growbench.tasks import hub
+
+KINDS = ("synthetic", "local", "hub")
+COMPRESSION = 3  # characters per byte of compressed text, for estimates
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TextStream:
+    """One file or dataset of text.
+
+    name: for messages and the manifest.
+    read: returns a new iterator over its documents, from the first one.
+    characters: a rough estimate of its length, None if unknown; for progress messages only.
+    """
+
+    name: str
+    read: Callable[[], Iterator[str]]
+    characters: int | None = None
+
+
+Streams = tuple[TextStream, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TextSource:
+    """All text of a study. Only the synthetic language is endless.
+
+    train: the training text.
+    valid: the validation text; None if documents of `train` are held out for it.
+    note: a description of the source for the manifest.
+    """
+
+    train: Streams
+    valid: Streams | None
+    note: dict[str, Any]
+
+
+def open_text_source(study: Study) -> TextSource:
+    """Return the text source that the config names. Raises GrowBenchError if a folder or file is missing."""
+    openers = {"synthetic": _synthetic, "local": _local, "hub": _hub}
+    kind = study.corpus.source
+    if kind not in openers:
+        raise GrowBenchError(f"corpus.source: '{kind}' is not known; {nearest(kind, KINDS)}")
+    return openers[kind](study)
+
+
+def check(study: Study) -> None:
+    """Raise GrowBenchError unless every file exists and the first document of train and of valid can be read."""
+    source = open_text_source(study)
+    for key, streams in (("train", source.train), ("valid", source.valid)):
+        if streams is not None and not any(next(stream.read(), None) for stream in streams):
+            raise empty(key, streams)
+
+
+def empty(key: str, streams: Streams) -> GrowBenchError:
+    """Return the error for a split without documents. key: train or valid."""
+    names = ", ".join(stream.name for stream in streams)
+    return GrowBenchError(f"corpus.{key}: no text in {names}; give files that hold at least one document")
+
+
+def _synthetic(study: Study) -> TextSource:
+    if study.corpus.max_tokens is None:
+        raise GrowBenchError("corpus.max_tokens: null, but the synthetic language never ends; set it, e.g. 6000000")
+    seed = study.corpus.seed
+    stream = TextStream(name="synthetic", read=partial(synthetic.documents, seed))
+    note = {"kind": "synthetic", "seed": seed, "grammar": synthetic.VERSION}
+    return TextSource(train=(stream,), valid=None, note=note)
+
+
+def _local(study: Study) -> TextSource:
+    config = study.corpus
+    folder = _data_folder(study)
+    if config.documents not in files.LAYOUTS:
+        raise GrowBenchError(
+            f"corpus.documents: '{config.documents}' is not known; {nearest(config.documents, files.LAYOUTS)}"
+        )
+    train, valid = _matches(folder, "train", config.train), _matches(folder, "valid", config.valid)
+    if not train:
+        raise GrowBenchError("corpus.train: not set, but corpus.source is local; list files or globs below data.dir")
+    if both := set(train) & set(valid):
+        raise GrowBenchError(f"corpus.valid: {min(both)} is training text too; remove it from corpus.train")
+
+    def stream(path: Path) -> TextStream:
+        return TextStream(
+            name=str(path.relative_to(folder)) if path.is_relative_to(folder) else str(path),
+            read=partial(files.read_file, path, config.documents, config.text_key),
+            characters=path.stat().st_size * (COMPRESSION if path.suffix in files.COMPRESSED else 1),
+        )
+
+    def listed(paths: list[Path]) -> list[dict[str, Any]]:
+        return [{"file": stream(path).name, "bytes": path.stat().st_size} for path in paths]
+
+    return TextSource(
+        train=tuple(map(stream, train)),
+        valid=tuple(map(stream, valid)) or None,
+        note={"kind": "local", "train": listed(train), "valid": listed(valid)},
+    )
+
+
+def _data_folder(study: Study) -> Path:
+    if study.data.dir is None:
+        raise GrowBenchError("data.dir: not set, but corpus.source is local; set data.dir or GROWBENCH_DATA")
+    folder = Path(study.data.dir)
+    if not folder.is_dir():
+        raise GrowBenchError(f"data.dir: no folder {folder}; set data.dir or GROWBENCH_DATA")
+    return folder
+
+
+def _names(value: str | Iterable[str] | None) -> list[str]:
+    return [] if value is None else [value] if isinstance(value, str) else list(value)
+
+
+def _matches(folder: Path, key: str, patterns: str | Iterable[str] | None) -> list[Path]:
+    """Return the files below `folder` that match, each once: patterns in the given order, the files of each sorted."""
+    found: dict[Path, None] = {}
+    for pattern in _names(patterns):
+        matches = [Path(p) for p in sorted(glob.glob(str(folder / pattern), recursive=True)) if Path(p).is_file()]
+        if not matches:
+            raise GrowBenchError(f"corpus.{key}: no file below {folder} matches '{pattern}'; fix it or data.dir")
+        for path in matches:
+            if files.file_type(path) not in files.SUFFIXES:
+                endings, packed = ", ".join(files.SUFFIXES), ", ".join(files.COMPRESSED)
+                raise GrowBenchError(
+                    f"corpus.{key}: {path} is of an unknown type; use {endings}, alone or followed by {packed}"
+                )
+        found.update(dict.fromkeys(matches))
+    return list(found)
+
+
+def _hub(study: Study) -> TextSource:
+    """Datasets of the hub, streamed. A name may carry its own configuration as `name:subset`; corpus.valid names a split."""
+    config = study.corpus
+    names = _names(config.train)
+    if not names:
+        raise GrowBenchError("corpus.train: not set, but corpus.source is hub; give the name of a dataset")
+    if not (config.valid is None or isinstance(config.valid, str)):
+        raise GrowBenchError("corpus.valid: a list, but corpus.source is hub; give the name of one split or null")
+
+    def streams(split: str) -> Streams:
+        return tuple(TextStream(name=name, read=partial(_rows, study, name, split)) for name in names)
+
+    note = {"kind": "hub", "train": names, "subset": config.subset, "valid": config.valid}
+    return TextSource(train=streams("train"), valid=streams(config.valid) if config.valid else None, note=note)
+
+
+def _rows(study: Study, name: str, split: str) -> Iterator[str]:
+    path, _, subset = name.partition(":")
+    config = study.corpus
+    try:
+        rows = hub.load(study, path, subset or config.subset, split=split, streaming=True)
+        for number, row in enumerate(rows):
+            yield from files.text_of(row, config.text_key, f"{name}, row {number}")
+    except GrowBenchError:
+        raise
+    except Exception as error:
+        raise GrowBenchError(
+            f"corpus.train: split '{split}' of dataset '{name}' cannot be read ({hub.reason(error)}); "
+            "fix the name or the network"
+        ) from error
