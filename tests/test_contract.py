@@ -1,10 +1,8 @@
 """Every discovered method x family x case: legal, seeded, apart from its source, and preserving where it claims to."""
 
-from typing import Any
-
 import pytest
 import torch
-from support.helpers import PRICES, SOURCE, inputs
+from support.helpers import PRICES, SOURCE, drift, inputs
 from support.matrix import FAMILIES, GROWING, PAIRS, cases, grow, mask, source_model, variants
 
 from growbench import families, methods
@@ -16,11 +14,6 @@ from growbench.spec import SHAPE_KEYS, ModelSpec
 
 BOUNDS = {torch.float64: 1e-10, torch.float32: 1e-5}
 VISIBLE = 1e-9
-
-
-def drift(family: str, pair: tuple[Any, Any]) -> float:
-    chosen = families.load(family)
-    return measure(chosen, *pair, inputs(chosen, pair[0].config)).relative_delta
 
 
 def accepted(method: str, family: str) -> dict[str, tuple[ModelSpec, ModelSpec]]:
@@ -44,7 +37,7 @@ def test_exact_where_claimed_and_measurably_not_elsewhere(method: str, family: s
             traits = families.load(family).traits(source_model(family, case[0]).config)
             try:
                 claimed = chosen.exact(*case, traits, options) or chosen.masked
-                measured = drift(family, grow(method, family, case, options))
+                measured = drift(family, *grow(method, family, case, options))
             except GrowBenchError as error:
                 assert "\n" not in str(error) and ";" in str(error), error
                 continue
@@ -52,7 +45,7 @@ def test_exact_where_claimed_and_measurably_not_elsewhere(method: str, family: s
             where = f"{name} {options}: {measured:.1e}"
             assert (measured <= BOUNDS[torch.float64]) if claimed else (measured > VISIBLE), where
             if claimed:
-                single = drift(family, grow(method, family, case, options, dtype=torch.float32))
+                single = drift(family, *grow(method, family, case, options, dtype=torch.float32))
                 assert single <= BOUNDS[torch.float32], f"{name} {options} float32: {single:.1e}"
     assert grown > 0, "every case was refused"
 

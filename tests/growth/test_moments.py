@@ -7,7 +7,7 @@ from support.matrix import FAMILIES, cases, grow, source_model
 
 from growbench import families, methods
 from growbench.errors import GrowBenchError
-from growbench.growth.model import growth_of
+from growbench.growth.model import operator_of
 from growbench.growth.moments import POLICIES, grow_moments
 
 COPYING = [
@@ -37,8 +37,8 @@ def grown_state(method: str, family: str, case: str, options, moments, policy):
     chosen, made = families.load(family), methods.load(method)
     source, target = cases(family)[case]
     model = source_model(family, source)
-    growth, config = growth_of(chosen, model.config, target, made, made.check_options(options), 0)
-    return grow_moments(growth, moments, chosen.roles(model.config), chosen.roles(config), policy)
+    operator, config = operator_of(chosen, model.config, target, made, made.check_options(options), 0)
+    return grow_moments(operator, moments, chosen.roles(model.config), chosen.roles(config), policy)
 
 
 @pytest.mark.parametrize("family", FAMILIES)

@@ -3,22 +3,16 @@
 import numpy as np
 import pytest
 import torch
-from support.helpers import SPECS, inputs, perturbed
+from support.helpers import SPECS, drift, inputs, perturbed
 from support.matrix import cases, grow, source_model
 
 from growbench import families, methods
 from growbench.errors import GrowBenchError
 from growbench.growth.depth import interpolated
-from growbench.growth.model import grow_model, growth_of
-from growbench.growth.preservation import measure
+from growbench.growth.model import grow_model, operator_of
 from growbench.growth.transfer import split
 from growbench.study import config
 from growbench.train import checkpoint
-
-
-def drift(family: str, source: torch.nn.Module, target: torch.nn.Module) -> float:
-    chosen = families.load(family)
-    return measure(chosen, source, target, inputs(chosen, source.config)).relative_delta
 
 
 def grown(method: str, family: str, source: torch.nn.Module, options=None, **sizes: int) -> torch.nn.Module:
@@ -200,11 +194,11 @@ def test_anchors_of_the_papers_hold_at_initialisation() -> None:
     fpi, aki = (drift("bert", *grow(m, "bert", case)) for m in ("bert2bert_fpi", "bert2bert_aki"))
     assert 1e-3 < fpi < aki
     source = source_model("gpt2", SPECS["gpt2"])
-    growth, _ = growth_of(
+    operator, _ = operator_of(
         families.load("gpt2"), source.config, SPECS["gpt2"].resized(layers=6), methods.load("interpolate"),
         methods.load("interpolate").check_options({}), 0,
     )  # fmt: skip
-    assert [layer.sources[0][0] for layer in growth.depth] == [0, 0, 1, 1, 2, 2]
+    assert [layer.sources[0][0] for layer in operator.depth] == [0, 0, 1, 1, 2, 2]
 
 
 @pytest.mark.parametrize(("method", "options"), [("staged", {}), ("hypercloning", {"variant": "diagonal"})])

@@ -1,12 +1,16 @@
 """Small models with every parameter moved off its default, and the shapes that the contract tests grow."""
 
+import sys
 from typing import Any
 
 import torch
 from torch import nn
-from transformers.models.llama.modeling_llama import LlamaRMSNorm
+from transformers import PreTrainedModel
 
+from growbench import families, methods
 from growbench.families import Family
+from growbench.growth.model import grow_model
+from growbench.growth.preservation import measure
 from growbench.plan.plan import Prices
 from growbench.spec import ModelSpec
 
@@ -23,23 +27,11 @@ PRICES = Prices(
 SOURCE = ModelSpec(family="bert", layers=2, hidden=32, heads=2, ffn=64, vocab=50, max_length=16)
 
 
-def awkward(family: str, **sizes: int) -> ModelSpec:
-    """A small shape that no rule of thumb fits: three heads, an FFN that is not four times as wide."""
-    return ModelSpec(
-        **{"layers": 2, "hidden": 36, "heads": 3, "ffn": 58, "vocab": 53, "max_length": 14, **sizes}, family=family
-    )
-
-
-SPECS: dict[str, ModelSpec] = {
-    "bert": awkward("bert"),
-    "roberta": awkward("roberta", hidden=24, ffn=40),
-    "gpt2": awkward("gpt2", layers=3, ffn=70),
-    "llama": awkward("llama", hidden=24, heads=6, kv_heads=2, head_size=10, ffn=44),
-    "gpt_neox": awkward("gpt_neox", hidden=48, ffn=50),
-    "opt": awkward("opt"),
-    "vit": awkward("vit", hidden=24, ffn=40, vocab=0, max_length=10),
-}
-SETTINGS: dict[str, dict[str, Any]] = {"vit": {"patch_size": 4, "num_labels": 5}}
+SPECS = {name: families.load(name).example_spec() for name in families.names()}
+SETTINGS = {name: families.load(name).example_settings for name in families.names()}
+TEXT = tuple(name for name in families.names() if families.load(name).objective != "classification")
+TIES = [(name, tied) for name in families.names() for tied in ((True, False) if name in TEXT else (False,))]
+FPI = methods.load("bert2bert_fpi")
 
 
 def doubled(spec: ModelSpec) -> ModelSpec:
@@ -78,7 +70,7 @@ def perturbed(
 
     settings: of the stock config, over those of SETTINGS.
     """
-    given = {**family.dropout(0.0), **SETTINGS.get(family.name, {}), **settings}
+    given = {**family.dropout(0.0), **SETTINGS[family.name], **settings}
     model = move(family.build(family.config(spec, **given), seed=seed).to(dtype), seed + 1)
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
     given_inputs = inputs(family, model.config)
@@ -101,6 +93,30 @@ def move(model: nn.Module, seed: int) -> nn.Module:
     return model
 
 
+def stock(name: str, **settings: Any) -> Any:
+    """The stock config of a family's example."""
+    return families.load(name).config(SPECS[name], **{**SETTINGS[name], **settings})
+
+
+def stock_heads(name: str) -> list[str]:
+    """The names of a family's stock classes, one per head, without the common part of their names."""
+    family = families.load(name)
+    module = sys.modules[family.model_class().__module__]
+    found = [getattr(module, each) for each in module.__all__ if not each.endswith("PreTrainedModel")]
+    return [each.__name__.removeprefix(family.stock) for each in found if issubclass(each, PreTrainedModel)]
+
+
+def grown(family: Family, model: nn.Module, target: ModelSpec) -> nn.Module:
+    """A model grown by FPI."""
+    return grow_model(model, family, target, FPI, FPI.check_options({})).eval()
+
+
+def drift(name: str, source: nn.Module, target: nn.Module) -> float:
+    """The largest difference of a logit, relative to the source's largest logit."""
+    family = families.load(name)
+    return measure(family, source, target, inputs(family, source.config)).relative_delta
+
+
 def no_dropout() -> dict[str, float]:
     return {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
 
@@ -114,14 +130,25 @@ def inputs(family: Family, config: Any, *, batch: int = 3, length: int = 12, see
     return family.inputs(config, batch=batch, length=length, seed=seed)
 
 
-_stock_norm = LlamaRMSNorm.forward
+def _in_float64(stock: Any) -> Any:
+    """The forward pass of an RMSNorm, in float64 where its input is."""
+
+    def forward(self: Any, hidden: torch.Tensor) -> torch.Tensor:
+        if hidden.dtype != torch.float64:
+            return stock(self, hidden)
+        return nn.functional.rms_norm(hidden, (hidden.shape[-1],), self.weight, self.variance_epsilon)
+
+    return forward
 
 
-def _norm(self: Any, hidden: torch.Tensor) -> torch.Tensor:
-    if hidden.dtype != torch.float64:
-        return _stock_norm(self, hidden)
-    return nn.functional.rms_norm(hidden, (hidden.shape[-1],), self.weight, self.variance_epsilon)
+def _norm_classes(family: Family) -> set[Any]:
+    """The classes of a family's norms."""
+    config = family.config(SPECS[family.name], **SETTINGS[family.name])
+    model = family.build(config, seed=None)
+    names = [name.rpartition(".")[0] for name, role in family.roles(config).items() if role.kind.startswith("norm")]
+    return {type(model.get_submodule(name)) for name in names}
 
 
-# The stock norm computes in float32 whatever the model's dtype, which would hide an error below 1e-7.
-LlamaRMSNorm.forward = _norm
+# A stock RMSNorm computes in float32 whatever the model's dtype, which would hide an error below 1e-7.
+for _norm in {norm for f in map(families.load, families.names()) if f.norm == "rms" for norm in _norm_classes(f)}:
+    _norm.forward = _in_float64(_norm.forward)

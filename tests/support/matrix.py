@@ -10,7 +10,7 @@ from torch import nn
 
 from growbench import families, methods
 from growbench.growth.masking import Masks
-from growbench.growth.model import grow_model, growth_of
+from growbench.growth.model import grow_model, operator_of
 from growbench.spec import ModelSpec
 
 GROWING = [name for name in methods.names() if methods.load(name).grows and not methods.load(name).shrinks]
@@ -84,5 +84,5 @@ def mask(
 ) -> Masks:
     """Put the masks of a growth over its target, at 0."""
     chosen, model = families.load(family), source_model(family, case[0])
-    growth, config = growth_of(chosen, model.config, case[1], methods.load(method), options, seed)
-    return Masks(growth, target, chosen.roles(config))
+    operator, config = operator_of(chosen, model.config, case[1], methods.load(method), options, seed)
+    return Masks(operator, target, chosen.roles(config))

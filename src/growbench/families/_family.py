@@ -23,18 +23,29 @@ SIZES = {
     "vocab": "vocab_size",
     "max_length": "max_position_embeddings",
 }
+EXAMPLE = {"layers": 2, "hidden": 36, "heads": 3, "ffn": 58, "vocab": 53, "max_length": 14}
 
 
 class Family:
-    """One architecture. A family file defines a subclass and its instance FAMILY; nothing in it knows a method.
+    """One architecture. A family file defines a subclass and its instance FAMILY. It knows nothing about methods.
 
-    model_type: the stock config's, and the file's name. stock: what its stock classes' names begin with. pretraining:
-    the stock class with the pre-training head. objective: `mlm`, `clm` or `classification`. spans: there is a stock class
-    with a head for spans of the input (question answering). norm: `layer` or `rms`.
-    norm_eps: the stock config's key of the norm's epsilon, None where it has none. rotary: positions turn queries and
-    keys, so that a head's size cannot change. even_heads: they turn all of a head, in pairs of coordinates. ffn_matrices: matmuls of one FFN. head_matrices: square matmuls between
-    the last layer and the vocabulary. dropouts: the stock config's keys of dropout rates. sizes: the stock config's
-    key of each size of a spec; a head's size and grouped keys and values are free only where they have one.
+    model_type: the stock config's model type; also the name of the file.
+    stock: the prefix of the names of the stock classes.
+    pretraining: name of the stock class with the pre-training head.
+    objective: what the pre-training head predicts.
+    spans: whether there is a stock class with a head for spans of the input (question answering).
+    norm: kind of normalization.
+    norm_eps: the stock config's key for the norm's epsilon; None if it has no such key.
+    rotary: whether positions rotate queries and keys, so that the size of a head cannot change.
+    even_heads: whether they rotate all coordinates of a head, in pairs, so that its size must be even.
+    ffn_matrices: matrix products in one FFN.
+    head_matrices: square matrix products between the last layer and the vocabulary.
+    dropouts: the stock config's keys for dropout rates.
+    sizes: the stock config's key for each size of a spec. `head_size` and `kv_heads` are free only if listed here.
+    per_layer: the stock config's keys for lists with one entry per layer.
+    published: words that stand for this architecture in the settings of published results.
+    example: sizes of the small model that the tests build, where they differ from EXAMPLE.
+    example_settings: the stock config's settings for that model, besides sizes.
     """
 
     model_type: str
@@ -50,21 +61,25 @@ class Family:
     head_matrices: int = 0
     dropouts: tuple[str, ...] = ("hidden_dropout_prob", "attention_probs_dropout_prob")
     sizes: Mapping[str, str] = SIZES
+    per_layer: tuple[str, ...] = ("layer_types",)
+    published: tuple[str, ...] = ()
+    example: Mapping[str, int] = {}
+    example_settings: Mapping[str, Any] = {}
 
     @property
     def name(self) -> str:
         return self.model_type
 
     def table(self, config: Any) -> Table:
-        """Return the role by the end of a parameter's name, for every stock head."""
+        """Return the role for each ending of a parameter's name, for every stock head."""
         raise NotImplementedError
 
     def pre_norm(self, config: Any) -> bool:
-        """Whether residual blocks normalise their input (pre-LN) rather than their sum (post-LN)."""
+        """Whether residual blocks normalize their input (pre-LN) rather than their sum (post-LN)."""
         raise NotImplementedError
 
     def output_norm(self, config: Any) -> str | None:
-        """Return the end of the name of the norm that feeds the pre-training head; None where there is none."""
+        """Return the end of the name of the norm that feeds the pre-training head; None if there is none."""
         raise NotImplementedError
 
     def encode(self, model: Any, inputs: Tensor) -> Tensor:
@@ -77,7 +92,7 @@ class Family:
         return model.get_output_embeddings()(hidden)
 
     def inputs(self, config: Any, *, batch: int, length: int, seed: int) -> Tensor:
-        """Return random token ids [B, T] without padding, T at most the longest input."""
+        """Return random token ids [B, T] without padding; T is at most the longest input."""
         import torch
 
         length = min(length, self.spec(config).max_length)
@@ -86,42 +101,58 @@ class Family:
         return ids if padding is None else ids.where(ids != padding, (padding + 1) % config.vocab_size)
 
     def config(self, spec: ModelSpec, base: Any = None, **settings: Any) -> Any:
-        """Return the stock config of a model of this spec; `base` supplies everything that is not a size."""
+        """Return the stock config of a model of this spec. `base` supplies everything that is not a size.
+
+        A list with one entry per layer is left to the stock config if it does not fit the spec.
+        """
         import transformers
 
         self.check(spec)
         start = {**(base.to_dict() if base is not None else self.defaults(spec)), **settings}
+        for key in self.per_layer:
+            if start.get(key) is not None and len(start[key]) != spec.layers:
+                del start[key]
         sizes = {key: getattr(spec, size) for size, key in self.sizes.items()}
         return getattr(transformers, f"{self.stock}Config")(**{**start, **sizes, **self.follow(spec, start)})
 
     def check(self, spec: ModelSpec) -> None:
-        """Raise GrowBenchError where the stock model cannot have this shape."""
+        """Raise GrowBenchError if the stock model cannot have this shape."""
         if "head_size" not in self.sizes and spec.head_size * spec.heads != spec.hidden:
             raise GrowBenchError(
-                f"model.head_size: {spec.heads} heads of {spec.head_size} are not hidden {spec.hidden}, "
-                f"as {self.name} needs; leave head_size out"
+                f"model.head_size: {self.name} needs heads x head_size = hidden, but {spec.heads} x {spec.head_size} is "
+                f"not {spec.hidden}; leave head_size out"
             )
         if "kv_heads" not in self.sizes and spec.kv_heads != spec.heads:
             raise GrowBenchError(
-                f"model.kv_heads: {self.name} has as many key/value heads as heads {spec.heads}; leave kv_heads out"
+                f"model.kv_heads: {self.name} has as many key/value heads as heads ({spec.heads}); leave kv_heads out"
             )
 
     def defaults(self, spec: ModelSpec) -> dict[str, Any]:
-        """Return the settings, other than sizes, that differ from the stock ones when there is no base."""
+        """Return the settings, other than sizes, that differ from the stock ones if there is no base."""
         return {}
 
     def follow(self, spec: ModelSpec, start: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the settings that change with the spec, besides `sizes`; start: those of the base."""
+        """Return the settings that change with the spec, besides `sizes`. start: the settings of the base."""
         return {}
 
     def derived(self, config: Any) -> dict[str, int]:
-        """Return the sizes of the spec that the stock config does not hold as such."""
+        """Return the sizes of the spec that the stock config does not store as such."""
         return {}
 
     def spec(self, config: Any) -> ModelSpec:
-        """Return the spec that a stock config describes."""
-        sizes = {size: getattr(config, key) for size, key in self.sizes.items()}
-        return ModelSpec(family=self.name, **{**sizes, **self.derived(config)})
+        """Return the spec that a stock config describes. Head sizes that the config leaves out take their defaults."""
+        sizes = {size: getattr(config, key, None) for size, key in self.sizes.items()}
+        known = {size: value for size, value in sizes.items() if value is not None}
+        return ModelSpec(family=self.name, **{**known, **self.derived(config)})
+
+    def example_spec(self) -> ModelSpec:
+        """Return the shape of the small model that the tests build: no size is a multiple of another by habit."""
+        return ModelSpec(family=self.name, **{**EXAMPLE, **self.example})
+
+    def layer_settings(self, config: Any, sources: list[int]) -> dict[str, list[Any]]:
+        """Return the lists with one entry per layer for a model whose layer t is made of layer `sources[t]`."""
+        lists = {key: getattr(config, key, None) for key in self.per_layer}
+        return {key: [values[s] for s in sources] for key, values in lists.items() if values}
 
     def model_class(self) -> Any:
         """Return the stock class with the pre-training head."""
@@ -143,25 +174,25 @@ class Family:
         return dict.fromkeys(self.dropouts, rate)
 
     def init_std(self, config: Any) -> float:
-        """Return the standard deviation that new matrices start with."""
+        """Return the standard deviation with which new matrices start."""
         return float(config.initializer_range)
 
     def traits(self, config: Any = None) -> Traits:
         """Return what decides, besides sizes, whether growth preserves the function of a model of this config.
 
-        Without a config, those of a stock model whose epsilon is negligible: what a study can be checked for early.
+        Without a config, the traits of a stock model with a negligible epsilon, so that a study can be checked early.
         """
         eps = 0.0 if config is None else float(getattr(config, self.norm_eps or "", 0.0))
         free = None if self.norm_eps is None else eps
         return Traits(norm=self.norm, pre_norm=self.pre_norm(config), rotary=self.rotary, eps=free)
 
     def tied(self, config: Any, model_class: Any = None) -> bool:
-        """Whether the head's matrix is the token table over *residual* coordinates; never without that head."""
+        """Whether the head's matrix is the token table over *residual* coordinates. False without such a head."""
         tied = getattr(model_class or self.auto_class(config), "_tied_weights_keys", None)
         return bool(tied and config.tie_word_embeddings)
 
     def build(self, config: Any, *, seed: int | None = 0, model_class: Any = None) -> nn.Module:
-        """Return a stock model, initialised from the seed alone, or left on the meta device when seed is None.
+        """Return a stock model, initialized from the seed alone; on the meta device if seed is None.
 
         model_class: None builds the class with the pre-training head.
         """
@@ -178,6 +209,6 @@ class Family:
             return build(config)
 
     def roles(self, config: Any, model_class: Any = None) -> dict[str, Role]:
-        """Return the role of each parameter (tied ones once, under the name that `named_parameters` gives)."""
+        """Return the role of each parameter. Tied ones appear once, under the name that `named_parameters` gives."""
         model = self.build(config, seed=None, model_class=model_class)
         return resolve(self.table(config), [name for name, _ in model.named_parameters()], self.name)

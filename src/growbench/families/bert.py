@@ -50,6 +50,7 @@ class Bert(Family):
     pretraining = "BertForMaskedLM"
     objective = "mlm"
     head_matrices = 1
+    published = ("BERT",)
 
     def table(self, config: Any) -> Table:
         return TABLE

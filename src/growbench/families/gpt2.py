@@ -49,6 +49,8 @@ class Gpt2(Family):
         "vocab": "vocab_size",
         "max_length": "n_positions",
     }
+    published = ("GPT",)
+    example = {"layers": 3, "ffn": 70}
 
     def table(self, config: Any) -> Table:
         return TABLE

@@ -40,6 +40,8 @@ class GptNeoX(Family):
     objective = "clm"
     rotary = True
     dropouts = ("hidden_dropout", "attention_dropout")
+    published = ("GPT-NeoX", "Pythia")
+    example = {"hidden": 48, "ffn": 50}
 
     def table(self, config: Any) -> Table:
         return TABLE

@@ -42,6 +42,8 @@ class Llama(Family):
     ffn_matrices = 3
     dropouts = ("attention_dropout",)
     sizes = {**SIZES, "kv_heads": "num_key_value_heads", "head_size": "head_dim"}
+    published: tuple[str, ...] = ("Llama", "LLaMA")
+    example = {"hidden": 24, "heads": 6, "kv_heads": 2, "head_size": 10, "ffn": 44}
 
     def table(self, config: Any) -> Table:
         return TABLE

@@ -50,6 +50,7 @@ class Opt(Family):
     norm_eps = None
     dropouts = ("dropout", "attention_dropout")
     sizes = {**SIZES, "ffn": "ffn_dim"}
+    published = ("OPT",)
 
     def table(self, config: Any) -> Table:
         own = tables(PROJECTION, PROJECTION) if self.projected(config) else tables(RESIDUAL, FROM_RESIDUAL)

@@ -31,6 +31,8 @@ class Roberta(Family):
     objective = "mlm"
     head_matrices = 1
     sizes = {size: key for size, key in SIZES.items() if size != "max_length"}
+    published = ("RoBERTa",)
+    example = {"hidden": 24, "ffn": 40}
 
     def table(self, config: Any) -> Table:
         return TABLE

@@ -68,6 +68,9 @@ class Vit(Family):
     objective = "classification"
     spans = False
     sizes = {size: key for size, key in SIZES.items() if size not in ("vocab", "max_length")}
+    published = ("DeiT", "ViT", "CaiT", "Vision")
+    example = {"hidden": 24, "ffn": 40, "vocab": 0, "max_length": 10}
+    example_settings = {"patch_size": 4, "num_labels": 5}
 
     def table(self, config: Any) -> Table:
         pooled = RESIDUAL if config.pooler_output_size == config.hidden_size else fixed("pooled")

@@ -1,4 +1,4 @@
-"""Depth maps: which source layer each target layer comes from, and which target layers are identities at first."""
+"""Depth maps: which source layer each target layer comes from, and which target layers start as identities."""
 
 from dataclasses import dataclass
 
@@ -7,10 +7,12 @@ from growbench.errors import GrowBenchError
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """Where a target layer comes from: (source layer, weight) pairs.
+    """Where a target layer comes from.
 
-    silent: it writes nothing to the residual. fresh: its weights are the family's random start, only its norms are copies.
-    masked: it is blended with the identity while masks last (masking.py).
+    sources: pairs (source layer, weight); the layer is their weighted sum.
+    silent: it writes nothing to the residual stream at first.
+    fresh: its weights are the family's random start; only its norms are copies.
+    masked: it is blended with the identity as long as masks last (masking.py).
     """
 
     sources: tuple[tuple[int, float], ...]
@@ -23,14 +25,14 @@ Depth = tuple[Layer, ...]
 
 
 def from_list(order: list[int]) -> Depth:
-    """Each target layer is a copy of the source layer of that number, counted from 0."""
+    """Make each target layer a copy of the source layer with that number, counted from 0."""
     return tuple(Layer(((i, 1.0),)) for i in order)
 
 
 def stacked(source_layers: int, target_layers: int) -> Depth:
     """Stack the source as often as it fits, then its top layers (bert2BERT, section 3.4; StackBERT at a multiple)."""
-    whole, rest = divmod(target_layers, source_layers)
-    return from_list(list(range(source_layers)) * whole + list(range(source_layers - rest, source_layers)))
+    times, rest = divmod(target_layers, source_layers)
+    return from_list(list(range(source_layers)) * times + list(range(source_layers - rest, source_layers)))
 
 
 def interpolated(source_layers: int, target_layers: int) -> Depth:
@@ -39,7 +41,7 @@ def interpolated(source_layers: int, target_layers: int) -> Depth:
 
 
 def middle(source_layers: int, target_layers: int) -> Depth:
-    """Copy the middle of the source and put the copy right behind it (MIDAS); at most the whole source is copied."""
+    """Copy the middle of the source and put the copy right behind it (MIDAS). Copies the whole source at most once."""
     added = target_layers - source_layers
     if added > source_layers:
         return stacked(source_layers, target_layers)
@@ -48,7 +50,7 @@ def middle(source_layers: int, target_layers: int) -> Depth:
 
 
 def identities(source_layers: int, target_layers: int) -> Depth:
-    """As `interpolated`, but every repetition is silent: the target computes what the source computes.
+    """Like `interpolated`, but every repetition is silent: the target computes what the source computes.
 
     Under pre-LN a silent layer adds zero. Under post-LN its norms also have to pass their input on (see transfer.py).
     """
@@ -57,7 +59,7 @@ def identities(source_layers: int, target_layers: int) -> Depth:
 
 
 def topped(source_layers: int, target_layers: int) -> Depth:
-    """Put new layers on top that compute the identity: random but for their output projections, which are zero."""
+    """Put new layers on top that compute the identity: random, except that their output projections are zero."""
     top = Layer(((source_layers - 1, 1.0),), silent=True, fresh=True)
     return from_list(list(range(source_layers))) + (top,) * (target_layers - source_layers)
 
@@ -66,21 +68,22 @@ def first(source_layers: int, target_layers: int) -> Depth:
     """Keep the first layers of a deeper source (Weight Selection)."""
     if target_layers > source_layers:
         raise GrowBenchError(
-            f"target.layers: {target_layers} are more than the source's {source_layers}; selection cannot grow"
+            f"target.layers: {target_layers} is more than the source's {source_layers}, and selection cannot grow; "
+            f"use at most {source_layers}"
         )
     return from_list(list(range(target_layers)))
 
 
 def check_depth(depth: Depth, source_layers: int, target_layers: int) -> None:
-    """Raise GrowBenchError unless a map has every target layer, each made of layers that the source has."""
+    """Raise GrowBenchError unless a map has one entry per target layer and names only layers of the source."""
     if len(depth) != target_layers:
         raise GrowBenchError(
-            f"target.layers: the map has {len(depth)} layers, not {target_layers}; give one entry a layer"
+            f"target.layers: the depth map has {len(depth)} layers, not {target_layers}; give one entry per layer"
         )
     for number, layer in enumerate(depth):
         for source, _ in layer.sources:
             if not 0 <= source < source_layers:
                 raise GrowBenchError(
-                    f"target.layers: layer {number} is to come from layer {source}, but the source has 0..{source_layers - 1}; "
-                    "correct the map"
+                    f"target.layers: the depth map takes layer {number} from source layer {source}, but the source has "
+                    f"layers 0..{source_layers - 1}; correct the map"
                 )

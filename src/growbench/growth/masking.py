@@ -18,8 +18,8 @@ import torch
 from torch import Tensor, nn
 
 from growbench.families import Role, layers_path
-from growbench.growth.growth import Growth
 from growbench.growth.maps import NEW
+from growbench.growth.operator import Operator
 
 INNER = ("heads", "ffn")
 
@@ -27,14 +27,14 @@ INNER = ("heads", "ffn")
 class Masks:
     """Hooks on a grown model. `set(0.0)` computes the source's function, `remove()` leaves the stock model."""
 
-    def __init__(self, growth: Growth, model: nn.Module, roles: dict[str, Role]) -> None:
+    def __init__(self, operator: Operator, model: nn.Module, roles: dict[str, Role]) -> None:
         self.share = 0.0
-        self.growth = growth
+        self.operator = operator
         self.handles: list[Any] = []
         for name, role in roles.items():
             if name.endswith("weight") and len(role.components) == 1:
                 self._hook(model.get_submodule(name.rpartition(".")[0]), role)
-        for number, layer in enumerate(growth.depth):
+        for number, layer in enumerate(operator.depth):
             if layer.masked:
                 self._hook_layer(model.get_submodule(f"{layers_path(roles)}.{number}"))
 
@@ -49,11 +49,11 @@ class Masks:
         self.handles.clear()
 
     def _hook(self, module: nn.Module, role: Role) -> None:
-        layer = None if role.layer is None else self.growth.depth[role.layer].sources[0][0]
+        layer = None if role.layer is None else self.operator.depth[role.layer].sources[0][0]
         for axis in role.components[0].axes:
             if axis.space not in ("residual", *INNER):
                 continue
-            new = torch.from_numpy(self.growth.widening.space(axis.space, layer).index == NEW)
+            new = torch.from_numpy(self.operator.widening.space(axis.space, layer).index == NEW)
             if not new.any():
                 continue
             if axis.verb == "reads" and axis.space in INNER:
@@ -75,7 +75,7 @@ class Masks:
     def _on_norm(self, new: Tensor) -> Callable[..., Any]:
         def hook(module: Any, args: tuple[Tensor, ...], out: Tensor) -> Tensor:
             mask = self._mask(new, args[0])
-            return masked_norm(args[0], module, mask, layer_norm=self.growth.family.norm == "layer")
+            return masked_norm(args[0], module, mask, layer_norm=self.operator.family.norm == "layer")
 
         return hook
 

@@ -1,6 +1,5 @@
 """Grow one model into a bigger one with a method's maps."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -10,41 +9,41 @@ from torch import nn
 from growbench.errors import GrowBenchError
 from growbench.families import Family
 from growbench.growth.depth import check_depth
-from growbench.growth.growth import Growth
+from growbench.growth.operator import Maps, Operator, Options
 from growbench.growth.transfer import transfer
-from growbench.methods import Method
+from growbench.growth.widening import Widening
 from growbench.spec import ModelSpec
 
+STREAM = 0x67726F77  # keeps the random numbers of the maps apart from others of the same seed
 
-def growth_of(
+
+def operator_of(
     family: Family,
     config: Any,
     target: ModelSpec,
-    method: Method,
-    options: Mapping[str, Any],
+    method: Maps,
+    options: Options,
     seed: int,
     model_class: Any = None,
-) -> tuple[Growth, Any]:
-    """Draw the maps of one growth, and make the target's stock config; the same seed gives the same maps.
+) -> tuple[Operator, Any]:
+    """Draw the maps of one growth and make the target's stock config. The same seed gives the same maps.
 
-    config: of the source. model_class: its stock class, None for the one with the pre-training head. Raises
-    GrowBenchError where this method cannot grow this source into this target.
+    config: the source's stock config. model_class: its stock class; None for the one with the pre-training head.
+    Raises GrowBenchError if this method cannot grow this source into this target.
     """
     source, traits = family.spec(config), family.traits(config)
     method.check(source, target, traits, options)
-    widening = method.widen(source, target, options, np.random.default_rng([seed, 0x67726F77]))
-    tied, output_norm = family.tied(config, model_class or family.model_class()), family.output_norm(config)
-    if tied and output_norm is None and (widening.residual.read != 1).any():
-        raise GrowBenchError(
-            f"target.hidden: {target.hidden} would scale the tied head's logits, and this {source.family} has no norm before "
-            "its head that could undo it; untie the head (tie_word_embeddings: false) or use zero_pad"
-        )
-    share = widening.statistics.get(family.norm, 1.0)
+    widening = method.widen(source, target, options, np.random.default_rng([seed, STREAM]))
+    tied = family.tied(config, model_class or family.model_class())
+    if tied and family.output_norm(config) is None:
+        _require_untouched_head(widening, source, target)
     depth = method.deepen(source.layers, target.layers, options)
     check_depth(depth, source.layers, target.layers)
+    share = widening.statistics.get(family.norm, 1.0)
     scaled = {family.norm_eps: traits.eps * share} if family.norm_eps and traits.eps and share != 1 else {}
-    grown_config = family.config(target, base=config, **scaled)
-    growth = Growth(
+    listed = family.layer_settings(config, [layer.sources[0][0] for layer in depth])
+    grown_config = family.config(target, base=config, **scaled, **listed)
+    operator = Operator(
         family=family,
         source=source,
         target=target,
@@ -56,15 +55,24 @@ def growth_of(
         init_std=family.init_std(config),
         seed=seed,
     )
-    return growth, grown_config
+    return operator, grown_config
+
+
+def _require_untouched_head(widening: Widening, source: ModelSpec, target: ModelSpec) -> None:
+    """Raise GrowBenchError if a widening divides what a tied head reads, and no norm can take the factor instead."""
+    if (widening.residual.read != 1).any():
+        raise GrowBenchError(
+            f"target.hidden: {target.hidden} would scale the tied head's logits, and this {source.family} has no norm "
+            "before its head to undo it; untie the head (tie_word_embeddings: false) or use zero_pad"
+        )
 
 
 def grow_model(
-    model: nn.Module, family: Family, target: ModelSpec, method: Method, options: Mapping[str, Any], *, seed: int = 0
+    model: nn.Module, family: Family, target: ModelSpec, method: Maps, options: Options, *, seed: int = 0
 ) -> nn.Module:
-    """Return a stock model of the target spec grown from `model`; the source is left as it was."""
+    """Return a stock model of the target spec grown from `model`. The source is not changed."""
     config: Any = model.config
-    growth, grown_config = growth_of(family, config, target, method, options, seed, type(model))
+    operator, grown_config = operator_of(family, config, target, method, options, seed, type(model))
     grown = family.build(grown_config, seed=seed, model_class=type(model))
     for parameter in grown.parameters():
         parameter.data = parameter.data.to(next(model.parameters()).dtype)
@@ -72,6 +80,6 @@ def grow_model(
     slots = dict(grown.named_parameters())
     roles, grown_roles = (family.roles(c, type(model)) for c in (config, grown_config))
     with torch.no_grad():
-        for name, tensor in transfer(growth, source, roles, grown_roles):
+        for name, tensor in transfer(operator, source, roles, grown_roles):
             slots[name].copy_(tensor)
     return grown

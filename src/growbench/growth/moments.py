@@ -21,7 +21,7 @@ from torch import Tensor
 
 from growbench.errors import GrowBenchError, nearest
 from growbench.families import Component, Role
-from growbench.growth.growth import Growth
+from growbench.growth.operator import Operator
 from growbench.growth.tensors import along, feeds_tied_head, gather, grown_axes
 from growbench.growth.transfer import Read, blended, donor_rows, fresh, join, origins, replace_rows, split, stem
 from growbench.plan.plan import POLICIES, Policy
@@ -31,7 +31,11 @@ POWERS = {"exp_avg": 1, "exp_avg_sq": 2}
 
 
 def grow_moments(
-    growth: Growth, moments: Moments, source_roles: Mapping[str, Role], target_roles: Mapping[str, Role], policy: Policy
+    operator: Operator,
+    moments: Moments,
+    source_roles: Mapping[str, Role],
+    target_roles: Mapping[str, Role],
+    policy: Policy,
 ) -> dict[str, dict[str, Tensor]]:
     """Return the target's optimizer state by parameter name: exp_avg and exp_avg_sq in the target's shapes, and step.
 
@@ -47,9 +51,9 @@ def grow_moments(
         source = {name: state[key] for name, state in moments.items() if key in state}
         known = {name: role for name, role in source_roles.items() if name in source}
         met = {(stem(name, role), role.layer) for name, role in known.items()}
-        wanted = {name: role for name, role in target_roles.items() if _needs(growth, name, role) <= met}
-        for name, role, origin, read in origins(growth, source, known, wanted):
-            made = blended(origin, role, partial(_grown, growth, name, role, read, power, policy))
+        wanted = {name: role for name, role in target_roles.items() if _needs(operator, name, role) <= met}
+        for name, role, origin, read in origins(operator, source, known, wanted):
+            made = blended(origin, role, partial(_grown, operator, name, role, read, power, policy))
             new = fresh(origin, role) or (origin.silent and role.kind in ("o", "fc2"))
             grown.setdefault(name, {})[key] = torch.zeros_like(made) if new else made.clone()
     steps = {stem(n, role): moments[n]["step"] for n, role in source_roles.items() if "step" in moments.get(n, {})}
@@ -58,53 +62,55 @@ def grow_moments(
     return grown
 
 
-def _needs(growth: Growth, name: str, role: Role) -> set[tuple[str, int | None]]:
+def _needs(operator: Operator, name: str, role: Role) -> set[tuple[str, int | None]]:
     """The (name without its layer, source layer) of every source parameter that a target parameter is made of."""
     if role.layer is None:
         return {(stem(name, role), None)}
-    layers = {s for s, _ in growth.depth[role.layer].sources}
-    donors = any(donor_rows(growth, component, s) is not None for component in role.components for s in layers)
-    above = {s + 1 for s in layers if donors and s + 1 < growth.source.layers}
+    layers = {s for s, _ in operator.depth[role.layer].sources}
+    donors = any(donor_rows(operator, component, s) is not None for component in role.components for s in layers)
+    above = {s + 1 for s in layers if donors and s + 1 < operator.source.layers}
     return {(stem(name, role), s) for s in layers | above}
 
 
-def _grown(growth: Growth, name: str, role: Role, read: Read, power: int, policy: Policy, layer: int | None) -> Tensor:
+def _grown(
+    operator: Operator, name: str, role: Role, read: Read, power: int, policy: Policy, layer: int | None
+) -> Tensor:
     components = []
     for number, (component, moment) in enumerate(
-        zip(role.components, split(read(layer), role, growth.source), strict=True)
+        zip(role.components, split(read(layer), role, operator.source), strict=True)
     ):
-        wide = _widened(growth, name, component, layer, moment, power, policy)
-        donors = donor_rows(growth, component, layer) if policy != "asymmetric" else None
-        if donors is not None and layer is not None and layer + 1 < growth.source.layers:
-            above = split(read(layer + 1), role, growth.source)[number]
+        wide = _widened(operator, name, component, layer, moment, power, policy)
+        donors = donor_rows(operator, component, layer) if policy != "asymmetric" else None
+        if donors is not None and layer is not None and layer + 1 < operator.source.layers:
+            above = split(read(layer + 1), role, operator.source)[number]
             wide = replace_rows(
-                component, donors, wide, _widened(growth, name, component, layer + 1, above, power, policy)
+                component, donors, wide, _widened(operator, name, component, layer + 1, above, power, policy)
             )
         components.append(wide)
-    return join(components, role, growth.target)
+    return join(components, role, operator.target)
 
 
 def _widened(
-    growth: Growth, name: str, component: Component, layer: int | None, moment: Tensor, power: int, policy: Policy
+    operator: Operator, name: str, component: Component, layer: int | None, moment: Tensor, power: int, policy: Policy
 ) -> Tensor:
     wide = moment
-    for dim, axis, space in grown_axes(growth, component, layer):
+    for dim, axis, space in grown_axes(operator, component, layer):
         if not space.is_identity:
             wide = gather(wide, dim, space)
         factors = np.where(space.index >= 0, 1.0, 0.0)
         if policy == "asymmetric":
             factors = np.where(space.copy == 0, factors, 0.0)
-        if policy == "scaled" and axis.verb != "reads" and not feeds_tied_head(growth, name):
+        if policy == "scaled" and axis.verb != "reads" and not feeds_tied_head(operator, name):
             factors = factors * np.abs(space.read) ** power
         if (factors != 1).any():
             wide = wide * along(factors, dim, wide)
-    return wide * _correction(growth, name, component) ** power if policy == "scaled" else wide
+    return wide * _correction(operator, name, component) ** power if policy == "scaled" else wide
 
 
-def _correction(growth: Growth, name: str, component: Component) -> float:
+def _correction(operator: Operator, name: str, component: Component) -> float:
     """The inverse of what a tensor was multiplied by: its gradient is smaller by as much."""
     if component.kind == "q":
-        return 1.0 / growth.widening.query
+        return 1.0 / operator.widening.query
     if component.kind.startswith("norm") and name.endswith("weight"):
-        return float(growth.widening.statistics.get(growth.family.norm, 1.0) ** -0.5)
+        return float(operator.widening.statistics.get(operator.family.norm, 1.0) ** -0.5)
     return 1.0

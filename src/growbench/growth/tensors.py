@@ -14,35 +14,35 @@ from torch import Tensor
 
 from growbench.errors import GrowBenchError
 from growbench.families import WIDENED, Axis, Component
-from growbench.growth.growth import Growth
 from growbench.growth.maps import NEUTRAL, NEW, SpaceMap, counts
+from growbench.growth.operator import Operator
 
 Grown = Sequence[tuple[int, Axis, SpaceMap]]
 
 
-def widen_component(growth: Growth, name: str, component: Component, layer: int | None, tensor: Tensor) -> Tensor:
+def widen_component(operator: Operator, name: str, component: Component, layer: int | None, tensor: Tensor) -> Tensor:
     """Widen one logical tensor of source layer `layer` (None outside the layers) along every axis of a widened space.
 
     name: the target parameter, with the component's number after `#`. The result shares no storage with `tensor`.
     """
-    grown = grown_axes(growth, component, layer)
+    grown = grown_axes(operator, component, layer)
     wide = tensor
     for dim, axis, space in grown:
         if space.source_size != wide.shape[dim]:
             raise GrowBenchError(
                 f"{name}: axis {dim} has {wide.shape[dim]} entries, its map expects {space.source_size}; check the spec"
             )
-        wide = _gather(growth, wide, dim, axis, space)
-    wide = _couple(growth, grown, wide)
-    wide = _noise(growth, name, grown, wide)
-    wide = _correct(growth, name, component, wide)
-    wide = _fill(growth, name, component, grown, wide)
+        wide = _gather(operator, wide, dim, axis, space)
+    wide = _couple(operator, grown, wide)
+    wide = _noise(operator, name, grown, wide)
+    wide = _correct(operator, name, component, wide)
+    wide = _fill(operator, name, component, grown, wide)
     return wide.clone() if wide.data_ptr() == tensor.data_ptr() else wide.contiguous()
 
 
-def grown_axes(growth: Growth, component: Component, layer: int | None) -> list[tuple[int, Axis, SpaceMap]]:
+def grown_axes(operator: Operator, component: Component, layer: int | None) -> list[tuple[int, Axis, SpaceMap]]:
     """The axes of a component that run over widened spaces, each with its map."""
-    return [(d, a, growth.widening.space(a.space, layer)) for d, a in enumerate(component.axes) if a.space in WIDENED]
+    return [(d, a, operator.widening.space(a.space, layer)) for d, a in enumerate(component.axes) if a.space in WIDENED]
 
 
 def along(vector: np.ndarray | Tensor, dim: int, like: Tensor) -> Tensor:
@@ -57,22 +57,22 @@ def gather(tensor: Tensor, dim: int, space: SpaceMap) -> Tensor:
     return tensor.index_select(dim, torch.from_numpy(np.maximum(space.index, 0)))
 
 
-def _gather(growth: Growth, tensor: Tensor, dim: int, axis: Axis, space: SpaceMap) -> Tensor:
+def _gather(operator: Operator, tensor: Tensor, dim: int, axis: Axis, space: SpaceMap) -> Tensor:
     if space.is_identity:
         return tensor
     wide = gather(tensor, dim, space)
     if (space.index == NEUTRAL).any():
-        layer_norm = growth.family.norm == "layer"
+        layer_norm = operator.family.norm == "layer"
         level = tensor.mean(dim=dim, keepdim=True) if layer_norm else torch.zeros((), dtype=tensor.dtype)
         wide = torch.where(along(space.index == NEUTRAL, dim, wide), level, wide)
     factors = {"reads": space.read, "writes": space.write}.get(axis.verb, np.ones(1))
     return wide if (factors == 1).all() else wide.mul_(along(factors, dim, wide))
 
 
-def _couple(growth: Growth, grown: Grown, wide: Tensor) -> Tensor:
+def _couple(operator: Operator, grown: Grown, wide: Tensor) -> Tensor:
     """Let copy c of a row read only copy c of its columns (block diagonal), each with the full weight."""
     by_verb = {axis.verb: (dim, space) for dim, axis, space in grown}
-    if growth.widening.coupling == "shared" or not {"writes", "reads"} <= by_verb.keys():
+    if operator.widening.coupling == "shared" or not {"writes", "reads"} <= by_verb.keys():
         return wide
     (row_dim, rows), (column_dim, columns) = by_verb["writes"], by_verb["reads"]
     copies = counts_of(columns)
@@ -85,13 +85,13 @@ def counts_of(space: SpaceMap) -> np.ndarray:
     return np.where(space.index >= 0, counts(space.index, space.source_size)[np.maximum(space.index, 0)], 1)
 
 
-def _noise(growth: Growth, name: str, grown: Grown, wide: Tensor) -> Tensor:
+def _noise(operator: Operator, name: str, grown: Grown, wide: Tensor) -> Tensor:
     """Break the symmetry of copies without changing a product: noise with sum zero over each coordinate's copies."""
     readers = [(dim, space) for dim, axis, space in grown if axis.verb == "reads" and not space.is_identity]
-    if growth.widening.noise == 0 or not readers:
+    if operator.widening.noise == 0 or not readers:
         return wide
     dim, space = readers[0]
-    noise = torch.randn(wide.shape, generator=generator(growth.seed, name + "#noise"), dtype=wide.dtype)
+    noise = torch.randn(wide.shape, generator=generator(operator.seed, name + "#noise"), dtype=wide.dtype)
     noise = noise.masked_fill(along(space.index < 0, dim, wide), 0.0)
     index = torch.from_numpy(np.maximum(space.index, 0))
     sums = torch.zeros([space.source_size if d == dim else n for d, n in enumerate(wide.shape)], dtype=wide.dtype)
@@ -100,36 +100,36 @@ def _noise(growth: Growth, name: str, grown: Grown, wide: Tensor) -> Tensor:
     # Without its mean over n copies, noise has 1 - 1 / n of its energy left.
     restored = np.where(copies > 1, np.sqrt(copies / np.maximum(copies - 1, 1)), 0.0)
     noise = (noise - sums.index_select(dim, index) / along(copies, dim, wide)) * along(restored, dim, wide)
-    return wide + growth.widening.noise * wide.std() * noise
+    return wide + operator.widening.noise * wide.std() * noise
 
 
-def _correct(growth: Growth, name: str, component: Component, wide: Tensor) -> Tensor:
+def _correct(operator: Operator, name: str, component: Component, wide: Tensor) -> Tensor:
     """Scale queries, norm gains, and the output norm of a tied head."""
-    widening, space = growth.widening, growth.widening.residual
+    widening, space = operator.widening, operator.widening.residual
     if component.kind == "q" and widening.query != 1:
         wide = wide * widening.query
     if component.kind.startswith("norm"):
         if _stem(name).endswith("weight"):
-            wide = wide * widening.statistics.get(growth.family.norm, 1.0) ** 0.5
+            wide = wide * widening.statistics.get(operator.family.norm, 1.0) ** 0.5
         else:
             wide = wide.masked_fill(along(space.index == NEUTRAL, 0, wide), 0.0)
-        if feeds_tied_head(growth, name):
+        if feeds_tied_head(operator, name):
             wide = wide * along(np.where(space.index >= 0, space.read, 1.0), 0, wide)
     return wide
 
 
-def feeds_tied_head(growth: Growth, name: str) -> bool:
+def feeds_tied_head(operator: Operator, name: str) -> bool:
     """Whether this parameter belongs to the norm whose output a tied head reads."""
     prefix = _stem(name).rpartition(".")[0]
-    end = growth.output_norm
-    return growth.tied and end is not None and (prefix == end or prefix.endswith("." + end))
+    end = operator.output_norm
+    return operator.tied and end is not None and (prefix == end or prefix.endswith("." + end))
 
 
 def _stem(name: str) -> str:
     return name.partition("#")[0]
 
 
-def _fill(growth: Growth, name: str, component: Component, grown: Grown, wide: Tensor) -> Tensor:
+def _fill(operator: Operator, name: str, component: Component, grown: Grown, wide: Tensor) -> Tensor:
     """Put the family's random start, or the fill that was asked for, wherever a coordinate has no source.
 
     NEUTRAL coordinates are read with random weights: they are zero behind a norm, so that a product is kept while
@@ -142,25 +142,25 @@ def _fill(growth: Growth, name: str, component: Component, grown: Grown, wide: T
         if not new.any():
             continue
         if fresh is wide:
-            fresh = initial(growth, name, component, wide)
+            fresh = initial(operator, name, component, wide)
         wide = torch.where(along(new, dim, wide), fresh, wide)
-    rules = [(growth.widening.fill.std(axis.space, axis.verb), dim, space) for dim, axis, space in grown]
+    rules = [(operator.widening.fill.std(axis.space, axis.verb), dim, space) for dim, axis, space in grown]
     asked = [(std, along(space.index == NEW, dim, wide)) for std, dim, space in rules if std is not None]
     for std, new in sorted(asked, key=lambda rule: -rule[0]):
         if new.any() and wide.dim() > 1:
-            wide = torch.where(new, std * _normal(growth, name, wide) if std else torch.zeros_like(wide), wide)
+            wide = torch.where(new, std * _normal(operator, name, wide) if std else torch.zeros_like(wide), wide)
     return wide
 
 
-def initial(growth: Growth, name: str, component: Component, like: Tensor) -> Tensor:
+def initial(operator: Operator, name: str, component: Component, like: Tensor) -> Tensor:
     """The stock start of a tensor: gains 1, shifts and biases 0, matrices and tables N(0, std^2)."""
     if component.kind.startswith("norm"):
         return torch.ones_like(like) if _stem(name).endswith("weight") else torch.zeros_like(like)
-    return torch.zeros_like(like) if like.dim() == 1 else _normal(growth, name, like) * growth.init_std
+    return torch.zeros_like(like) if like.dim() == 1 else _normal(operator, name, like) * operator.init_std
 
 
-def _normal(growth: Growth, name: str, like: Tensor) -> Tensor:
-    return torch.randn(like.shape, generator=generator(growth.seed, name), dtype=torch.float32).to(like.dtype)
+def _normal(operator: Operator, name: str, like: Tensor) -> Tensor:
+    return torch.randn(like.shape, generator=generator(operator.seed, name), dtype=torch.float32).to(like.dtype)
 
 
 def generator(seed: int, name: str) -> torch.Generator:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from growbench.families import WIDENED, Component, Role, axis_size
 from growbench.growth.depth import Layer
-from growbench.growth.growth import Growth
+from growbench.growth.operator import Operator
 from growbench.growth.tensors import along, initial, widen_component
 from growbench.spec import ModelSpec
 
@@ -18,15 +18,15 @@ Read = Callable[[int | None], Tensor]
 
 
 def transfer(
-    growth: Growth, source: Source, source_roles: Mapping[str, Role], target_roles: Mapping[str, Role]
+    operator: Operator, source: Source, source_roles: Mapping[str, Role], target_roles: Mapping[str, Role]
 ) -> Iterator[tuple[str, Tensor]]:
     """Yield (name, tensor) for each target parameter, one at a time; nothing shares storage with the source."""
-    for name, role, origin, read in origins(growth, source, source_roles, target_roles):
-        yield name, _tensor(growth, name, role, origin, read)
+    for name, role, origin, read in origins(operator, source, source_roles, target_roles):
+        yield name, _tensor(operator, name, role, origin, read)
 
 
 def origins(
-    growth: Growth, source: Source, source_roles: Mapping[str, Role], target_roles: Mapping[str, Role]
+    operator: Operator, source: Source, source_roles: Mapping[str, Role], target_roles: Mapping[str, Role]
 ) -> Iterator[tuple[str, Role, Layer, Read]]:
     """Yield, for each target parameter, its role, where its layer comes from and how to read it from a source layer."""
     names = {(stem(name, role), role.layer): name for name, role in source_roles.items()}
@@ -35,7 +35,7 @@ def origins(
         return source[names[name, layer]]
 
     for name, role in target_roles.items():
-        origin = growth.depth[role.layer] if role.layer is not None else Layer(((-1, 1.0),))
+        origin = operator.depth[role.layer] if role.layer is not None else Layer(((-1, 1.0),))
         yield name, role, origin, partial(read, stem(name, role))
 
 
@@ -60,31 +60,31 @@ def fresh(origin: Layer, role: Role) -> bool:
     return origin.fresh and not role.kind.startswith("norm")
 
 
-def _tensor(growth: Growth, name: str, role: Role, origin: Layer, read: Read) -> Tensor:
-    wide = blended(origin, role, lambda layer: _widened(growth, name, role, layer, read))
+def _tensor(operator: Operator, name: str, role: Role, origin: Layer, read: Read) -> Tensor:
+    wide = blended(origin, role, lambda layer: _widened(operator, name, role, layer, read))
     if fresh(origin, role):
-        pieces = zip(role.components, split(wide, role, growth.target), strict=True)
-        wide = join([initial(growth, f"{name}#{n}", *piece) for n, piece in enumerate(pieces)], role, growth.target)
+        pieces = zip(role.components, split(wide, role, operator.target), strict=True)
+        wide = join([initial(operator, f"{name}#{n}", *piece) for n, piece in enumerate(pieces)], role, operator.target)
     if origin.silent and role.kind in ("o", "fc2"):
         return torch.zeros_like(wide)
     return wide
 
 
-def _widened(growth: Growth, name: str, role: Role, layer: int | None, read: Read) -> Tensor:
+def _widened(operator: Operator, name: str, role: Role, layer: int | None, read: Read) -> Tensor:
     own = read(layer)
-    if role.layer is not None and growth.passes_on(role.layer, role.kind):
+    if role.layer is not None and operator.passes_on(role.layer, role.kind):
         own = torch.ones_like(own) if name.endswith("weight") else torch.zeros_like(own)
     components = []
-    for number, (component, tensor) in enumerate(zip(role.components, split(own, role, growth.source), strict=True)):
-        wide = widen_component(growth, f"{name}#{number}", component, layer, tensor)
-        donors = donor_rows(growth, component, layer)
-        if donors is not None and layer is not None and layer + 1 < growth.source.layers:
-            above = split(read(layer + 1), role, growth.source)[number]
+    for number, (component, tensor) in enumerate(zip(role.components, split(own, role, operator.source), strict=True)):
+        wide = widen_component(operator, f"{name}#{number}", component, layer, tensor)
+        donors = donor_rows(operator, component, layer)
+        if donors is not None and layer is not None and layer + 1 < operator.source.layers:
+            above = split(read(layer + 1), role, operator.source)[number]
             wide = replace_rows(
-                component, donors, wide, widen_component(growth, f"{name}#{number}", component, layer + 1, above)
+                component, donors, wide, widen_component(operator, f"{name}#{number}", component, layer + 1, above)
             )
         components.append(wide)
-    return join(components, role, growth.target)
+    return join(components, role, operator.target)
 
 
 def split(tensor: Tensor, role: Role, spec: ModelSpec) -> list[Tensor]:
@@ -110,13 +110,13 @@ def join(components: list[Tensor], role: Role, spec: ModelSpec) -> Tensor:
     return torch.cat(folded, dim=role.fused + 1).flatten(role.fused, role.fused + 1)
 
 
-def donor_rows(growth: Growth, component: Component, layer: int | None) -> np.ndarray | None:
+def donor_rows(operator: Operator, component: Component, layer: int | None) -> np.ndarray | None:
     """Which rows a tensor takes from the next layer: those that its written space marks (never for norms)."""
     if layer is None or component.kind.startswith("norm"):
         return None
     for axis in component.axes:
         if axis.verb == "writes" and axis.space in WIDENED:
-            donor = growth.widening.space(axis.space, layer).donor
+            donor = operator.widening.space(axis.space, layer).donor
             return donor if donor.any() else None
     return None
 

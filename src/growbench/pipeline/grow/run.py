@@ -17,8 +17,8 @@ from growbench import families, methods
 from growbench.errors import GrowBenchError, nearest
 from growbench.families import Family
 from growbench.growth import preservation
-from growbench.growth.growth import Growth
-from growbench.growth.model import growth_of
+from growbench.growth.model import operator_of
+from growbench.growth.operator import Operator
 from growbench.growth.preservation import Sample
 from growbench.growth.transfer import transfer
 from growbench.methods import COMMON, Method
@@ -60,7 +60,7 @@ class Job:
     model_class: Any
     model: nn.Module
     source: Checkpoint
-    growth: Growth
+    operator: Operator
     grown_config: Any
     grown: nn.Module
     dtype: torch.dtype
@@ -110,7 +110,7 @@ def check(request: Request) -> Job:
     with stock(request.source):
         model_class = family.auto_class(config)
         model = skeleton(model_class, config)
-        growth, grown_config = growth_of(family, config, target, method, options, request.seed, model_class)
+        operator, grown_config = operator_of(family, config, target, method, options, request.seed, model_class)
         grown = skeleton(model_class, grown_config)
     source = Checkpoint(request.source, model)
     dtype = _dtype(request.dtype, source)
@@ -124,7 +124,7 @@ def check(request: Request) -> Job:
         model_class=model_class,
         model=model,
         source=source,
-        growth=growth,
+        operator=operator,
         grown_config=grown_config,
         grown=grown,
         dtype=dtype,
@@ -191,7 +191,7 @@ def write(job: Job, source: Path, part: Path) -> int:
     names = stored_names(job.grown)
     layout = {names[name]: tuple(parameter.shape) for name, parameter in job.grown.named_parameters()}
     roles, grown_roles = (job.family.roles(c, job.model_class) for c in (job.config, job.grown_config))
-    checked = _finite(transfer(job.growth, job.source, roles, grown_roles), source, job.dtype)
+    checked = _finite(transfer(job.operator, job.source, roles, grown_roles), source, job.dtype)
     with torch.inference_mode(), reuse_freed_memory():
         return files.write_tensors(part / files.WEIGHTS, layout, job.dtype, ((names[name], t) for name, t in checked))
 
@@ -209,11 +209,11 @@ def measure(job: Job, sample: Sample, source: Path, target: Path) -> dict[str, f
     def load(which: str) -> Any:
         return job.model_class.from_pretrained(folders[which].resolve(), dtype=compute, local_files_only=True).eval()
 
-    return preservation.compare(load, sample, job.growth.widening.residual)
+    return preservation.compare(load, sample, job.operator.widening.residual)
 
 
 def _report(request: Request, job: Job, measured: Mapping[str, Any] | None) -> dict[str, Any]:
-    spec, target = job.growth.source, job.growth.target
+    spec, target = job.operator.source, job.operator.target
     claim = job.method.exact(spec, target, job.family.traits(job.config), job.options)
     rounding = files.name_of(job.dtype) if job.dtype.itemsize < EXACT_BYTES else None
     return {

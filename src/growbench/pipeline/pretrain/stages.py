@@ -11,7 +11,7 @@ from torch import Tensor
 
 from growbench.families import Family, layers_path
 from growbench.growth.masking import Masks
-from growbench.growth.model import grow_model, growth_of
+from growbench.growth.model import grow_model, operator_of
 from growbench.growth.moments import grow_moments
 from growbench.methods import Method
 from growbench.plan.plan import Stage
@@ -73,10 +73,10 @@ class Stages:
         trainer = self.trainer(index, model)
         if before is None or stage.optimizer == "reset":
             return trainer
-        growth, config = self._growth(start.config, stage.spec)
+        operator, config = self._growth(start.config, stage.spec)
         moments = {n: {k: v.cpu() for k, v in state.items()} for n, state in _moments(before).items()}
         roles, grown_roles = self.family.roles(start.config), self.family.roles(config)
-        return self._adopted(trainer, grow_moments(growth, moments, roles, grown_roles, stage.optimizer))
+        return self._adopted(trainer, grow_moments(operator, moments, roles, grown_roles, stage.optimizer))
 
     def trainer(self, index: int, model: Any) -> Trainer:
         """Return the trainer of a stage around its model, which is split over processes where that is asked for."""
@@ -140,8 +140,8 @@ class Stages:
         if stage.mask == 0:
             return None
         smaller = self.course.plan.stages[index - 1].spec if stage.enter == "grow" else self.source_spec
-        growth, config = self._growth(self.family.config(smaller, base=model.config), stage.spec)
-        return Masks(growth, model, self.family.roles(config))
+        operator, config = self._growth(self.family.config(smaller, base=model.config), stage.spec)
+        return Masks(operator, model, self.family.roles(config))
 
     def _teacher(self, index: int) -> Teacher | None:
         stage = self.course.plan.stages[index]
@@ -151,7 +151,7 @@ class Stages:
 
     def _growth(self, config: Any, spec: ModelSpec) -> Any:
         assert self.method is not None
-        return growth_of(self.family, config, spec, self.method, self.course.options, self.seed)
+        return operator_of(self.family, config, spec, self.method, self.course.options, self.seed)
 
     def random(self, stage: Stage) -> Any:
         """Return a randomly initialised model of a stage, in the shape in which the stage trains it."""

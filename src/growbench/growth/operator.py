@@ -1,0 +1,65 @@
+"""The operator of one growth: everything that turns the tensors of one source into those of its target."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from growbench.families import Family
+from growbench.growth.depth import Depth
+from growbench.growth.widening import Widening
+from growbench.spec import ModelSpec, Traits
+
+Options = Mapping[str, Any]
+
+
+class Maps(Protocol):
+    """What the engine asks of a method: whether the growth is possible, and its maps."""
+
+    def check(self, source: ModelSpec, target: ModelSpec, traits: Traits, options: Options) -> None:
+        """Raise GrowBenchError if the method cannot make this target from this source."""
+
+    def widen(self, source: ModelSpec, target: ModelSpec, options: Options, rng: np.random.Generator) -> Widening:
+        """Return the maps of every space."""
+
+    def deepen(self, source_layers: int, target_layers: int, options: Options) -> Depth:
+        """Return where each target layer comes from."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Operator:
+    """Shapes, maps, and what new entries start from. Its depth map has passed `check_depth`.
+
+    family: of both models.
+    source, target: their shapes.
+    widening: the maps of every space.
+    depth: where each target layer comes from.
+    tied: whether the head shares the token table.
+    output_norm: end of the target's name of the norm that feeds the head; None if there is none.
+    pre_norm: whether residual blocks normalize their input.
+    init_std: standard deviation of new weights.
+    seed: of new weights and of noise.
+    """
+
+    family: Family
+    source: ModelSpec
+    target: ModelSpec
+    widening: Widening
+    depth: Depth
+    tied: bool
+    output_norm: str | None
+    pre_norm: bool
+    init_std: float
+    seed: int
+
+    def passes_on(self, layer: int, kind: str) -> bool:
+        """Whether a norm of a target layer must only normalize (gain 1, shift 0), so that a silent layer is the identity.
+
+        Under post-LN a silent layer computes LN(LN(x)): the norms in between pass x on and the last one scales it.
+        """
+        if self.pre_norm or not kind.startswith("norm"):
+            return False
+        if kind == "norm_out":
+            return layer + 1 < len(self.depth) and self.depth[layer + 1].silent
+        return self.depth[layer].silent

@@ -1,0 +1,99 @@
+"""Every family and its stock config: sizes, settings, inputs, and the shapes that are refused."""
+
+import pytest
+import torch
+import transformers
+from support.helpers import SPECS, TEXT, doubled, grown, inputs, move, perturbed, stock
+
+from growbench import families
+from growbench.errors import GrowBenchError
+from growbench.spec import ModelSpec
+
+
+@pytest.mark.parametrize("name", families.names())
+def test_the_spec_survives_the_stock_config(name: str) -> None:
+    family = families.load(name)
+    config = stock(name)
+    assert family.spec(config) == SPECS[name]
+    assert family.spec(family.config(doubled(SPECS[name]), base=config)) == doubled(SPECS[name])
+    assert config.model_type == family.model_type == family.name == name
+    assert families.of(config) is family
+
+
+def test_an_unknown_stock_config_is_refused_in_one_line() -> None:
+    with pytest.raises(GrowBenchError, match=r"'t5' is not a known family; .*gpt_neox") as caught:
+        families.of(transformers.T5Config())
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", families.names())
+def test_what_is_not_a_size_is_kept(name: str) -> None:
+    family = families.load(name)
+    base = stock(name, num_labels=7, initializer_range=0.05, **family.dropout(0.25))
+    again = family.config(doubled(SPECS[name]), base=base)
+    assert again.num_labels == 7 and family.init_std(again) == 0.05
+    assert all(getattr(again, key) == 0.25 for key in family.dropouts)
+    assert getattr(again, "rope_parameters", None) == getattr(base, "rope_parameters", None)
+
+
+@pytest.mark.parametrize("name", families.names())
+def test_named_keys_are_the_stock_config_s(name: str) -> None:
+    family, keys = families.load(name), vars(getattr(transformers, f"{families.load(name).stock}Config")())
+    assert set(family.dropouts) <= keys.keys()
+    assert family.norm_eps in {None, *keys}
+    assert set(family.sizes.values()) - {family.sizes.get("head_size")} <= keys.keys()
+    assert family.traits(stock(name)).rotary == hasattr(stock(name), "rope_parameters")
+
+
+@pytest.mark.parametrize(
+    ("name", "sizes", "words"),
+    [
+        ("bert", {"head_size": 10}, "model.head_size"),
+        ("gpt2", {"kv_heads": 1}, "model.kv_heads"),
+        ("llama", {"heads": 5, "kv_heads": 5, "head_size": 4}, "model.heads"),
+        ("vit", {"vocab": 50}, "model.vocab"),
+        ("vit", {"max_length": 9}, "model.max_length"),
+    ],
+)
+def test_shapes_that_the_stock_model_cannot_have_are_refused(name: str, sizes: dict[str, int], words: str) -> None:
+    with pytest.raises(GrowBenchError, match=words) as caught:
+        families.load(name).config(ModelSpec(**{**SPECS[name].to_dict(), **sizes}))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", families.names())
+def test_the_longest_input_runs_and_holds_no_padding(name: str) -> None:
+    family, config = families.load(name), stock(name)
+    given = family.inputs(config, batch=2, length=10**6, seed=1)
+    assert torch.equal(given, family.inputs(config, batch=2, length=10**6, seed=1))
+    model = family.build(config).eval()
+    assert family.head(model, family.encode(model, given)).isfinite().all()
+    if name in TEXT:
+        assert given.shape == (2, SPECS[name].max_length)
+        assert not (given == (config.pad_token_id if config.pad_token_id is not None else -1)).any()
+
+
+def test_a_classification_token_s_logits_are_the_stock_ones() -> None:
+    family = families.load("vit")
+    model = perturbed(family, SPECS["vit"], dtype=torch.float32)
+    given = inputs(family, model.config)
+    ours = family.head(model, family.encode(model, given))
+    assert torch.equal(ours[:, 0], model(given).logits)
+
+
+@pytest.mark.parametrize("pooled", [24, 16])
+def test_the_pooler_s_own_size_is_kept_and_the_hidden_one_follows(pooled: int) -> None:
+    family = families.load("vit")
+    base = stock("vit", pooler_output_size=pooled)
+    assert family.config(doubled(SPECS["vit"]), base=base).pooler_output_size == (48 if pooled == 24 else 16)
+    source = move(family.build(base, model_class=transformers.ViTModel), 1).double().eval()
+    target = grown(family, source, doubled(SPECS["vit"]))
+    given = inputs(family, base)
+    before, after = (model(given).pooler_output[:, :16] for model in (source, target))
+    assert (before - after).abs().max() <= 1e-10
+
+
+def test_attention_scaled_by_a_layers_number_cannot_grow_deeper() -> None:
+    model = perturbed(families.load("gpt2"), SPECS["gpt2"], scale_attn_by_inverse_layer_idx=True)
+    with pytest.raises(GrowBenchError, match=r"target\.layers: 6 .* keep 3"):
+        grown(families.load("gpt2"), model, SPECS["gpt2"].resized(layers=6))
