@@ -1,28 +1,33 @@
 """Published savings, printed beside ours: only values of grade S (full text or code read) or S2 (second hand)."""
 
 import csv
+import re
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from growbench import families
+
 GRADES = ("S", "S2")
-FAMILIES = {"bert": ("BERT",), "roberta": ("RoBERTa",), "gpt2": ("GPT",), "vit": ("DeiT", "ViT", "CaiT", "Vision")}
+SCALES = {"%": 0.01, "score x100": 0.01, "1e19": 1e19}
 
 
 @cache
 def rows() -> tuple[dict[str, str], ...]:
-    """Return the committed published values as dicts, one a row, with the header's keys."""
+    """Return the committed published values as dicts, one per row, with the header's keys."""
     with open(Path(__file__).with_name("published.csv"), encoding="utf-8", newline="") as handle:
         return tuple(row for row in csv.DictReader(handle) if row["grade"] in GRADES)
 
 
-SCALES = {"%": 0.01, "score x100": 0.01, "1e19": 1e19}
-
-
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Entry:
-    """What a paper prints of one method in one setting. where: paper, artefact, setting; values: by metric, shares as
-    0 to 1, FLOPs as FLOPs, losses in nats. grade: S read in the paper or its code, S2 second hand.
+    """What a paper prints for one method in one setting.
+
+    method: as the paper's row is named here.
+    setting: models and budget.
+    where: paper, artefact and setting.
+    grade: S (read in the paper or its code) or S2 (second hand).
+    values: by metric; shares as 0 to 1, FLOPs as FLOPs, losses in nats.
     """
 
     method: str
@@ -52,29 +57,24 @@ def _entry(group: list[dict[str, str]]) -> Entry:
     )
 
 
-def _is(row: dict[str, str], method: str) -> bool:
-    return named(row["method"], method)
-
-
 def named(name: str, method: str) -> bool:
     """Whether a published name is this method's: `bert2bert (AKI + two-stage)` is bert2bert's."""
     return method in (name, name.split(" (")[0]) or name.endswith(f"({method})")
 
 
-def _fits(setting: str, family: str) -> bool:
-    words = FAMILIES.get(family)
-    if words is None:
-        return True
-    return any(setting.startswith(word) or f" {word}" in setting or f"-{word}" in setting for word in words)
+def about(setting: str, family: str) -> bool:
+    """Whether a setting names a family's architecture. A setting that names none is about no family."""
+    return any(re.search(rf"(?<![A-Za-z]){re.escape(word)}", setting) for word in families.load(family).published)
 
 
 def savings(method: str, family: str) -> list[str]:
-    """Return the published savings of a method for a family of models, one text each:
-    value and unit (metric, accounting; paper, artefact, setting, variant) [grade]. Empty when there is none.
+    """Return the published savings of a method for a family of models, one string each; empty if there are none.
+
+    Form: value and unit (metric, accounting; paper, artefact, setting, variant) [grade].
     """
     found = []
     for row in rows():
-        if not _is(row, method) or not _fits(row["setting"], family):
+        if not named(row["method"], method) or not about(row["setting"], family):
             continue
         metric = row["metric"]
         if not (metric.startswith("FLOPs saved") or "speed-up" in metric):
