@@ -23,9 +23,9 @@ include: "workflow/rules/common.smk"
 rule all:
     """Make a study's tables and figures, and the pages that its report shows."""
     input:
-        tables=expand("results/{study}/tables/{table}", study=STUDY.study, table=TABLES),
-        figures=expand("figures/{study}/{figure}.{kind}", study=STUDY.study, figure=FIGURES, kind=["png", "pdf"]),
-        pages=expand("results/{study}/report/{page}.html", study=STUDY.study, page=PAGES),
+        tables=[STUDY.layout.tables / table for table in TABLES],
+        figures=[STUDY.layout.figure(name, ending) for name in FIGURES for ending in ("png", "pdf")],
+        pages=[STUDY.layout.page(page) for page in PAGES],
     localrule: True
 
 

@@ -9,7 +9,7 @@ import pandas as pd
 import yaml
 
 from growbench.analysis.pages import page
-from growbench.records.record import write_text
+from growbench.runtime.durable import write_text
 from growbench.study.config import gather
 
 

@@ -111,7 +111,7 @@ def test_steps_get_study_method_seed_and_points(monkeypatch: pytest.MonkeyPatch)
         run=lambda study, method, seed, lr: calls.append((study.study, method, seed)),
     )
     step(monkeypatch, "pipeline.finetune.run", run=lambda study, *rest: calls.append((study.study, *rest)))
-    step(monkeypatch, "pipeline.aggregate", run=lambda study: calls.append(study.optimizer.lr))
+    step(monkeypatch, "pipeline.aggregate.run", run=lambda study: calls.append(study.optimizer.lr))
     step(monkeypatch, "pipeline.corpus.run", run=lambda study: calls.append("corpus"))
     which = ["--config", DEMO, "--set", "seeds=[5]", "--method", "scratch", "--seed", "5"]
     assert cli.main(["pretrain", *which]) == 0
@@ -126,11 +126,11 @@ def test_the_log_holds_every_message_and_the_screen_one_in_ten_seconds(
 ) -> None:
     def run(study: Any) -> None:
         for i in range(5):
-            logging.getLogger("growbench.pipeline.aggregate").info("step %d", i)
-        logging.getLogger("growbench.pipeline.aggregate").warning("look here")
+            logging.getLogger("growbench.pipeline.aggregate.run").info("step %d", i)
+        logging.getLogger("growbench.pipeline.aggregate.run").warning("look here")
         raise GrowBenchError("seeds: at fault")
 
-    step(monkeypatch, "pipeline.aggregate", run=run)
+    step(monkeypatch, "pipeline.aggregate.run", run=run)
     log = tmp_path / "logs/a.log"
     assert cli.main(["aggregate", "--config", DEMO, "--log", str(log)]) == 2
     written = log.read_text(encoding="utf-8")
@@ -145,7 +145,7 @@ def test_a_crash_leaves_its_traceback_in_the_log(monkeypatch: pytest.MonkeyPatch
     def run(study: Any) -> None:
         raise ZeroDivisionError("somewhere")
 
-    step(monkeypatch, "pipeline.aggregate", run=run)
+    step(monkeypatch, "pipeline.aggregate.run", run=run)
     assert cli.main(["aggregate", "--config", DEMO, "--log", str(tmp_path / "a.log")]) == 1
     assert "Traceback" in (tmp_path / "a.log").read_text(encoding="utf-8")
     with pytest.raises(ZeroDivisionError):
@@ -156,7 +156,7 @@ def test_an_interruption_is_status_130(monkeypatch: pytest.MonkeyPatch, capsys: 
     def run(study: Any) -> None:
         raise KeyboardInterrupt
 
-    step(monkeypatch, "pipeline.aggregate", run=run)
+    step(monkeypatch, "pipeline.aggregate.run", run=run)
     assert cli.main(["aggregate", "--config", DEMO]) == 130
     assert "stopped by SIGINT; run the same command to resume" in capsys.readouterr().err
 

@@ -12,7 +12,7 @@ from support import constructed
 
 from growbench.analysis import papers as tables
 from growbench.errors import GrowBenchError
-from growbench.pipeline import aggregate
+from growbench.pipeline.aggregate import run as aggregate
 from growbench.records import record
 
 COSTS = {"scratch": 1.0, "stackbert": 0.8, "direct_copy": 1.3, "bert2bert_fpi": 0.5, "bert2bert_aki": 0.5}
@@ -378,5 +378,5 @@ def test_every_trial_of_a_search_is_in_its_table(tmp_path: Path, monkeypatch: py
     assert list(table["method"]) == ["scratch", "scratch", "source", "source"]
     assert list(table["failed"]) == [False, True] * 2 and list(table["chosen"]) == [True, False] * 2
     (records / "search/scratch.json").unlink()
-    with pytest.raises(GrowBenchError, match=r"search/scratch\.json: no such record"):
+    with pytest.raises(GrowBenchError, match=r"search/scratch\.json: no such file"):
         aggregate.run(study)

@@ -10,8 +10,9 @@ from support.tiny import tiny
 from growbench import families
 from growbench.analysis.frames import attention as tables
 from growbench.errors import GrowBenchError
-from growbench.pipeline import aggregate, attention
-from growbench.records import record
+from growbench.pipeline import attention
+from growbench.pipeline.aggregate import run as aggregate
+from growbench.runtime import durable
 from growbench.train import checkpoint
 
 UNIFORM = np.full((2, 3, 8, 8), 1 / 8)
@@ -67,7 +68,7 @@ def test_every_family_that_reads_text_is_measured(family: str, tmp_path: Path, m
         spec = study.source_spec(64) if name == "source" else study.target_spec(64)
         torch.manual_seed(len(name))
         checkpoint.save_model(Path(f"results/tiny/runs/{name}-s0/points/p100"), kind.build(kind.config(spec)))
-    found = record.read(attention.run(study, 0))
+    found = durable.read_json(attention.run(study, 0))
     assert [model["method"] for model in found["models"]] == ["source", *methods]
     assert found["models"][0]["likeness"] == pytest.approx(1.0, abs=1e-3)
     near = tables.distances(found)
@@ -92,6 +93,6 @@ def test_tables_of_another_config_s_attention_are_refused(tmp_path: Path, monkey
     monkeypatch.chdir(tmp_path)
     path = tmp_path / "results/made/records/attention/s0.json"
     made = {"kind": "attention", "version": 1, "study": "made", "method": "all", "seed": 0, "models": []}
-    record.write(path, {**made, "config_hash": "0ther", "provenance": constructed.provenance()})
+    durable.write_json(path, {**made, "config_hash": "0ther", "provenance": constructed.provenance()})
     with pytest.raises(GrowBenchError, match=f"config_hash {constructed.HASH} differs from 0ther"):
         aggregate.run(study)

@@ -83,7 +83,7 @@ def test_what_is_not_searched_keeps_the_configs_lr(study) -> None:
         search.run(study, "set")
     none = dataclasses.replace(study, search=SearchConfig(lrs=(), share=0.5))
     assert search.chosen(none, "scratch") is None and search.chosen(none, "source") is None
-    with pytest.raises(GrowBenchError, match=r"search/scratch\.json: no such record"):
+    with pytest.raises(GrowBenchError, match=r"search/scratch\.json: no such file"):
         search.chosen(study, "scratch")
 
 

@@ -95,7 +95,7 @@ def test_a_run_that_goes_on_from_the_checkpoint_before_ends_with_the_same_bytes(
 
 
 def points(state: Path) -> list[Any]:
-    return record.read(state / checkpoint.STATE)["points"]
+    return durable.read_json(state / checkpoint.STATE)["points"]
 
 
 def test_a_checkpoint_of_another_config_is_said(study, caplog) -> None:
@@ -148,19 +148,19 @@ def test_a_crash_while_saving_leaves_a_checkpoint(tmp_path, step, monkeypatch) -
 
 def test_a_damaged_finished_point_is_refused(study) -> None:
     with pytest.raises(GrowBenchError, match=r"p100: no finished point there; run `growbench pretrain --method stackb"):
-        finished.point(study, "stackbert", 0, "p100")
+        finished.point(study.layout, record.digest(study.trained_part()), "stackbert", 0, "p100")
     pretrain.run(study, "stackbert", 0)
-    assert finished.point(study, "stackbert", 0, "p100") == POINT
+    assert finished.point(study.layout, record.digest(study.trained_part()), "stackbert", 0, "p100") == POINT
     flipped(POINT / "model.safetensors")
     with pytest.raises(
         GrowBenchError, match=r"p100/model\.safetensors: its SHA-256 is not .* delete .*stackbert-s0 and"
     ):
-        finished.point(study, "stackbert", 0, "p100")
+        finished.point(study.layout, record.digest(study.trained_part()), "stackbert", 0, "p100")
 
 
 def test_a_source_s_record_of_another_config_is_refused(study) -> None:
     path = pretrain.run(study, "source", 0)
-    record.write(path, {**record.read(path), "config_hash": "0ther"})
+    durable.write_json(path, {**durable.read_json(path), "config_hash": "0ther"})
     with pytest.raises(
         GrowBenchError, match=r"source-s0\.json: config_hash 0ther is of another config, .* --method source"
     ):
@@ -269,7 +269,7 @@ def test_what_the_file_system_refuses_is_one_line_and_leaves_the_old(
 
 def test_ids_that_are_too_small_for_the_vocabulary_are_refused(study) -> None:
     path = Path("results/tiny/corpus/manifest.json")
-    record.write(path, {**record.read(path), "vocab": 70_000})
+    durable.write_json(path, {**durable.read_json(path), "vocab": 70_000})
     with pytest.raises(GrowBenchError, match=r"train\.bin: uint16 ids cannot tell 70000 tokens"):
         corpus.load(path.parent)
 
@@ -286,5 +286,5 @@ def test_a_tokenizer_with_gaps_in_its_ids_is_refused(tmp_path) -> None:
 
 def test_a_record_that_is_no_text_is_one_line(tmp_path) -> None:
     (tmp_path / "a.json").write_bytes(b"\xff\xfe{")
-    with pytest.raises(GrowBenchError, match=r"a\.json: not a whole JSON file \(not UTF-8 text\)"):
-        record.read(tmp_path / "a.json")
+    with pytest.raises(GrowBenchError, match=r"a\.json: not a complete JSON file \(not UTF-8 text\)"):
+        durable.read_json(tmp_path / "a.json")

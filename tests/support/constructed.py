@@ -11,6 +11,7 @@ from typing import Any
 from growbench import methods as method_files
 from growbench.plan.plan import Stage
 from growbench.records import record
+from growbench.records.layout import Layout
 from growbench.spec import ModelSpec
 from growbench.study.sections import FinetuneConfig
 from growbench.study.study import Study
@@ -41,7 +42,7 @@ def study(methods: Mapping[str, Any], seeds: tuple[int, ...] = (0, 1, 2), **chan
     names = tuple(f"p{round(100 * fraction)}" for fraction in tuned.points)
     made = SimpleNamespace(
         study="made",
-        folder=Path("results/made"),
+        layout=Layout("made"),
         seeds=seeds,
         attention=changes.get("attention", False),
         methods=dict(methods),

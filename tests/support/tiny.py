@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 
 from growbench import families, methods
-from growbench.records import record
 from growbench.records.layout import Layout
 from growbench.runtime import durable
 from growbench.study import config
@@ -92,7 +91,7 @@ def corpus(folder: Path) -> None:
     (folder / "tokenizer").mkdir()
     (folder / "tokenizer/tokenizer.json").write_text("{}")
     manifest = {"version": 1, "tokenizer": "tokenizer", "vocab": VOCAB, "dtype": "uint16", "special": special, **splits}
-    record.write(
+    durable.write_json(
         folder / "manifest.json",
         {**manifest, "unigram_entropy": 4.0, "entropy_floor": None, "source": {}, "seconds": 0},
     )

@@ -66,7 +66,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
     records, real = constructed.write(tree, made, METHODS, {0: 0.0, 1: 0.02}), config.load(tree / "config/made.yaml")
     for kind, part in (("pretrain", real.trained_part()), ("finetune", real.finetuned_part())):
         for path in records.glob(f"{kind}/*.json"):
-            constructed.dump(path, {**record.read(path), "config_hash": record.digest(part)})
+            constructed.dump(path, {**durable.read_json(path), "config_hash": record.digest(part)})
     rules = ["--allowed-rules", "aggregate", "figures", "pages", "all"]
     for words in (["--cores", "2", *rules], ["--report", "report.html"]):
         done = snakemake(tree, "--configfile", "config/made.yaml", *words)

@@ -9,7 +9,7 @@ rule aggregate:
     output:
         [
             report(
-                f"results/{{study}}/tables/{table}",
+                str(LAYOUT.tables / table),
                 caption=f"../report/tables/{Path(table).stem}.rst",
                 category="Tables, the files",
                 labels={"file": table},
@@ -17,9 +17,9 @@ rule aggregate:
             for table in TABLES
         ],
     log:
-        "logs/{study}/aggregate.log",
+        LAYOUT.log("aggregate"),
     benchmark:
-        "benchmarks/{study}/aggregate.tsv"
+        LAYOUT.benchmark("aggregate")
     localrule: True
     resources:
         mem_mb=2000,

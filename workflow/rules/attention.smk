@@ -3,11 +3,11 @@ rule attention:
     input:
         expand(RECORD, method=STUDY.trained(), allow_missing=True),
     output:
-        "results/{study}/records/attention/s{seed}.json",
+        ATTENTION,
     log:
-        "logs/{study}/attention/s{seed}.log",
+        LAYOUT.log("attention", "s{seed}"),
     benchmark:
-        "benchmarks/{study}/attention/s{seed}.tsv"
+        LAYOUT.benchmark("attention", "s{seed}")
     resources:
         **gpus(min(1, STUDY.train.gpus)),
         cpus_per_task=1,

@@ -19,6 +19,7 @@ from growbench import methods
 from growbench.analysis import papers as tables
 from growbench.study.config import gather
 from growbench.errors import GrowBenchError
+from growbench.records.layout import Layout, run_name
 
 
 def load_study(files, changes):
@@ -89,9 +90,9 @@ def of_seeds(pattern):
     return expand(pattern, seed=STUDY.seeds, allow_missing=True) if STUDY.train.together else pattern
 
 
-def of_job(pattern):
-    """Return the one file of a pre-training job: it bears the seed where the job has one."""
-    return pattern.replace("-s{seed}", "") if STUDY.train.together else pattern
+def job_name(method):
+    """Return the name of a pre-training job: a run's, or the method's if all of its seeds are trained together."""
+    return method if STUDY.train.together else run_name(method, "{seed}")
 
 
 def seeds(wildcards):
@@ -161,7 +162,7 @@ def figure_tables(wildcards):
     """Return the tables that a figure reads, by name; those of attention for its figures alone."""
     names = ["points", "savings", "scores", "curves", "runs", "plans"]
     names += [Path(name).stem for name in ATTENTION_TABLES if wildcards.figure.startswith("attention")]
-    return {name: f"results/{wildcards.study}/tables/{name}.csv" for name in names}
+    return {name: Layout(wildcards.study).tables / f"{name}.csv" for name in names}
 
 
 def caption(wildcards):
@@ -177,25 +178,20 @@ CHANGES = list(workflow.config_settings.config_args or [])
 STUDY = load_study(CONFIG_FILES, CHANGES)
 OPTIONS = shlex.join(["--config", *CONFIG_FILES, *(word for text in CHANGES for word in ("--set", text))])
 CORES = STUDY.train.threads * STUDY.train.processes  # of a pre-training job; `growbench pretrain` starts its processes
-CORPUS = "results/{study}/corpus/manifest.json"
-RECORD = "results/{study}/records/pretrain/{method}-s{seed}.json"  # of a run
-CURVE = "results/{study}/records/pretrain/{method}-s{seed}.csv"
-SOURCE_RECORD, SOURCE_CURVE = (path.replace("{method}", "source") for path in (RECORD, CURVE))
-SEARCH_RECORD = "results/{study}/records/search/{method}.json"
-SOURCE_SEARCH = "results/{study}/records/search/source.json"
-TOYGLUE = ["results/{study}/tasks/manifest.json"] if STUDY.tasks.source == "toyglue" else []
-FINETUNE_RECORDS = expand(
-    "results/{{study}}/records/finetune/{{method}}-s{seed}-{point}.json",
-    seed=STUDY.seeds,
-    point=STUDY.finetuned_points(),
-)
-SOURCE_FINETUNED = expand("results/{{study}}/records/finetune/source-s{seed}-p100.json", seed=STUDY.seeds)
-ZEROSHOT_RECORDS = expand(
-    "results/{{study}}/records/zeroshot/{{method}}-s{seed}-{point}.json",
-    seed=STUDY.seeds,
-    point=STUDY.zeroshot_points(),
-)
-ATTENTION = "results/{study}/records/attention/s{seed}.json"
+LAYOUT = Layout("{study}")  # paths with wildcards, as rules want them
+CORPUS = str(LAYOUT.corpus_manifest)
+TOYGLUE = [str(LAYOUT.tasks_manifest)] if STUDY.tasks.source == "toyglue" else []
+RECORD, CURVE = str(LAYOUT.run_record("{method}", "{seed}")), str(LAYOUT.curve("{method}", "{seed}"))  # of a run
+SOURCE_RECORD, SOURCE_CURVE = str(LAYOUT.run_record("source", "{seed}")), str(LAYOUT.curve("source", "{seed}"))
+SEARCH_RECORD, SOURCE_SEARCH = str(LAYOUT.search_record("{method}")), str(LAYOUT.search_record("source"))
+FINETUNE_RECORDS = [
+    str(LAYOUT.finetune_record("{method}", seed, point)) for seed in STUDY.seeds for point in STUDY.finetuned_points()
+]
+SOURCE_FINETUNED = [str(LAYOUT.finetune_record("source", seed, "p100")) for seed in STUDY.seeds]
+ZEROSHOT_RECORDS = [
+    str(LAYOUT.zeroshot_record("{method}", seed, point)) for seed in STUDY.seeds for point in STUDY.zeroshot_points()
+]
+ATTENTION = str(LAYOUT.attention_record("{seed}"))
 ATTENTION_TABLES = ["attention_maps.csv", "attention_distance.csv"]
 TABLES = [
     "runs.csv",

@@ -4,9 +4,9 @@ rule corpus:
         manifest=CORPUS,
         tasks=TOYGLUE,
     log:
-        "logs/{study}/corpus.log",
+        LAYOUT.log("corpus"),
     benchmark:
-        "benchmarks/{study}/corpus.tsv"
+        LAYOUT.benchmark("corpus")
     threads: 4
     resources:
         cpus_per_task=4,

@@ -4,14 +4,14 @@ rule figures:
         unpack(figure_tables),
     output:
         png=report(
-            "figures/{study}/{figure}.png",
+            str(LAYOUT.figure("{figure}", "png")),
             caption="../report/figure.rst",
             category="Figures",
             labels={"figure": "{figure}"},
         ),
-        pdf="figures/{study}/{figure}.pdf",
+        pdf=LAYOUT.figure("{figure}", "pdf"),
     log:
-        "logs/{study}/figures/{figure}.log",
+        LAYOUT.log("figures", "{figure}"),
     localrule: True
     params:
         caption=caption,

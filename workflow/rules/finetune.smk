@@ -7,9 +7,9 @@ rule finetune:
     output:
         FINETUNE_RECORDS,
     log:
-        "logs/{study}/finetune/{method}.log",
+        LAYOUT.log("finetune", "{method}"),
     benchmark:
-        "benchmarks/{study}/finetune/{method}.tsv"
+        LAYOUT.benchmark("finetune", "{method}")
     threads: STUDY.finetune.threads
     resources:
         **gpus(min(1, STUDY.train.gpus)),
@@ -35,9 +35,9 @@ use rule finetune as finetune_source with:
     output:
         SOURCE_FINETUNED,
     log:
-        "logs/{study}/finetune/source.log",
+        LAYOUT.log("finetune", "source"),
     benchmark:
-        "benchmarks/{study}/finetune/source.tsv"
+        LAYOUT.benchmark("finetune", "source")
     params:
         method="source",
         points="p100",

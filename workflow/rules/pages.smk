@@ -1,13 +1,13 @@
 rule pages:
     """Turn tables, protocol and configuration into pages that `snakemake --report` shows."""
     input:
-        tables=expand("results/{{study}}/tables/{table}", table=TABLES),
+        tables=[LAYOUT.tables / table for table in TABLES],
         protocol=f"{workflow.basedir}/docs/PROTOCOL.md",
         config=CONFIG_FILES,
     output:
         [
             report(
-                f"results/{{study}}/report/{page}.html",
+                str(LAYOUT.page(page)),
                 caption=f"../report/tables/{page}.rst",
                 category=category,
                 labels={"page": page},
@@ -15,7 +15,7 @@ rule pages:
             for page, category in PAGES.items()
         ],
     log:
-        "logs/{study}/pages.log",
+        LAYOUT.log("pages"),
     localrule: True
     params:
         options=options,

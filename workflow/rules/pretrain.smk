@@ -9,9 +9,9 @@ rule pretrain:
         records=of_seeds(RECORD),
         curves=of_seeds(CURVE),
     log:
-        of_job("logs/{study}/pretrain/{method}-s{seed}.log"),
+        LAYOUT.log("pretrain", job_name("{method}")),
     benchmark:
-        of_job("benchmarks/{study}/pretrain/{method}-s{seed}.tsv")
+        LAYOUT.benchmark("pretrain", job_name("{method}"))
     threads: CORES
     resources:
         **gpus(STUDY.train.gpus),
@@ -35,9 +35,9 @@ use rule pretrain as source with:
         records=of_seeds(SOURCE_RECORD),
         curves=of_seeds(SOURCE_CURVE),
     log:
-        of_job("logs/{study}/pretrain/source-s{seed}.log"),
+        LAYOUT.log("pretrain", job_name("source")),
     benchmark:
-        of_job("benchmarks/{study}/pretrain/source-s{seed}.tsv")
+        LAYOUT.benchmark("pretrain", job_name("source"))
     resources:
         **gpus(STUDY.train.gpus),
         cpus_per_task=CORES,

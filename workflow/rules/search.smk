@@ -7,9 +7,9 @@ rule search:
     output:
         SEARCH_RECORD,
     log:
-        "logs/{study}/search/{method}.log",
+        LAYOUT.log("search", "{method}"),
     benchmark:
-        "benchmarks/{study}/search/{method}.tsv"
+        LAYOUT.benchmark("search", "{method}")
     threads: CORES
     resources:
         **gpus(STUDY.train.gpus),
@@ -30,9 +30,9 @@ use rule search as search_source with:
     output:
         SOURCE_SEARCH,
     log:
-        "logs/{study}/search/source.log",
+        LAYOUT.log("search", "source"),
     benchmark:
-        "benchmarks/{study}/search/source.tsv"
+        LAYOUT.benchmark("search", "source")
     resources:
         **gpus(STUDY.train.gpus),
         cpus_per_task=CORES,

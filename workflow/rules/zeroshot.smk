@@ -6,9 +6,9 @@ rule zeroshot:
     output:
         ZEROSHOT_RECORDS,
     log:
-        "logs/{study}/zeroshot/{method}.log",
+        LAYOUT.log("zeroshot", "{method}"),
     benchmark:
-        "benchmarks/{study}/zeroshot/{method}.tsv"
+        LAYOUT.benchmark("zeroshot", "{method}")
     threads: STUDY.zeroshot.threads
     resources:
         **gpus(min(1, STUDY.train.gpus)),

@@ -128,7 +128,7 @@ def _grow(args: argparse.Namespace) -> None:
 
 def _aggregate(args: argparse.Namespace) -> None:
     study = _study(args)
-    from growbench.pipeline import aggregate
+    from growbench.pipeline.aggregate import run as aggregate
 
     aggregate.run(study)
 

@@ -23,7 +23,6 @@ from growbench.train.data import PackedSequences
 
 log = logging.getLogger(__name__)
 
-VERSION = 1
 POSITIONS, LAYERS, HEADS = 16, 4, 4  # what the kept maps show at most: enough to see, little enough to commit
 SEQUENCES, BATCH = 256, 16
 BASE, LAST = "scratch", "p100"
@@ -31,36 +30,31 @@ BASE, LAST = "scratch", "p100"
 
 def run(study: Study, seed: int) -> Path:
     """Measure the source and every method's largest finished point; return the record's path."""
-    root = study.folder
-    with lock.held(root / "records" / "attention" / f".s{seed}.lock"):
-        return _run(study, root, seed)
+    with lock.held(study.layout.lock("attention", f"s{seed}")):
+        return _run(study, seed)
 
 
-def _run(study: Study, root: Path, seed: int) -> Path:
+def _run(study: Study, seed: int) -> Path:
     torch.set_num_threads(launch.threads(1))
-    data = corpus.load(root / "corpus")
+    layout, trained = study.layout, record.digest(study.trained_part())
+    data = corpus.load(layout.corpus)
     windows = PackedSequences(data.valid, study.objective.length, int(data.manifest["special"]["cls"]), 0)
     count = min(SEQUENCES, windows.count)
     if count < 1:
-        raise GrowBenchError(f"{root}/corpus/valid.bin: shorter than one sequence; give more validation text")
+        raise GrowBenchError(f"{layout.corpus}/valid.bin: shorter than one sequence; give more validation text")
     ids = windows.fetch(list(range(count)))
     grown = [name for name in study.methods if study.method(name).needs_source]
-    source = measure(study, finished.point(study, SOURCE, seed, LAST), ids) if grown else None
+    source = measure(study, finished.point(layout, trained, SOURCE, seed, LAST), ids) if grown else None
     shown, models = {SOURCE, BASE, *grown[:1]}, [] if source is None else [_row(SOURCE, source, source, True)]
     for name in study.methods:
-        found = measure(study, finished.point(study, name, seed, LAST), ids)
+        found = measure(study, finished.point(layout, trained, name, seed, LAST), ids)
         models.append(_row(name, found, source, name in shown))
         log.info("attention of %s-s%d measured on %d sequences", name, seed, count)
-    path = root / "records" / "attention" / f"s{seed}.json"
-    record.write(
-        path,
-        {
-            "kind": "attention", "version": VERSION, "study": study.study, "method": "all", "seed": seed,
-            "config_hash": record.digest(study.trained_part()), "sequences": count, "length": study.objective.length,
-            "models": models, "provenance": record.provenance(torch.get_num_threads()),
-        },
+    return record.write(
+        study.layout.attention_record(seed), "attention", study=study.study, method="all", seed=seed,
+        config_hash=trained, sequences=count, length=study.objective.length, models=models,
+        provenance=record.provenance(torch.get_num_threads()),
     )  # fmt: skip
-    return path
 
 
 @torch.no_grad()

@@ -24,17 +24,12 @@ from growbench.train.segment import Diverged
 log = logging.getLogger(__name__)
 
 
-def place(study: Study, method: str) -> Path:
-    """Return the path of a method's search record."""
-    return study.folder / "records" / "search" / f"{method}.json"
-
-
 def chosen(study: Study, method: str) -> float | None:
     """Return the LR that the search of a method found; None where the study does not search it."""
     if not study.searched(method):
         return None
-    path = place(study, method)
-    values = record.read(path)
+    path = study.layout.search_record(method)
+    values = record.read(path, "search", method, study.seeds[0])
     tried = [trial["lr"] for trial in values["trials"]]
     if tried != list(study.search.lrs):
         raise GrowBenchError(f"{path}: it tried {tried}, search.lrs has {list(study.search.lrs)}; run its job again")
@@ -47,9 +42,9 @@ def run(study: Study, method: str) -> Path:
     if not study.searched(method):
         raise GrowBenchError(f"search.lrs: no LR is searched for {method} in study {study.study}; give at least two")
     seed = study.seeds[0]
-    with pretrain.together(study, _folder(study, method)) as joined:
+    with pretrain.together(study, study.layout.search(method)) as joined:
         trials = [_trial(study, method, seed, joined, lr) for lr in study.search.lrs]
-        return _conclude(study, method, trials, joined.count) if joined.first else place(study, method)
+        return _conclude(study, method, trials, joined.count) if joined.first else study.layout.search_record(method)
 
 
 def _conclude(study: Study, method: str, trials: list[dict[str, Any]], processes: int) -> Path:
@@ -57,28 +52,22 @@ def _conclude(study: Study, method: str, trials: list[dict[str, Any]], processes
     if not finite:
         raise GrowBenchError(f"search.lrs: the loss of {method} is not finite at any of them; add smaller ones")
     best = min(finite, key=lambda trial: float(trial["loss"]))
-    path, file = place(study, method), None if method == SOURCE else study.method(method)
-    record.write(
-        path,
-        {
-            "kind": "search", "version": 1, "study": study.study, "method": method, "seed": study.seeds[0],
-            "config_hash": record.digest(study.trained_part()), "method_hash": run_record.method_hash(file),
-            "share": study.search.share, "lr": best["lr"], "trials": trials,
-            "provenance": record.provenance(torch.get_num_threads(), processes),
-        },
+    path = record.write(
+        study.layout.search_record(method), "search", study=study.study, method=method, seed=study.seeds[0],
+        config_hash=record.digest(study.trained_part()),
+        method_hash=run_record.method_hash(None if method == SOURCE else study.method(method)),
+        share=study.search.share, lr=best["lr"], trials=trials,
+        provenance=record.provenance(torch.get_num_threads(), processes),
     )  # fmt: skip
-    shutil.rmtree(_folder(study, method), ignore_errors=True)
+    shutil.rmtree(study.layout.search(method).path, ignore_errors=True)
     log.info("%s: LR %g is the best of %s", method, best["lr"], ", ".join(f"{lr:g}" for lr in study.search.lrs))
     return path
 
 
-def _folder(study: Study, method: str) -> Path:
-    return study.folder / "search" / method
-
-
 def _trial(study: Study, method: str, seed: int, ranks: Ranks, lr: float) -> dict[str, Any]:
     trial: dict[str, Any] = {"lr": lr, "loss": None, "flops": None}
-    share, folder = study.search.share, _folder(study, method) / f"{study.search.share:g}-{lr:g}"
+    share = study.search.share
+    folder = study.layout.trial(method, share, lr)
     try:
         journal = pretrain.Run(study, method, seed, ranks, lr, folder, share).train()
     except Diverged as error:

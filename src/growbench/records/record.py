@@ -12,26 +12,44 @@ from pathlib import Path
 from typing import Any
 
 from growbench.errors import GrowBenchError
-from growbench.runtime.durable import write_text
+from growbench.runtime import durable
 
+VERSIONS = {"search": 1, "pretrain": 1, "finetune": 1, "zeroshot": 1, "attention": 1}  # of each kind of record
 PACKAGES = ("growbench", "torch", "transformers", "tokenizers", "numpy")
 
 
-def write(path: Path, values: dict[str, Any]) -> None:
-    """Write one record as JSON, atomically."""
-    write_text(Path(path), json.dumps(values, indent=1, allow_nan=False) + "\n")
+def write(
+    path: Path,
+    kind: str,
+    *,
+    study: str,
+    method: str,
+    seed: int,
+    config_hash: str,
+    point: str | None = None,
+    **values: Any,
+) -> Path:
+    """Write the record of a finished job, atomically, and return its path.
+
+    config_hash: digest of the part of the config that the record depends on. values: what this kind of record holds
+    besides, in the order in which the file is to list it.
+    """
+    whose = {"study": study, "method": method, "seed": seed} | ({} if point is None else {"point": point})
+    head = {"kind": kind, "version": VERSIONS[kind], **whose, "config_hash": config_hash}
+    durable.write_json(path, {**head, **values})
+    return path
 
 
-def read(path: Path) -> dict[str, Any]:
-    """Read one record; raise GrowBenchError naming the file when it is missing or damaged."""
-    try:
-        with open(path, encoding="utf-8") as handle:
-            return json.load(handle)
-    except FileNotFoundError as error:
-        raise GrowBenchError(f"{path}: no such record; run the job that writes it") from error
-    except ValueError as error:
-        reason = getattr(error, "msg", None) or "not UTF-8 text"
-        raise GrowBenchError(f"{path}: not a whole JSON file ({reason}); delete it and run its job again") from error
+def read(path: Path, kind: str, method: str, seed: int, point: str | None = None) -> dict[str, Any]:
+    """Return a record. Raises GrowBenchError, naming the file, if it is missing, damaged or the record of something else."""
+    found = durable.read_json(path)
+    wanted = {"kind": kind, "version": VERSIONS[kind], "method": method, "seed": seed}
+    for key, value in (wanted | ({} if point is None else {"point": point})).items():
+        if found.get(key) != value:
+            raise GrowBenchError(
+                f"{path}: {key} is {found.get(key)!r}, but must be {value!r}; delete the file and run its job again"
+            )
+    return dict(found)
 
 
 def digest(values: Any) -> str:

@@ -13,6 +13,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from growbench.errors import GrowBenchError
 
@@ -75,6 +76,23 @@ def write_text(path: Path, text: str) -> None:
                 temporary.unlink()
             raise
         sync(path.parent)
+
+
+def write_json(path: Path, values: Any) -> None:
+    """Write values as one JSON file, atomically. Not-a-number and infinity are refused with ValueError."""
+    write_text(path, json.dumps(values, indent=1, allow_nan=False) + "\n")
+
+
+def read_json(path: Path) -> Any:
+    """Return what a JSON file says; raise GrowBenchError, naming the file, if it is missing or damaged."""
+    try:
+        with open(path, encoding="utf-8") as handle:
+            return json.load(handle)
+    except FileNotFoundError as error:
+        raise GrowBenchError(f"{path}: no such file; run the job that writes it") from error
+    except ValueError as error:
+        reason = getattr(error, "msg", None) or "not UTF-8 text"
+        raise GrowBenchError(f"{path}: not a complete JSON file ({reason}); delete it and run its job again") from error
 
 
 @contextmanager

@@ -21,7 +21,6 @@ from typing import Any
 
 import numpy as np
 
-from growbench.records import record
 from growbench.runtime import durable, lock
 from growbench.study.study import Study
 from growbench.synthetic.lexicon import FIXED, TOPICS
@@ -176,7 +175,7 @@ def build(study: Study) -> Path:
         made = {name: _write(work / name, name, study.corpus.seed) for name in study.tasks.names}
         shutil.rmtree(folder, ignore_errors=True)
         os.replace(work, folder)
-        record.write(manifest, {"version": VERSION, "seed": study.corpus.seed, "tasks": made})
+        durable.write_json(manifest, {"version": VERSION, "seed": study.corpus.seed, "tasks": made})
     return manifest
 
 

@@ -15,7 +15,7 @@ from support import constructed
 from growbench.analysis import papers as tables
 from growbench.analysis.papers import _latex
 from growbench.analysis.papers._model import Cell, Head, Table
-from growbench.pipeline import aggregate
+from growbench.pipeline.aggregate import run as aggregate
 
 METHODS: dict[str, Any] = {
     "scratch": None, "stackbert": None, "identity": {"of": "stackbert", "added": "identity"}, "direct_copy": None, "bert2bert_fpi": None, "bert2bert": None,

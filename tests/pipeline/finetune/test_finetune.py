@@ -13,6 +13,7 @@ from growbench.errors import GrowBenchError
 from growbench.pipeline.finetune import run as finetune
 from growbench.pipeline.finetune.cache import kept
 from growbench.pipeline.finetune.fit import share
+from growbench.records.layout import Layout
 from growbench.spec import ModelSpec
 from growbench.study.sections import FinetuneConfig
 from growbench.tasks import Task, glue
@@ -41,7 +42,8 @@ def study(tmp: Path, source: str = "local", names: tuple[str, ...] = ("CoLA",), 
     settings |= {"doc_stride": 4, "answer_length": 5, "tasks": {}, **changes}
     made = SimpleNamespace(
         study="tiny",
-        folder=Path("results/tiny"),
+        layout=Layout("tiny"),
+        trained_part=dict,
         data=SimpleNamespace(dir=str(tmp)),
         tasks=SimpleNamespace(source=source, names=list(names)),
     )

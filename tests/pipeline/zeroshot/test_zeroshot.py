@@ -22,6 +22,7 @@ from growbench.pipeline.corpus import tokenizer as trained
 from growbench.pipeline.zeroshot import likelihood
 from growbench.pipeline.zeroshot import run as zeroshot
 from growbench.pipeline.zeroshot.likelihood import Window, score, windows
+from growbench.records.layout import Layout
 from growbench.spec import ModelSpec
 from growbench.tasks import language
 from growbench.train import checkpoint
@@ -42,7 +43,8 @@ def study(folder: Path | None, *names: str, length: int = 16, stride: int = 5, *
     }
     return SimpleNamespace(
         study="tiny",
-        folder=Path("results/tiny"),
+        layout=Layout("tiny"),
+        trained_part=dict,
         data=SimpleNamespace(dir=folder),
         corpus=SimpleNamespace(tokenizer="bpe", tokenizer_name=None),
         objective=SimpleNamespace(length=length, kind="clm"),

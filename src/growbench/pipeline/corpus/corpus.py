@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from growbench.errors import GrowBenchError
-from growbench.records import record
+from growbench.runtime import durable
 
 VERSION = 1
 REMEDY = "delete the folder and run `growbench corpus` again"
@@ -32,7 +32,7 @@ def load(folder: Path) -> Corpus:
     folder = Path(folder)
     if not (folder / "manifest.json").is_file():
         raise GrowBenchError(f"{folder / 'manifest.json'}: no corpus here; run `growbench corpus`")
-    manifest = record.read(folder / "manifest.json")
+    manifest = durable.read_json(folder / "manifest.json")
     if manifest.get("version") != VERSION:
         raise GrowBenchError(f"{folder / 'manifest.json'}: version {manifest.get('version')}, not {VERSION}; {REMEDY}")
     if not (folder / manifest["tokenizer"] / "tokenizer.json").is_file():

@@ -23,12 +23,12 @@ class Kept:
         """Return the fine-tuning of this name: the kept one, else what make() returns, which is kept."""
         path = self.folder / f"{name}.json"
         try:
-            found = record.read(path)
+            found = durable.read_json(path)
         except GrowBenchError:  # none yet, or damaged
             found = {}
         if found.get("of") != self.of:
             found = {"of": self.of, "run": make()}
-            record.write(path, found)
+            durable.write_json(path, found)
         return dict(found["run"])
 
     def forget(self) -> None:
@@ -36,12 +36,12 @@ class Kept:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-def kept(study: Study, point: Path) -> Kept:
+def kept(study: Study, method: str, seed: int, point: str) -> Kept:
     """Return what is kept of a finished point, beside its run's other files."""
-    corpus = study.folder / "corpus" / durable.SEAL
+    corpus, run = study.layout.corpus_manifest, study.layout.run(method, seed)
     of = {
         "config": record.digest(study.finetuned_part()),
-        "model": durable.digest(point / durable.SEAL),
+        "model": durable.digest(run.point(point) / durable.SEAL),
         "corpus": durable.digest(corpus) if corpus.exists() else "",
     }
-    return Kept(point.parents[1] / "finetune" / point.name, of)
+    return Kept(run.finetuned(point), of)

@@ -34,48 +34,42 @@ log = logging.getLogger(__name__)
 @reuse_freed_memory()
 def run(study: Study, method: str, seeds: list[int], points: list[str]) -> list[Path]:
     """Fine-tune `points` of a method's runs with these pre-training seeds; return their records."""
-    with lock.held(study.folder / "records" / "finetune" / f".{method}.lock"):
+    with lock.held(study.layout.lock("finetune", method)):
         return _run(study, method, seeds, points)
 
 
 def _run(study: Study, method: str, seeds: list[int], points: list[str]) -> list[Path]:
     torch.set_num_threads(launch.threads(study.finetune.threads))
-    root = study.folder
     begun, paths = time.perf_counter(), []
+    trained = record.digest(study.trained_part())
     wanted = [(seed, point) for seed in seeds for point in points]
-    folders = [finished.point(study, method, seed, point) for seed, point in wanted]
+    folders = [finished.point(study.layout, trained, method, seed, point) for seed, point in wanted]
     for folder in folders:
         _check_positions(study, folder)
-    tokenizer = _tokenizer(root / "corpus" / "tokenizer")
+    tokenizer = _tokenizer(study.layout.tokenizer)
     tasks = [prepare(study, tokenizer, name) for name in study.tasks.names]
     for number, ((seed, point), folder) in enumerate(zip(wanted, folders, strict=True)):
-        runs, memory = [], kept(study, folder)
+        runs, memory = [], kept(study, method, seed, point)
         for done, ready in enumerate(tasks, 1):
             runs += _task(study, folder, ready, tokenizer.pad_token_id, memory)
             passed, share = time.perf_counter() - begun, (number + done / len(tasks)) / len(wanted)
             log.info("%s-s%d %s %s done, %.0f s left", method, seed, point, ready.task.name, passed / share - passed)
-        paths.append(_write(study, root, method, seed, point, runs))
-    for folder in folders:  # not before the last record: Snakemake takes all of a job's records away when it ends early
-        kept(study, folder).forget()
+        paths.append(_write(study, method, seed, point, runs))
+    for (
+        seed,
+        point,
+    ) in wanted:  # not before the last record: Snakemake takes all of a job's records away when it ends early
+        kept(study, method, seed, point).forget()
     return paths
 
 
-def _write(study: Study, root: Path, method: str, seed: int, point: str, runs: list[dict[str, Any]]) -> Path:
-    path = root / "records" / "finetune" / f"{method}-s{seed}-{point}.json"
-    values = {"kind": "finetune", "version": 1, "study": study.study, "method": method, "seed": seed, "point": point}
-    digest = record.digest(study.finetuned_part())
-    record.write(
-        path,
-        {
-            **values,
-            "config_hash": digest,
-            "suite": suite(study),
-            "protocol": study.finetune.protocol,
-            "runs": runs,
-            "provenance": record.provenance(torch.get_num_threads()),
-        },
-    )
-    return path
+def _write(study: Study, method: str, seed: int, point: str, runs: list[dict[str, Any]]) -> Path:
+    return record.write(
+        study.layout.finetune_record(method, seed, point), "finetune",
+        study=study.study, method=method, seed=seed, point=point, config_hash=record.digest(study.finetuned_part()),
+        suite=suite(study), protocol=study.finetune.protocol, runs=runs,
+        provenance=record.provenance(torch.get_num_threads()),
+    )  # fmt: skip
 
 
 def _check_positions(study: Study, folder: Path) -> None:

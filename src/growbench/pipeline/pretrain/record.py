@@ -10,7 +10,7 @@ from growbench import methods
 from growbench.methods import Method
 from growbench.pipeline.pretrain.journal import Journal
 from growbench.pipeline.pretrain.stages import Stages
-from growbench.records import finished, record
+from growbench.records import record
 from growbench.runtime import durable
 from growbench.spec import SOURCE
 from growbench.study.study import Study
@@ -18,24 +18,21 @@ from growbench.study.study import Study
 
 def write(study: Study, method: str, stages: Stages, journal: Journal, manifest: Mapping[str, Any]) -> Path:
     """Write the record of a run in the first of its processes; return its path. manifest: of the corpus."""
-    path, course = finished.place(study, method, stages.seed), stages.course
+    layout, course = study.layout, stages.course
+    path = layout.run_record(method, stages.seed)
     if not stages.ranks.first:
         return path
-    durable.write_text(path.with_suffix(".csv"), journal.curve_csv())
-    record.write(
-        path,
-        {
-            "kind": "pretrain", "version": 1, "study": study.study, "method": method, "seed": stages.seed,
-            "config_hash": record.digest(study.trained_part()), "method_hash": method_hash(stages.method),
-            "spec": course.plan.stages[-1].spec.to_dict(),
-            "source_spec": stages.source_spec.to_dict() if journal.source["flops"] else None,
-            "options": course.options, "plan": course.plan.to_list(), "initial_loss": journal.at.initial_loss,
-            "points": journal.points, "ledger": journal.full_ledger(),
-            "unigram_entropy": manifest["unigram_entropy"], "entropy_floor": manifest["entropy_floor"],
-            "provenance": record.provenance(torch.get_num_threads(), stages.ranks.count),
-        },
+    durable.write_text(layout.curve(method, stages.seed), journal.curve_csv())
+    return record.write(
+        path, "pretrain", study=study.study, method=method, seed=stages.seed,
+        config_hash=record.digest(study.trained_part()), method_hash=method_hash(stages.method),
+        spec=course.plan.stages[-1].spec.to_dict(),
+        source_spec=stages.source_spec.to_dict() if journal.source["flops"] else None,
+        options=course.options, plan=course.plan.to_list(), initial_loss=journal.at.initial_loss,
+        points=journal.points, ledger=journal.full_ledger(),
+        unigram_entropy=manifest["unigram_entropy"], entropy_floor=manifest["entropy_floor"],
+        provenance=record.provenance(torch.get_num_threads(), stages.ranks.count),
     )  # fmt: skip
-    return path
 
 
 def method_hash(method: Method | None) -> str:

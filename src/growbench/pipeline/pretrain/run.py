@@ -28,7 +28,7 @@ from growbench.pipeline.pretrain.state import RunState
 from growbench.plan import schedule
 from growbench.plan.slope import flattened
 from growbench.records import finished, record
-from growbench.records.finished import run_folder, run_name
+from growbench.records.layout import RunFolder, run_name
 from growbench.runtime import interrupt, launch, lock
 from growbench.runtime.memory import reuse_freed_memory
 from growbench.spec import SOURCE, ModelSpec
@@ -53,16 +53,16 @@ def run(study: Study, method: str, seed: int, lr: float | None = None) -> Path:
     """Train one run, with the other processes that torchrun started, if any, and return the path of its record. method may
     be `source`, the small model itself. lr: the peak LR that a search chose; None takes the config's.
     """
-    with together(study, run_folder(study, method, seed)) as joined:
+    with together(study, study.layout.run(method, seed)) as joined:
         return Run(study, method, seed, joined, lr).execute()
 
 
 @contextmanager
-def together(study: Study, folder: Path) -> Iterator[Ranks]:
+def together(study: Study, folder: RunFolder) -> Iterator[Ranks]:
     """Join the other processes, the first of which holds the lock of a folder while this lasts."""
     with (
         ranks.joined(study.optimizer.batch, study.train.accumulate) as joined,
-        lock.held(folder / ".lock") if joined.first else nullcontext(),
+        lock.held(folder.lock) if joined.first else nullcontext(),
     ):
         yield joined
 
@@ -77,15 +77,14 @@ class Run:
         seed: int,
         together: Ranks,
         lr: float | None = None,
-        folder: Path | None = None,
+        folder: RunFolder | None = None,
         share: float = 1.0,
     ) -> None:
         torch.set_num_threads(launch.threads(study.train.threads, together.count))
         self.ranks = together
         self.study, self.method, self.seed, self.name = study, method, seed, run_name(method, seed)
-        self.root = study.folder
-        self.folder = folder or run_folder(study, method, seed)
-        self.corpus = corpus.load(self.root / "corpus")
+        self.folder = folder or study.layout.run(method, seed)
+        self.corpus = corpus.load(study.layout.corpus)
         vocab, special = int(self.corpus.manifest["vocab"]), self.corpus.manifest["special"]
         self.source_spec: ModelSpec = study.source_spec(vocab)
         self.chosen = None if method == SOURCE else study.method(method)
@@ -103,7 +102,7 @@ class Run:
         stream: Stream = "source" if self.method == SOURCE else "target"
         return Stages(
             course=self.course, method=self.chosen, seed=self.seed, family=self.family, source_spec=self.source_spec,
-            source_folder=run_folder(self.study, SOURCE, self.seed) / "points" / "p100",
+            source_folder=self.study.layout.run(SOURCE, self.seed).point(point_name(1.0)),
             objective=self.objective,
             windows=PackedSequences(self.corpus.train, self.study.objective.length, self._cls(), self.seed, stream),
             device=self.device, bf16=self.bf16, pad=int(self.corpus.manifest["special"]["pad"]),
@@ -112,7 +111,7 @@ class Run:
 
     def _source_point(self) -> dict[str, float]:
         """What the source cost: its finished point and nothing else."""
-        source = finished.values(self.study, SOURCE, self.seed)
+        source = finished.values(self.study.layout, record.digest(self.study.trained_part()), SOURCE, self.seed)
         return {key: source["points"][-1][key] for key in FREE}
 
     def execute(self) -> Path:
@@ -128,7 +127,7 @@ class Run:
     def _train(self) -> Journal:
         config = record.digest(self.study.trained_part())
         self.clock = Clock(self.ranks)
-        self.state = RunState(self.name, self.folder / "state", config, self.journal, self.stages)
+        self.state = RunState(self.name, self.folder.state, config, self.journal, self.stages)
         self.valid = self._validation()
         self.trainer = self.state.resume() or self._enter(0, None)
         for share, kind, what in self.course.events():
@@ -144,7 +143,9 @@ class Run:
         windows = PackedSequences(self.corpus.valid, self.study.objective.length, self._cls(), 0)
         count, size = min(self.study.train.eval_sequences, windows.count), VALIDATION_BATCH
         if count < 1:
-            raise GrowBenchError(f"{self.root}/corpus/valid.bin: shorter than one sequence; give more validation text")
+            raise GrowBenchError(
+                f"{self.study.layout.corpus}/valid.bin: shorter than one sequence; give more validation text"
+            )
         groups = [list(range(i, min(i + size, count))) for i in range(0, count - count % size or count, size)]
         return [self.objective.batch(windows.fetch(g), VALIDATION_SEED, i) for i, g in enumerate(groups)]
 
@@ -250,7 +251,7 @@ class Run:
         journal.row("cooldown", name, 0.0, None, value)
         model = self.stages.finished(at.stage, self.trainer)
         if model is not None:
-            checkpoint.save_model(self.folder / "points" / name, model)
+            checkpoint.save_model(self.folder.point(name), model)
         journal.finish(name, fraction, budget, value, self._tail(model))
         log.info("%s finished point %s: loss %.4f", self.name, name, value)
         journal.at = trunk

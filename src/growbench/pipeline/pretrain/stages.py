@@ -171,7 +171,7 @@ class Stages:
         return thin(self.family, model, Thin(*stage.thin))
 
     def _load_source(self) -> Any:
-        return self.family.model_class().from_pretrained(finished.whole(self.source_folder, SOURCE))
+        return self.family.model_class().from_pretrained(finished.complete(self.source_folder, SOURCE))
 
 
 def model_config(model: Any) -> dict[str, Any]:

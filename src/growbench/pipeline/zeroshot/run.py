@@ -42,17 +42,17 @@ class Ready:
 @reuse_freed_memory()
 def run(study: Study, method: str, seeds: list[int], points: list[str]) -> list[Path]:
     """Evaluate `points` of a method's runs with these pre-training seeds; return their records."""
-    with lock.held(study.folder / "records" / "zeroshot" / f".{method}.lock"):
+    with lock.held(study.layout.lock("zeroshot", method)):
         return _run(study, method, seeds, points)
 
 
 def _run(study: Study, method: str, seeds: list[int], points: list[str]) -> list[Path]:
     torch.set_num_threads(launch.threads(study.zeroshot.threads))
-    root, paths = study.folder, []
+    trained, paths = record.digest(study.trained_part()), []
     wanted = [(seed, point) for seed in seeds for point in points]
-    folders = [finished.point(study, method, seed, point) for seed, point in wanted]
+    folders = [finished.point(study.layout, trained, method, seed, point) for seed, point in wanted]
     texts = [language.load(name, study) for name in study.zeroshot.names]
-    tokenizer = _tokenizer(root / "corpus" / "tokenizer")
+    tokenizer = _tokenizer(study.layout.tokenizer)
     ready = [prepare(study, tokenizer, text) for text in texts]
     family, device = families.load(study.target.family), torch.device("cuda" if torch.cuda.is_available() else "cpu")
     for (seed, point), folder in zip(wanted, folders, strict=True):
@@ -63,28 +63,20 @@ def _run(study: Study, method: str, seeds: list[int], points: list[str]) -> list
             found = measured(item, score(family, model, item.windows, study.zeroshot.batch, device))
             runs.append({**found, "seconds": round(time.perf_counter() - begun, 2)})
             log.info("%s-s%d %s %s %s %s", method, seed, point, item.text.name, found["main_metric"], found["score"])
-        place = {"study": study.study, "method": method, "seed": seed, "point": point}
-        paths.append(_write(study, root, place, _tokenisation(study, tokenizer), runs))
+        paths.append(_write(study, method, seed, point, _tokenisation(study, tokenizer), runs))
     return paths
 
 
 def _write(
-    study: Study, root: Path, place: dict[str, Any], tokenisation: dict[str, Any], runs: list[dict[str, Any]]
+    study: Study, method: str, seed: int, point: str, tokenisation: dict[str, Any], runs: list[dict[str, Any]]
 ) -> Path:
-    path = root / "records" / "zeroshot" / f"{place['method']}-s{place['seed']}-{place['point']}.json"
     length, stride = study.objective.length, study.zeroshot.stride
-    values = {
-        "kind": "zeroshot",
-        "version": 1,
-        **place,
-        "config_hash": record.digest(study.zeroshot_part()),
-        "window": {"length": length, "stride": stride, "context": length - stride + 1},
-        "tokenisation": tokenisation,
-        "runs": runs,
-        "provenance": record.provenance(torch.get_num_threads()),
-    }
-    record.write(path, values)
-    return path
+    return record.write(
+        study.layout.zeroshot_record(method, seed, point), "zeroshot",
+        study=study.study, method=method, seed=seed, point=point, config_hash=record.digest(study.zeroshot_part()),
+        window={"length": length, "stride": stride, "context": length - stride + 1},
+        tokenisation=tokenisation, runs=runs, provenance=record.provenance(torch.get_num_threads()),
+    )  # fmt: skip
 
 
 def _tokenizer(folder: Path) -> Any:

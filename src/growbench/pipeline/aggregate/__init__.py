@@ -1,0 +1,1 @@
+"""growbench aggregate: the records of a study to its tables."""
