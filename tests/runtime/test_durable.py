@@ -147,7 +147,7 @@ def test_a_crash_while_saving_leaves_a_checkpoint(tmp_path, step, monkeypatch) -
 
 
 def test_a_damaged_finished_point_is_refused(study) -> None:
-    with pytest.raises(GrowBenchError, match=r"p100: no finished point there; run `growbench pretrain --method stackb"):
+    with pytest.raises(GrowBenchError, match=r"p100: no finished point here; run `growbench pretrain --method stackb"):
         finished.point(study.layout, record.digest(study.trained_part()), "stackbert", 0, "p100")
     pretrain.run(study, "stackbert", 0)
     assert finished.point(study.layout, record.digest(study.trained_part()), "stackbert", 0, "p100") == POINT
@@ -162,7 +162,7 @@ def test_a_source_s_record_of_another_config_is_refused(study) -> None:
     path = pretrain.run(study, "source", 0)
     durable.write_json(path, {**durable.read_json(path), "config_hash": "0ther"})
     with pytest.raises(
-        GrowBenchError, match=r"source-s0\.json: config_hash 0ther is of another config, .* --method source"
+        GrowBenchError, match=r"source-s0\.json: config_hash is 0ther, but this config's is .* --method source"
     ):
         pretrain.run(study, "bert2bert", 0)
 

@@ -15,6 +15,7 @@ from support.workflow import ROOT, snakemake
 
 from growbench.analysis.pages import page
 from growbench.records import record
+from growbench.runtime import durable
 from growbench.study import config
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")

@@ -177,10 +177,10 @@ def test_a_job_that_is_ended_goes_on_from_the_fine_tunings_it_has_done(finished:
 
 def test_what_is_kept_of_another_config_is_not_used(finished: Path) -> None:
     made = study(finished, names=("SST-2",), seeds=[0], epochs=1)
-    point = Path("results/tiny/runs/scratch-s0/points/p100")
-    assert kept(made, point).once("a", lambda: {"score": 1}) == {"score": 1}
-    assert kept(made, point).once("a", lambda: {"score": 2}) == {"score": 1}
-    assert kept(study(finished, epochs=2), point).once("a", lambda: {"score": 2}) == {"score": 2}
+    point = ("scratch", 0, "p100")
+    assert kept(made, *point).once("a", lambda: {"score": 1}) == {"score": 1}
+    assert kept(made, *point).once("a", lambda: {"score": 2}) == {"score": 1}
+    assert kept(study(finished, epochs=2), *point).once("a", lambda: {"score": 2}) == {"score": 2}
 
 
 LANGUAGE = [name for name in families.names() if families.load(name).objective != "classification"]
