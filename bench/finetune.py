@@ -35,6 +35,7 @@ from _table import Sample
 from growbench import families
 from growbench.pipeline.corpus import tokenizer as tokenizers
 from growbench.pipeline.finetune import run as finetune
+from growbench.records import record
 from growbench.study.study import Study
 from growbench.tasks import Task, glue
 from growbench.train import checkpoint
@@ -74,12 +75,11 @@ def cut(task: Task, source: Path, target: Path, rows: int) -> None:
 def prepare(study: Study, args: argparse.Namespace) -> tuple[Path, int]:
     """Train a tokenizer on the tasks' text and write a random BERT; return its folder and the examples of one run."""
     split = [glue.load(glue.task(name, study), study)[1:] for name in args.tasks]
-    root = Path("results/bench")
     texts = (text for train, _ in split for row in train for text in row[0])
-    encoder, _ = tokenizers.build(study, texts, root / "corpus/tokenizer")
+    encoder, _ = tokenizers.build(study, texts, study.layout.tokenizer)
     family = families.load("bert")
     spec = _machine.shape("bert", args.layers, args.hidden, encoder.get_vocab_size(), LENGTH)
-    folder = root / "runs/scratch-s0/points/p100"
+    folder = study.layout.run("scratch", 0).point("p100")
     checkpoint.save_model(folder, family.build(family.config(spec)))
     return folder, sum(args.epochs * len(train) + len(dev) for train, dev in split)
 
@@ -88,7 +88,7 @@ def ours(study: Study, tasks: Sequence[str]) -> float:
     """Run the verb's work; return the mean of the tasks' scores."""
     chosen = replace(study, tasks=replace(study.tasks, names=tuple(tasks)))
     path = finetune.run(chosen, "scratch", [0], ["p100"])[0]
-    return statistics.fmean(run["score"] for run in finetune.record.read(path)["runs"])
+    return statistics.fmean(run["score"] for run in record.read(path, "finetune", "scratch", 0)["runs"])
 
 
 def trainers(study: Study, folder: Path, padded: bool, tasks: Sequence[str]) -> float:
@@ -104,7 +104,7 @@ def trainer(study: Study, folder: Path, padded: bool, name: str) -> float:
     hf.set_seed(0)
     f = study.finetune
     task, *splits = glue.load(glue.task(name, study), study)
-    tokenizer = hf.AutoTokenizer.from_pretrained(Path("results/bench/corpus/tokenizer"))
+    tokenizer = hf.AutoTokenizer.from_pretrained(study.layout.tokenizer)
     columns = [f"text{i}" for i in range(len(task.text_columns))]
 
     def encode(rows: Any) -> Any:

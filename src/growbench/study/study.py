@@ -4,7 +4,6 @@ No torch here: the Snakefile loads the study each time it is parsed.
 """
 
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 from growbench import methods
@@ -61,11 +60,6 @@ class Study:
     def layout(self) -> Layout:
         """Where everything of the study lies."""
         return Layout(self.study)
-
-    @property
-    def folder(self) -> Path:
-        """The root of the layout."""
-        return self.layout.root
 
     def source_spec(self, vocab: int) -> ModelSpec:
         """Return the small model's shape over a vocabulary of this size."""
