@@ -13,7 +13,6 @@ from growbench.errors import GrowBenchError
 from growbench.pipeline.corpus import text_source
 from growbench.pipeline.corpus.corpus import VERSION
 from growbench.pipeline.corpus.text_source import TextSource
-from growbench.records import record
 from growbench.runtime import durable, lock
 from growbench.study.study import Study
 
@@ -43,7 +42,7 @@ def build(study: Study) -> Path:
         began = time.monotonic()
         manifest = _into_place(study)
         seconds = time.monotonic() - began
-        record.write(study.layout.corpus_manifest, {**manifest, "seconds": round(seconds, 2)})
+        durable.write_json(study.layout.corpus_manifest, {**manifest, "seconds": round(seconds, 2)})
     log.info("corpus: %.2f M training tokens in %.0f s", manifest["train"]["tokens"] / 1e6, seconds)
     return study.layout.corpus_manifest
 
