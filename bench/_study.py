@@ -5,13 +5,13 @@ from typing import Any
 
 from _table import ROOT
 
-from growbench.study import config
+from growbench.study import config, files
 from growbench.study.study import Study
 
 
 def values(changes: Mapping[str, Any], methods: Mapping[str, Any]) -> dict[str, Any]:
     """Return the demo's config with nested `changes` merged in and these methods in place of its own."""
-    return {**config.merged(config.read(ROOT / "config/demo.yaml"), changes), "methods": dict(methods)}
+    return {**files.merged(files.read(ROOT / "config/demo.yaml"), changes), "methods": dict(methods)}
 
 
 def load(changes: Mapping[str, Any], methods: Mapping[str, Any]) -> Study:

@@ -22,8 +22,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import yaml
 from support.same import differences
+
+from growbench.study import files
 
 ROOT = Path(__file__).resolve().parents[1]
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
@@ -58,11 +59,11 @@ def tree(folder: Path, whole: Path | None = None) -> Path:
     for name in ("workflow", "src", "docs"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
     shutil.copy(ROOT / "Snakefile", folder)
-    values = yaml.safe_load((ROOT / "config/demo.yaml").read_text(encoding="utf-8"))
+    values = files.read(ROOT / "config/demo.yaml")
     for key, value in CHANGES.items():
         merge = isinstance(value, dict) and key != "methods"
         values[key] = {**values[key], **value} if merge else value
-    (folder / "config.yaml").write_text(yaml.safe_dump(values, sort_keys=False), encoding="utf-8")
+    (folder / "config.yaml").write_text(json.dumps(values), encoding="utf-8")
     return folder
 
 

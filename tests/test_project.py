@@ -7,12 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 import growbench
-from growbench.study import schema
+from growbench.study import files
 
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -26,7 +25,7 @@ def pins() -> dict[str, str]:
 
 
 def test_conda_installs_the_same_packages() -> None:
-    conda = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))
+    conda = files.parse((ROOT / "environment.yml").read_text(encoding="utf-8"))
     *plain, pip = conda["dependencies"]
     assert f"python{PROJECT['requires-python']}" in plain
     assert pip["pip"] == ["-c constraints.txt", *REQUIREMENTS, "-e ."]
@@ -50,16 +49,10 @@ def test_constraints_are_exact_and_name_no_build() -> None:
 
 
 def test_versions_agree() -> None:
-    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    citation = files.parse((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
     assert growbench.__version__ == PROJECT["version"] == citation["version"]
     assert citation["license"] == PROJECT["license"] == "Apache-2.0"
     assert "Apache License" in (ROOT / "LICENSE").read_text(encoding="utf-8")
-
-
-def test_the_schema_inside_the_package_is_the_workflow_s() -> None:
-    inside = ROOT / "src/growbench/study/config.schema.yaml"
-    assert inside.resolve() == (ROOT / "workflow/schemas/config.schema.yaml").resolve()
-    assert schema.schema() == yaml.safe_load(inside.read_text(encoding="utf-8"))
 
 
 def test_every_changelog_line_says_what_it_concerns() -> None:

@@ -1,29 +1,14 @@
 """Pages of the report: every table, the protocol in words, and the configuration with the versions it was run with."""
 
 import shlex
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import yaml
 
 from growbench.analysis.pages import page
 from growbench.runtime.durable import write_text
-from growbench.study.config import gather
-
-
-def plain(value: Any) -> Any:
-    """Return a config's value as YAML knows it."""
-    if isinstance(value, dict):
-        return {key: plain(item) for key, item in value.items()}
-    return (
-        [plain(item) for item in value]
-        if isinstance(value, tuple | list)
-        else str(value)
-        if isinstance(value, Path)
-        else value
-    )
+from growbench.study.config import printed
 
 
 def configuration(options: str, provenance: Path) -> str:
@@ -31,10 +16,9 @@ def configuration(options: str, provenance: Path) -> str:
     words = shlex.split(options)
     marks = [i for i, word in enumerate(words) if word == "--set"]
     files = words[1 : marks[0] if marks else None]
-    values = plain(asdict(gather(files, [words[i + 1] for i in marks])))
-    text = yaml.safe_dump(values, sort_keys=False, allow_unicode=True, default_flow_style=None, width=100)
+    text = printed(files, [words[i + 1] for i in marks])
     made = page.table(pd.read_csv(provenance, dtype=str))
-    said = f"<p>{' + '.join(files)}{', changed on the command line' if marks else ''}: all values.</p>"
+    said = "<p>All values, and what set each of them.</p>"
     return (
         f"<h1>Configuration</h1>{said}{page.code(text)}<h2>Versions</h2><p>What the records were made with.</p>{made}"
     )

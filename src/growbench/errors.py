@@ -1,10 +1,7 @@
 """The exceptions a user is meant to read, and what their lines need."""
 
 import difflib
-import re
 from collections.abc import Iterable
-
-EXPONENT = re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+")  # a number that YAML 1.1 reads as text
 
 
 class GrowBenchError(ValueError):

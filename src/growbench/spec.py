@@ -35,7 +35,7 @@ class ModelSpec:
         for key in ("layers", "hidden", "heads", "ffn", "max_length", "vocab", "kv_heads", "head_size"):
             value, least = getattr(self, key), 0 if key in ("vocab", "kv_heads", "head_size") else 1
             if not isinstance(value, int) or isinstance(value, bool) or value < least:
-                raise GrowBenchError(f"model.{key}: {value!r} is not a whole number of at least {least}")
+                raise GrowBenchError(f"model.{key}: {value!r} is not an integer of at least {least}")
         if not self.kv_heads:
             object.__setattr__(self, "kv_heads", self.heads)
         if self.heads % self.kv_heads:
@@ -44,9 +44,9 @@ class ModelSpec:
             )
         if not self.head_size:
             if self.hidden % self.heads:
+                near = min(divisors(self.hidden), key=lambda divisor: abs(divisor - self.heads))
                 raise GrowBenchError(
-                    f"model.heads: {self.heads} heads do not divide hidden {self.hidden}; "
-                    f"use one of {divisors(self.hidden)}"
+                    f"model.heads: {self.heads} does not divide model.hidden {self.hidden}; use a divisor, nearest: {near}"
                 )
             object.__setattr__(self, "head_size", self.hidden // self.heads)
 
@@ -91,6 +91,11 @@ class Traits:
     pre_norm: bool = True
     rotary: bool = False
     eps: float | None = 1e-5
+
+
+def integer(value: Any) -> Any:
+    """Return a float without a fraction as an int, as in `1e4` or `32.0`; anything else as it is."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def divisors(n: int) -> list[int]:

@@ -1,13 +1,12 @@
 """Configs: what is taken, and that every fault is one line with key, value, what is allowed and the nearest match."""
 
-import dataclasses
+import json
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 from support.configs import ABLE, GROWING, ROOT, SOURCE, TARGET, UNABLE, study
@@ -15,8 +14,7 @@ from support.helpers import PRICES
 
 from growbench import methods
 from growbench.errors import GrowBenchError
-from growbench.study import config, schema, timeline
-from growbench.study.study import Study
+from growbench.study import config, files, schema, timeline
 
 CONFIGS = sorted((ROOT / "config").glob("*.yaml"))
 
@@ -58,18 +56,18 @@ def test_a_study_holds_what_the_file_says() -> None:
     assert loaded.source_spec(100).hidden == 64
 
 
-def test_sections_and_schema_have_the_same_keys() -> None:
-    properties = schema.schema()["properties"]
-    for name, kind in config.SECTIONS.items():
-        keys = [field.name for field in dataclasses.fields(kind)]
-        assert keys == list(properties[name]["properties"]) == properties[name]["required"]
-    assert [field.name for field in dataclasses.fields(Study)] == list(properties)
+def test_the_committed_schema_is_the_sections_own() -> None:
+    path = ROOT / "workflow/schemas/config.schema.json"
+    hint = "run: python -m growbench.study.schema >workflow/schemas/config.schema.json"
+    assert json.loads(path.read_text(encoding="utf-8")) == schema.schema(), hint
 
 
-def test_every_key_of_the_schema_is_described() -> None:
-    for name, section in schema.schema()["properties"].items():
-        for key, node in section.get("properties", {"": section}).items():
-            assert node.get("description"), f"{name}.{key}"
+def test_every_key_of_the_schema_is_required_and_described() -> None:
+    whole = schema.schema()
+    for section in [whole, *(schema.resolved(node) for node in whole["properties"].values() if "$ref" in node)]:
+        assert section["required"] == list(section["properties"]) and not section["additionalProperties"]
+        for key, node in section["properties"].items():
+            assert schema.resolved(node).get("description"), key
 
 
 MALFORMED: list[tuple[str, Any, str]] = [  # key, value (... removes it), what the line must hold besides the key
@@ -78,14 +76,14 @@ MALFORMED: list[tuple[str, Any, str]] = [  # key, value (... removes it), what t
     ("study", None, "null"),
     ("study", ..., "missing"),
     ("seeds", [], "at least 1"),
-    ("seeds", [1, 1], "twice"),
+    ("seeds", [1, 1], "appears twice"),
     ("seeds", [-1], "at least 0"),
     ("seeds", ["x"], "'x'"),
     ("seeds", 3, "a list"),
     ("seeds", [True], "true"),
     ("data", None, "a section of keys"),
     ("data.repeat", "maybe", "true or false"),
-    ("data.dir", 5, "a text that is not empty or null"),
+    ("data.dir", 5, "non-empty text or null"),
     ("data.dri", "x", "did you mean 'dir'"),
     ("corpus.source", "sinthetic", "did you mean 'synthetic'"),
     ("corpus.source", "local", "corpus.train"),
@@ -97,7 +95,7 @@ MALFORMED: list[tuple[str, Any, str]] = [  # key, value (... removes it), what t
     ("corpus.max_tokens", None, "never ends"),
     ("corpus.max_tokens", 0, "at least 1"),
     ("corpus.vocab", 1, "at least 32"),
-    ("corpus.vocab", 512.5, "a whole number"),
+    ("corpus.vocab", 512.5, "an integer"),
     ("corpus.lowercase", 1, "true or false"),
     ("corpus.vocab", ..., "missing"),
     ("objective.kind", "mlmm", "did you mean 'mlm'"),
@@ -129,7 +127,7 @@ MALFORMED: list[tuple[str, Any, str]] = [  # key, value (... removes it), what t
     ("budget.cooldown", 0.95, "below 0.9"),
     ("budget.cooldown", 0, "above 0"),
     ("budget.protocol", "papr", "did you mean 'paper'"),
-    ("budget.steps", "many", "a whole number"),
+    ("budget.steps", "many", "an integer"),
     ("optimizer.lr", "fast", "a number"),
     ("optimizer.lr", 0, "above 0"),
     ("optimizer.warmup", 0.55, "0.51"),
@@ -171,7 +169,7 @@ def test_a_fault_is_one_line_with_its_key_and_what_is_allowed(path: str, value: 
 
 @given(st.sampled_from(sorted(schema.schema()["properties"])), st.data())
 def test_any_value_in_any_place_is_taken_or_refused_in_one_line(name: str, data: st.DataObject) -> None:
-    keys = schema.schema()["properties"][name].get("properties")
+    keys = schema.node_at([name]).get("properties")
     path = f"{name}.{data.draw(st.sampled_from(sorted(keys)))}" if keys else name
     leaf = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5)
     value = data.draw(leaf | st.lists(leaf, max_size=3) | st.dictionaries(st.text(max_size=5), leaf, max_size=2))
@@ -190,11 +188,11 @@ def test_an_impossible_growth_is_refused_before_any_job() -> None:
 def test_a_method_has_no_finished_point_before_it_has_grown() -> None:
     early = {"budget": {"points": [0.1, 0.6, 1.0]}, "optimizer": {"warmup": 0.01}}
     values = {**study(), "methods": {"scratch": None, "stackbert": None}}
-    loaded = config.load(config.merged(values, early))
+    loaded = config.load(files.merged(values, early))
     assert timeline.of(loaded, "scratch").points == (0.1, 0.6, 1.0)
     assert timeline.of(loaded, "stackbert").points == (0.6, 1.0)
     for key in ("finetune", "zeroshot"):
-        line = message(config.merged(values, {**early, key: {"points": [0.1, 1.0]}}))
+        line = message(files.merged(values, {**early, key: {"points": [0.1, 1.0]}}))
         assert line.startswith(f"{key}.points: 0.1 leaves the trunk at 0.085, before stackbert has grown")
         assert line.endswith("use at least 0.6")
 
@@ -222,7 +220,7 @@ def test_a_method_that_cannot_make_the_target_is_refused_by_name(name: str) -> N
 
 def test_a_file_is_named_in_its_faults(tmp_path: Path) -> None:
     path = tmp_path / "mine.yaml"
-    path.write_text(yaml.safe_dump(changed("corpus.vocb", 3)), encoding="utf-8")
+    path.write_text(json.dumps(changed("corpus.vocb", 3)), encoding="utf-8")
     with pytest.raises(GrowBenchError, match=r"mine\.yaml: corpus\.vocb: unknown key; did you mean 'vocab'"):
         config.load(path)
 
@@ -230,9 +228,9 @@ def test_a_file_is_named_in_its_faults(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "wanted"),
     [
-        ("seeds: [0]\nstudy: a\nseeds: [1]\n", "line 3 seeds: this key stands there twice"),
-        ("data:\n  dir: a\n  dir: b\n", "line 3 dir: this key stands there twice"),
-        ("seeds: [0\n", "correct the YAML"),
+        ("seeds: [0]\nstudy: a\nseeds: [1]\n", "line 3: seeds appears twice; give it once"),
+        ("data:\n  dir: a\n  dir: b\n", "line 3: dir appears twice; give it once"),
+        ("seeds: [0\n", "fix the YAML"),
         ("- 1\n", "config/demo.yaml shows the keys"),
         ("", "config/demo.yaml shows the keys"),
     ],
@@ -250,9 +248,32 @@ def test_a_missing_file_is_one_line(tmp_path: Path) -> None:
         config.load(tmp_path / "none.yaml")
 
 
-def test_numbers_that_yaml_reads_as_text_are_numbers() -> None:
-    assert yaml.safe_load("1e-3") == "1e-3"
-    assert config.load(changed("optimizer.lr", "1e-3")).optimizer.lr == 0.001
+@pytest.mark.parametrize(
+    ("key", "text", "value"),
+    [
+        ("optimizer.lr", "1e-3", 0.001),
+        ("optimizer.batch", "32.0", 32),
+        ("budget.steps", "1e4", 10000),
+        ("seeds", "[0.0, 1]", (0, 1)),
+        ("finetune.epochs", "1.0", 1),
+        ("train.dropout", "0", 0.0),
+        ("methods.mslt", "{partial: 5e-1}", {"partial": 0.5}),
+        ("methods.bert2bert", "{l_b: 2.0}", {"l_b": 2.0}),
+    ],
+)
+def test_numbers_have_the_type_of_their_key(key: str, text: str, value: Any) -> None:
+    loaded: Any = config.load(study(), files.change(f"{key}={text}"))
+    for word in key.split("."):
+        loaded = loaded[word] if isinstance(loaded, dict) else getattr(loaded, word)
+    assert loaded == value and type(loaded) is type(value)
+
+
+def test_an_option_that_is_an_integer_may_be_written_as_a_float() -> None:
+    loaded = config.load(study(), files.change("methods.bert2bert={l_b: 2.0}"))
+    assert repr(loaded.options("bert2bert")["l_b"]) == "2"
+    for text in ("optimizer.batch=32.5", "methods.bert2bert={l_b: 2.5}"):
+        with pytest.raises(GrowBenchError, match=r"2\.5 is not allowed; use an integer"):
+            config.load(study(), files.change(text))
 
 
 def test_the_environment_variable_overrides_the_data_folder(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -268,10 +289,10 @@ def test_overrides_are_merged_by_section() -> None:
 
 
 def test_changes_are_written_as_dotted_keys() -> None:
-    assert config.change("optimizer.lr=1e-3") == {"optimizer": {"lr": "1e-3"}}
-    assert config.change("seeds=[1, 2]") == {"seeds": [1, 2]}
+    assert files.change("optimizer.lr=1e-3") == {"optimizer": {"lr": 0.001}}
+    assert files.change("seeds=[1, 2]") == {"seeds": [1, 2]}
     with pytest.raises(GrowBenchError, match="KEY=VALUE"):
-        config.change("seeds")
+        files.change("seeds")
 
 
 def test_what_a_stage_depends_on() -> None:

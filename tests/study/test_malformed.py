@@ -1,5 +1,6 @@
 """Malformed configs, generated from the schema: each is one line with its key, its value and what is allowed."""
 
+import json
 import re
 import subprocess
 import sys
@@ -10,10 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from growbench.errors import GrowBenchError
-from growbench.study import config, schema
+from growbench.study import config, files, schema
 
 ROOT = Path(__file__).resolve().parents[2]
 VALUES = {
@@ -37,7 +37,7 @@ CONTRADICTIONS: list[
     ("objective.kind: clm", {"objective": {"kind": "clm"}}, "use gpt2, gpt_neox, llama, opt"),
     ("source.heads: 3", {"source": {"heads": 3}}, "nearest: 2"),
     ("target.heads: 20", {**CAUSAL, "target": {"family": "llama", "hidden": 60, "heads": 20}}, "an even number"),
-    ("target.hidden: 16", {"target": {"hidden": 16}}, "use at least 32"),
+    ("target.hidden: 16", {"target": {"hidden": 16}}, "at least 32"),
     ("budget.points: [1.0, 0.5]", {"budget": {"points": [1.0, 0.5]}}, "use rising shares"),
     ("optimizer.warmup: 0.5", {"optimizer": {"warmup": 0.5}}, "use less than"),
     ("corpus.train: null", {"corpus": {"source": "local"}}, "name its files"),
@@ -64,7 +64,7 @@ CONTRADICTIONS: list[
 
 @cache
 def demo() -> dict[str, Any]:
-    values = config.read(ROOT / "config/demo.yaml")
+    values = files.read(ROOT / "config/demo.yaml")
     values["tasks"] = {**values["tasks"], "names": ["acceptability", "topic"]}
     values["finetune"] = {**values["finetune"], "tasks": {"topic": {"epochs": 1, "lr": 0.001}}}
     return values
@@ -87,20 +87,29 @@ def misspelt(word: str) -> str:
     return other if other != word else word + word[-1]
 
 
+def options(node: dict[str, Any]) -> list[dict[str, Any]]:
+    """The types that a node takes."""
+    return [dict(schema.resolved(option)) for option in node.get("anyOf", [node])]
+
+
 def wrong_types(node: dict[str, Any]) -> list[Any]:
     """A value of every kind that the node does not take."""
     if "enum" in node:
         return [VALUES["integer"], VALUES["object"]]
-    options = node.get("anyOf", [node])
-    taken = {kind for option in options for kind in schema.kinds(schema.resolved(option))}
+    taken = {option["type"] for option in options(node)}
     taken |= {"integer"} if "number" in taken else set()
     return [value for kind, value in VALUES.items() if kind not in taken]
 
 
 def out_of_range(node: dict[str, Any]) -> list[Any]:
     """Values of the right kind beyond each bound."""
-    whole = "integer" in schema.kinds(node)
-    found: list[Any] = [float("nan"), float("inf")] if "number" in schema.kinds(node) else []
+    return [value for option in options(node) for value in beyond(option)]
+
+
+def beyond(node: dict[str, Any]) -> list[Any]:
+    """Values of the right kind beyond each bound of one type."""
+    whole = node["type"] == "integer"
+    found: list[Any] = [float("nan"), float("inf")] if node["type"] == "number" else []
     found += [node["minimum"] - 1] if "minimum" in node else []
     found += [node["maximum"] + (1 if whole else 0.5)] if "maximum" in node else []
     found += [node[key] for key in ("exclusiveMinimum", "exclusiveMaximum") if key in node]
@@ -108,10 +117,10 @@ def out_of_range(node: dict[str, Any]) -> list[Any]:
     found += [""] if "minLength" in node else ["Not this!"] if "pattern" in node else []
     if "enum" in node:
         found += [misspelt(node["enum"][0])]
-    if "array" in schema.kinds(node):
+    if node["type"] == "array":
         found += [[]] if node.get("minItems") else []
         items = dict(schema.resolved(node["items"]))
-        good = items.get("enum", [VALUES[schema.kinds(items)[0]] if "enum" not in items else None])[0]
+        good = items["enum"][0] if "enum" in items else VALUES[items["type"]]
         found += [[good, good]] if node.get("uniqueItems") else []
         found += [[good] * (node["maxItems"] + 1)] if "maxItems" in node else []
         found += [[bad] for bad in (*out_of_range(items), *wrong_types(items)[:1])]
@@ -177,8 +186,7 @@ def test_a_malformed_config_is_one_line_with_key_value_and_what_is_allowed(secti
                 f"{key}.0: {schema.shown(v)} is not allowed; " for v in (value if isinstance(value, list) else [])[:1]
             ]
             twice = [
-                f"{key}: {schema.shown(v)} stands there twice; give each value once"
-                for v in (value if items else [])[:1]
+                f"{key}: {schema.shown(v)} appears twice; give each value once" for v in (value if items else [])[:1]
             ]
             assert found.startswith((*whole, *items, *twice)), (kind, path, value)
             assert re.search(r"; (use .{3,}|did you mean '\S+'\? allowed: |allowed: |give each)", found)
@@ -186,15 +194,15 @@ def test_a_malformed_config_is_one_line_with_key_value_and_what_is_allowed(secti
 
 @pytest.mark.parametrize(("key", "changes", "remedy"), CONTRADICTIONS, ids=[key for key, _, _ in CONTRADICTIONS])
 def test_values_that_contradict_one_another_are_one_line(key: str, changes: dict[str, Any], remedy: str) -> None:
-    found = line(config.merged(demo(), changes))
+    found = line(files.merged(demo(), changes))
     assert found.startswith(key) and remedy in found
 
 
 def test_snakemake_says_the_same_line_before_any_job(tmp_path: Path) -> None:
     unknown = made(*next(fault for fault in FAULTS if fault[:2] == ("misspelt", ("optimizer", "warmup"))))
-    for number, values in enumerate([unknown, config.merged(demo(), CONTRADICTIONS[0][1])]):
+    for number, values in enumerate([unknown, files.merged(demo(), CONTRADICTIONS[0][1])]):
         path = tmp_path / f"{number}.yaml"
-        path.write_text(yaml.safe_dump(values), encoding="utf-8")
+        path.write_text(json.dumps(values), encoding="utf-8")
         words = ["--cores", "1", "--directory", tmp_path, "--snakefile", ROOT / "Snakefile", "--configfile", path]
         done = subprocess.run([sys.executable, "-m", "snakemake", *words], capture_output=True, text=True)
         with pytest.raises(GrowBenchError) as caught:

@@ -6,7 +6,7 @@ from typing import Any
 from growbench import families, methods
 from growbench.errors import GrowBenchError
 from growbench.spec import ModelSpec
-from growbench.study import config
+from growbench.study import files
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCE, TARGET = (
@@ -35,8 +35,8 @@ UNABLE = [name for name in methods.names() if name not in ABLE]
 
 def study() -> dict[str, Any]:
     """A valid config whose numbers do not follow the tuning of config/demo.yaml."""
-    values = config.read(ROOT / "config/demo.yaml")
-    return config.merged(
+    values = files.read(ROOT / "config/demo.yaml")
+    return files.merged(
         values,
         {
             "study": "demo",

@@ -13,7 +13,7 @@ import numpy as np
 from growbench import families, methods
 from growbench.records.layout import Layout
 from growbench.runtime import durable
-from growbench.study import config
+from growbench.study import config, files
 from growbench.study.study import Study
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -45,12 +45,12 @@ def study(**overrides: Any) -> Study:
     """
     changes: dict[str, Any] = {}
     for key, value in overrides.items():
-        changes = config.merged(changes, _nested(key, value))
+        changes = files.merged(changes, _nested(key, value))
     family = changes.get("target", {}).get("family", "bert")
-    values = config.merged(config.read(ROOT / "config/demo.yaml"), SMALL)
+    values = files.merged(files.read(ROOT / "config/demo.yaml"), SMALL)
     values["objective"]["kind"] = families.load(family).objective
     own = changes.pop("methods", usual_methods(family))
-    return config.load(config.merged(values, changes) | {"methods": own})
+    return config.load(files.merged(values, changes) | {"methods": own})
 
 
 def usual_methods(family: str, **options: Any) -> dict[str, Any]:

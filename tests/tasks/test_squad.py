@@ -16,7 +16,7 @@ from growbench.errors import GrowBenchError
 from growbench.pipeline.finetune import run as finetune
 from growbench.pipeline.finetune import spans, windows
 from growbench.spec import ModelSpec
-from growbench.study import config
+from growbench.study import config, files
 from growbench.study.sections import FinetuneConfig
 from growbench.tasks import squad
 from growbench.tasks.metrics.squad import best_threshold, each, mean_scores, normalize
@@ -211,7 +211,7 @@ def find(count: int, seed: int, impossible: bool) -> list[Question]:
 
 
 def study(folder: Path, name: str, family: str = "bert", **changes: Any) -> Any:
-    values = config.read(ROOT / "config/demo.yaml")
+    values = files.read(ROOT / "config/demo.yaml")
     values["tasks"] = {"source": "local", "names": [name]}
     values["data"]["dir"], values["study"] = str(folder), "tiny"
     values["finetune"] |= {"max_length": 16, "doc_stride": 4, "epochs": 8, "lr": 3e-3, "batch": 32, **changes}

@@ -9,14 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from support import constructed
 from support.workflow import ROOT, snakemake
 
 from growbench.analysis.pages import page
 from growbench.records import record
 from growbench.runtime import durable
-from growbench.study import config
+from growbench.study import config, files
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 EXPECTED = "cdn.tailwindcss.com should not be used in production"  # Snakemake's page says so; it loads nothing
@@ -57,12 +56,12 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("workflow", "config", "src", "docs"):
         shutil.copytree(ROOT / name, tree / name, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
     shutil.copy(ROOT / "Snakefile", tree)
-    values = yaml.safe_load((tree / "config/demo.yaml").read_text())
+    values = files.read(tree / "config/demo.yaml")
     values.update(study="made", seeds=[0, 1], attention=False, methods=dict.fromkeys(METHODS))
     values["budget"]["points"] = [0.5, 1.0]
     values["tasks"]["names"] = list(constructed.TASKS)
     values["finetune"].update(points=[1.0], seeds=[0, 1], lr=constructed.LR)
-    (tree / "config/made.yaml").write_text(yaml.safe_dump(values))
+    (tree / "config/made.yaml").write_text(json.dumps(values))
     made = constructed.study(dict.fromkeys(METHODS), seeds=(0, 1), source=True)
     records, real = constructed.write(tree, made, METHODS, {0: 0.0, 1: 0.02}), config.load(tree / "config/made.yaml")
     for kind, part in (("pretrain", real.trained_part()), ("finetune", real.finetuned_part())):

@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from support import same, slurm_node
 from support.slurm_node import Node
+
+from growbench.study import files
 
 ROOT = Path(__file__).resolve().parents[2]
 QUICK = ("--slurm-init-seconds-before-status-checks", "1", "--latency-wait", "5")
@@ -58,7 +59,7 @@ def tree(folder: Path, steps: int, **changes: Any) -> Path:
     for name in ("workflow", "config", "slurm", "src", "docs"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
     shutil.copy(ROOT / "Snakefile", folder)
-    values = yaml.safe_load((folder / "config/demo.yaml").read_text(encoding="utf-8"))
+    values = files.read(folder / "config/demo.yaml")
     values.update(study="cluster", seeds=[0], **changes)
     values["data"]["repeat"] = True
     values["corpus"]["max_tokens"] = 200_000
@@ -69,7 +70,7 @@ def tree(folder: Path, steps: int, **changes: Any) -> Path:
     )  # a checkpoint is a signal's doing
     values["tasks"]["names"] = ["topic", "similarity"]
     values["finetune"].update(epochs=1, source=False)
-    (folder / "config/cluster.yaml").write_text(yaml.safe_dump(values), encoding="utf-8")
+    (folder / "config/cluster.yaml").write_text(json.dumps(values), encoding="utf-8")
     return folder
 
 

@@ -10,11 +10,11 @@ from typing import Any, Literal
 
 import numpy as np
 
-from growbench.errors import EXPONENT, GrowBenchError, nearest
+from growbench.errors import GrowBenchError, nearest
 from growbench.growth.depth import Depth, stacked
 from growbench.growth.widening import Widening, widen
 from growbench.plan.plan import Plan, Prices, Stage
-from growbench.spec import SHAPE_KEYS, ModelSpec, Traits, check_growth
+from growbench.spec import SHAPE_KEYS, ModelSpec, Traits, check_growth, integer
 
 NEGLIGIBLE_EPS = 1e-11  # an epsilon below it moves a logit by less than 1e-10 of the scale
 
@@ -32,8 +32,8 @@ class Option:
     def check(self, key: str, value: Any) -> Any:
         if value is None and self.default is not None:
             raise GrowBenchError(f"{key}: null is not allowed; leave it out for the default {self.default!r}")
-        if self.range is not None or isinstance(self.default, list):
-            value = _numbers(value)
+        if isinstance(self.default, int):
+            value = integer(value)
         if any(value == choice and type(value) is type(choice) for choice in self.choices):
             return value
         if self.text and value is not None and not (isinstance(value, str) and value):
@@ -45,15 +45,8 @@ class Option:
             if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
                 raise GrowBenchError(f"{key}: {value!r} is not allowed; use a number from {low} to {high}")
             if isinstance(self.default, int) and not isinstance(value, int):
-                raise GrowBenchError(f"{key}: {value!r} is not allowed; use a whole number from {low} to {high}")
+                raise GrowBenchError(f"{key}: {value!r} is not allowed; use an integer from {low} to {high}")
         return value
-
-
-def _numbers(value: Any) -> Any:
-    """Turn texts such as `1e-3` into numbers, those of a list too: YAML 1.1 reads them as text."""
-    if isinstance(value, list):
-        return [_numbers(item) for item in value]
-    return float(value) if isinstance(value, str) and EXPONENT.fullmatch(value) else value
 
 
 COMMON = {

@@ -1,16 +1,15 @@
-"""Read a config file into a Study: parsed once, checked once."""
+"""Read config files into a Study: parsed once, checked once."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from growbench import methods
 from growbench.errors import GrowBenchError
-from growbench.study import schema
-from growbench.study.consistency import check
-from growbench.study.sections import SECTIONS, DataConfig
+from growbench.study import files, schema
+from growbench.study.consistency import check, check_sizes
 from growbench.study.study import Study
 
 DATA_VARIABLE = "GROWBENCH_DATA"
@@ -24,105 +23,76 @@ def load(
 
     Raises GrowBenchError, one line with the file (or `name`), the key, its value, what is allowed and the nearest match.
     """
-    values, name = (config, name) if isinstance(config, Mapping) else (read(config), name or str(config))
+    if not isinstance(config, Mapping):
+        config, name = files.combined(files.layers([config])), name or str(config)
     try:
-        return _study(merged(values, overrides or {}))
+        return _study(files.merged(config, overrides or {}))
     except GrowBenchError as error:
         raise GrowBenchError(f"{name}: {error}" if name else str(error)) from error
 
 
-def gather(files: Sequence[str | Path], changes: Sequence[str] = ()) -> Study:
+def gather(paths: Sequence[str | Path], changes: Sequence[str] = ()) -> Study:
     """Return the study of config files, merged in order, with changes such as `optimizer.lr=1e-3` merged in last."""
-    values: dict[str, Any] = {}
-    for path in files:
-        values = merged(values, read(path))
-    for text in changes:
-        values = merged(values, change(text))
-    return load(values, name=" + ".join(map(str, files)))
+    return load(files.combined(files.layers(paths, changes)), name=" + ".join(map(str, paths)))
 
 
-def change(text: str) -> dict[str, Any]:
-    """Return `optimizer.lr=1e-3` as a nested mapping; the value is YAML."""
-    key, equals, value = text.partition("=")
-    if not equals or not all(words := key.split(".")):
-        raise GrowBenchError(f"{text}: not of the form KEY=VALUE; write, for example, optimizer.lr=1e-3")
-    try:
-        found: Any = yaml.load(value, Loader=_Loader)
-    except yaml.YAMLError as error:
-        raise GrowBenchError(f"{text}: the value is not YAML; quote it") from error
-    for word in reversed(words):
-        found = {word: found}
-    return dict(found)
+def inputs(paths: Sequence[str | Path]) -> list[str]:
+    """Return the config files and all that they extend."""
+    return [layer.name for layer in files.layers(paths)]
 
 
-def read(path: str | Path) -> dict[str, Any]:
-    """Return a config file's mapping. Raises GrowBenchError for a missing or unreadable file and for a repeated key."""
-    try:
-        text = Path(path).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "not UTF-8 text"
-        raise GrowBenchError(f"{path}: {reason}; --config names a study, such as config/demo.yaml") from error
-    try:
-        values = yaml.load(text, Loader=_Loader)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f" line {mark.line + 1}" if mark is not None else ""
-        problem = getattr(error, "problem", None) or "not YAML"
-        raise GrowBenchError(f"{path}:{where} {' '.join(str(problem).split())}; correct the YAML") from error
-    if not isinstance(values, dict):
-        raise GrowBenchError(f"{path}: not a list of keys and values; config/demo.yaml shows the keys")
-    return values
+def printed(paths: Sequence[str | Path], changes: Sequence[str] = ()) -> str:
+    """Return the resolved study as YAML. A comment behind each value names what set it: a file, --set or GROWBENCH_DATA."""
+    study, layers = gather(paths, changes), files.layers(paths, changes)
+    rows = list(_rows(study))
+    width = min(72, max(len(text) for _, text in rows))
+    lines = (f"{text:<{width}}  # {_origin(layers, path)}" if path else text for path, text in rows)
+    return "".join(f"{line}\n" for line in lines)
 
 
-def merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """Return `base` with the values of `over`; mappings are merged, everything else is replaced."""
-    result = dict(base)
-    for key, value in over.items():
-        old = result.get(key)
-        result[key] = merged(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
-    return result
+def _rows(study: Study) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Yield each value's keys and its line; the head of a section has no keys."""
+    for name, value in asdict(study).items():
+        if name == "left_out":
+            continue
+        if not isinstance(value, Mapping):
+            yield (name,), files.line(name, value)
+            continue
+        yield (), f"{name}:"
+        for key, item in value.items():
+            yield (name, key), f"  {files.line(key, item)}"
+
+
+def _origin(layers: Sequence[files.Layer], path: tuple[str, ...]) -> str:
+    if path == ("data", "dir") and os.environ.get(DATA_VARIABLE):
+        return DATA_VARIABLE
+    return files.origin(layers, path) or files.origin(layers, ("methods", ALL))
 
 
 def _study(values: Mapping[str, Any]) -> Study:
-    values = schema.exponents(values)
-    schema.validate(values)
-    parts: dict[str, Any] = {key: kind(**_tuples(values[key])) for key, kind in SECTIONS.items()}
-    folder = os.environ.get(DATA_VARIABLE) or parts["data"].dir
-    parts["data"] = DataConfig(dir=Path(folder).expanduser() if folder else None, repeat=parts["data"].repeat)
-    options = _chosen(values["methods"])
-    study = Study(
-        study=values["study"], seeds=tuple(values["seeds"]), attention=values["attention"], methods=options, **parts
-    )
+    config = schema.validate(values)
+    given = {field.name: getattr(config, field.name) for field in fields(config)}
+    if folder := os.environ.get(DATA_VARIABLE):
+        given["data"] = replace(config.data, dir=Path(folder).expanduser())
+    study = Study(**{**given, "methods": {}})
+    check_sizes(study)
+    chosen, left_out = _chosen(study, config.methods)
+    study = replace(study, methods=chosen, left_out=left_out)
     check(study)
     return study
 
 
-def _chosen(given: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """Options by method name: `all` stands for every method that grows, `name: false` leaves one out."""
-    from growbench import methods
+def _chosen(study: Study, given: Mapping[str, Any]) -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
+    """Return options by method name, and why `all` leaves methods out.
 
-    named = {str(name): options for name, options in given.items() if name != ALL}
-    everything = dict.fromkeys(n for n in methods.names() if not methods.load(n).shrinks) if ALL in given else {}
+    `all` stands for every method that grows and can make this study's target; `name: false` leaves one out.
+    """
+    named = {name: options for name, options in given.items() if name != ALL}
     for name, options in named.items():
         if not (options and options.get("of")):
             methods.load(name)
-    return {name: dict(options or {}) for name, options in {**everything, **named}.items() if options is not False}
-
-
-def _tuples(section: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: tuple(value) if isinstance(value, list) else value for key, value in section.items()}
-
-
-class _Loader(yaml.SafeLoader):
-    """Refuses a key that stands twice in one mapping; plain YAML takes the last one silently."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen: set[str] = set()
-        for key_node, _ in node.value:
-            key = str(key_node.value)
-            if key in seen:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"{key}: this key stands there twice, give it once", key_node.start_mark
-                )
-            seen.add(key)
-        return super().construct_mapping(node, deep)
+    growing = [name for name in methods.names() if not methods.load(name).shrinks] if ALL in given else []
+    reasons = {name: study.unable(name) for name in growing if name not in named}
+    left_out = {name: reason for name, reason in reasons.items() if reason}
+    everything = {**dict.fromkeys(name for name in growing if name not in left_out), **named}
+    return {name: dict(options or {}) for name, options in everything.items() if options is not False}, left_out

@@ -5,9 +5,9 @@ import re
 from growbench import families, methods
 from growbench.errors import GrowBenchError, nearest
 from growbench.runtime import launch
-from growbench.spec import SOURCE, divisors
-from growbench.study import plan_check, schema, timeline
-from growbench.study.sections import FinetuneConfig
+from growbench.spec import SOURCE, check_growth
+from growbench.study import plan_check, timeline
+from growbench.study.sections import TASK_NAMES, FinetuneConfig
 from growbench.study.squad import SQUAD_TASKS, least_room
 from growbench.study.study import Study, point_name
 
@@ -15,8 +15,7 @@ NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
 
 
 def check(study: Study) -> None:
-    """Raise GrowBenchError where values that are each allowed contradict one another."""
-    _check_sizes(study)
+    """Raise GrowBenchError if values that are each allowed contradict one another, sizes aside."""
     _check_budget(study)
     _check_split(study)
     _check_inputs(study)
@@ -25,31 +24,24 @@ def check(study: Study) -> None:
     _check_methods(study)
 
 
-def _check_sizes(study: Study) -> None:
+def check_sizes(study: Study) -> None:
+    """Raise GrowBenchError for a family that is not known or does not fit the objective, and for impossible sizes."""
     family, known = study.target.family, families.names()
     if family not in known:
         raise GrowBenchError(f"target.family: '{family}' is not known; {nearest(family, known)}")
     kind, able = study.objective.kind, families.load(family).objective
     if kind != able:
         others = ", ".join(name for name in known if families.load(name).objective == kind)
-        raise GrowBenchError(
-            f"objective.kind: {kind} is not how {family} is trained, {able} is; for {kind} use {others}"
-        )
-    for name, sizes in (("source", study.source), ("target", study.target)):
-        if sizes.hidden % sizes.heads:
-            near = min(divisors(sizes.hidden), key=lambda d: abs(d - sizes.heads))
+        raise GrowBenchError(f"objective.kind: {kind}, but {family} is trained with {able}; for {kind} use {others}")
+    vocab = study.corpus.vocab
+    source, target = study.source_spec(vocab), study.target_spec(vocab)
+    for name, spec in (("source", source), ("target", target)):
+        if families.load(family).even_heads and spec.head_size % 2:
             raise GrowBenchError(
-                f"{name}.heads: {sizes.heads} does not divide {name}.hidden {sizes.hidden}; use a divisor, nearest: {near}"
+                f"{name}.heads: {spec.heads} heads of {spec.head_size} coordinates, but {family} rotates them in pairs; "
+                f"use a divisor of {name}.hidden {spec.hidden} that leaves an even number"
             )
-        if families.load(family).even_heads and (sizes.hidden // sizes.heads) % 2:
-            raise GrowBenchError(
-                f"{name}.heads: {sizes.heads} heads of {sizes.hidden // sizes.heads} coordinates, but {family} rotates them in "
-                f"pairs; use a divisor of {name}.hidden {sizes.hidden} that leaves an even number"
-            )
-    for axis in ("layers", "hidden", "heads", "ffn"):
-        small, big = getattr(study.source, axis), getattr(study.target, axis)
-        if big < small:
-            raise GrowBenchError(f"target.{axis}: {big} is smaller than source.{axis} {small}; use at least {small}")
+    check_growth(source, target)
 
 
 def _check_budget(study: Study) -> None:
@@ -109,7 +101,7 @@ def _check_inputs(study: Study) -> None:
         raise GrowBenchError(
             f"tasks.source: toyglue is made of the synthetic language, but corpus.source is {corpus.source}; use local or hub"
         )
-    known = schema.task_names(tasks.source)
+    known = TASK_NAMES[tasks.source]
     for name in tasks.names:
         if name not in known:
             raise GrowBenchError(f"tasks.names: '{name}' is not a task of {tasks.source}; {nearest(name, known)}")

@@ -1,99 +1,116 @@
-"""The config's schema, and its errors as one line: key, value, what is allowed, nearest match."""
+"""Check a config's values against the sections. A fault is one line: key, value, what is allowed, nearest match."""
 
+import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
-from pathlib import Path
 from typing import Any
 
-import yaml
-from jsonschema import Draft202012Validator
-from jsonschema.exceptions import ValidationError
+from pydantic import TypeAdapter, ValidationError
+from pydantic.json_schema import GenerateJsonSchema
+from pydantic_core import ErrorDetails
 
-from growbench.errors import EXPONENT, GrowBenchError, nearest
+from growbench.errors import GrowBenchError, nearest
+from growbench.study.sections import Config
 
 KINDS = {
-    "integer": "a whole number",
+    "integer": "an integer",
     "number": "a number",
     "boolean": "true or false",
-    "string": "a text",
+    "string": "text",
     "array": "a list",
     "object": "a section of keys",
     "null": "null",
 }
+UNKNOWN = ("unexpected_keyword_argument", "extra_forbidden", "invalid_key")
+ADAPTER = TypeAdapter(Config)
+Node = Mapping[str, Any]
+
+
+class _Untitled(GenerateJsonSchema):
+    def field_title_should_be_set(self, schema: Any) -> bool:
+        return False
 
 
 @cache
 def schema() -> dict[str, Any]:
-    """Return the schema: the checkout's own file, or the copy inside an installed package."""
-    here = Path(__file__).resolve()
-    for path in (here.parents[3] / "workflow/schemas/config.schema.yaml", here.with_name("config.schema.yaml")):
-        if path.is_file():
-            loaded: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
-            return loaded
-    raise GrowBenchError(f"{path}: no such file; install the package again")
+    """Return the JSON schema of a config, as workflow/schemas/config.schema.json holds it."""
+    return {
+        "$schema": GenerateJsonSchema.schema_dialect,
+        **ADAPTER.json_schema(schema_generator=_Untitled),
+        "title": "GrowBench study",
+    }
 
 
-def task_names(source: str) -> list[str]:
-    """Return the task names that `tasks.source` offers."""
-    names: list[str] = schema()["$defs"]["task_names"][source]
-    return names
+def validate(values: Mapping[str, Any]) -> Config:
+    """Return the checked config. Raises GrowBenchError for the first fault: unknown keys first, missing ones last."""
+    _check_finite(values, [])
+    try:
+        return ADAPTER.validate_python(dict(values))
+    except ValidationError as error:
+        faults = [Fault(values, details) for details in error.errors(include_url=False)]
+    raise GrowBenchError(min(faults, key=Fault.rank).line())
 
 
-def validate(config: Mapping[str, Any]) -> None:
-    """Raise GrowBenchError for the first fault, unknown keys before missing ones, else in the schema's order."""
-    _finite(config, [])
-    errors = list(Draft202012Validator(schema()).iter_errors(dict(config)))
-    if errors:
-        raise GrowBenchError(describe(min(errors, key=_rank)))
+class Fault:
+    """One fault that pydantic found. path: the keys and indices that lead to it, without the names of a union's types."""
+
+    def __init__(self, values: Any, details: ErrorDetails) -> None:
+        self.kind, self.context = details["type"], details.get("ctx", {})
+        self.path: list[Any] = []
+        self.value = values
+        for word in details["loc"]:
+            if _holds(self.value, word):
+                self.value = self.value[word]
+                self.path.append(word)
+        if self.kind == "missing" and isinstance(self.value, Mapping):
+            self.path.append(details["loc"][-1])
+        elif self.kind == "missing":
+            self.kind = "too_short"
+
+    def rank(self) -> tuple[Any, ...]:
+        """Return what orders faults: the kind, then the section; the deepest of a section, which says most."""
+        kind = 0 if self.kind in UNKNOWN else 2 if self.kind == "missing" else 1
+        order = list(schema()["properties"])
+        section = order.index(self.path[0]) if self.path and self.path[0] in order else -1
+        return kind, section, -len(self.path), self.kind != "repeated"
+
+    def line(self) -> str:
+        key = _dotted(self.path)
+        if self.kind in UNKNOWN:
+            return f"{key}: unknown key; {nearest(str(self.path[-1]), node_at(self.path[:-1]).get('properties', {}))}"
+        node = node_at(self.path)
+        if self.kind == "missing":
+            return f"{key}: missing; give {allowed(node)}"
+        if self.kind == "repeated":
+            return f"{key}: {self.context['value']} appears twice; give each value once"
+        remedy = nearest(str(self.value), node["enum"]) if "enum" in node else f"use {allowed(node)}"
+        return f"{key}: {shown(self.value)} is not allowed; {remedy}"
 
 
-def exponents(value: Any, node: Mapping[str, Any] | None = None) -> Any:
-    """Turn texts such as `1e-3` into numbers where the schema wants a number: YAML 1.1 reads them as text.
-
-    The options of methods, which the schema does not know, are left as they are: each of them does it itself.
-    """
-    node = resolved(schema() if node is None else node)
+def _holds(value: Any, word: Any) -> bool:
+    """Whether a word of pydantic's path is a key or an index of a value, and not the name of a union's type."""
     if isinstance(value, Mapping):
-        properties, others = node.get("properties", {}), node.get("additionalProperties")
-        others = others if isinstance(others, Mapping) else {}
-        return {key: exponents(item, properties.get(key, others)) for key, item in value.items()}
-    if isinstance(value, list):
-        return [exponents(item, node.get("items", {})) for item in value]
-    if isinstance(value, str) and "number" in kinds(node) and EXPONENT.fullmatch(value):
-        return float(value)
-    return value
+        return word in value
+    return isinstance(value, list | tuple) and isinstance(word, int) and word < len(value)
 
 
-def _finite(value: Any, path: list[str]) -> None:
-    """Raise for nan and inf, which no bound of a schema keeps out."""
-    if isinstance(value, float) and not math.isfinite(value):
-        raise GrowBenchError(f"{_dotted(path)}: {value} is not allowed; use a finite number")
-    items = value.items() if isinstance(value, Mapping) else enumerate(value) if isinstance(value, list) else ()
-    for key, item in items:
-        _finite(item, [*path, str(key)])
+def node_at(path: Sequence[Any]) -> Node:
+    """Return the schema's node of a key: its references resolved, one of several types where only one has such keys."""
+    node: Node = schema()
+    for word in path:
+        options = [resolved(option) for option in resolved(node).get("anyOf", [node])]
+        node = next(child for option in options if (child := _child(option, word)) is not None)
+    return resolved(node)
 
 
-def describe(error: ValidationError) -> str:
-    """Return one line for one fault."""
-    path, node = [str(part) for part in error.absolute_path], error.schema
-    key = _dotted(path)
-    if error.validator == "additionalProperties":
-        word = next(str(k) for k in error.instance if k not in node["properties"])
-        return f"{_dotted([*path, word])}: unknown key; {nearest(word, node['properties'])}"
-    if error.validator == "required":
-        word = next(k for k in node["required"] if k not in error.instance)
-        wanted = resolved(node["properties"][word])
-        return f"{_dotted([*path, word])}: missing; give {allowed(wanted)}"
-    if error.validator == "uniqueItems":
-        twice = next(v for i, v in enumerate(error.instance) if v in error.instance[:i])
-        return f"{key}: {twice!r} stands there twice; give each value once"
-    if error.validator == "enum":
-        return f"{key}: {shown(error.instance)} is not allowed; {nearest(str(error.instance), node['enum'])}"
-    return f"{key}: {shown(error.instance)} is not allowed; use {allowed(node)}"
+def _child(node: Node, word: Any) -> Node | None:
+    found = node.get("properties", {}).get(word) or (node.get("items") if isinstance(word, int) else None)
+    others = node.get("additionalProperties")
+    return found or (others if isinstance(others, Mapping) else None)
 
 
-def allowed(node: Mapping[str, Any]) -> str:
+def allowed(node: Node) -> str:
     """Return what the schema allows at a node, in words."""
     node = resolved(node)
     if "enum" in node:
@@ -102,59 +119,59 @@ def allowed(node: Mapping[str, Any]) -> str:
         return shown(node["const"])
     if "anyOf" in node:
         return " or ".join(allowed(option) for option in node["anyOf"])
-    return " or ".join(_kind(kind, node) for kind in kinds(node))
+    return _kind(node["type"], node)
 
 
-def _kind(kind: str, node: Mapping[str, Any]) -> str:
-    """What a node allows of one kind of value, in words."""
+def _kind(kind: str, node: Node) -> str:
+    """Return what a node of one type allows, in words."""
     if kind in ("integer", "number"):
         return KINDS[kind] + _range(node)
     if kind == "array":
-        return f"a list{_length(node)} ({allowed(node['items'])} each)"
+        return f"a list{_length(node)} (each {allowed(node['items'])})"
     if kind == "string" and "pattern" in node:
-        return f"at most {node['maxLength']} lower-case letters, digits, _ and -, not first - or _"
-    few = {"string": " that is not empty" if "minLength" in node else ""}
-    few["object"] = " with at least one" if "minProperties" in node else ""
-    return KINDS[kind] + few.get(kind, "")
+        return f"up to {node['maxLength']} lower-case letters, digits, - and _, the first a letter or digit"
+    if kind == "string" and "minLength" in node:
+        return "non-empty text"
+    return KINDS[kind] + (" with at least one" if "minProperties" in node else "")
 
 
-def _range(node: Mapping[str, Any]) -> str:
-    low, high = node.get("minimum"), node.get("maximum")
-    above, below = node.get("exclusiveMinimum"), node.get("exclusiveMaximum")
-    lower = f"at least {low}" if low is not None else f"above {above}" if above is not None else ""
-    upper = f"at most {high}" if high is not None else f"below {below}" if below is not None else ""
-    return (" " + " and ".join(filter(None, (lower, upper)))).rstrip()
+def _range(node: Node) -> str:
+    words = {"minimum": "of at least", "exclusiveMinimum": "above", "maximum": "at most", "exclusiveMaximum": "below"}
+    bounds = [f"{word} {node[key]}" for key, word in words.items() if key in node]
+    return f" {' and '.join(bounds)}" if bounds else ""
 
 
-def _length(node: Mapping[str, Any]) -> str:
+def _length(node: Node) -> str:
     low, high = node.get("minItems"), node.get("maxItems")
     return f" of {low}" if low is not None and low == high else f" of at least {low}" if low else ""
 
 
-def kinds(node: Mapping[str, Any]) -> list[str]:
-    kinds = node.get("type", [])
-    return [kinds] if isinstance(kinds, str) else list(kinds)
-
-
-def resolved(node: Mapping[str, Any]) -> Mapping[str, Any]:
-    if "$ref" in node:
-        return {**schema()["$defs"][node["$ref"].rsplit("/", 1)[-1]], **node}
-    return node
-
-
-def _rank(error: ValidationError) -> tuple[Any, ...]:
-    order = list(schema()["properties"])
-    section = str(error.absolute_path[0]) if error.absolute_path else ""
-    first = ("additionalProperties", "type", "required").index
-    kind = first(error.validator) if error.validator in ("additionalProperties", "type", "required") else 1
-    return kind, order.index(section) if section in order else -1, str(list(error.absolute_path))
+def resolved(node: Node) -> Node:
+    """Return a node with the definition that it refers to; a list of fixed length says what each item is."""
+    if "prefixItems" in node:
+        return {"items": node["prefixItems"][0], **node}
+    return {**schema()["$defs"][node["$ref"].rsplit("/", 1)[-1]], **node} if "$ref" in node else node
 
 
 def shown(value: Any) -> str:
+    """Return a value as YAML writes it, cut to 60 characters."""
     text = {None: "null", True: "true", False: "false"}.get(value) if isinstance(value, bool | None) else repr(value)
     text = " ".join(str(text).split())
     return text if len(text) <= 60 else text[:57] + "..."
 
 
-def _dotted(path: Iterable[str]) -> str:
-    return ".".join(path) or "config"
+def _check_finite(value: Any, path: list[str]) -> None:
+    """Raise GrowBenchError for nan and inf, options of methods included."""
+    if isinstance(value, float) and not math.isfinite(value):
+        raise GrowBenchError(f"{_dotted(path)}: {value} is not allowed; use a finite number")
+    items = value.items() if isinstance(value, Mapping) else enumerate(value) if isinstance(value, list) else ()
+    for key, item in items:
+        _check_finite(item, [*path, str(key)])
+
+
+def _dotted(path: Iterable[Any]) -> str:
+    return ".".join(map(str, path)) or "config"
+
+
+if __name__ == "__main__":  # python -m growbench.study.schema >workflow/schemas/config.schema.json
+    print(json.dumps(schema(), indent=2))

@@ -1,149 +1,311 @@
-"""The sections of a study's config, frozen. Their words are explained in config/demo.yaml.
+"""The sections of a study's config, frozen. One source for each key: its type, its bounds and what it means.
 
-Nothing here reads a task, a method or a model.
+The checks of a config (schema.py) and the JSON schema in workflow/schemas both come from these classes.
+No section reads a task, a method or a model.
 """
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, Strict, WithJsonSchema, with_config
+from pydantic.dataclasses import dataclass
+from pydantic_core import PydanticCustomError
+from typing_extensions import TypedDict
 
 from growbench.plan.lengths import predicted
+from growbench.spec import integer
+from growbench.study.squad import SQUAD_TASKS
+
+STRICT = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+def _different(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    for number, value in enumerate(values):
+        if value in values[:number]:
+            raise PydanticCustomError("repeated", "{value} appears twice", {"value": repr(value)})
+    return values
+
+
+def _folder(value: Any) -> Any:
+    if not value or not isinstance(value, str | Path):
+        raise PydanticCustomError("folder", "not a folder")
+    return Path(value).expanduser()
+
+
+Different = AfterValidator(_different)
+UNIQUE = Field(min_length=1, json_schema_extra={"uniqueItems": True})
+Folder = Annotated[Path, BeforeValidator(_folder), WithJsonSchema({"type": "string", "minLength": 1})]
+WHOLE = BeforeValidator(integer)  # 1e4 and 32.0 are integers
+Flag = Annotated[bool, Strict()]
+Text = Annotated[str, Field(min_length=1)]
+Seed = Annotated[int, Field(strict=True, ge=0, le=2**32 - 1), WHOLE]
+Seeds = Annotated[tuple[Seed, ...], UNIQUE, Different]
+Size = Annotated[int, Field(strict=True, ge=1, le=1_000_000), WHOLE]
+Steps = Annotated[int, Field(strict=True, ge=1, le=1_000_000_000), WHOLE]
+Count = Annotated[int, Field(strict=True, ge=1), WHOLE]
+Tokens = Annotated[int, Field(strict=True, ge=8, le=65536), WHOLE]
+Threads = Annotated[int, Field(strict=True, ge=1, le=1024), WHOLE]
+Share = Annotated[float, Field(strict=True, ge=0, lt=1)]
+Fraction = Annotated[float, Field(strict=True, gt=0, le=1)]
+Points = Annotated[tuple[Fraction, ...], UNIQUE, Different]
+Rate = Annotated[float, Field(strict=True, gt=0, le=1)]
+Rates = Annotated[tuple[Rate, ...], Field(min_length=2, json_schema_extra={"uniqueItems": True}), Different]
+Files = Text | Annotated[tuple[Text, ...], Field(min_length=1)] | None
+AnswerLength = Annotated[int, Field(strict=True, ge=1, le=1000), WHOLE]
+Epochs = Annotated[int, Field(strict=True, ge=1, le=1000), WHOLE]
+StudyName = Annotated[str, Field(pattern="^[a-z0-9][a-z0-9_-]*$", max_length=100)]
+Options = dict[str, Any] | None | Literal[False]
+TestSet = Literal["WikiText-2", "PTB", "LAMBADA"]
+
+OFFICIAL_TASKS = ("CoLA", "SST-2", "MRPC", "STS-B", "QQP", "MNLI", "QNLI", "RTE", "WNLI", *SQUAD_TASKS)
+TASK_NAMES = {  # allowed in tasks.names, by tasks.source
+    "toyglue": ("acceptability", "topic", "paraphrase", "entailment", "similarity"),
+    "local": OFFICIAL_TASKS,
+    "hub": OFFICIAL_TASKS,
+}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, config=STRICT)
 class DataConfig:
-    dir: Path | None
-    repeat: bool
+    """Files that a study reads."""
+
+    dir: Folder | None
+    """Folder with wikipedia/, glue/ and so on; GROWBENCH_DATA overrides it."""
+    repeat: Flag
+    """Whether text may be read more than once, and the source's text again by the target."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True, config=STRICT)
 class CorpusConfig:
-    source: str
-    train: str | tuple[str, ...] | None
-    valid: str | tuple[str, ...] | None
-    subset: str | None
-    text_key: str
-    documents: str
-    valid_fraction: float
-    max_tokens: int | None
-    tokenizer: str
-    tokenizer_name: str | None
-    vocab: int
-    lowercase: bool
-    seed: int
+    """The text that models are pre-trained on, and its tokenizer."""
+
+    source: Literal["synthetic", "local", "hub"]
+    """Where the text comes from: generated, files below data.dir, or a dataset on the hub."""
+    train: Files
+    """local: files or globs below data.dir; hub: dataset name."""
+    valid: Files
+    """Like train; null splits train by document."""
+    subset: Text | None
+    """hub: configuration name of the dataset."""
+    text_key: Text
+    """Field of a hub or JSONL row that holds the text."""
+    documents: Literal["blank_line", "line"]
+    """What separates documents in local text."""
+    valid_fraction: Annotated[float, Field(strict=True, gt=0, le=0.5)]
+    """Share of documents held out when valid is null."""
+    max_tokens: Count | None
+    """Training tokens to stop after; null takes all."""
+    tokenizer: Literal["word", "wordpiece", "bpe", "pretrained"]
+    """What turns text into tokens; word is for the synthetic language."""
+    tokenizer_name: Text | None
+    """pretrained: a folder or a hub name."""
+    vocab: Annotated[int, Field(strict=True, ge=32, le=1_000_000), WHOLE]
+    """Size of a vocabulary that is trained here."""
+    lowercase: Flag
+    """Whether text is lower-cased."""
+    seed: Annotated[int, Field(strict=True, ge=0), WHOLE]
+    """Seed of the generated language and of the split by document."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True, config=STRICT)
 class ObjectiveConfig:
-    kind: str
-    length: int
-    mask_rate: float
+    """What pre-training predicts."""
+
+    kind: Literal["mlm", "clm"]
+    """Masked (mlm) or causal (clm) language modeling."""
+    length: Tokens
+    """Tokens of one packed sequence."""
+    mask_rate: Annotated[float, Field(strict=True, gt=0, lt=1)]
+    """Share of positions that are predicted (mlm)."""
 
     def positions(self, length: int) -> int:
         """Return how many positions of a sequence of `length` tokens are predicted."""
         return predicted(length, self.mask_rate if self.kind == "mlm" else None)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True, config=STRICT)
 class SourceConfig:
-    layers: int
-    hidden: int
-    heads: int
-    ffn: int
-    steps: int
+    """The small trained model that growing methods start from."""
+
+    layers: Size
+    """Transformer layers."""
+    hidden: Size
+    """Width of the residual stream."""
+    heads: Size
+    """Attention heads."""
+    ffn: Size
+    """Width of the feed-forward layers."""
+    steps: Steps
+    """Training budget of the source, in its own steps."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True, config=STRICT)
 class TargetConfig:
+    """The big model that is wanted."""
+
     family: str
-    layers: int
-    hidden: int
-    heads: int
-    ffn: int
+    """Architecture: the name of a file in families/."""
+    layers: Size
+    """Transformer layers."""
+    hidden: Size
+    """Width of the residual stream."""
+    heads: Size
+    """Attention heads."""
+    ffn: Size
+    """Width of the feed-forward layers."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True, config=STRICT)
 class BudgetConfig:
-    steps: int
-    points: tuple[float, ...]
-    cooldown: float
+    """What a run may spend, and where its finished points lie."""
+
+    steps: Steps
+    """Scratch steps whose FLOPs are the largest budget of every method."""
+    points: Points
+    """Finished points as shares of the largest budget, rising to 1; a method has none before it has grown."""
+    cooldown: Annotated[float, Field(strict=True, gt=0, lt=0.9)]
+    """Share of a finished point's budget spent cooling down to LR 0."""
     protocol: Literal["trunk", "paper"]
+    """Constant LR with finished points (trunk), or one linear decay with intermediate points (paper)."""
 
     def branch(self, point: float) -> float:
         """Return the share of the largest budget at which the run to a finished point leaves the trunk."""
         return point if self.protocol == "paper" else point * (1 - self.cooldown)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True, config=STRICT)
 class OptimizerConfig:
-    lr: float
-    source_lr: float
-    warmup: float
-    batch: int
-    weight_decay: float
-    betas: tuple[float, float]
-    clip: float | None
+    """AdamW and its learning rate (LR)."""
+
+    lr: Rate
+    """Peak LR of the target, unless a method's options override it."""
+    source_lr: Rate
+    """Peak LR of the source."""
+    warmup: Share
+    """Share of the largest budget in which the LR rises."""
+    batch: Size
+    """Sequences per step."""
+    weight_decay: Share
+    """AdamW's weight decay."""
+    betas: tuple[Share, Share]
+    """Adam's two decay rates."""
+    clip: Annotated[float, Field(strict=True, gt=0)] | None
+    """Largest global gradient norm; null turns clipping off."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True, config=STRICT)
 class SearchConfig:
-    """LRs that are tried for every method and the source before their runs. share: of the budget, that a trial takes."""
+    """The search for a learning rate (LR) before a method's runs."""
 
-    lrs: tuple[float, ...]
-    share: float
+    lrs: Annotated[tuple[Rate, ...], Field(json_schema_extra={"uniqueItems": True}), Different]
+    """Peak LRs tried for every method and the source before their runs; an empty list searches nothing."""
+    share: Fraction
+    """Share of the budget spent on each trial, its cool-down included."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True, config=STRICT)
 class TrainConfig:
-    init_std: float
-    dropout: float
-    eval_every: float
-    eval_sequences: int
-    precision: str
-    compile: bool
-    device: str
-    processes: int
-    accumulate: int
-    shard: str
-    threads: int
-    together: bool
-    checkpoint_seconds: float
+    """How models are pre-trained, and on what."""
+
+    init_std: Fraction
+    """Standard deviation of new weights."""
+    dropout: Share
+    """Dropout during pre-training."""
+    eval_every: Fraction
+    """Share of the largest budget between two validation losses."""
+    eval_sequences: Size
+    """Validation sequences, the same for all methods and seeds."""
+    precision: Literal["auto", "float32", "bf16", "float64"]
+    """Arithmetic; auto is bf16 on a GPU and float32 on a CPU."""
+    compile: Flag
+    """Whether torch.compile is used."""
+    device: Literal["auto", "cpu", "gpu"]
+    """auto: a GPU if there is one; cpu: never one; gpu: one per process, an error without."""
+    processes: Threads
+    """Processes of one pre-training job, which share every batch."""
+    accumulate: Size
+    """Micro-batches into which a process splits its share of a batch."""
+    shard: Literal["auto", "never", "always"]
+    """Whether processes split weights, gradients and moments; auto does if they would fill half of a GPU."""
+    threads: Threads
+    """CPU threads of one process of a pre-training job."""
+    together: Flag
+    """Whether one job trains all seeds of a method, one after the other; otherwise each seed has its own job."""
+    checkpoint_seconds: Annotated[float, Field(strict=True, gt=0)]
+    """Seconds between resumable checkpoints."""
 
     @property
     def gpus(self) -> int:
-        """GPUs that a pre-training job asks for: one for each process where the study is not to run without."""
+        """GPUs that a pre-training job requests: one per process if the study must not run without them."""
         return self.processes if self.device == "gpu" else 0
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True, config=STRICT)
 class TasksConfig:
-    source: str
-    names: tuple[str, ...]
+    """Downstream tasks."""
+
+    source: Literal["toyglue", "local", "hub"]
+    """Generated tasks (toyglue), the files of GLUE and SQuAD below data.dir (local), or the hub."""
+    names: Annotated[tuple[str, ...], UNIQUE, Different]
+    """Tasks that are fine-tuned."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@with_config(STRICT)
+class TaskSettings(TypedDict, total=False):
+    """Settings of one task that differ from those of `finetune`."""
+
+    epochs: Epochs
+    lr: Rate | Rates
+    batch: Size
+    warmup: Share
+    weight_decay: Share
+    dropout: Share
+    max_length: Tokens
+    max_train: Count | None
+    doc_stride: Size
+    answer_length: AnswerLength
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, config=STRICT)
 class FinetuneConfig:
-    """How finished points are fine-tuned. source: whether the source is too. lr: one, or the list that protocol `grid` tries.
-    tasks: what a task changes.
-    """
+    """How finished points are fine-tuned."""
 
-    points: tuple[float, ...]
-    seeds: tuple[int, ...]
-    source: bool
+    points: Points
+    """Finished points that are fine-tuned, out of budget.points."""
+    seeds: Seeds
+    """Fine-tuning seeds (classifier head, data order)."""
+    source: Flag
+    """Whether the finished source is fine-tuned too."""
     protocol: Literal["single", "grid"]
-    epochs: int
-    lr: float | tuple[float, ...]
+    """One setting per task and the mean of its runs (single), or the best LR on dev for each task and pre-training run (grid)."""
+    epochs: Epochs
+    """Passes over a task's training rows."""
+    lr: Rate | Rates
+    """Peak LR; with protocol grid, the list that is tried."""
     decay: Literal["linear", "cosine"]
-    batch: int
-    warmup: float
-    weight_decay: float
-    dropout: float
-    max_length: int
-    max_train: int | None
-    doc_stride: int
-    answer_length: int
-    tasks: dict[str, dict[str, Any]]
-    threads: int
+    """How the LR falls to 0 after the warm-up."""
+    batch: Size
+    """Examples per step."""
+    warmup: Share
+    """Share of the steps in which the LR rises."""
+    weight_decay: Share
+    """AdamW's weight decay."""
+    dropout: Share
+    """Dropout during fine-tuning."""
+    max_length: Tokens
+    """Tokens to which an example is cut; for SQuAD, the tokens of a window."""
+    max_train: Count | None
+    """Training rows used per task; null uses all."""
+    doc_stride: Size
+    """SQuAD: tokens from the start of one window of a context to the next."""
+    answer_length: AnswerLength
+    """SQuAD: most tokens of an answer."""
+    tasks: dict[str, TaskSettings]
+    """Settings of single tasks that replace the ones above, by task name."""
+    threads: Threads
+    """CPU threads of one fine-tuning job."""
 
     def of(self, task: str) -> "FinetuneConfig":
         """Return the settings of one task."""
@@ -152,7 +314,7 @@ class FinetuneConfig:
     @property
     def rates(self) -> tuple[float, ...]:
         """The LRs that are tried."""
-        return (self.lr,) if isinstance(self.lr, int | float) else tuple(self.lr)
+        return self.lr if isinstance(self.lr, tuple) else (self.lr,)
 
     @property
     def longest(self) -> int:
@@ -160,27 +322,45 @@ class FinetuneConfig:
         return max(self.of(task).max_length for task in ("", *self.tasks))
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True, config=STRICT)
 class ZeroshotConfig:
-    source: str
-    names: tuple[str, ...]
-    points: tuple[float, ...]
-    stride: int
-    batch: int
-    threads: int
+    """Text that finished points of a causal family are scored on without fine-tuning."""
+
+    source: Literal["local", "hub"]
+    """Official files below data.dir (local) or the hub."""
+    names: Annotated[tuple[TestSet, ...], Field(json_schema_extra={"uniqueItems": True}), Different]
+    """Test sets; an empty list evaluates nothing."""
+    points: Points
+    """Finished points that are evaluated, out of budget.points."""
+    stride: Annotated[int, Field(strict=True, ge=1, le=65536), WHOLE]
+    """Tokens that each window but the first scores: the last ones of objective.length."""
+    batch: Size
+    """Windows at a time."""
+    threads: Threads
+    """CPU threads of one zero-shot job."""
 
 
-SECTIONS: dict[str, type] = {
-    "data": DataConfig,
-    "corpus": CorpusConfig,
-    "objective": ObjectiveConfig,
-    "source": SourceConfig,
-    "target": TargetConfig,
-    "budget": BudgetConfig,
-    "optimizer": OptimizerConfig,
-    "search": SearchConfig,
-    "train": TrainConfig,
-    "tasks": TasksConfig,
-    "finetune": FinetuneConfig,
-    "zeroshot": ZeroshotConfig,
-}
+@dataclass(frozen=True, kw_only=True, slots=True, config=STRICT)
+class Config:
+    """Models, methods, seeds, budgets and tasks of one study."""
+
+    study: StudyName
+    """Names results/<study> and figures/<study>."""
+    seeds: Seeds
+    """Pre-training seeds; initial weights, data order and masks follow from the seed alone."""
+    attention: Flag
+    """Whether the attention of the first seed's finished models is measured and drawn; needs their checkpoints."""
+    data: DataConfig
+    corpus: CorpusConfig
+    objective: ObjectiveConfig
+    source: SourceConfig
+    target: TargetConfig
+    methods: Annotated[Mapping[str, Options], Field(min_length=1)]
+    """Methods (files in methods/) and their options, null for the defaults; `all`: every one that can; false: not this one."""
+    budget: BudgetConfig
+    optimizer: OptimizerConfig
+    search: SearchConfig
+    train: TrainConfig
+    tasks: TasksConfig
+    finetune: FinetuneConfig
+    zeroshot: ZeroshotConfig

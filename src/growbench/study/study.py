@@ -3,27 +3,18 @@
 No torch here: the Snakefile loads the study each time it is parsed.
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
-from growbench import methods
+from pydantic import Field
+from pydantic.dataclasses import dataclass
+
+from growbench import families, methods
+from growbench.errors import GrowBenchError
 from growbench.methods import Method
 from growbench.records.layout import Layout
 from growbench.spec import SOURCE, ModelSpec
-from growbench.study.sections import (
-    BudgetConfig,
-    CorpusConfig,
-    DataConfig,
-    FinetuneConfig,
-    ObjectiveConfig,
-    OptimizerConfig,
-    SearchConfig,
-    SourceConfig,
-    TargetConfig,
-    TasksConfig,
-    TrainConfig,
-    ZeroshotConfig,
-)
+from growbench.study.sections import STRICT, Config, SourceConfig, TargetConfig
 from growbench.study.squad import SQUAD_TASKS
 
 # Where and how fast a model is trained. Like another machine, these change its rounding, and with dropout its draws.
@@ -35,26 +26,14 @@ def point_name(fraction: float) -> str:
     return f"p{round(100 * fraction)}"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Study:
-    """One study. attention: whether the attention of its finished models is measured. `methods` maps each method's name to its options (empty for the defaults); `of` makes it a variant."""
+@dataclass(frozen=True, kw_only=True, slots=True, config=STRICT)
+class Study(Config):
+    """One study: its config's values, and what follows from them."""
 
-    study: str
-    seeds: tuple[int, ...]
-    attention: bool
-    data: DataConfig
-    corpus: CorpusConfig
-    objective: ObjectiveConfig
-    source: SourceConfig
-    target: TargetConfig
     methods: dict[str, dict[str, Any]]
-    budget: BudgetConfig
-    optimizer: OptimizerConfig
-    search: SearchConfig
-    train: TrainConfig
-    tasks: TasksConfig
-    finetune: FinetuneConfig
-    zeroshot: ZeroshotConfig
+    """Each method's name with the options that differ from its defaults; `of` makes it a variant."""
+    left_out: dict[str, str] = Field(default_factory=dict)
+    """Methods that `all` does not stand for, with the reason why they cannot make the target."""
 
     @property
     def layout(self) -> Layout:
@@ -62,12 +41,12 @@ class Study:
         return Layout(self.study)
 
     def source_spec(self, vocab: int) -> ModelSpec:
-        """Return the small model's shape over a vocabulary of this size."""
-        return self._spec(self.source, vocab)
+        """Return the small model's shape over a vocabulary of this size. Raises GrowBenchError for an impossible shape."""
+        return self._spec("source", self.source, vocab)
 
     def target_spec(self, vocab: int) -> ModelSpec:
-        """Return the big model's shape over a vocabulary of this size."""
-        return self._spec(self.target, vocab)
+        """Return the big model's shape over a vocabulary of this size. Raises GrowBenchError for an impossible shape."""
+        return self._spec("target", self.target, vocab)
 
     def method(self, name: str) -> Method:
         """Return the method of this name in the study: a file's, or the one it is a variant of."""
@@ -76,6 +55,18 @@ class Study:
     def options(self, name: str) -> dict[str, Any]:
         """Return all options of a method of the study, defaults filled in."""
         return self.method(name).check_options(self.methods.get(name), name)
+
+    def unable(self, name: str) -> str:
+        """Return why a method cannot grow this study's source into its target; empty if it can."""
+        method, vocab = self.method(name), self.corpus.vocab
+        if not (method.needs_source and method.grows):
+            return ""
+        traits = families.load(self.target.family).traits()
+        try:
+            method.check(self.source_spec(vocab), self.target_spec(vocab), traits, self.options(name))
+        except GrowBenchError as error:
+            return str(error)
+        return ""
 
     def trained(self) -> tuple[str, ...]:
         """Return the names of what is trained: every method, and the source where one of them reads it."""
@@ -118,13 +109,10 @@ class Study:
         """Return the values that a zero-shot evaluation depends on besides its checkpoint."""
         return {key: value for key, value in asdict(self.zeroshot).items() if key in ("source", "names", "stride")}
 
-    def _spec(self, sizes: SourceConfig | TargetConfig, vocab: int) -> ModelSpec:
-        return ModelSpec(
-            family=self.target.family,
-            layers=sizes.layers,
-            hidden=sizes.hidden,
-            heads=sizes.heads,
-            ffn=sizes.ffn,
-            vocab=vocab,
-            max_length=max(self.objective.length, self.finetune.longest),
-        )
+    def _spec(self, name: str, sizes: SourceConfig | TargetConfig, vocab: int) -> ModelSpec:
+        length = max(self.objective.length, self.finetune.longest)
+        shape = {key: getattr(sizes, key) for key in ("layers", "hidden", "heads", "ffn")}
+        try:
+            return ModelSpec(family=self.target.family, vocab=vocab, max_length=length, **shape)
+        except GrowBenchError as error:
+            raise GrowBenchError(str(error).replace("model.", f"{name}.")) from error

@@ -15,7 +15,7 @@ import zstandard
 from growbench.errors import GrowBenchError
 from growbench.pipeline.corpus import corpus, run
 from growbench.pipeline.corpus.pack import held_out, unigram_entropy
-from growbench.study import config
+from growbench.study import config, files
 
 ROOT = Path(__file__).resolve().parents[3]
 DOCUMENTS = [f"Document {i} tells of number {i * 7 % 23} .\nIts second line is number {i % 5} ." for i in range(120)]
@@ -29,7 +29,7 @@ def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]
     """A study of local text below tmp_path/data, with corpus keys changed."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "data").mkdir()
-    values = config.read(ROOT / "config/demo.yaml")
+    values = files.read(ROOT / "config/demo.yaml")
 
     def make(**keys: Any) -> Any:
         local = {"source": "local", "train": "*", "tokenizer": "wordpiece", "vocab": 160, "valid_fraction": 0.2}

@@ -15,7 +15,6 @@ from typing import Any
 
 import pytest
 import torch
-import yaml
 from safetensors.torch import load_file
 from support.tiny import ROOT
 from support.together import CASES, study
@@ -23,7 +22,7 @@ from support.together import CASES, study
 from growbench.errors import GrowBenchError
 from growbench.pipeline.pretrain import run as pretrain
 from growbench.runtime import interrupt, launch
-from growbench.study import config
+from growbench.study import config, files
 from growbench.train.loop import Trainer
 from growbench.train.objective import CausalLM, MaskedLM
 from growbench.train.processes import ranks
@@ -173,13 +172,13 @@ def test_what_ended_the_processes_is_the_fault_that_came_first() -> None:
 def test_a_lost_process_ends_the_run_in_one_line_and_one_process_goes_on(tmp_path: Path, monkeypatch, caplog) -> None:
     monkeypatch.chdir(tmp_path)
     made = study("bert")
-    values = yaml.safe_load((ROOT / "config/demo.yaml").read_text())
+    values = files.read(ROOT / "config/demo.yaml")
     for key in ("source", "target", "objective", "optimizer", "budget", "corpus", "train", "finetune", "data"):
         values[key] = json.loads(json.dumps(dataclasses.asdict(getattr(made, key)), default=str))
     values.update(study="tiny", seeds=[0], methods={"scratch": None})
     values["budget"]["steps"], values["data"] = 4000, {"dir": None, "repeat": True}
     values["train"] |= {"processes": 2, "checkpoint_seconds": 0.2, "eval_every": 0.002}
-    Path("tiny.yaml").write_text(yaml.safe_dump(values))
+    Path("tiny.yaml").write_text(json.dumps(values))
     words = ["pretrain", "--config", "tiny.yaml", "--method", "scratch", "--seed", "0", "--log", "run.log"]
     agent = subprocess.Popen([sys.executable, "-m", "growbench", *words], env=PLACES, stderr=subprocess.PIPE, text=True)
     state = Path("results/tiny/runs/scratch-s0/state/state.json")

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
 from torch import Tensor, nn
 
 from growbench import families, methods
@@ -29,6 +28,7 @@ from growbench.pipeline.grow.tensors import Checkpoint, skeleton, stored_names
 from growbench.records import record
 from growbench.runtime.memory import reuse_freed_memory
 from growbench.spec import ModelSpec
+from growbench.study.files import change
 
 EXACT_BYTES = 4  # a narrower number rounds by more than growing would differ
 PHASES = ("checking", "growing", "measuring")  # checking includes the time that torch and transformers take to load
@@ -162,15 +162,9 @@ def _finite(pairs: Iterable[tuple[str, Tensor]], folder: Path, dtype: torch.dtyp
 
 def _options(words: tuple[str, ...]) -> dict[str, Any]:
     """Return `--set name=value` as a mapping; values are YAML."""
-    found = {}
+    found: dict[str, Any] = {}
     for word in words:
-        name, equals, value = word.partition("=")
-        try:
-            found[name] = yaml.safe_load(value)
-        except yaml.YAMLError as error:
-            raise GrowBenchError(f"--set {word}: the value is not YAML; quote it") from error
-        if not name or not equals:
-            raise GrowBenchError(f"--set {word}: not of the form option=value; write, for example, map=random")
+        found |= change(word, "map=random")
     return found
 
 
