@@ -3,6 +3,7 @@
 import importlib
 import json
 import logging
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -10,9 +11,11 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from rich.logging import RichHandler
 
 from growbench import methods
 from growbench.cli import main as cli
+from growbench.cli import messages
 from growbench.errors import GrowBenchError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -175,3 +178,25 @@ def test_a_speed_that_is_not_a_number_above_0_is_refused(capsys: pytest.CaptureF
     assert stopped.value.code == 2
     line = f"growbench: argument --speed: '{value}' is not a number above 0; see `growbench plan --help`\n"
     assert capsys.readouterr().err == line
+
+
+def test_a_reader_that_leaves_is_no_error() -> None:
+    words = [sys.executable, "-m", "growbench", "methods"]
+    with subprocess.Popen(
+        words, cwd=ROOT / "src", stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None and process.stderr is not None
+        process.stdout.close()
+        assert process.stderr.read() == ""
+    assert process.returncode == 128 + signal.SIGPIPE
+
+
+def test_messages_have_style_on_a_terminal_alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    messages.set_up(tmp_path / "a.log")
+    assert not any(isinstance(handler, RichHandler) for handler in logging.getLogger().handlers)
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    messages.set_up(tmp_path / "b.log")
+    assert [isinstance(handler, RichHandler) for handler in logging.getLogger().handlers] == [True, False]
+    logging.getLogger("growbench").info("step 1 of [bold]2")
+    assert (tmp_path / "b.log").read_text(encoding="utf-8").endswith(" step 1 of [bold]2\n")

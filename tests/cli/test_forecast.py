@@ -21,7 +21,7 @@ def test_one_row_per_method(capsys: pytest.CaptureFixture[str]) -> None:
     assert rows == ["source", *config.load(DEMO).methods]
     assert all(len(line) <= 100 for line in lines)
     scratch = next(line for line in lines if line.startswith("scratch "))
-    assert scratch.split()[1:4] == ["1", "0.1252", "M"] and " 1.00 " in scratch
+    assert scratch.split()[1:4] == ["1", "125.2", "k"] and " 1.00 " in scratch
     assert not any("parameters learn" in line for line in lines)
 
 

@@ -54,13 +54,19 @@ def _cells(study: Study, row: Row, scratch: float | None, speed: float) -> list[
     return [
         row["method"],
         str(len(row["plan"])),
-        f"{row['stages'][-1]['parameters'] / 1e6:.4g} M",
-        f"{row['tokens'] / 1e6:.4g} M",
+        _amount(row["stages"][-1]["parameters"]),
+        _amount(row["tokens"]),
         f"{row['flops']:.4g}",
         "-" if scratch is None else f"{row['flops'] / scratch:.2f}",
         f"{_hours_of(study, row, speed):.2g}",
-        f"{row['disk_bytes'] / 1e6:.4g} MB",
+        f"{_amount(row['disk_bytes'])}B",
     ]
+
+
+def _amount(number: float) -> str:
+    """Return a number with four digits and the prefix of a power of 1000, for example `125.2 k`."""
+    power = min((len(str(int(number))) - 1) // 3, 4)
+    return f"{number / 1000**power:.4g} {('', 'k', 'M', 'G', 'T')[power]}"
 
 
 def _hours_of(study: Study, row: Row, speed: float) -> float:
@@ -93,9 +99,9 @@ def _totals(study: Study, rows: Sequence[Row], speed: float) -> Iterator[str]:
         yield f"Training on this machine: {total / 60:.1f} minutes with one run at a time"
     tokens, size = study.corpus.max_tokens, dtype_of(study.corpus.vocab).itemsize
     corpus = (
-        "the corpus (its size is not limited)" if tokens is None else f"at most {size * tokens / 1e9:.4g} GB of corpus"
+        "the corpus (its size is not limited)" if tokens is None else f"at most {_amount(size * tokens)}B of corpus"
     )
-    yield f"Disk: {corpus}, {disk / 1e9:.4g} GB of runs"
+    yield f"Disk: {corpus}, {_amount(disk)}B of runs"
 
 
 def _stages(row: Row) -> Iterator[str]:
@@ -115,6 +121,6 @@ def _stage(stage: Row, told: Row) -> str:
     shift = f" by {stage['shift']:.3g}" if stage["lr"] == "shift" else ""
     return (
         f"    {told['start']:.4g} to {stage['until']:.4g}: ({stage['spec']['layers']}, {stage['spec']['hidden']}) by "
-        f"{stage['enter']}{''.join(words)}; {told['learning'] / 1e6:.4g} of {told['parameters'] / 1e6:.4g} M parameters "
+        f"{stage['enter']}{''.join(words)}; {_amount(told['learning'])} of {_amount(told['parameters'])} parameters "
         f"learn; optimizer {stage['optimizer']}, LR {stage['lr']}{shift}; {told['flops']:.4g} FLOPs"
     )
