@@ -120,7 +120,7 @@ def _stage(stage: Row, told: Row) -> str:
     words = [f", {text.format(stage[key])}" for key, text in SPECIAL.items() if stage[key] != usual[key]]
     shift = f" by {stage['shift']:.3g}" if stage["lr"] == "shift" else ""
     return (
-        f"    {told['start']:.4g} to {stage['until']:.4g}: ({stage['spec']['layers']}, {stage['spec']['hidden']}) by "
-        f"{stage['enter']}{''.join(words)}; {_amount(told['learning'])} of {_amount(told['parameters'])} parameters "
+        f"    {told['start']:.4g} to {stage['until']:.4g} of the budget: ({stage['spec']['layers']}, {stage['spec']['hidden']}), "
+        f"enter by {stage['enter']}{''.join(words)}; {_amount(told['learning'])} of {_amount(told['parameters'])} parameters "
         f"learn; optimizer {stage['optimizer']}, LR {stage['lr']}{shift}; {told['flops']:.4g} FLOPs"
     )
