@@ -4,7 +4,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 PYTHON_FILES := src tests workflow bench
 
-.PHONY: demo tables test test-slurm lint types readme conformance bench clean
+.PHONY: demo tables test test-slurm fuzz lint types readme conformance bench clean
 .DEFAULT_GOAL := test
 
 .venv/.installed: pyproject.toml constraints.txt
@@ -27,6 +27,9 @@ test: .venv/.installed
 
 test-slurm: .venv/.installed  ## on a real SLURM with one node; as root, with slurm-wlm and munge
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -rs -m slurm
+
+fuzz: .venv/.installed  ## broken and hostile input for every verb: make fuzz CASES=1000 SEED=1
+	OMP_NUM_THREADS=1 PYTHONPATH=src:tests $(BIN)/python -m fuzz --cases $(or $(CASES),1000) --seed $(or $(SEED),0) --seconds 3600
 
 lint: .venv/.installed
 	$(BIN)/ruff check $(PYTHON_FILES)

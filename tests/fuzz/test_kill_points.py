@@ -1,0 +1,94 @@
+"""End `growbench grow` and a run before any of their file operations; the same command then ends with the undisturbed bytes."""
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from support.same import differences
+
+from fuzz import child, small_study
+from fuzz.kill_points import killing
+
+pytestmark = pytest.mark.fuzz
+GROW = ["grow", "source", "out/grown", "--method", "lemon", "--layers", "4", "--hidden", "32"]
+TIMES = ("seconds", "wall_seconds", "peak_memory_mb", "date")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def warm() -> None:
+    child.warm()
+
+
+def operations(words: list[str], folder: Path, below: str) -> int:
+    """Run a command undisturbed and return how many operations on files it does below a folder."""
+    log = folder / "operations.log"
+    done = child.run(words, folder, before=killing(folder / below, None, log))
+    assert done.status == 0, done.err
+    return len(log.read_text().splitlines())
+
+
+def endings(words: list[str], below: str, prepared: Path, folder: Path, count: int) -> Iterator[tuple[int, Path]]:
+    """End the command at each of its operations in a copy of a prepared folder, run it again, and yield the copy."""
+    for number in range(1, count + 1):
+        copy = folder / str(number)
+        shutil.copytree(prepared, copy, symlinks=True)
+        (copy / below).mkdir(parents=True, exist_ok=True)
+        killed = child.run(words, copy, before=killing(copy / below, number))
+        assert killed.status == child.KILLED, (number, killed)
+        again = child.run(words, copy)
+        assert again.status == 0 or again.clean, (number, again)
+        yield number, copy
+        shutil.rmtree(copy)
+
+
+def source(folder: Path) -> None:
+    from transformers import BertConfig, BertForMaskedLM
+
+    torch.manual_seed(0)
+    config = BertConfig(
+        vocab_size=50, hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=32,
+        max_position_embeddings=16,
+    )  # fmt: skip
+    BertForMaskedLM(config).save_pretrained(folder / "source")
+
+
+def test_grow_survives_an_end_at_every_operation(tmp_path: Path) -> None:
+    prepared, whole = tmp_path / "prepared", tmp_path / "whole"
+    source(prepared)
+    (prepared / "out").mkdir()
+    shutil.copytree(prepared, whole)
+    count = operations(GROW, whole, "out")
+    assert count >= 8
+    for number, copy in endings(GROW, "out", prepared, tmp_path, count):
+        assert _grown(copy) == _grown(whole), number
+
+
+def _grown(folder: Path) -> dict[str, object]:
+    """What lies beside and in OUT_DIR: bytes by name, the report without its times."""
+    found: dict[str, object] = {}
+    for path in sorted((folder / "out").rglob("*")):
+        if path.is_file():
+            found[str(path.relative_to(folder))] = _report(path) if path.name == "growth.json" else path.read_bytes()
+    return found
+
+
+def _report(path: Path) -> object:
+    return {key: value for key, value in json.loads(path.read_text()).items() if key not in TIMES}
+
+
+@pytest.mark.parametrize("method", ["scratch", "zero_pad"])
+def test_a_run_survives_an_end_at_every_operation(tmp_path: Path, method: str) -> None:
+    prepared, whole = tmp_path / "prepared", tmp_path / "whole"
+    named = small_study.write(prepared)
+    for words in (["corpus"], ["pretrain", "--method", "source", "--seed", "0"]):
+        done = child.run([words[0], *named, *words[1:]], prepared)
+        assert done.status == 0, done.err
+    words = ["pretrain", *named, "--method", method, "--seed", "0"]
+    shutil.copytree(prepared, whole)
+    count = operations(words, whole, "results")
+    assert count >= 30
+    for number, copy in endings(words, "results", prepared, tmp_path, count):
+        assert differences(copy / "results", whole / "results") == [], number
