@@ -1,13 +1,14 @@
-"""bert2BERT AKI: advanced knowledge initialisation (Chen et al., ACL 2022, section 3.3; arXiv 2110.07143).
+"""bert2BERT AKI: advanced knowledge initialization (Chen et al., ACL 2022, section 3.3; arXiv 2110.07143).
 
-Widened like FPI, but the added columns come from the next source layer, each in-expanded with its own division:
+Widened like FPI, but the added columns come from the next source layer, expanded on its reading side by its own
+division:
 
     U^l[:, j] = U~^l    [:, j]                    j <= d_out^s
               = U~^(l+1)[:, g_out^(l+1)(j)]       j >  d_out^s
 
-for the query, key and value heads, O, fc1 and fc2; biases follow their columns. Embeddings and norms as FPI. The top
-layer has no next one and falls back to FPI. Not function preserving. Depth as FPI; with `depth: interpolate` it is
-AquilaMoE's AKI-Pro.
+for the query, key and value heads, O, fc1 and fc2; biases follow their columns. Embeddings and norms: as in FPI. The
+top layer has no next layer and falls back to FPI. Does not preserve the function. Depth: as in FPI. With
+`depth: interpolate` this is AquilaMoE's AKI-Pro.
 """
 
 from dataclasses import replace

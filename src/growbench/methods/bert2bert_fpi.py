@@ -1,4 +1,4 @@
-"""bert2BERT FPI: function-preserving initialisation (Chen et al., ACL 2022, section 3.2; arXiv 2110.07143).
+"""bert2BERT FPI: function-preserving initialization (Chen et al., ACL 2022, section 3.2; arXiv 2110.07143).
 
 With y = x W (W: in x out), an index map g_in on the rows, g_out on the columns, and C(i) the number of target
 coordinates that map to source coordinate i:
@@ -7,13 +7,14 @@ coordinates that map to source coordinate i:
     U [:, j] = U~[:, g_out(j)]                   writing side: copy
     b_u[j]   = b[g_out(j)]                       no division
 
-One residual map g_D serves the whole network (embeddings, every layer, head); whole heads are copied, a map per layer;
-the FFN has a map per layer. Norm gains and shifts are copied through g_D. The tied token table cannot be divided, so
-the gains and shifts of the norm before it are (the authors' own treatment is not known; Staged Training does so).
-Depth: stack, then the top layers (section 3.4), or each layer repeated in place (AquilaMoE's AKI-Pro).
+One residual map g_D serves the whole network (embeddings, every layer, head). Whole heads are copied, with one map
+per layer. The FFN has one map per layer. Norm gains and shifts are copied through g_D. The tied token table cannot be
+divided, so the gains and shifts of the norm before it are divided instead (how the authors treat it is not known;
+Staged Training does this). Depth: stack, then the top layers (section 3.4), or each layer repeated in place
+(AquilaMoE's AKI-Pro).
 
-`map: random` draws added coordinates with replacement, as published; `balanced` takes them round and round. Exact
-under LayerNorm only where every residual coordinate is copied equally often: `balanced` at an integer ratio.
+`map: random` draws added coordinates with replacement, as published; `balanced` cycles through them. Exact under
+LayerNorm only if every residual coordinate is copied equally often: `balanced` at an integer ratio.
 """
 
 from growbench.growth.depth import Depth, interpolated, stacked

@@ -1,16 +1,17 @@
 """Composable function-preserving expansions (Gesmundo & Maile, 2023; arXiv 2308.06103).
 
-Independent expansions, each exact, each with the one zero it needs; everything else new is random:
+Independent exact expansions. Each sets the one block to zero that it needs; everything else new is random:
 
     FFN width     new rows of fc2 = 0
     heads         new heads' rows of W^O = 0
     hidden size   new columns of embeddings, W^O and fc2 = 0;  gains * sqrt(D_s / D_t), epsilon * D_s / D_t
     layers        W^O = 0 and fc2 = 0, biases too
 
-They compose in any order. Made for pre-LN RMSNorm: elsewhere hidden growth is refused, because LayerNorm's mean shifts.
+They compose in any order. Made for pre-LN RMSNorm. Under LayerNorm hidden growth is refused, because the mean shifts.
 
-Deviations: the paper's two others, value size and key/query size, cannot be reached in stock models, where the size of
-a head is fixed by rotary positions or by hidden / heads. An added layer starts as a copy of the one below, not random.
+Deviations: the paper's two other expansions, value size and key/query size, are impossible in stock models, where
+rotary positions or hidden / heads fix the size of a head. An added layer starts as a copy of the one below, not
+random.
 """
 
 from growbench.errors import GrowBenchError
@@ -29,8 +30,8 @@ class Composable(ZeroPad):
         super().check(source, target, traits, options)
         if target.hidden > source.hidden and traits.norm != "rms":
             raise GrowBenchError(
-                f"target.hidden: {target.hidden} is wider than the source's {source.hidden}; {self.name} widens it under "
-                f"RMSNorm only, {source.family} has LayerNorm; keep {source.hidden} or use lemon"
+                f"target.hidden: {target.hidden} is wider than the source's {source.hidden}, which {self.name} supports only "
+                f"under RMSNorm, but {source.family} has LayerNorm; keep {source.hidden} or use lemon"
             )
         if not identity_depth(source, target, traits):
             raise GrowBenchError(

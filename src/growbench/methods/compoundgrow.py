@@ -1,22 +1,23 @@
 """CompoundGrow: several dimensions grown together (Gu et al., NAACL 2021; arXiv 2010.12562).
 
-A plan is a list of stages [steps, layers, ffn, length]: the share of the steps, and by how much the target's layers, FFN and
-input are divided. One transition may change all three.
+A plan is a list of stages [steps, layers, ffn, length]: the stage's share of the steps, and the divisors of the
+target's layers, FFN and input. One transition may change all three.
 
     layers   `stack`: layer i of the larger model from layer i mod L_s
-             `attention`: all layers, but every second one shares the attention of the one below (train/thin.py)
+             `attention`: all layers, but every second one shares the attention of the one below (train/variants/thin.py)
     ffn      `tile`: parameter sharing, fc1 is tiled k times, fc2 tiled and divided by k; exact
-             `factor`: whole width, but matrices are products of factors of a low `rank` (train/thin.py); exact
+             `factor`: full width, but matrices are products of factors of a low `rank` (train/variants/thin.py); exact
     length   `pool`: embeddings averaged over windows of `length` tokens; the first and the predicted tokens stay
-             (train/pool.py)
+             (train/variants/pool.py)
              `cut`: truncation, only the first 1/length of a sequence is read
 
-Default: 70 % of the steps with everything halved, then the whole model, as is remembered of the paper's controlled comparison, and the first
-operator of each dimension, its choice. `only: layers` (`ffn`, `length`) leaves the other dimensions whole; every plan spends
-the same FLOPs, so that single dimensions and their operators are compared at equal cost. Adam starts again at each stage.
+Default: 70 % of the steps with everything halved, then the whole model (from memory of the paper's controlled
+comparison), and the first operator of each dimension, which is the paper's choice. `only: layers` (`ffn`, `length`)
+keeps the other dimensions at full size. Every plan spends the same FLOPs, so that single dimensions and their
+operators are compared at equal cost. Adam is reset at each stage.
 
-Deviations: the paper's own compound stages are not known. In its first layer pooled queries attend to unpooled keys; here the
-pooled sequence is all that the layers see.
+Deviations: the paper's own compound stages are not known. In its first layer pooled queries attend to unpooled keys;
+here the layers see only the pooled sequence.
 """
 
 from collections.abc import Mapping
@@ -38,12 +39,12 @@ class CompoundGrow(Method):
     needs_source = False
     preserves = "FFN alone"
     options = {
-        "stages": Option(DEFAULT, "share of steps, and divisors of layers, FFN and length, stage by stage"),
+        "stages": Option(DEFAULT, "per stage: share of steps, and divisors of layers, FFN and length"),
         "only": Option("all", "the dimension that changes", choices=("all", *DIMENSIONS)),
         "layers": Option("stack", "how depth is saved", choices=("stack", "attention")),
         "ffn": Option("tile", "how the FFN is saved", choices=("tile", "factor")),
         "length": Option("pool", "how inputs are shortened", choices=("pool", "cut")),
-        "rank": Option(0.2, "of the factors, as a share of a matrix's shorter side", range=(1e-6, 1.0)),
+        "rank": Option(0.2, "rank of the factors, as a share of a matrix's shorter side", range=(1e-6, 1.0)),
     }
 
     def exact(self, source, target, traits, options) -> bool:
@@ -54,7 +55,7 @@ class CompoundGrow(Method):
         rows = [_row(self.name, row) for row in given] if isinstance(given, list | tuple) else []
         if not rows or rows[-1][1] != (1, 1, 1) or abs(sum(share for share, _ in rows) - 1) > 1e-6:
             raise GrowBenchError(
-                f"methods.{self.name}.stages: {given} does not end at the whole target with shares that sum to 1; end with "
+                f"methods.{self.name}.stages: {given} must end at the whole target, with shares that sum to 1; end with "
                 "[share, 1, 1, 1]"
             )
         stages: list[tuple[float, Stage]] = []
@@ -63,8 +64,8 @@ class CompoundGrow(Method):
             stages.append((share, _stage(target, cheaper, options, stages[-1][1].spec if stages else None)))
         if any(stage.thin != (None, False) for _, stage in stages[1:]):
             raise GrowBenchError(
-                f"methods.{self.name}.stages: {given} divides layers or FFN after its first stage, and `attention` and `factor` "
-                "can only start at random; use two stages, or stack and tile"
+                f"methods.{self.name}.stages: {given} divides layers or FFN after its first stage, but `attention` and "
+                "`factor` can only start from random weights; use two stages, or stack and tile"
             )
         return Plan(stages=in_steps(stages, prices))
 
@@ -72,7 +73,7 @@ class CompoundGrow(Method):
 def _stage(
     target: ModelSpec, cheaper: Mapping[str, int], options: Mapping[str, Any], before: ModelSpec | None
 ) -> Stage:
-    """A stage that is cheaper than the target by these divisors. before: the stage before, None at the first."""
+    """Return a stage that is cheaper than the target by these divisors. before: the previous stage's spec, if any."""
     layers, ffn, length = (cheaper[key] for key in DIMENSIONS)
     stacked, tiled, pooled = (options[key] == which for key, which in zip(DIMENSIONS, USUAL, strict=True))
     spec = target.resized(
@@ -92,7 +93,7 @@ def _stage(
 
 
 def _row(name: str, row: object) -> tuple[float, tuple[int, ...]]:
-    """The share and the divisors of one stage of the option, checked."""
+    """Return the share and the divisors of one stage of the option. Raises GrowBenchError if they are not valid."""
     if isinstance(row, list | tuple) and len(row) == 4:
         share, *divisors = row
         numbers = all(isinstance(d, int) and not isinstance(d, bool) and d >= 1 for d in divisors)

@@ -1,10 +1,10 @@
 """DirectCopy: the source's tensors in the top-left block, everything else random (baseline in Chen et al., ACL 2022).
 
     W_t = [[ W_s, R ],
-           [ R,   R ]]        R ~ the family's own initialisation
+           [ R,   R ]]        R ~ the family's own initialization
 
-Depth: the widened source is stacked, then its top layers are put on top, as for bert2BERT. Not function preserving
-once a width grows.
+Depth: the widened source is stacked, then its top layers are put on top, as in bert2BERT. Does not preserve the
+function if a width grows.
 """
 
 from growbench.growth.widening import Widening, widen

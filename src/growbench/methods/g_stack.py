@@ -2,14 +2,17 @@
 
     M_t = M_s o M_s o ... o M_s,   g times            the paper finds g = 2 to 4 best and takes 4
 
-A whole growth factor only; embeddings, last norm and head are carried over. Width is left alone. Not function preserving.
+Integer growth factors only. Embeddings, last norm and head are carried over. Width does not change. Does not preserve
+the function.
 
-Plan: a model of 1/g of the target's layers is trained from scratch, inside the budget, then stacked; Adam starts again, the LR goes
-on. `at: rule` takes the paper's rule for the small model's tokens d, with N parameters of the target and a budget of C FLOPs:
+Plan: a model with 1/g of the target's layers is trained from scratch, inside the budget, then stacked. Adam is reset;
+the LR schedule continues. `at: rule` takes the paper's rule for the small model's tokens d, with N parameters of the
+target and a budget of C FLOPs:
 
     log10 d = 0.88 log10 N + 163.27 / log10 C - 5.74
 
-C is the FLOPs of this study's budget (the paper: 6 N D). The rule was fitted at 410 M to 7 B parameters and C above 1e20; far below, d exceeds the budget, and the plan is refused.
+C is this study's budget (the paper: 6 N D). The rule was fitted at 410 M to 7 B parameters and C above 1e20. Far
+below, d exceeds the budget, and the plan is refused.
 """
 
 from math import log10
@@ -26,11 +29,11 @@ MOST = 0.95
 class GStack(Stack):
     title = "G_stack"
     paper = "Du et al., NeurIPS 2024"
-    ratios = "whole"
+    ratios = "integer"
     needs_source = False
     options = {
-        "g": Option(0, "copies; 0 takes the largest divisor of the target's layers up to 4", range=(0, 1000)),
-        "at": Option(0.1, "share of the budget at which it is stacked", choices=("rule",), range=(0.001, MOST)),
+        "g": Option(0, "number of copies; 0 means the largest divisor of the target's layers up to 4", range=(0, 1000)),
+        "at": Option(0.1, "share of the budget at which the model is stacked", choices=("rule",), range=(0.001, MOST)),
     }
 
     def check(self, source, target, traits, options) -> None:
@@ -49,13 +52,13 @@ class GStack(Stack):
         return Plan(stages=(Stage(spec=small, until=share, enter="init"), Stage(spec=target, until=1.0, enter="grow")))
 
     def _rule(self, small, prices: Prices) -> float:
-        """The share of the budget that the rule's tokens cost."""
+        """Return the share of the budget that the rule's tokens cost."""
         tokens = 10 ** (0.88 * log10(prices.parameters) + 163.27 / log10(prices.budget) - 5.74)
         share = tokens / prices.tokens * prices.step(Stage(spec=small, until=1.0, enter="init")) / prices.budget
         if share > MOST:
             raise GrowBenchError(
-                f"methods.{self.name}.at: the rule asks for {tokens:.3g} tokens of the small model, {share:.3g} times the budget of "
-                f"{prices.budget:.3g} FLOPs, far outside what it was fitted on; use a share"
+                f"methods.{self.name}.at: the rule asks for {tokens:.3g} tokens of the small model, {share:.3g} times the budget "
+                f"of {prices.budget:.3g} FLOPs, far outside the range it was fitted on; use a share"
             )
         return share
 

@@ -1,13 +1,13 @@
 """Gradual stacking with copies in the middle: MIDAS (Saunshi et al., NeurIPS 2024; arXiv 2409.19044).
 
-n stages; stage i has i/n of the target's layers and takes a share of the budget that rises as i^alpha. What is added is a copy of
-the middle of the present model, put right behind it:
+There are n stages. Stage i has i/n of the target's layers and takes a share of the budget that rises as i^alpha. The
+added layers are a copy of the middle of the current model, put right behind it:
 
     [ 1 2 | 3 4 | 5 6 ]  ->  [ 1 2 | 3 4 | 3 4 | 5 6 ]            `where: middle`
     [ 1 2 | 3 4 | 5 6 ]  ->  [ 1 2 | 3 4 | 5 6 | 5 6 ]            `where: top`, gradual stacking
 
-Adam starts again at each stage, the LR goes on. Not function preserving. Deviations: shares are of FLOPs; only the
-stages before `last` rise as i^alpha, the target trains for the rest of the budget.
+Adam is reset at each stage; the LR schedule continues. Does not preserve the function. Deviations: shares are of
+FLOPs; only the stages before `last` rise as i^alpha, and the target trains for the rest of the budget.
 """
 
 from growbench.growth.depth import Depth, middle, stacked
@@ -21,9 +21,9 @@ class Gradual(Method):
     grows = ("layers",)
     needs_source = False
     options = {
-        "stages": Option(4, "depths on the way", choices=(2, 3, 4, 6, 8, 12)),
+        "stages": Option(4, "number of depths", choices=(2, 3, 4, 6, 8, 12)),
         "alpha": Option(1.0, "the share of stage i rises as i to this power", range=(0.0, 4.0)),
-        "where": Option("middle", "what is copied, and where to", choices=("middle", "top")),
+        "where": Option("middle", "which layers are copied", choices=("middle", "top")),
         "last": Option(0.3, "share of the budget at which the target is reached", range=(0.01, 0.95)),
     }
 

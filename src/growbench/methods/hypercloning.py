@@ -1,15 +1,15 @@
 """HyperCloning: n copies of every hidden vector (Samragh et al., 2024; arXiv 2409.12903).
 
-x_t = [x_s, ..., x_s], n times. A matrix that writes it is repeated, one that reads it is repeated and divided by n; one
-that does both is (PyTorch's out x in orientation, n = 2)
+x_t = [x_s, ..., x_s], n times. A matrix that writes it is repeated. One that reads it is repeated and divided by n.
+One that does both is (in PyTorch's out x in orientation, n = 2)
 
     symmetric  [[W, W], [W, W]] / 2          diagonal  [[W, 0], [0, W]]
 
-and `noisy_*` adds [[+a, -a], [-b, +b]], noise of `snr` decibels below the weights whose copies cancel (for n copies:
-whose sum over the copies of an input is zero). Vectors, gains and embeddings are repeated; a tied head is corrected by 1/n in
-the norm before it. `heads: duplicate` copies whole heads; `heads: widen` keeps their number, repeats the coordinates
-inside each head and multiplies queries by sqrt(d_s / d_t). n-fold for any whole n; hidden, heads and FFN each have
-their own n; depth is left alone. Exact.
+and `noisy_*` adds [[+a, -a], [-b, +b]], noise `snr` decibels below the weights whose copies cancel (for n copies: its
+sum over the copies of an input is zero). Vectors, gains and embeddings are repeated. A tied head is corrected by 1/n
+in the norm before it. `heads: duplicate` copies whole heads. `heads: widen` keeps their number, repeats the
+coordinates inside each head and multiplies queries by sqrt(d_s / d_t). n is any integer; hidden, heads and FFN each
+have their own n. Depth does not change. Exact.
 
 Not possible: `heads: widen` under rotary positions, whose frequencies depend on the size of a head.
 """
@@ -27,11 +27,11 @@ class HyperCloning(Method):
     title = "HyperCloning"
     paper = "Samragh et al., 2024"
     grows = ("hidden", "heads", "ffn")
-    ratios = "whole"
+    ratios = "integer"
     preserves = "always"
     options = {
         "variant": Option("symmetric", "how a matrix between two cloned spaces is filled", choices=VARIANTS),
-        "snr": Option(10.0, "signal-to-noise ratio of the noisy variants, decibel", range=(0.0, 100.0)),
+        "snr": Option(10.0, "signal-to-noise ratio of the noisy variants, in decibels", range=(0.0, 100.0)),
         "heads": Option("duplicate", "copy whole heads, or make each wider", choices=("duplicate", "widen")),
     }
 
@@ -43,12 +43,12 @@ class HyperCloning(Method):
         if options["heads"] == "widen":
             if traits.rotary:
                 raise GrowBenchError(
-                    f"methods.{self.name}.heads: widen is not possible with rotary positions, whose frequencies depend "
-                    f"on the size of a head in {source.family}; use duplicate"
+                    f"methods.{self.name}.heads: widen is not possible in {source.family}, whose rotary positions have "
+                    "frequencies that depend on the size of a head; use duplicate"
                 )
             if (target.heads, target.kv_heads) != (source.heads, source.kv_heads):
                 raise GrowBenchError(
-                    f"target.heads: {target.heads}, but methods.{self.name}.heads is widen; keep {source.heads}"
+                    f"target.heads: {target.heads} adds heads, but methods.{self.name}.heads is widen; keep {source.heads}"
                 )
             require_multiples(source, target, ("head_size",), self.name)
 

@@ -2,8 +2,8 @@
 
     [ 1 2 3 ] -> [ 1 1 2 2 3 3 ]            layer t of the target comes from layer floor(t L_s / L_t)
 
-Keeps the order of the layers, hence a lower initial loss than stacking (AquilaMoE: 3.31 against 4.30). Width is left
-alone. Not function preserving.
+Keeps the order of the layers, so the initial loss is lower than with stacking (AquilaMoE: 3.31 against 4.30). Width
+does not change. Does not preserve the function.
 """
 
 from growbench.growth.depth import Depth, interpolated

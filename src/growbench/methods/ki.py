@@ -1,13 +1,14 @@
 """KI: knowledge inheritance, the source as a teacher early on (Qin et al., NAACL 2022; arXiv 2105.13880).
 
-The target starts at random. While the teacher is listened to, the loss is
+The target starts from random weights. In the first stage the loss is
 
     L = (1 - w) L_self + w tau^2 KL(p_source(tau) || p_target(tau)),   w falling linearly from 1 to 0
 
-on the predicted positions; then it is L_self alone, with Adam's moments kept. Nothing is grown: the distillation baseline. The
-source's forward passes are paid for, as is the source itself when everything is counted.
+on the predicted positions. Afterwards it is L_self alone, with the same Adam moments. Nothing is grown: this is the
+distillation baseline. The source's forward passes are counted, and so is the source itself when everything is counted.
 
-Defaults are the authors' script: 55k of 125k updates with the teacher, temperature 2. Deviation: `share` is of FLOPs.
+Defaults are those of the authors' script: 55k of 125k updates with the teacher, temperature 2. Deviation: `share` is
+of FLOPs.
 """
 
 from growbench.methods._contract import Method, Option
@@ -20,15 +21,14 @@ class Ki(Method):
     grows = ()
     options = {
         "share": Option(0.44, "share of the budget with the teacher", range=(0.01, 0.9)),
-        "weight": Option(1.0, "what the teacher weighs at first", range=(0.01, 1.0)),
-        "temperature": Option(2.0, "of the teacher's and the target's predictions", range=(0.1, 100.0)),
+        "weight": Option(1.0, "weight of the teacher's loss at the start", range=(0.01, 1.0)),
+        "temperature": Option(2.0, "temperature of the teacher's and the target's predictions", range=(0.1, 100.0)),
     }
 
     def plan(self, source, target, options, prices) -> Plan:
         weight, temperature = options["weight"], options["temperature"]
-        taught = Stage(
-            spec=target, until=options["share"], enter="init", teacher=weight, temperature=temperature
-        )  # fmt: skip
+        until = options["share"]
+        taught = Stage(spec=target, until=until, enter="init", teacher=weight, temperature=temperature)
         return Plan(stages=(taught, Stage(spec=target, until=1.0, enter="keep", optimizer="copy")))
 
 

@@ -1,18 +1,19 @@
 """LEMON: lossless expansion at any ratio (Wang et al., ICLR 2024; arXiv 2310.07999).
 
-D_t = k D_s + r. The residual stream holds k copies of the source's and r coordinates that leave the norm's statistics
-alone: the mean of the source's coordinates under LayerNorm, zero under RMSNorm. Then
+D_t = k D_s + r. The residual stream holds k copies of the source's, and r coordinates that do not change the norm's
+statistics: the mean of the source's coordinates under LayerNorm, zero under RMSNorm. Then
 
     sum of squares about the mean (about zero)  =  k * the source's,  over D_t instead of k D_s coordinates
 
-so gains take sqrt(k D_s / D_t) and epsilon k D_s / D_t, and the r coordinates are zero behind every norm. What writes the
-stream is averaged into them, what reads them is random. Heads and FFN units are copied in turn, readers divided by the
-number of copies. The weights with which copies are read are spread unevenly, with the same sum, which breaks their
-symmetry (`noise`). An added layer is a copy whose output projections are zero. Exact at any ratio under pre-LN.
+so gains are multiplied by sqrt(k D_s / D_t) and epsilon by k D_s / D_t, and the r coordinates are zero behind every
+norm. Matrices that write the stream write its mean into them; matrices that read them are random there. Heads and FFN
+units are copied in turn, and their readers are divided by the number of copies. Copies are read with uneven weights
+of the same sum, which breaks their symmetry (`noise`). An added layer is a copy whose output projections are zero.
+Exact at any ratio under pre-LN.
 
-Deviations and limits: epsilon has to be free in the stock config (in OPT it is not: inexact by its share). Under
-post-LN the norm's own output is the stream, and no linear map keeps both its mean and its gains at a ratio that is not
-whole: refused. Post-LN depth passes the stream through two norms, exact up to epsilon.
+Deviations and limits: the stock config must be able to set epsilon (OPT's cannot: inexact by epsilon's effect). Under
+post-LN the norm's own output is the stream, and no linear map keeps both its mean and its gains at a non-integer
+ratio: refused. Post-LN depth passes the stream through two norms, exact up to epsilon.
 """
 
 from dataclasses import replace
@@ -26,10 +27,10 @@ from growbench.methods._contract import Method, Option, identity_depth, whole_co
 class Lemon(Method):
     title = "LEMON"
     paper = "Wang et al., ICLR 2024"
-    ratios = "any (post-LN: hidden whole)"
+    ratios = "any (post-LN: integer for hidden)"
     preserves = "always under pre-LN; under post-LN up to epsilon"
     options = {
-        "noise": Option(0.1, "unevenness of the copies that are read, as a share of a tensor's std", range=(0.0, 1.0))
+        "noise": Option(0.1, "noise on the copies that are read, as a share of a tensor's std", range=(0.0, 1.0))
     }
 
     def check(self, source, target, traits, options) -> None:
@@ -37,8 +38,8 @@ class Lemon(Method):
         if not traits.pre_norm and not whole_copies(source, target):
             near = max(2, round(target.hidden / source.hidden)) * source.hidden
             raise GrowBenchError(
-                f"target.hidden: {target.hidden} is not a multiple of the source's {source.hidden}; under post-LN no exact "
-                f"map exists for {source.family}, use {near}"
+                f"target.hidden: {target.hidden} is not a multiple of the source's {source.hidden}, and no exact map exists "
+                f"for {source.family} (post-LN); use {near}"
             )
 
     def exact(self, source, target, traits, options) -> bool:

@@ -1,15 +1,16 @@
 """MSG: masked structural growth (Yao et al., ICLR 2024; arXiv 2305.02869).
 
-What is added starts at random (width) or as a copy of the layer below (depth), hidden behind a mask that rises linearly
+Added entries are random (width) or copies of the layer below (depth). They are hidden behind a mask that rises
+linearly
 
     m(t) = min(1, (t - t_grow) / ramp)
 
-from 0, where the model is exactly the source whatever the new entries hold, to 1, where it is the stock target. The
-mask multiplies new heads, FFN units and residual coordinates, weighs them in the norms' statistics, and blends added
-layers with the identity (growth/masking.py). `ramp` is a share of the largest budget.
+from 0, where the model computes exactly the source's function whatever the new entries hold, to 1, where it is the
+stock target. The mask multiplies new heads, FFN units and residual coordinates, weights them in the norms'
+statistics, and blends added layers with the identity (growth/masking.py). `ramp` is a share of the largest budget.
 
-Deviations: one growth of the source; the paper grows four dimensions in turn. No finished point lies inside the ramp. A
-checkpoint written by `growbench grow` would have no masks, so that command refuses this method.
+Deviations: one growth of the source; the paper grows four dimensions in turn. No finished point lies inside the ramp.
+A checkpoint written by `growbench grow` would have no masks, so that command refuses this method.
 """
 
 from dataclasses import replace

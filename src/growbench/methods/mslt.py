@@ -1,14 +1,15 @@
 """MSLT: multi-stage layerwise training, "Progressively Stacking 2.0" (Yang et al., 2020; arXiv 2011.13635).
 
-    stage m = 1 .. n:   L m / n layers; the top L / n are new, copied from the present top, and only they (and the head)
+    stage m = 1 .. n:   L m / n layers; the top L / n are new, copied from the current top, and only they (and the head)
                         learn; the layers below run forward without a graph
     last stage:         all layers learn
 
-n = 4 as published, equally many steps in each stage. `partial` is the share of the budget for stages 1 .. n; 32 of 52 epochs,
-what is remembered of bert2BERT's replication, are 0.375 of the FLOPs at four stages (body alone: a step of stage m takes (m + 2) / 3 n of a full
-one). Adam starts again at each stage, the LR goes on. Not function preserving.
+n = 4 as published, with the same number of steps in each stage. `partial` is the share of the budget for stages 1 ..
+n. 32 of 52 epochs (from memory of bert2BERT's replication) are 0.375 of the FLOPs at four stages (body alone: a step
+of stage m takes (m + 2) / 3 n of a full one). Adam is reset at each stage; the LR schedule continues. Does not
+preserve the function.
 
-Deviations: shares are of FLOPs. A head that shares the token table goes on training it, as head only; embeddings are
+Deviations: shares are of FLOPs. A head that shares the token table keeps training it, as a head only; embeddings are
 otherwise frozen from stage 2 on. The paper's large-batch optimizer is not used.
 """
 
@@ -22,7 +23,7 @@ class Mslt(Method):
     grows = ("layers",)
     needs_source = False
     options = {
-        "stages": Option(4, "partial stages", choices=(1, 2, 3, 4, 6, 8, 12)),
+        "stages": Option(4, "number of partial stages", choices=(1, 2, 3, 4, 6, 8, 12)),
         "partial": Option(0.375, "share of the budget for the partial stages", range=(0.01, 0.95)),
     }
 

@@ -4,15 +4,17 @@ Net2WiderNet: a random map g on the units, written copies, readers divided by th
 
     U[i, j] = W[g(i), j] / C(g(i))
 
-plus noise that breaks the tie between copies. The paper adds it freely; here its sum over the copies of a unit is zero,
+plus noise that breaks the symmetry of copies. The paper adds it freely; here its sum over the copies of a unit is
+zero,
 
     U[i, j] += (n[i, j] - mean over copies k of g(i) of n[k, j]) / sqrt(1 - 1 / C(g(i))),    n ~ N(0, (noise * std(U))^2)
 
-so that the product stays what it was and what is added has the standard deviation of n. Net2DeeperNet: an added layer is
-an identity; in a residual block that is a copy of the layer below whose two output projections are zero.
+so that the product does not change and the added noise has the standard deviation of n. Net2DeeperNet: an added layer
+is an identity. In a residual block that is a copy of the layer below whose two output projections are zero.
 
-Deviations: `map: balanced` (default) because LayerNorm needs equally many copies (see bert2bert_fpi); whole heads are
-copied; the added layer is not a fresh one but a copy, so that only its outputs have to be learnt.
+Deviations: `map: balanced` is the default because LayerNorm needs the same number of copies of every coordinate (see
+bert2bert_fpi). Whole heads are copied. An added layer is a copy instead of a new one, so that only its outputs have to
+be learned.
 """
 
 from dataclasses import replace

@@ -1,10 +1,10 @@
-"""Control: from scratch for the whole FLOPs of a method that starts from the source.
+"""Control: training from scratch for all the FLOPs of a method that starts from the source.
 
-The budget is raised by what the source cost, so that this run spends what such a method spends when everything is counted:
+The budget is raised by the source's cost. This run then spends what such a method spends when everything is counted:
 
     F(scratch_iso) = F(largest budget) + F(source)
 
-If a method's advantage over scratch is smaller than this control's, the source's compute was better spent here.
+If a method's advantage over scratch is smaller than this control's, the source's compute is better spent here.
 """
 
 from growbench.methods.scratch import Scratch

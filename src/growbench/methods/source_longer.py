@@ -1,8 +1,8 @@
-"""Control: the small model trained for the whole FLOPs of a method that grows it.
+"""Control: the small model trained for all the FLOPs of a method that grows it.
 
     F(source_longer) = F(largest budget) + F(source),   all spent on the source's shape, from random weights
 
-If it ends lower than the grown target, growing was not worth its compute at this budget.
+If it ends at a lower loss than the grown target, growing was not worth its compute at this budget.
 """
 
 from growbench.methods._contract import Method

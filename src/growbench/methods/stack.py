@@ -2,8 +2,9 @@
 
     [ 1 2 3 ] -> [ 1 2 3 1 2 3 ]
 
-What StackBERT (Gong et al., ICML 2019) does at each doubling, here as one growth of a given source. At a depth that is
-no multiple the top layers come on top (bert2BERT, section 3.4). Width is left alone. Not function preserving.
+What StackBERT (Gong et al., ICML 2019) does at each doubling, here as one growth of a given source. At a non-integer
+ratio the source's top layers are added on top (bert2BERT, section 3.4). Width does not change. Does not preserve the
+function.
 """
 
 from growbench.methods._contract import Method

@@ -2,14 +2,15 @@
 
     W_t = W_s[I_out, I_in],     layers 1 .. L_t
 
-I are `n_t` of `n_s` coordinates: evenly spaced (`select: uniform`, as published), the first ones, or drawn at random.
-One set for the residual stream, whole heads, one set for each layer's heads and FFN.
+I is a set of `n_t` of `n_s` coordinates: evenly spaced (`select: uniform`), the first ones, or drawn at random. There
+is one set for the residual stream, and one for each layer's heads (kept whole) and FFN.
 
 `rescale: true` multiplies what is read by n_s / n_t. With `select: first` it undoes FPI, HyperCloning and every other
-growth that copies in turn by a whole ratio: select(grow(W)) = W, the round trip that the tests take.
+growth that copies in turn at an integer ratio: select(grow(W)) = W, the round trip that the tests take.
 
-Deviation: the paper chooses for each tensor and axis alone, coordinates of one space are one choice here (it gives the
-same sets for `uniform`).
+Deviations: the paper chooses for each tensor and axis separately; here all axes of one space share one choice. The
+authors' index is round(linspace(0, n_s - 1, n_t)), also across heads; ours is floor(i n_s / n_t), over whole heads.
+The two sets differ at most ratios.
 """
 
 import numpy as np
@@ -33,12 +34,12 @@ class WeightSelection(Method):
     def widen(self, source, target, options, rng) -> Widening:
         maps.require_same_head_size(source, target)
 
-        def pick(size: int, kept: int) -> Ints:
+        def pick(size: int, wanted: int) -> Ints:
             if options["select"] == "random":
-                return np.sort(rng.choice(size, kept, replace=False)).astype(np.int64)
+                return np.sort(rng.choice(size, wanted, replace=False)).astype(np.int64)
             if options["select"] == "first":
-                return np.arange(kept)
-            return np.floor(np.arange(kept) * size / kept).astype(np.int64)
+                return np.arange(wanted)
+            return np.floor(np.arange(wanted) * size / wanted).astype(np.int64)
 
         def keep(index: Ints, size: int) -> SpaceMap:
             return maps.selected(index, size, rescale=options["rescale"])

@@ -7,10 +7,10 @@ Rows = in, columns = out; R is the family's own random start:
     o, fc2      W -> [[W, 0], [0, 0]]        new heads and new FFN units write nothing
     layers      a copy of the layer below whose output projections are zero: an identity
 
-With `eps` above 0 the zeros are N(0, eps^2) instead, the paper's "small values". Zeros never stand on both sides of a
-product. A vector padded with zeros has an RMS smaller by sqrt(D_s / D_t): RMSNorm gains take that factor and its
-epsilon D_s / D_t, which makes RMSNorm families exact. Under LayerNorm new coordinates shift the mean, and growing
-the hidden size is not exact.
+With `eps` above 0 the zeros are N(0, eps^2) instead, the paper's "small values". Zeros are never on both sides of a
+product. A vector padded with zeros has an RMS smaller by sqrt(D_s / D_t): RMSNorm gains are multiplied by that factor
+and its epsilon by D_s / D_t, which makes RMSNorm families exact. Under LayerNorm new coordinates shift the mean, and
+growing the hidden size is not exact.
 """
 
 from dataclasses import replace
@@ -26,7 +26,7 @@ class ZeroPad(Method):
     title = "Zero padding"
     paper = "Zhang, 2021"
     preserves = "with eps 0: FFN, heads and depth; hidden under RMSNorm"
-    options = {"eps": Option(0.0, "standard deviation of what would be zero", range=(0.0, 1.0))}
+    options = {"eps": Option(0.0, "standard deviation of the entries that would be zero", range=(0.0, 1.0))}
 
     def exact(self, source, target, traits, options) -> bool:
         wider = target.hidden > source.hidden
