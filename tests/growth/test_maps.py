@@ -89,9 +89,9 @@ def test_the_middle_is_copied_right_behind_itself() -> None:
 
 
 def test_a_map_outside_the_source_or_smaller_than_it_is_refused() -> None:
-    with pytest.raises(GrowBenchError, match="outside"):
+    with pytest.raises(GrowBenchError, match="not one of"):
         maps.from_index([0, 5], 3)
-    with pytest.raises(GrowBenchError, match="shrink"):
+    with pytest.raises(GrowBenchError, match="cannot shrink"):
         maps.draw_index(4, 3, "balanced", np.random.default_rng(0))
 
 

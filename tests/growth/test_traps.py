@@ -203,9 +203,9 @@ def test_anchors_of_the_papers_hold_at_initialisation() -> None:
 
 @pytest.mark.parametrize(("method", "options"), [("staged", {}), ("hypercloning", {"variant": "diagonal"})])
 def test_block_diagonal_copies_need_partners_in_every_group(method: str, options) -> None:
-    """Under grouped queries a broken number of heads a group leaves copies whose columns nobody writes."""
+    """Under grouped queries a non-integer ratio of heads per group leaves copies whose columns nothing writes."""
     source = source_model("llama", SPECS["llama"].resized(heads=6, kv_heads=2))
-    with pytest.raises(GrowBenchError, match=r"4 a group, no multiple of the source's 3.*use 18"):
+    with pytest.raises(GrowBenchError, match=r"4 per group, not a multiple of the source's 3.*use 18"):
         grown(method, "llama", source, options, hidden=48, heads=24, kv_heads=6)
     assert drift("llama", source, grown(method, "llama", source, options, hidden=72, heads=18, kv_heads=6)) <= 1e-10
 

@@ -183,9 +183,9 @@ def test_the_row_of_a_variants_method_is_taken_from_a_printed_list(tmp_path: Pat
         ("mslt", {"stages": 4.5}, "methods.mslt.stages: 4.5 is not allowed"),
         ("mslt", {"stages": True}, "methods.mslt.stages: True is not allowed"),
         ("bert2bert", {"l_b": 2.5}, "methods.bert2bert.l_b: 2.5 is not allowed; use an integer"),
-        ("mslt", {"plan": 5}, "methods.mslt.plan: 5 is not allowed; use a text"),
-        ("mslt", {"plan": ""}, "methods.mslt.plan: '' is not allowed; use a text"),
-        ("compoundgrow", {"layers": "attention", "stages": [[0.4, 4, 1, 1], [0.3, 2, 1, 1], [0.3, 1, 1, 1]]}, "can only start at random"),
+        ("mslt", {"plan": 5}, "methods.mslt.plan: 5 is not allowed; use text"),
+        ("mslt", {"plan": ""}, "methods.mslt.plan: '' is not allowed; use text"),
+        ("compoundgrow", {"layers": "attention", "stages": [[0.4, 4, 1, 1], [0.3, 2, 1, 1], [0.3, 1, 1, 1]]}, "can only start from random weights"),
     ],
 )  # fmt: skip
 def test_options_have_their_type(method: str, options: dict[str, Any], words: str) -> None:
@@ -214,7 +214,7 @@ def test_a_plan_file_that_cannot_be_read_is_refused(text: str | None, words: str
 def test_a_layer_map_out_of_range_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     stack = methods.load("stackbert")
     monkeypatch.setattr(stack, "deepen", lambda *given: from_list([0, 1, 2, 3][: given[1]]))
-    with pytest.raises(GrowBenchError, match=r"layer 1 is to come from layer 1, but the source has 0\.\.0"):
+    with pytest.raises(GrowBenchError, match=r"takes layer 1 from source layer 1, but the source has layers 0\.\.0"):
         chosen(stackbert=None)
     monkeypatch.setattr(stack, "deepen", lambda *given: from_list([0]))
     with pytest.raises(GrowBenchError, match="the map has 1 layers, not 2"):

@@ -1,9 +1,9 @@
 """The vocabulary in which a family says what every axis of every parameter means (docs/METHODS.md, section 1).
 
 A *space* is a set of coordinates that growth can widen: `residual` (one for the whole network), `heads`, `kv_heads`
-and `ffn` (one per layer). An axis either *writes* a space (its entries produce those coordinates), *reads* it (its
-entries are multiplied with those coordinates and summed) or *scales* it (norm gains and shifts). Every other axis
-(`vocab`, `position`, `class`, ...) is fixed.
+and `ffn` (one per layer). An axis *writes* a space (its entries produce those coordinates), *reads* it (its entries
+are multiplied by those coordinates and summed) or *scales* it (norm gains and shifts). Every other axis (`vocab`,
+`position`, `class`, ...) is fixed.
 """
 
 import re
@@ -20,7 +20,11 @@ Verb = Literal["writes", "reads", "scales", "fixed"]
 
 @dataclass(frozen=True, slots=True)
 class Axis:
-    """One axis of one tensor: the space it runs over, and what the tensor does with it."""
+    """One axis of one tensor.
+
+    space: what it runs over.
+    verb: what the tensor does with that space.
+    """
 
     space: str
     verb: Verb
@@ -44,7 +48,11 @@ def fixed(space: str) -> Axis:
 
 @dataclass(frozen=True, slots=True)
 class Component:
-    """One logical tensor inside a parameter: its module kind (q, k, v, o, fc1, ...) and its axes in storage order."""
+    """One logical tensor inside a parameter.
+
+    kind: of its module: q, k, v, o, fc1, ...
+    axes: in storage order.
+    """
 
     kind: str
     axes: tuple[Axis, ...]
@@ -52,7 +60,13 @@ class Component:
 
 @dataclass(frozen=True, slots=True)
 class Role:
-    """What one parameter is. components: one unless fused along axis `fused`, in `blocks` or interleaved by `heads`."""
+    """What one parameter is.
+
+    components: its logical tensors; more than one if they are fused into one parameter.
+    layer: number of its layer; None outside the layers.
+    fused: the axis along which components are fused.
+    order: `blocks`: one component after another; `heads`: all components of a head, then of the next.
+    """
 
     components: tuple[Component, ...]
     layer: int | None = None
@@ -65,12 +79,12 @@ class Role:
 
 
 def role(kind: str, *axes: Axis) -> Role:
-    """A parameter that is one logical tensor."""
+    """Return the role of a parameter that is one logical tensor."""
     return Role((Component(kind, axes),))
 
 
 def fused(axis: int, order: Literal["blocks", "heads"], *components: Component) -> Role:
-    """A parameter that stores several logical tensors along one axis."""
+    """Return the role of a parameter that stores several logical tensors along one axis."""
     return Role(components, fused=axis, order=order)
 
 
@@ -78,32 +92,32 @@ Table = Mapping[str, Role]
 
 
 def linear(name: str, kind: str, row: Axis, column: Axis) -> Table:
-    """Roles of a torch Linear: weight [row, column], bias [row] where there is one."""
+    """Return the roles of a torch Linear: weight [row, column], bias [row] if there is one."""
     return {f"{name}.weight": role(kind, row, column), f"{name}.bias": role(kind, row)}
 
 
 def conv1d(name: str, kind: str, column: Axis, row: Axis) -> Table:
-    """Roles of a `transformers` Conv1D, a linear map stored the other way: weight [column, row], bias [row]."""
+    """Return the roles of a `transformers` Conv1D, a transposed linear map: weight [column, row], bias [row]."""
     return {f"{name}.weight": role(kind, column, row), f"{name}.bias": role(kind, row)}
 
 
 def norm(name: str, kind: str = "norm") -> Table:
-    """Roles of a norm over the residual: gain and shift. kind `norm_out`: it ends a post-LN block."""
+    """Return the roles of a norm over the residual: gain and shift. kind `norm_out`: it ends a post-LN block."""
     return {f"{name}.weight": role(kind, scales("residual")), f"{name}.bias": role(kind, scales("residual"))}
 
 
 def embedding(name: str, rows: str) -> Table:
-    """Role of a table of residual vectors: weight [rows, residual]."""
+    """Return the role of a table of residual vectors: weight [rows, residual]."""
     return {f"{name}.weight": role("embedding", fixed(rows), writes("residual"))}
 
 
 def readout(name: str, rows: str) -> Table:
-    """Roles of a linear head over the residual: weight [rows, residual], bias [rows]."""
+    """Return the roles of a linear head over the residual: weight [rows, residual], bias [rows]."""
     return linear(name, "head", fixed(rows), reads("residual"))
 
 
 def axis_size(axis: Axis, spec: ModelSpec) -> int | None:
-    """Length of an axis in a model of this spec; None where the family alone knows it (fixed axes)."""
+    """Return the length of an axis in a model of this spec; None for fixed axes, whose length the spec does not say."""
     sizes = {
         "residual": spec.hidden,
         "heads": spec.heads * spec.head_size,
@@ -114,10 +128,10 @@ def axis_size(axis: Axis, spec: ModelSpec) -> int | None:
 
 
 def resolve(table: Table, names: Iterable[str], family: str) -> dict[str, Role]:
-    """Give every parameter name its role.
+    """Return the role of every parameter name.
 
-    table maps the end of a name to a role, `{l}` standing for the layer's number. Raises GrowBenchError on a name
-    without a role: a parameter that nobody described must not be grown by guess.
+    table: from the end of a name to a role; `{l}` stands for the layer's number. Raises GrowBenchError for a name
+    without a role: a parameter that the table does not describe must not be grown by guessing.
     """
     patterns = [(re.compile(r"(?:^|\.)" + re.escape(p).replace(r"\{l\}", r"(\d+)") + "$"), r) for p, r in table.items()]
     found: dict[str, Role] = {}
@@ -133,12 +147,12 @@ def resolve(table: Table, names: Iterable[str], family: str) -> dict[str, Role]:
 
 
 def layers_path(roles: Mapping[str, Role]) -> str:
-    """The module path of the list of layers: what comes before a layer's number in the names of its parameters."""
+    """Return the module path of the list of layers: what precedes a layer's number in its parameters' names."""
     name, number = next((name, role.layer) for name, role in roles.items() if role.layer is not None)
     return name.partition(f".{number}.")[0]
 
 
 def embeddings_path(roles: Mapping[str, Role]) -> str:
-    """The module path of an encoder's embeddings: where the token table lies."""
+    """Return the module path of an encoder's embeddings: the module that holds the token table."""
     name = next(n for n, r in roles.items() if r.kind == "embedding" and r.components[0].axes[0].space == "vocab")
     return name.rsplit(".", 2)[0]

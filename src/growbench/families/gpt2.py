@@ -1,7 +1,7 @@
 """GPT-2 (Radford et al., 2019): pre-LN decoder, absolute positions, tied head; matrices are stored [in, out].
 
 Block: x = x + c_proj(attention(c_attn(LN_1(x)))), x = x + c_proj(gelu(c_fc(LN_2(x)))). c_attn [hidden, 3 x hidden]
-holds q, k and v one after the other.
+stores q, k and v one after another.
 """
 
 from collections.abc import Mapping
@@ -56,7 +56,7 @@ class Gpt2(Family):
         return TABLE
 
     def defaults(self, spec: ModelSpec) -> dict[str, Any]:
-        """The stock special tokens belong to GPT-2's own vocabulary."""
+        """Return no special tokens for a smaller vocabulary: the stock ones belong to GPT-2's own."""
         return {} if spec.vocab > 50256 else {"bos_token_id": None, "eos_token_id": None}
 
     def derived(self, config: Any) -> dict[str, int]:
@@ -65,13 +65,13 @@ class Gpt2(Family):
     def follow(self, spec: ModelSpec, start: Mapping[str, Any]) -> dict[str, Any]:
         if start.get("scale_attn_by_inverse_layer_idx") and start.get("n_layer", spec.layers) != spec.layers:
             raise GrowBenchError(
-                f"target.layers: {spec.layers} moves layers to other places, whose number scales their attention "
+                f"target.layers: {spec.layers} moves layers, but their number scales their attention "
                 f"(scale_attn_by_inverse_layer_idx); keep {start['n_layer']}"
             )
         wider = start.get("n_embd", spec.hidden) // start.get("n_head", spec.heads) != spec.head_size
         if wider and not start.get("scale_attn_weights", True):
             raise GrowBenchError(
-                f"target.heads: {spec.heads} makes heads wider, whose products are not divided by their size here "
+                f"target.heads: {spec.heads} heads are wider, but attention scores are not divided by their size "
                 "(scale_attn_weights is false); keep the size of a head"
             )
         return {}

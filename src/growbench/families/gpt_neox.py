@@ -1,7 +1,7 @@
 """GPT-NeoX (Black et al., 2022; arXiv 2204.06745), also Pythia: pre-LN decoder, partial rotary positions.
 
-Block: x = x + attention(LN_1(x)) + mlp(LN_2(x)), or one after the other without `use_parallel_residual`.
-query_key_value [3 x hidden, hidden] holds q, k and v of one head, then of the next.
+Block: x = x + attention(LN_1(x)) + mlp(LN_2(x)), or one after another without `use_parallel_residual`.
+query_key_value [3 x hidden, hidden] stores q, k and v of one head, then of the next.
 """
 
 from typing import Any

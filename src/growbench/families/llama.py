@@ -1,6 +1,7 @@
 """Llama (Touvron et al., 2023; arXiv 2302.13971, 2307.09288): pre-RMSNorm decoder, rotary positions, gated FFN.
 
-FFN: down(silu(gate(x)) * up(x)). Key/value heads may be fewer than heads (Ainslie et al., 2023; arXiv 2305.13245).
+FFN: down(silu(gate(x)) * up(x)). There may be fewer key/value heads than heads (Ainslie et al., 2023; arXiv
+2305.13245).
 """
 
 from typing import Any
@@ -51,8 +52,8 @@ class Llama(Family):
     def check(self, spec: ModelSpec) -> None:
         if spec.hidden % spec.heads:
             raise GrowBenchError(
-                f"model.heads: {spec.heads} heads do not divide hidden {spec.hidden}, as the stock config of "
-                f"{self.name} demands; use one of {divisors(spec.hidden)}"
+                f"model.heads: {spec.heads} does not divide hidden {spec.hidden}, as the stock config of "
+                f"{self.name} requires; use one of {divisors(spec.hidden)}"
             )
 
     def pre_norm(self, config: Any) -> bool:

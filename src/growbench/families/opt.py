@@ -1,8 +1,8 @@
 """OPT (Zhang et al., 2022; arXiv 2205.01068): decoder, pre-LN or (350m) post-LN, absolute positions, tied head.
 
-350m also keeps its token table in `word_embed_proj_dim` coordinates that no map widens: project_in writes the residual
-from them, project_out reads it into them. The position table has two rows more than there are positions.
-A tied head over the residual can be corrected only by a norm with a gain; without one (`_remove_final_layer_norm`,
+In 350m the token table has `word_embed_proj_dim` coordinates, which no map widens: project_in maps them to the
+residual, project_out maps the residual back. The position table has two more rows than there are positions. A tied
+head over the residual can be corrected only by a norm with a gain. Without one (`_remove_final_layer_norm`,
 `layer_norm_elementwise_affine: false`) output_norm is None and no widening is exact.
 """
 
@@ -33,7 +33,7 @@ BODY: Table = {
 
 
 def tables(written: Axis, read: Axis) -> Table:
-    """Roles of the token table and of the heads: weight [rows, hidden or word_embed_proj_dim]."""
+    """Return the roles of the token table and of the heads: weight [rows, hidden or word_embed_proj_dim]."""
     return {
         "embed_tokens.weight": role("embedding", fixed("vocab"), written),
         **linear("lm_head", "head", fixed("vocab"), read),
@@ -53,9 +53,9 @@ class Opt(Family):
     published = ("OPT",)
 
     def table(self, config: Any) -> Table:
-        own = tables(PROJECTION, PROJECTION) if self.projected(config) else tables(RESIDUAL, FROM_RESIDUAL)
+        tokens = tables(PROJECTION, PROJECTION) if self.projected(config) else tables(RESIDUAL, FROM_RESIDUAL)
         last = norm(L + "final_layer_norm", "norm" if self.pre_norm(config) else "norm_out")
-        return {**last, **own, **BODY}
+        return {**last, **tokens, **BODY}
 
     def config(self, spec: ModelSpec, base: Any = None, **settings: Any) -> Any:
         if "initializer_range" in settings:
@@ -63,11 +63,11 @@ class Opt(Family):
         return super().config(spec, base, **settings)
 
     def follow(self, spec: ModelSpec, start: Mapping[str, Any]) -> dict[str, Any]:
-        whole = start.get("word_embed_proj_dim") in (None, start.get("hidden_size"))
-        return {"word_embed_proj_dim": spec.hidden} if whole else {}
+        same = start.get("word_embed_proj_dim") in (None, start.get("hidden_size"))
+        return {"word_embed_proj_dim": spec.hidden} if same else {}
 
     def projected(self, config: Any) -> bool:
-        """Whether the token table is over other coordinates than the residual's."""
+        """Whether the token table is over coordinates other than the residual's."""
         return config.word_embed_proj_dim != config.hidden_size
 
     def pre_norm(self, config: Any) -> bool:

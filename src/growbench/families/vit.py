@@ -1,6 +1,6 @@
 """ViT (Dosovitskiy et al., ICLR 2021; arXiv 2010.11929): pre-LN encoder over image patches and a class token.
 
-A spec's vocab is 0 and its max_length the number of patches + 1. The head classifies the class token's last state.
+A spec's vocab is 0, and its max_length is the number of patches + 1. The head classifies the class token's last state.
 """
 
 from __future__ import annotations
@@ -52,13 +52,13 @@ TABLE: Table = {
 
 
 def pair(size: Any) -> tuple[int, int]:
-    """Return (height, width) of a stock size, which is one number or two."""
+    """Return (height, width) of a stock size, which is one number or a pair."""
     return (size, size) if isinstance(size, int) else (size[0], size[1])
 
 
 def patches(image_size: Any, patch_size: Any) -> int:
-    """Return how many whole patches an image holds."""
-    return math.prod(whole // part for whole, part in zip(pair(image_size), pair(patch_size), strict=True))
+    """Return the number of full patches in an image."""
+    return math.prod(image // patch for image, patch in zip(pair(image_size), pair(patch_size), strict=True))
 
 
 class Vit(Family):
@@ -79,23 +79,23 @@ class Vit(Family):
     def check(self, spec: ModelSpec) -> None:
         super().check(spec)
         if spec.vocab:
-            raise GrowBenchError(f"model.vocab: {spec.vocab} tokens for images; use 0")
+            raise GrowBenchError(f"model.vocab: {spec.vocab}, but images have no tokens; use 0")
 
     def follow(self, spec: ModelSpec, start: Mapping[str, Any]) -> dict[str, Any]:
-        whole = start.get("pooler_output_size") in (None, start.get("hidden_size"))
-        pooler = {"pooler_output_size": spec.hidden} if whole else {}
+        same = start.get("pooler_output_size") in (None, start.get("hidden_size"))
+        pooler = {"pooler_output_size": spec.hidden} if same else {}
         return {**pooler, "image_size": self.image_size(spec, start.get("image_size"), start.get("patch_size", 16))}
 
     def image_size(self, spec: ModelSpec, given: Any, patch_size: Any) -> Any:
-        """Return the given image size where it holds the spec's patches, else the square one that does."""
+        """Return the given image size if it has the spec's number of patches, else the square one that does."""
         count = spec.max_length - 1
         if given is not None and patches(given, patch_size) == count:
             return given
         side = math.isqrt(count)
         if given is not None or side * side != count or not isinstance(patch_size, int):
             raise GrowBenchError(
-                f"model.max_length: {spec.max_length} is not the number of patches of image_size {given} and patch_size "
-                f"{patch_size} plus 1; use a square number plus 1, or give the image_size that holds the patches"
+                f"model.max_length: {spec.max_length} is not 1 + the number of patches of image_size {given} and patch_size "
+                f"{patch_size}; use 1 + a square number, or give an image_size with that many patches"
             )
         return side * patch_size
 

@@ -1,1 +1,1 @@
-"""The engine: any method's maps applied to any family's roles."""
+"""The engine: it applies any method's maps to any family's roles."""

@@ -1,7 +1,7 @@
 """Maps between the coordinates of a source space and those of its wider target space.
 
 A SpaceMap says, per target coordinate j, which source coordinate it is a copy of, with which factor it is written
-(x_t[j] = write[j] * x_s[index[j]]) and with which factor whoever reads it multiplies (read[j]). A product is kept when
+(x_t[j] = write[j] * x_s[index[j]]), and by which factor its readers multiply it (read[j]). A product is preserved if
 the factors of all copies of a source coordinate satisfy sum_j write[j] * read[j] = 1 (Net2Net; bert2BERT, section 3).
 numpy only: plans and checks are built without torch.
 """
@@ -16,10 +16,9 @@ from numpy.typing import NDArray
 from growbench.errors import GrowBenchError
 from growbench.spec import ModelSpec
 
-NEW = -1  # a coordinate without a source: filled by the Fill policy
-NEUTRAL = (
-    -2
-)  # a coordinate that leaves the norms' statistics alone: the mean under LayerNorm, zero under RMSNorm (LEMON)
+NEW = -1  # a coordinate without a source, filled by the Fill policy
+# A coordinate that does not change the norms' statistics: the mean under LayerNorm, zero under RMSNorm (LEMON).
+NEUTRAL = -2
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -27,10 +26,14 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, kw_only=True)
 class SpaceMap:
-    """One linear map per space. index, write, read, copy, donor: arrays of the target's length.
+    """The linear map of one space. All arrays have the target's length.
 
-    copy numbers the copies of one source coordinate from 0 (NEW and NEUTRAL: 0). donor is True where a row is written
-    from the next source layer instead of its own (bert2BERT's AKI).
+    index: source coordinate of each target coordinate, or NEW or NEUTRAL.
+    write: factor with which it is written.
+    read: factor by which its readers multiply it.
+    copy: number of this copy of its source coordinate, from 0 (NEW and NEUTRAL: 0).
+    donor: True where a row is written from the next source layer instead of its own (bert2BERT's AKI).
+    source_size: coordinates of the source.
     """
 
     index: Ints
@@ -53,12 +56,12 @@ class SpaceMap:
         )
 
     def with_donors(self) -> "SpaceMap":
-        """Return the map whose added coordinates (those after the source's own) are written from the next layer."""
+        """Return the same map, with added coordinates (those after the source's) written from the next layer."""
         return replace(self, donor=np.arange(self.target_size) >= self.source_size)
 
 
 def counts(index: Ints, source_size: int) -> Ints:
-    """How often each source coordinate is copied, [source_size]."""
+    """Return how often each source coordinate is copied, [source_size]."""
     return np.bincount(index[index >= 0], minlength=source_size).astype(np.int64)
 
 
@@ -74,14 +77,14 @@ def copy_numbers(index: Ints) -> Ints:
 
 
 def from_index(index: Sequence[int] | Ints, source_size: int, *, divide: bool = True) -> SpaceMap:
-    """Make a map from an index list; readers divide by the number of copies unless `divide` is False.
+    """Make a map from an index list. Readers divide by the number of copies unless `divide` is False.
 
-    Raises GrowBenchError when the index names a coordinate that the source does not have.
+    Raises GrowBenchError if the index names a coordinate that the source does not have.
     """
     chosen = np.asarray(index, dtype=np.int64)
     if len(chosen) and (chosen.max() >= source_size or chosen.min() < NEUTRAL):
         raise GrowBenchError(
-            f"map: coordinate {chosen.max()} is outside the source's {source_size}; use 0..{source_size - 1}"
+            f"map: coordinate {chosen.max()} is not one of the source's {source_size}; use 0..{source_size - 1}"
         )
     read = np.ones(len(chosen))
     old = chosen >= 0
@@ -99,7 +102,7 @@ def from_index(index: Sequence[int] | Ints, source_size: int, *, divide: bool = 
 
 
 def selected(index: Ints, source_size: int, *, rescale: bool) -> SpaceMap:
-    """Make a map that keeps some coordinates; with `rescale` readers multiply by source_size / len(index)."""
+    """Make a map that keeps only these coordinates. With `rescale` readers multiply by source_size / len(index)."""
     made = from_index(index, source_size, divide=False)
     return replace(made, read=made.read * (source_size / len(index))) if rescale else made
 
@@ -108,15 +111,16 @@ Draw = Literal["balanced", "random", "new"]
 
 
 def draw_index(source_size: int, target_size: int, draw: Draw, rng: np.random.Generator) -> Ints:
-    """Source index of each target coordinate; the first ones are the source itself.
+    """Return the source index of each target coordinate. The first ones are the source itself.
 
-    balanced: round and round (every coordinate equally often at an integer ratio); random: uniform with replacement,
-    as bert2BERT publishes it; new: no source.
+    balanced: cycle through the source (every coordinate equally often at an integer ratio). random: uniform with
+    replacement, as published by bert2BERT. new: no source. Raises GrowBenchError if the target is smaller.
     """
     added = target_size - source_size
     if added < 0:
         raise GrowBenchError(
-            f"map: {target_size} coordinates are fewer than the source's {source_size}; growth cannot shrink"
+            f"map: {target_size} coordinates are fewer than the source's {source_size}, and growth cannot shrink; "
+            "use a larger target"
         )
     extra = {
         "balanced": lambda: np.arange(source_size, target_size) % source_size,
@@ -127,7 +131,7 @@ def draw_index(source_size: int, target_size: int, draw: Draw, rng: np.random.Ge
 
 
 def expand_heads(head_index: Ints, head_size: int) -> Ints:
-    """Turn an index over heads into one over their coordinates, head_size each."""
+    """Turn an index over heads into one over their coordinates, head_size per head."""
     inner = np.arange(head_size)
     return np.where(head_index[:, None] >= 0, head_index[:, None] * head_size + inner, head_index[:, None]).reshape(-1)
 
@@ -135,14 +139,14 @@ def expand_heads(head_index: Ints, head_size: int) -> Ints:
 def head_indices(source: ModelSpec, target: ModelSpec, draw: Draw, rng: np.random.Generator) -> tuple[Ints, Ints]:
     """Draw the query-head and key/value-head maps so that each query head keeps its key/value group.
 
-    With as many key/value heads as heads both maps are one; with groups (GQA) the groups are drawn first and the
-    query heads of a target group come from the source group that it copies.
+    If there are as many key/value heads as heads, both maps are the same. With groups (GQA), the groups are drawn
+    first, and the query heads of a target group come from the source group that it copies.
     """
     kv = draw_index(source.kv_heads, target.kv_heads, draw, rng)
     per_source, per_target = source.heads // source.kv_heads, target.heads // target.kv_heads
     if per_target < per_source:
         raise GrowBenchError(
-            f"target.kv_heads: {target.kv_heads} leaves {per_target} heads a group, fewer than the source's {per_source}; "
+            f"target.kv_heads: {target.kv_heads} leaves {per_target} heads per group, fewer than the source's {per_source}; "
             f"use at most {target.heads // per_source}"
         )
     heads = []
@@ -153,7 +157,7 @@ def head_indices(source: ModelSpec, target: ModelSpec, draw: Draw, rng: np.rando
 
 
 def require_same_head_size(source: ModelSpec, target: ModelSpec) -> None:
-    """Raise unless whole heads can be copied."""
+    """Raise GrowBenchError unless whole heads can be copied."""
     if source.head_size != target.head_size:
         fitting = target.hidden // source.head_size
         raise GrowBenchError(

@@ -2,12 +2,13 @@
 
 With m the mask (1 on old coordinates, a number between 0 and 1 on new ones) a model computes
 
-    o, fc2             read m * h instead of h: new heads and FFN units count m-fold
+    o, fc2             read m * h instead of h: new heads and FFN units are scaled by m
     writers, norms     m * y instead of y on the residual stream
     norm statistics    mean = sum m_j x_j / sum m_j,    var = sum m_j (x_j - mean)^2 / sum m_j    (LayerNorm; RMS alike)
     added layers       x + m (layer(x) - x)
 
-so that at 0 it is the source, whatever the new entries hold. Parameters stay those of the stock model: masks are hooks.
+so that at 0 it is the source, whatever the new entries are. Masks are hooks: the parameters are those of the stock
+model.
 """
 
 from collections.abc import Callable
@@ -25,7 +26,7 @@ INNER = ("heads", "ffn")
 
 
 class Masks:
-    """Hooks on a grown model. `set(0.0)` computes the source's function, `remove()` leaves the stock model."""
+    """Hooks on a grown model. With `set(0.0)` it computes the source's function; `remove()` leaves the stock model."""
 
     def __init__(self, operator: Operator, model: nn.Module, roles: dict[str, Role]) -> None:
         self.share = 0.0
@@ -43,7 +44,7 @@ class Masks:
         self.share = share
 
     def remove(self) -> None:
-        """Take all masks off."""
+        """Remove all masks."""
         for handle in self.handles:
             handle.remove()
         self.handles.clear()
@@ -90,7 +91,7 @@ class Masks:
 
 
 def masked_norm(x: Tensor, module: Any, mask: Tensor, *, layer_norm: bool) -> Tensor:
-    """LayerNorm or RMSNorm of x [..., hidden] with statistics over the mask's weights [hidden], times the mask."""
+    """Return LayerNorm or RMSNorm of x [..., hidden], times the mask [hidden], which also weights the statistics."""
     total = mask.sum()
     eps = module.eps if hasattr(module, "eps") else module.variance_epsilon
     if layer_norm:
@@ -101,5 +102,5 @@ def masked_norm(x: Tensor, module: Any, mask: Tensor, *, layer_norm: bool) -> Te
 
 
 def ramp(spent: float, start: float, length: float) -> float:
-    """The mask at `spent` of the budget when it rises from 0 at `start` to 1 over `length` (all shares of the budget)."""
+    """Return the mask at `spent`: it rises from 0 at `start` to 1 over `length`. All are shares of the budget."""
     return 1.0 if length <= 0 else float(np.clip((spent - start) / length, 0.0, 1.0))

@@ -1,15 +1,14 @@
 """Grow Adam's moments with their parameters, by name.
 
-A parameter's gradient grows as its parameter does, with another factor. If x_t[j] = x_s[g(j)] is written, and read with
-factor read[j], the gradient that reaches copy j is read[j] times the source's, while what a tensor reads arrives
-unscaled:
+A parameter's gradient grows as the parameter does, with a different factor. If x_t[j] = x_s[g(j)] is written, and read
+with factor read[j], the gradient that reaches copy j is read[j] times the source's. What a tensor reads is not scaled:
 
     grad_t[j, i] = read_out[j] * grad_s[g_out(j), g_in(i)]
 
-Policies: `reset` (no moments), `copy` (factor 1), `scaled` (first moment by the gradient's factor, second by its square:
-Staged Training's 1/2 and 1/4 at a doubling, and right off the diagonal too), `asymmetric` (the source's own
-coordinates kept, copies and new ones zero; SPARKLING). New coordinates, fresh layers and the output projections of silent ones
-start at zero.
+Policies: `reset` (no moments), `copy` (factor 1), `scaled` (first moment by the gradient's factor, second by its
+square: Staged Training's 1/2 and 1/4 at a doubling, but also correct off the diagonal), `asymmetric` (the source's
+own coordinates keep theirs, copies and new ones are zero; SPARKLING). New coordinates, fresh layers and the output
+projections of silent layers start at zero.
 """
 
 from collections.abc import Mapping
@@ -39,8 +38,8 @@ def grow_moments(
 ) -> dict[str, dict[str, Tensor]]:
     """Return the target's optimizer state by parameter name: exp_avg and exp_avg_sq in the target's shapes, and step.
 
-    moments: the source's, by parameter name. A parameter that the source's optimizer has not met has none afterwards.
-    Raises GrowBenchError for a policy that is not known.
+    moments: the source's, by parameter name. A parameter without moments in the source's optimizer has none afterwards.
+    Raises GrowBenchError for an unknown policy.
     """
     if policy not in POLICIES:
         raise GrowBenchError(f"optimizer policy '{policy}' is not known; {nearest(policy, POLICIES)}")
@@ -63,7 +62,7 @@ def grow_moments(
 
 
 def _needs(operator: Operator, name: str, role: Role) -> set[tuple[str, int | None]]:
-    """The (name without its layer, source layer) of every source parameter that a target parameter is made of."""
+    """Return (name without its layer, source layer) of every source parameter that a target parameter is made of."""
     if role.layer is None:
         return {(stem(name, role), None)}
     layers = {s for s, _ in operator.depth[role.layer].sources}
@@ -108,7 +107,7 @@ def _widened(
 
 
 def _correction(operator: Operator, name: str, component: Component) -> float:
-    """The inverse of what a tensor was multiplied by: its gradient is smaller by as much."""
+    """Return the inverse of the factor that the tensor was multiplied by; its gradient is multiplied by the inverse."""
     if component.kind == "q":
         return 1.0 / operator.widening.query
     if component.kind.startswith("norm") and name.endswith("weight"):

@@ -54,7 +54,7 @@ class Operator:
     seed: int
 
     def passes_on(self, layer: int, kind: str) -> bool:
-        """Whether a norm of a target layer must only normalize (gain 1, shift 0), so that a silent layer is the identity.
+        """Whether a norm of a target layer only normalizes (gain 1, shift 0), so that a silent layer is the identity.
 
         Under post-LN a silent layer computes LN(LN(x)): the norms in between pass x on and the last one scales it.
         """

@@ -12,19 +12,23 @@ from growbench.families import Family
 from growbench.growth.maps import SpaceMap
 
 IGNORED = -100  # label of a position that the loss leaves out
-HIDE_EVERY = 7  # under masked-LM training, the share of positions that are hidden: about 15 %
+HIDE_EVERY = 7  # one in seven positions is hidden, about the 15 % of masked-LM training
 
 
 @dataclass(frozen=True, slots=True)
 class Preservation:
-    """max_abs_delta: largest difference of a logit. logit_scale: largest absolute logit of the source."""
+    """How far two models' logits differ.
+
+    max_abs_delta: largest difference of a logit.
+    logit_scale: largest absolute logit of the source.
+    """
 
     max_abs_delta: float
     logit_scale: float
 
     @property
     def relative_delta(self) -> float:
-        """The difference as a share of the scale; infinite where a source of zeros became something else."""
+        """The difference relative to the scale; infinite if a source of zeros became something else."""
         if self.max_abs_delta == 0:
             return 0.0
         return self.max_abs_delta / self.logit_scale if self.logit_scale else math.inf
@@ -44,9 +48,10 @@ def measure(family: Family, source: nn.Module, target: nn.Module, ids: Tensor) -
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """Inputs on which two models are compared, one sequence or image a row [1, ...].
+    """Inputs on which two models are compared.
 
-    labels: per row the token that each logit should predict [1, T], IGNORED elsewhere; none where there is no loss.
+    rows: one sequence or image per row, [1, ...].
+    labels: per row, the token that each logit should predict [1, T], or IGNORED; empty if there is no loss.
     words: what the inputs are.
     """
 
@@ -64,9 +69,9 @@ def next_tokens(rows: Sequence[Tensor], words: str) -> Sample:
 def hidden_tokens(
     rows: Sequence[Tensor], words: str, *, mask: int | None = None, special: Sequence[int] = ()
 ) -> Sample:
-    """Hide every seventh token of rows [1, T] and label it with itself.
+    """Hide every seventh token of rows [1, T] and label its position with it.
 
-    mask: the token that hides, None for the row's first one. special: tokens that stay.
+    mask: the token that replaces it; None for the row's first token. special: tokens that are not hidden.
     """
     shown, labels = [], []
     for row in rows:
@@ -79,7 +84,13 @@ def hidden_tokens(
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What a model gives for one row: its logits, or its hidden states where it has no head; the loss, summed."""
+    """The outputs of a model for one row.
+
+    tensors: its logits, or its hidden states if it has no head.
+    headed: whether they are logits.
+    loss: sum over labeled positions.
+    count: number of labeled positions.
+    """
 
     tensors: list[Tensor]
     headed: bool
@@ -92,7 +103,7 @@ _STATES = "last_hidden_state"
 
 @torch.inference_mode()
 def outputs(model: Any, sample: Sample) -> Iterator[Row]:
-    """Run a model in evaluation mode on a sample, row by row."""
+    """Run a model in evaluation mode on a sample, one row at a time."""
     for number, row in enumerate(sample.rows):
         choices = row[None] if type(model).__name__.endswith("MultipleChoice") else row
         given = model(**{model.main_input_name: choices})
@@ -108,32 +119,31 @@ def outputs(model: Any, sample: Sample) -> Iterator[Row]:
 
 
 def compare(load: Callable[[str], Any], sample: Sample, residual: SpaceMap) -> dict[str, float | None]:
-    """Run `load("source")`, then `load("target")`, one in memory at a time; return differences and losses.
+    """Run `load("source")`, then `load("target")`, one in memory at a time. Return differences and losses.
 
     A value that is not finite is None. Models without a head are compared on the hidden coordinates that are copies.
     """
     source = list(outputs(load("source"), sample))
     delta, scale, after = 0.0, 0.0, 0.0
-    for own, grown in zip(source, outputs(load("target"), sample), strict=True):
-        after += grown.loss
-        for a, b in zip(own.tensors, grown.tensors, strict=True):
-            a, b = (a, b) if own.headed else _copies(a, b, residual)
+    for small, big in zip(source, outputs(load("target"), sample), strict=True):
+        after += big.loss
+        for a, b in zip(small.tensors, big.tensors, strict=True):
+            a, b = (a, b) if small.headed else _copies(a, b, residual)
             delta, scale = _largest(delta, a - b), _largest(scale, a)
-    found = Preservation(delta, scale)
     count = sum(row.count for row in source)
     losses = (sum(row.loss for row in source) / count, after / count) if count else (None, None)
-    values = {**found.to_dict(), "loss_before": losses[0], "loss_after": losses[1]}
+    values = {**Preservation(delta, scale).to_dict(), "loss_before": losses[0], "loss_after": losses[1]}
     return {key: value if value is not None and math.isfinite(value) else None for key, value in values.items()}
 
 
 def _copies(a: Tensor, b: Tensor, residual: SpaceMap) -> tuple[Tensor, Tensor]:
-    """Lay the source's hidden states out as the target has them, and leave out what is not a copy."""
+    """Arrange the source's hidden states as in the target, and leave out coordinates that are not copies."""
     copied = torch.from_numpy(residual.index >= 0)
     factors = torch.from_numpy(residual.write)[copied].to(a.dtype)
     return a[..., torch.from_numpy(residual.index)[copied]] * factors, b[..., copied]
 
 
 def _largest(so_far: float, tensor: Tensor) -> float:
-    """The largest absolute value; NaN where there is one."""
+    """Return the largest absolute value so far; NaN if there is a NaN."""
     here = float(tensor.abs().max())
     return here if math.isnan(here) or here > so_far else so_far

@@ -1,8 +1,8 @@
 """How much of its width does a model use? Singular values of the matrices on its residual stream.
 
-A model of n exact copies has the singular values of its source and zeros. HyperCloning's paper shows them come back in
-training (Samragh et al., 2024; arXiv 2409.12903); in exact arithmetic and without dropout equal copies get equal
-gradients, and they cannot.
+A model of n exact copies has the singular values of its source, and zeros. HyperCloning's paper shows them grow back
+in training (Samragh et al., 2024; arXiv 2409.12903). In exact arithmetic and without dropout they cannot: equal
+copies get equal gradients.
 """
 
 import torch
@@ -13,10 +13,10 @@ from growbench.families import Family, Role, resolve
 
 @torch.no_grad()
 def tail_energy(family: Family, model: nn.Module, rank: int) -> float | None:
-    """Return the share of a matrix' energy (sum of squared singular values) beyond its `rank` largest, between 0 and 1:
-    the mean over the matrices [n, D] that read or write the residual stream of D coordinates, n at least D.
+    """Return the share of energy (sum of squared singular values) beyond the `rank` largest, between 0 and 1.
 
-    rank: the hidden size of the source. None where D is not larger: there is no width to use.
+    It is the mean over the matrices [n, D], n at least D, that read or write the residual stream of D coordinates.
+    rank: the hidden size of the source. Returns None if D is not larger: there is no added width.
     """
     table = resolve(family.table(model.config), [name for name, _ in model.named_parameters()], family.name)
     lying = (_lying(parameter, table[name]) for name, parameter in model.named_parameters())
@@ -27,7 +27,7 @@ def tail_energy(family: Family, model: nn.Module, rank: int) -> float | None:
 
 
 def _lying(parameter: Tensor, role: Role) -> Tensor | None:
-    """A matrix with the residual stream along its columns [n, D]; None for what is no matrix on it, and for a matrix of zeros."""
+    """Return a matrix with the residual stream along its columns [n, D]; None for any other tensor and for zeros."""
     along = [
         dim for dim, axis in enumerate(role.components[0].axes) if axis.space == "residual" and axis.verb != "scales"
     ]

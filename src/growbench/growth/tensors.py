@@ -1,8 +1,8 @@
 """Widen one logical tensor: gather it along its axes, then correct, break symmetry and fill.
 
-Rows that a tensor writes are gathered by their space's map, columns that it reads are gathered and multiplied by the
-read factor, gains are gathered. The norm that feeds a tied head is multiplied by the read factor of the residual map,
-because the token table is written with the factor of an embedding and cannot also be divided.
+Rows that a tensor writes are gathered by their space's map. Columns that it reads are gathered and multiplied by the
+read factor. Gains are gathered. The norm that feeds a tied head is multiplied by the read factor of the residual map,
+because the token table has the factor of an embedding and cannot also be divided.
 """
 
 import hashlib
@@ -23,14 +23,14 @@ Grown = Sequence[tuple[int, Axis, SpaceMap]]
 def widen_component(operator: Operator, name: str, component: Component, layer: int | None, tensor: Tensor) -> Tensor:
     """Widen one logical tensor of source layer `layer` (None outside the layers) along every axis of a widened space.
 
-    name: the target parameter, with the component's number after `#`. The result shares no storage with `tensor`.
+    name: of the target parameter, with the component's number after `#`. The result shares no storage with `tensor`.
     """
     grown = grown_axes(operator, component, layer)
     wide = tensor
     for dim, axis, space in grown:
         if space.source_size != wide.shape[dim]:
             raise GrowBenchError(
-                f"{name}: axis {dim} has {wide.shape[dim]} entries, its map expects {space.source_size}; check the spec"
+                f"{name}: axis {dim} has {wide.shape[dim]} entries, but its map expects {space.source_size}; check the spec"
             )
         wide = _gather(operator, wide, dim, axis, space)
     wide = _couple(operator, grown, wide)
@@ -41,19 +41,19 @@ def widen_component(operator: Operator, name: str, component: Component, layer: 
 
 
 def grown_axes(operator: Operator, component: Component, layer: int | None) -> list[tuple[int, Axis, SpaceMap]]:
-    """The axes of a component that run over widened spaces, each with its map."""
+    """Return the axes of a component that run over widened spaces, each with its map."""
     return [(d, a, operator.widening.space(a.space, layer)) for d, a in enumerate(component.axes) if a.space in WIDENED]
 
 
 def along(vector: np.ndarray | Tensor, dim: int, like: Tensor) -> Tensor:
-    """Lay a vector along one axis of a tensor, to be broadcast over the others; numbers take the tensor's type."""
+    """Return a vector laid along one axis of a tensor, to be broadcast over the others, in the tensor's type."""
     made = torch.from_numpy(vector) if isinstance(vector, np.ndarray) else vector
     made = made.to(like.dtype) if made.is_floating_point() else made
     return made.view([-1 if d == dim else 1 for d in range(like.dim())])
 
 
 def gather(tensor: Tensor, dim: int, space: SpaceMap) -> Tensor:
-    """Copy entries along one axis; a coordinate without a source takes entry 0, to be overwritten."""
+    """Copy entries along one axis. A coordinate without a source takes entry 0, which is overwritten later."""
     return tensor.index_select(dim, torch.from_numpy(np.maximum(space.index, 0)))
 
 
@@ -70,7 +70,7 @@ def _gather(operator: Operator, tensor: Tensor, dim: int, axis: Axis, space: Spa
 
 
 def _couple(operator: Operator, grown: Grown, wide: Tensor) -> Tensor:
-    """Let copy c of a row read only copy c of its columns (block diagonal), each with the full weight."""
+    """Make copy c of a row read only copy c of its columns (block diagonal), each with the full weight."""
     by_verb = {axis.verb: (dim, space) for dim, axis, space in grown}
     if operator.widening.coupling == "shared" or not {"writes", "reads"} <= by_verb.keys():
         return wide
@@ -81,12 +81,12 @@ def _couple(operator: Operator, grown: Grown, wide: Tensor) -> Tensor:
 
 
 def counts_of(space: SpaceMap) -> np.ndarray:
-    """Copies of the source coordinate behind each target coordinate, [target_size]; 1 where there is none."""
+    """Return how many copies the source of each target coordinate has, [target_size]; 1 without a source."""
     return np.where(space.index >= 0, counts(space.index, space.source_size)[np.maximum(space.index, 0)], 1)
 
 
 def _noise(operator: Operator, name: str, grown: Grown, wide: Tensor) -> Tensor:
-    """Break the symmetry of copies without changing a product: noise with sum zero over each coordinate's copies."""
+    """Break the symmetry of copies without changing a product: the noise sums to zero over each coordinate's copies."""
     readers = [(dim, space) for dim, axis, space in grown if axis.verb == "reads" and not space.is_identity]
     if operator.widening.noise == 0 or not readers:
         return wide
@@ -97,7 +97,7 @@ def _noise(operator: Operator, name: str, grown: Grown, wide: Tensor) -> Tensor:
     sums = torch.zeros([space.source_size if d == dim else n for d, n in enumerate(wide.shape)], dtype=wide.dtype)
     sums.index_add_(dim, index, noise)
     copies = counts_of(space).astype(np.float64)
-    # Without its mean over n copies, noise has 1 - 1 / n of its energy left.
+    # After its mean over n copies is subtracted, noise has 1 - 1 / n of its energy.
     restored = np.where(copies > 1, np.sqrt(copies / np.maximum(copies - 1, 1)), 0.0)
     noise = (noise - sums.index_select(dim, index) / along(copies, dim, wide)) * along(restored, dim, wide)
     return wide + operator.widening.noise * wide.std() * noise
@@ -130,9 +130,9 @@ def _stem(name: str) -> str:
 
 
 def _fill(operator: Operator, name: str, component: Component, grown: Grown, wide: Tensor) -> Tensor:
-    """Put the family's random start, or the fill that was asked for, wherever a coordinate has no source.
+    """Put the family's random start, or the fill that the widening asks for, wherever a coordinate has no source.
 
-    NEUTRAL coordinates are read with random weights: they are zero behind a norm, so that a product is kept while
+    NEUTRAL coordinates are read with random weights. They are zero behind a norm, so that products do not change but
     gradients flow.
     """
     fresh = wide
@@ -153,7 +153,7 @@ def _fill(operator: Operator, name: str, component: Component, grown: Grown, wid
 
 
 def initial(operator: Operator, name: str, component: Component, like: Tensor) -> Tensor:
-    """The stock start of a tensor: gains 1, shifts and biases 0, matrices and tables N(0, std^2)."""
+    """Return the stock start of a tensor: gains 1, shifts and biases 0, matrices and tables N(0, std^2)."""
     if component.kind.startswith("norm"):
         return torch.ones_like(like) if _stem(name).endswith("weight") else torch.zeros_like(like)
     return torch.zeros_like(like) if like.dim() == 1 else _normal(operator, name, like) * operator.init_std
@@ -164,6 +164,6 @@ def _normal(operator: Operator, name: str, like: Tensor) -> Tensor:
 
 
 def generator(seed: int, name: str) -> torch.Generator:
-    """A stream of random numbers of its own for each (seed, name)."""
+    """Return a separate stream of random numbers for each (seed, name)."""
     number = int.from_bytes(hashlib.sha256(f"{seed}/{name}".encode()).digest()[:8], "big") % 2**63
     return torch.Generator().manual_seed(number)

@@ -20,7 +20,7 @@ Read = Callable[[int | None], Tensor]
 def transfer(
     operator: Operator, source: Source, source_roles: Mapping[str, Role], target_roles: Mapping[str, Role]
 ) -> Iterator[tuple[str, Tensor]]:
-    """Yield (name, tensor) for each target parameter, one at a time; nothing shares storage with the source."""
+    """Yield (name, tensor) for each target parameter, one at a time. No tensor shares storage with the source."""
     for name, role, origin, read in origins(operator, source, source_roles, target_roles):
         yield name, _tensor(operator, name, role, origin, read)
 
@@ -28,7 +28,7 @@ def transfer(
 def origins(
     operator: Operator, source: Source, source_roles: Mapping[str, Role], target_roles: Mapping[str, Role]
 ) -> Iterator[tuple[str, Role, Layer, Read]]:
-    """Yield, for each target parameter, its role, where its layer comes from and how to read it from a source layer."""
+    """Yield name, role, origin of the layer and a reader of source layers for each target parameter."""
     names = {(stem(name, role), role.layer): name for name, role in source_roles.items()}
 
     def read(name: str, layer: int | None) -> Tensor:
@@ -40,12 +40,12 @@ def origins(
 
 
 def stem(name: str, role: Role) -> str:
-    """The parameter's name with its layer number taken out."""
+    """Return the parameter's name with its layer number replaced by a placeholder."""
     return name if role.layer is None else name.replace(f".{role.layer}.", ".{l}.", 1)
 
 
 def blended(origin: Layer, role: Role, one: Callable[[int | None], Tensor]) -> Tensor:
-    """Sum `one(source layer)` over the layers that a target layer comes from, with their weights."""
+    """Return the weighted sum of `one(source layer)` over the layers that a target layer comes from."""
     total: Tensor | None = None
     for source_layer, weight in origin.sources:
         wide = one(None if role.layer is None else source_layer)
@@ -56,7 +56,7 @@ def blended(origin: Layer, role: Role, one: Callable[[int | None], Tensor]) -> T
 
 
 def fresh(origin: Layer, role: Role) -> bool:
-    """Whether a tensor of this layer starts at random: all of a fresh layer but its norms."""
+    """Whether a tensor of this layer starts from random weights: all of a fresh layer except its norms."""
     return origin.fresh and not role.kind.startswith("norm")
 
 
@@ -71,12 +71,14 @@ def _tensor(operator: Operator, name: str, role: Role, origin: Layer, read: Read
 
 
 def _widened(operator: Operator, name: str, role: Role, layer: int | None, read: Read) -> Tensor:
-    own = read(layer)
+    tensor = read(layer)
     if role.layer is not None and operator.passes_on(role.layer, role.kind):
-        own = torch.ones_like(own) if name.endswith("weight") else torch.zeros_like(own)
+        tensor = torch.ones_like(tensor) if name.endswith("weight") else torch.zeros_like(tensor)
     components = []
-    for number, (component, tensor) in enumerate(zip(role.components, split(own, role, operator.source), strict=True)):
-        wide = widen_component(operator, f"{name}#{number}", component, layer, tensor)
+    for number, (component, piece) in enumerate(
+        zip(role.components, split(tensor, role, operator.source), strict=True)
+    ):
+        wide = widen_component(operator, f"{name}#{number}", component, layer, piece)
         donors = donor_rows(operator, component, layer)
         if donors is not None and layer is not None and layer + 1 < operator.source.layers:
             above = split(read(layer + 1), role, operator.source)[number]
@@ -88,7 +90,7 @@ def _widened(operator: Operator, name: str, role: Role, layer: int | None, read:
 
 
 def split(tensor: Tensor, role: Role, spec: ModelSpec) -> list[Tensor]:
-    """Take a parameter apart into its logical tensors."""
+    """Split a parameter into its logical tensors."""
     if len(role.components) == 1:
         return [tensor]
     sizes = [axis_size(component.axes[role.fused], spec) or 0 for component in role.components]
@@ -101,7 +103,7 @@ def split(tensor: Tensor, role: Role, spec: ModelSpec) -> list[Tensor]:
 
 
 def join(components: list[Tensor], role: Role, spec: ModelSpec) -> Tensor:
-    """Undo `split`."""
+    """Join logical tensors into a parameter: the inverse of `split`."""
     if len(components) == 1:
         return components[0]
     if role.order == "blocks":
@@ -111,7 +113,7 @@ def join(components: list[Tensor], role: Role, spec: ModelSpec) -> Tensor:
 
 
 def donor_rows(operator: Operator, component: Component, layer: int | None) -> np.ndarray | None:
-    """Which rows a tensor takes from the next layer: those that its written space marks (never for norms)."""
+    """Return which rows a tensor takes from the next layer; None for no rows. Norms never take any."""
     if layer is None or component.kind.startswith("norm"):
         return None
     for axis in component.axes:
@@ -121,7 +123,7 @@ def donor_rows(operator: Operator, component: Component, layer: int | None) -> n
     return None
 
 
-def replace_rows(component: Component, donors: np.ndarray, own: Tensor, above: Tensor) -> Tensor:
-    """Take the marked rows from `above`, the others from `own`."""
+def replace_rows(component: Component, donors: np.ndarray, here: Tensor, above: Tensor) -> Tensor:
+    """Return the marked rows of `above`, and the other rows of `here`."""
     dim = next(d for d, axis in enumerate(component.axes) if axis.verb == "writes")
-    return torch.where(along(donors, dim, own), above, own)
+    return torch.where(along(donors, dim, here), above, here)

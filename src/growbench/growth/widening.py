@@ -1,4 +1,4 @@
-"""Widening: every map of one growth, and what stands where a tensor has no source."""
+"""Widening: every map of one growth, and what fills the entries without a source."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -13,27 +13,31 @@ from growbench.spec import ModelSpec, Norm
 
 @dataclass(frozen=True, kw_only=True)
 class Fill:
-    """What stands where a tensor meets a NEW coordinate: N(0, std^2) per (space, verb), or the family's own start.
+    """What fills the entries at a NEW coordinate: N(0, std^2) per (space, verb), or the family's own start.
 
-    rules: std of the cells whose axis (space, verb) is NEW; 0 makes them zero, and zero wins over any other rule.
+    rules: std of the entries whose axis (space, verb) is NEW. 0 makes them zero and overrides any other rule.
     """
 
     rules: dict[tuple[str, str], float] = field(default_factory=dict)
 
     def std(self, space: str, verb: str) -> float | None:
-        """Standard deviation asked for; None leaves the family's own start."""
+        """Return the standard deviation that a rule gives; None for the family's own start."""
         return self.rules.get((space, verb))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Widening:
-    """Every map of one growth: residual for the whole network, the others per source layer.
+    """Every map of one growth.
 
-    fill: see Fill. coupling: copies read all copies (`shared`) or only their own (`diagonal`). noise: share of a
-    tensor's standard deviation added to the copies that a reader reads, with sum zero over the copies of one source
-    coordinate, so that products are kept. statistics: per kind of norm, the share of the target's sum of squares (about
-    the mean, or about zero) that the source's would be, D_s / D_t after padding; gains take its root, epsilon the share
-    itself. query: factor on queries (wider heads).
+    residual: the map of the residual stream, for the whole network.
+    heads, kv_heads, ffn: one map per source layer.
+    fill: what fills entries without a source.
+    coupling: whether copies read all copies (`shared`) or only their own (`diagonal`).
+    noise: added to the copies that are read, as a share of a tensor's standard deviation. It sums to zero over the
+        copies of one source coordinate, so that products do not change.
+    statistics: per kind of norm, the mean square of the target's vector (about the mean, or about zero) relative to the
+        source's: D_s / D_t after padding. Gains are multiplied by its root, epsilon by the ratio itself.
+    query: factor on queries, if heads get wider.
     """
 
     residual: SpaceMap
@@ -47,14 +51,14 @@ class Widening:
     query: float = 1.0
 
     def space(self, name: str, layer: int | None) -> SpaceMap:
-        """Return the map of a space in a source layer; whatever lies outside the layers is residual."""
+        """Return the map of a space in a source layer. Outside the layers there is only the residual."""
         if name == "residual" or layer is None:
             return self.residual
         return getattr(self, name)[layer]
 
 
 def widen(source: ModelSpec, target: ModelSpec, draw: Draw, rng: np.random.Generator) -> Widening:
-    """Draw one residual map for the whole network, and head and FFN maps per source layer; heads are copied whole."""
+    """Draw one residual map for the whole network, and head and FFN maps per source layer. Whole heads are copied."""
     maps.require_same_head_size(source, target)
     residual = maps.from_index(maps.draw_index(source.hidden, target.hidden, draw, rng), source.hidden)
     heads, kv_heads, ffn = [], [], []
@@ -71,10 +75,10 @@ def _head_map(heads: Ints, source_heads: int, head_size: int) -> SpaceMap:
 
 
 def widen_heads(source: ModelSpec, target: ModelSpec, rng: np.random.Generator) -> Widening:
-    """Copy coordinates inside each head instead of heads: as many heads, each `target.head_size` wide.
+    """Copy coordinates inside each head instead of heads: the same number of heads, each `target.head_size` wide.
 
-    A copied key and query give `ratio` times the product, the wider softmax divides by the root of it: queries are
-    multiplied by sqrt(head_size_s / head_size_t).
+    Copied keys and queries multiply their product by the ratio of sizes, and attention divides by the root of it.
+    Queries are therefore multiplied by sqrt(head_size_s / head_size_t).
     """
     same = replace(target, heads=source.heads, kv_heads=source.kv_heads, head_size=source.head_size)
     base = widen(source, same, "balanced", rng)
@@ -93,10 +97,10 @@ def widen_heads(source: ModelSpec, target: ModelSpec, rng: np.random.Generator) 
 
 
 def neutral(source: ModelSpec, target: ModelSpec) -> tuple[SpaceMap, float]:
-    """The residual map of LEMON: whole copies as often as they fit, NEUTRAL coordinates for the rest.
+    """Return LEMON's residual map: as many full copies as fit, and NEUTRAL coordinates for the rest.
 
-    Returns the map and the share of squares (see Widening.statistics): copies of the source / hidden of the target.
+    Also returns the ratio of mean squares (see Widening.statistics): copied coordinates / hidden size of the target.
     """
-    whole, rest = divmod(target.hidden, source.hidden)
-    index = np.concatenate([np.tile(np.arange(source.hidden), whole), np.full(rest, maps.NEUTRAL)])
-    return maps.from_index(index, source.hidden), whole * source.hidden / target.hidden
+    times, rest = divmod(target.hidden, source.hidden)
+    index = np.concatenate([np.tile(np.arange(source.hidden), times), np.full(rest, maps.NEUTRAL)])
+    return maps.from_index(index, source.hidden), times * source.hidden / target.hidden

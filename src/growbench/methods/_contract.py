@@ -1,7 +1,7 @@
 """The contract of a method file: how each space is widened, how depth is filled, and which stages are trained.
 
-A method file defines a subclass of Method and its instance METHOD. Nothing in it knows an architecture. The file's
-name is the method's name everywhere: config, DAG, records, tables, colours.
+A method file defines a subclass of Method and its instance METHOD. It knows nothing about architectures. The name of
+the file is the method's name everywhere: config, DAG, records, tables, colors.
 """
 
 from collections.abc import Mapping
@@ -21,7 +21,14 @@ NEGLIGIBLE_EPS = 1e-11  # an epsilon below it moves a logit by less than 1e-10 o
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """One option of a method: default, allowed values, or a (low, high) range, or both, or any text; and what it means."""
+    """One option of a method.
+
+    default: its value if the config leaves it out.
+    help: what it means.
+    choices: allowed values; empty if there is no such list.
+    range: lowest and highest allowed number; None if it is not a number.
+    text: whether any text is allowed.
+    """
 
     default: Any
     help: str
@@ -30,6 +37,7 @@ class Option:
     text: bool = False
 
     def check(self, key: str, value: Any) -> Any:
+        """Return the value, an integer where one is wanted. Raises GrowBenchError if it is not allowed."""
         if value is None and self.default is not None:
             raise GrowBenchError(f"{key}: null is not allowed; leave it out for the default {self.default!r}")
         if isinstance(self.default, int):
@@ -37,23 +45,25 @@ class Option:
         if any(value == choice and type(value) is type(choice) for choice in self.choices):
             return value
         if self.text and value is not None and not (isinstance(value, str) and value):
-            raise GrowBenchError(f"{key}: {value!r} is not allowed; use a text")
+            raise GrowBenchError(f"{key}: {value!r} is not allowed; use text")
         if self.choices and (self.range is None or isinstance(value, str)):
             raise GrowBenchError(f"{key}: {value!r} is not allowed; {nearest(str(value), map(str, self.choices))}")
         if self.range is not None and value is not None:
-            low, high = self.range
-            if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
-                raise GrowBenchError(f"{key}: {value!r} is not allowed; use a number from {low} to {high}")
-            if isinstance(self.default, int) and not isinstance(value, int):
-                raise GrowBenchError(f"{key}: {value!r} is not allowed; use an integer from {low} to {high}")
+            self._check_range(key, value, *self.range)
         return value
+
+    def _check_range(self, key: str, value: Any, low: float, high: float) -> None:
+        if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
+            raise GrowBenchError(f"{key}: {value!r} is not allowed; use a number from {low} to {high}")
+        if isinstance(self.default, int) and not isinstance(value, int):
+            raise GrowBenchError(f"{key}: {value!r} is not allowed; use an integer from {low} to {high}")
 
 
 COMMON = {
     "lr": Option(None, "peak LR of this method; null takes optimizer.lr", range=(1e-8, 1.0)),
-    "of": Option(None, "the method that this is a variant of, under a name of its own; null takes the name", text=True),
+    "of": Option(None, "the method of which this is a variant with a name of its own; null takes the name", text=True),
     "plan": Option(
-        None, "a file with the plan, as `growbench plan --json` prints it; null lets the method make it", text=True
+        None, "a file with the plan, as printed by `growbench plan --json`; null lets the method make it", text=True
     ),
 }
 
@@ -61,11 +71,18 @@ COMMON = {
 class Method:
     """One growth method.
 
-    title, paper: for tables. grows: axes among layers, hidden, heads, ffn. ratios: what it accepts, in words.
-    needs_source: starts from the trained source. needs_data: reads text to make its maps. shrinks: the target is the
-    smaller model. masked: what it adds is hidden behind masks while training (growth/masking.py). control: its budget
-    is raised by what the source cost. ends: the shape that its last stage trains. preserves: when the grown model computes the source's function, in words; `exact` says the same
-    to a program. options: by name, besides COMMON.
+    title: its name in tables.
+    paper: where it was published, as tables print it.
+    grows: the axes that it can grow, among layers, hidden, heads, ffn.
+    ratios: the ratios of sizes that it accepts, in words.
+    needs_source: whether it starts from the trained source.
+    needs_data: whether it reads text to make its maps.
+    shrinks: whether the target is the smaller model.
+    masked: whether masks hide what it adds while it trains (growth/masking.py).
+    control: whether its budget is raised by the source's cost.
+    ends: the shape that its last stage trains.
+    preserves: when the grown model computes the source's function, in words. `exact` is the same for programs.
+    options: by name, besides COMMON.
     """
 
     title: str
@@ -82,7 +99,7 @@ class Method:
     options: Mapping[str, Option] = {}
 
     def check_options(self, options: Mapping[str, Any] | None, label: str | None = None) -> dict[str, Any]:
-        """Return all options with defaults filled in; raise GrowBenchError on an unknown key or value.
+        """Return all options, with defaults filled in. Raises GrowBenchError for an unknown key or value.
 
         label: the name that the config gives to a variant of this method.
         """
@@ -99,11 +116,11 @@ class Method:
 
     @property
     def reads_source(self) -> bool:
-        """Whether a run needs the source's record: its weights, or what it cost."""
+        """Whether a run needs the source's record: its weights, or its cost."""
         return self.needs_source or self.control
 
     def check(self, source: ModelSpec, target: ModelSpec, traits: Traits, options: Mapping[str, Any]) -> None:
-        """Raise GrowBenchError where this method cannot make this target from this source."""
+        """Raise GrowBenchError if this method cannot make this target from this source."""
         check_growth(*((target, source) if self.shrinks else (source, target)))
         for key in (k for k in SHAPE_KEYS if k != "head_size"):
             axis, small, big = "heads" if key == "kv_heads" else key, getattr(source, key), getattr(target, key)
@@ -119,7 +136,7 @@ class Method:
     def widen(
         self, source: ModelSpec, target: ModelSpec, options: Mapping[str, Any], rng: np.random.Generator
     ) -> Widening:
-        """Return the maps of every space; by default: whole copies, as a method that grows only depth needs them."""
+        """Return the maps of every space. By default, copies in turn; a method that grows only depth keeps this."""
         return widen(source, target, "balanced", rng)
 
     def deepen(self, source_layers: int, target_layers: int, options: Mapping[str, Any]) -> Depth:
@@ -127,7 +144,7 @@ class Method:
         return stacked(source_layers, target_layers)
 
     def plan(self, source: ModelSpec, target: ModelSpec, options: Mapping[str, Any], prices: Prices) -> Plan:
-        """Return the stages; by default: grow the source once, then train the target."""
+        """Return the stages. By default, grow the source once, then train the target."""
         return Plan(stages=(Stage(spec=target, until=1.0, enter="source"),))
 
     def row(self) -> dict[str, Any]:
@@ -145,20 +162,20 @@ class Method:
         }
 
 
-def whole_copies(source: ModelSpec, target: ModelSpec) -> bool:
-    """Whether the residual stream grows by a whole number, the condition of LayerNorm and RMSNorm for exact copying."""
+def integer_ratio(source: ModelSpec, target: ModelSpec) -> bool:
+    """Whether the hidden size grows by an integer ratio, which exact copying needs under LayerNorm and RMSNorm."""
     return target.hidden % source.hidden == 0
 
 
 def identity_depth(source: ModelSpec, target: ModelSpec, traits: Traits) -> bool:
-    """Whether silent layers are exact identities: under post-LN a norm is applied twice, which its epsilon shows."""
+    """Whether silent layers are exact identities. Under post-LN a norm is applied twice, and its epsilon adds up."""
     return (
         source.layers == target.layers or traits.pre_norm or (traits.eps is not None and traits.eps <= NEGLIGIBLE_EPS)
     )
 
 
 def require_multiples(source: ModelSpec, target: ModelSpec, keys: tuple[str, ...], name: str) -> None:
-    """Raise GrowBenchError unless each of these sizes grows by a whole number."""
+    """Raise GrowBenchError unless each of these sizes grows by an integer ratio."""
     for key in keys:
         small, big = getattr(source, key), getattr(target, key)
         if big % small:
@@ -168,11 +185,11 @@ def require_multiples(source: ModelSpec, target: ModelSpec, keys: tuple[str, ...
             )
 
 
-def require_whole_groups(source: ModelSpec, target: ModelSpec, name: str) -> None:
-    """Raise GrowBenchError unless query heads of a group grow by a whole number, so that every copy finds its partner."""
+def require_equal_groups(source: ModelSpec, target: ModelSpec, name: str) -> None:
+    """Raise GrowBenchError unless the query heads per group grow by an integer ratio, so that every copy has a partner."""
     small, big = source.heads // source.kv_heads, target.heads // target.kv_heads
     if big % small:
         raise GrowBenchError(
-            f"target.heads: {target.heads} over {target.kv_heads} key/value heads is {big} a group, no multiple of the "
-            f"source's {small}, as {name} needs; use {max(1, round(big / small)) * small * target.kv_heads}"
+            f"target.heads: {target.heads} over {target.kv_heads} key/value heads gives {big} per group, not a multiple of "
+            f"the source's {small}, as {name} needs; use {max(1, round(big / small)) * small * target.kv_heads}"
         )

@@ -19,7 +19,7 @@ LayerNorm only if every residual coordinate is copied equally often: `balanced` 
 
 from growbench.growth.depth import Depth, interpolated, stacked
 from growbench.growth.widening import Widening, widen
-from growbench.methods._contract import Method, Option, whole_copies
+from growbench.methods._contract import Method, Option, integer_ratio
 
 OPTIONS = {
     "map": Option("balanced", "how added coordinates choose their source", choices=("balanced", "random")),
@@ -34,7 +34,7 @@ class Bert2BertFpi(Method):
     options = OPTIONS
 
     def exact(self, source, target, traits, options) -> bool:
-        even = options["map"] == "balanced" and whole_copies(source, target)
+        even = options["map"] == "balanced" and integer_ratio(source, target)
         return source.layers == target.layers and (even or source.hidden == target.hidden)
 
     def widen(self, source, target, options, rng) -> Widening:

@@ -18,7 +18,7 @@ from dataclasses import replace
 
 from growbench.errors import GrowBenchError
 from growbench.growth.widening import Widening, widen, widen_heads
-from growbench.methods._contract import Method, Option, require_multiples, require_whole_groups
+from growbench.methods._contract import Method, Option, require_equal_groups, require_multiples
 
 VARIANTS = ("symmetric", "diagonal", "noisy_symmetric", "noisy_diagonal")
 
@@ -39,7 +39,7 @@ class HyperCloning(Method):
         super().check(source, target, traits, options)
         require_multiples(source, target, ("hidden", "heads", "kv_heads", "ffn"), self.name)
         if options["variant"].endswith("diagonal"):
-            require_whole_groups(source, target, self.name)
+            require_equal_groups(source, target, self.name)
         if options["heads"] == "widen":
             if traits.rotary:
                 raise GrowBenchError(

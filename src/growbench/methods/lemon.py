@@ -21,7 +21,7 @@ from dataclasses import replace
 from growbench.errors import GrowBenchError
 from growbench.growth.depth import Depth, identities
 from growbench.growth.widening import Widening, neutral, widen
-from growbench.methods._contract import Method, Option, identity_depth, whole_copies
+from growbench.methods._contract import Method, Option, identity_depth, integer_ratio
 
 
 class Lemon(Method):
@@ -35,7 +35,7 @@ class Lemon(Method):
 
     def check(self, source, target, traits, options) -> None:
         super().check(source, target, traits, options)
-        if not traits.pre_norm and not whole_copies(source, target):
+        if not traits.pre_norm and not integer_ratio(source, target):
             near = max(2, round(target.hidden / source.hidden)) * source.hidden
             raise GrowBenchError(
                 f"target.hidden: {target.hidden} is not a multiple of the source's {source.hidden}, and no exact map exists "
@@ -43,7 +43,7 @@ class Lemon(Method):
             )
 
     def exact(self, source, target, traits, options) -> bool:
-        settable = whole_copies(source, target) or traits.eps is not None
+        settable = integer_ratio(source, target) or traits.eps is not None
         return settable and identity_depth(source, target, traits)
 
     def widen(self, source, target, options, rng) -> Widening:

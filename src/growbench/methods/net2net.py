@@ -21,7 +21,7 @@ from dataclasses import replace
 
 from growbench.growth.depth import Depth, identities
 from growbench.growth.widening import Widening, widen
-from growbench.methods._contract import Method, Option, identity_depth, whole_copies
+from growbench.methods._contract import Method, Option, identity_depth, integer_ratio
 
 
 class Net2Net(Method):
@@ -34,7 +34,7 @@ class Net2Net(Method):
     }
 
     def exact(self, source, target, traits, options) -> bool:
-        even = options["map"] == "balanced" and whole_copies(source, target)
+        even = options["map"] == "balanced" and integer_ratio(source, target)
         return identity_depth(source, target, traits) and (even or source.hidden == target.hidden)
 
     def widen(self, source, target, options, rng) -> Widening:

@@ -26,7 +26,7 @@ from dataclasses import replace
 
 from growbench.growth.depth import Depth, identities, interpolated
 from growbench.growth.widening import Widening, widen
-from growbench.methods._contract import Method, Option, identity_depth, require_multiples, require_whole_groups
+from growbench.methods._contract import Method, Option, identity_depth, require_equal_groups, require_multiples
 from growbench.plan.plan import POLICIES, Plan, Stage
 
 SLOPES = {"depth": -0.0575, "width": -0.0475, "both": -0.03}
@@ -49,7 +49,7 @@ class Staged(Method):
     def check(self, source, target, traits, options) -> None:
         super().check(source, target, traits, options)
         require_multiples(source, target, ("hidden", "heads", "kv_heads", "ffn"), self.name)
-        require_whole_groups(source, target, self.name)
+        require_equal_groups(source, target, self.name)
 
     def exact(self, source, target, traits, options) -> bool:
         identical = options["depth"] == "identity" and identity_depth(source, target, traits)
