@@ -2,13 +2,9 @@
 
 import dataclasses
 import errno
-import json
 import logging
 import os
 import shutil
-import socket
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +19,13 @@ from growbench.errors import GrowBenchError
 from growbench.pipeline.corpus import corpus
 from growbench.pipeline.pretrain import run as pretrain
 from growbench.records import finished, record
-from growbench.runtime import durable, lock
+from growbench.records.layout import Layout
+from growbench.runtime import durable
 from growbench.train import checkpoint
 from growbench.train.loop import Trainer
 
-STATE = Path("results/tiny/runs/stackbert-s0/state")
-POINT = Path("results/tiny/runs/stackbert-s0/points/p100")
+RUN = Layout("tiny").run("stackbert", 0)
+STATE, POINT = RUN.state, RUN.point("p100")
 
 
 @pytest.fixture
@@ -192,55 +189,6 @@ def test_a_loss_far_above_ignorance_stops_the_run(study, monkeypatch) -> None:
     monkeypatch.setattr(Trainer, "step", lambda self, number, lr: torch.tensor(50.0 if number > 5 else 4.0))
     with pytest.raises(GrowBenchError, match=r"scratch-s0 diverged: the loss is .* stage 0; .* use a smaller LR"):
         pretrain.run(study, "scratch", 0)
-
-
-HOLDER = """
-import sys, time
-from pathlib import Path
-from growbench.runtime import lock
-with lock.held(Path(sys.argv[1])):
-    print("held", flush=True)
-    time.sleep(600)
-"""
-
-
-@pytest.fixture
-def holder(tmp_path: Path):
-    """Another process that holds the lock of the tiny study's stackbert run."""
-    path = tmp_path / "results/tiny/runs/stackbert-s0/.lock"
-    process = subprocess.Popen([sys.executable, "-c", HOLDER, path], stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None and process.stdout.readline() == "held\n"
-    yield process
-    process.kill()
-    process.wait()
-
-
-def test_a_run_that_another_process_holds_is_refused_and_a_dead_holder_is_no_obstacle(
-    study, holder, monkeypatch
-) -> None:
-    monkeypatch.setattr(lock, "PATIENCE", 0.0)
-    where = rf"stackbert-s0: process {holder.pid} on {socket.gethostname()}, since \d.* UTC, works here; wait until"
-    with pytest.raises(GrowBenchError, match=where):
-        pretrain.run(study, "stackbert", 0)
-    assert not STATE.exists() and (STATE.parent / ".lock").exists()
-    holder.kill()
-    holder.wait()
-    pretrain.run(study, "stackbert", 0)
-    assert weights("stackbert") and not (STATE.parent / ".lock").exists()
-
-
-def test_a_lock_waits_for_a_holder_that_is_about_to_end(study, holder, monkeypatch) -> None:
-    path = STATE.parent / ".lock"
-    monkeypatch.setattr(lock.time, "sleep", lambda seconds: (holder.kill(), holder.wait()))
-    with lock.held(path):
-        assert json.loads(path.read_text())["pid"] == os.getpid()
-
-
-def test_another_node_s_holder_is_named(tmp_path, caplog, monkeypatch) -> None:
-    path = tmp_path / ".lock"
-    path.write_text(json.dumps({"host": "node7", "pid": 12, "began": "then", "job": "345"}))
-    with caplog.at_level(logging.WARNING), lock.held(path):
-        assert "process 12 (SLURM job 345) on node7, since then, did not say that it ended" in caplog.text
 
 
 @pytest.mark.parametrize(("number", "remedy"), [(errno.ENOSPC, "free space"), (errno.EROFS, "make it writable")])

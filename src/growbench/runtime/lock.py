@@ -1,115 +1,89 @@
-"""One process at a time where files are written: a lock that a process holds for as long as it lives, and no longer."""
+"""One process at a time where files are written: a lock that a process holds as long as it lives, and no longer."""
 
 import contextlib
 import datetime
 import errno
-import fcntl
 import json
 import logging
 import os
 import socket
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+from filelock import FileLock, Timeout
 
 from growbench.errors import GrowBenchError
 from growbench.runtime.durable import writing
 
 log = logging.getLogger(__name__)
-PATIENCE = 20.0  # seconds: one that was told to end keeps its checkpoint first
-POLL = 0.2
+PATIENCE = 20.0  # seconds: a process that was told to stop saves its checkpoint first
+NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS)
 
 
 @contextlib.contextmanager
 def held(path: Path) -> Iterator[None]:
-    """Hold the lock in the file `path` while this lasts; the file says who holds it, and goes with the lock.
+    """Hold the lock file `path` while this lasts. The file says who holds it, and is removed at the end.
 
-    The system lets go of a lock when its holder dies, however it dies. Raises GrowBenchError, naming the holder, where
-    another process still has it after PATIENCE seconds.
+    The system releases the lock when its holder dies, however it dies. Raises GrowBenchError, naming the holder, if
+    another process still holds the lock after PATIENCE seconds. A symbolic link at `path` is refused, not followed.
     """
-    descriptor = _take(path)
+    lock = FileLock(path, fallback_to_soft=False)
+    with writing(path):
+        if path.parent.is_file():
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _acquire(lock, path)
     try:
-        _sign(descriptor, path)
+        with writing(path):
+            _sign(path)
         yield
     finally:
         with contextlib.suppress(OSError):
-            path.unlink()
-        os.close(descriptor)
+            path.unlink()  # while the lock is held: nobody else can have signed the file
+        lock.release()
 
 
-def _take(path: Path) -> int:
-    patient = time.monotonic() + PATIENCE
-    said = False
-    while True:
-        with writing(path):
-            if path.parent.is_file():
-                raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
-            path.parent.mkdir(parents=True, exist_ok=True)
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-        if _locked(descriptor, path):
-            if _same(descriptor, path):
-                return descriptor
-            os.close(descriptor)  # its holder took the file away between our two calls
-            continue
-        words = _holder(descriptor)
-        os.close(descriptor)
-        if time.monotonic() > patient:
-            raise GrowBenchError(f"{path.parent}: {words} works here; wait until it has ended, or end it")
-        if not said:
-            log.info("%s: %s works here; waiting up to %.0f s for it to end", path.parent, words, PATIENCE)
-            said = True
-        time.sleep(POLL)
-
-
-def _locked(descriptor: int, path: Path) -> bool:
+def _acquire(lock: FileLock, path: Path) -> None:
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        lock.acquire(timeout=0)
+    except Timeout:
+        log.info("%s: in use by %s; waiting up to %.0f s for it to end", path.parent, _holder(path), PATIENCE)
+        try:
+            lock.acquire(timeout=PATIENCE)
+        except Timeout:
+            raise GrowBenchError(
+                f"{path.parent}: in use by {_holder(path)}; wait until it has ended, or end it"
+            ) from None
     except OSError as error:
-        if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
-            return False
-        if error.errno not in (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS):
+        if error.errno not in NO_LOCKS:
             raise
-        log.warning("%s: this file system has no locks; see that no other process works there", path.parent)
-    return True
+        log.warning("%s: this file system has no locks; make sure that no other process works there", path.parent)
 
 
-def _same(descriptor: int, path: Path) -> bool:
-    """Whether the file that is open is still the one at `path`."""
-    try:
-        return os.path.samestat(os.fstat(descriptor), os.stat(path))
-    except FileNotFoundError:
-        return False
-
-
-def _sign(descriptor: int, path: Path) -> None:
-    # Some shared file systems grant a flock to one process on each node. What the file says is then all there is to go by,
-    # and whether a process on another node still lives cannot be seen from here.
-    own = _own()
-    left = _signed(descriptor)
-    if left and left.get("host") != own["host"]:
-        log.warning("%s: %s did not say that it ended; see that it has", path.parent, _named(left))
-    os.ftruncate(descriptor, 0)
-    os.pwrite(descriptor, json.dumps(own).encode(), 0)
-
-
-def _own() -> dict[str, Any]:
+def _sign(path: Path) -> None:
+    # Some shared file systems grant the lock to one process on each node. Then the signature is all there is to go by,
+    # and nothing here shows whether a process on another node is still alive.
+    left, host = _signature(path), socket.gethostname()
+    if left and left.get("host") != host:
+        log.warning("%s: %s left its lock behind; make sure that it has ended", path.parent, _named(left))
     began = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-    return {"host": socket.gethostname(), "pid": os.getpid(), "began": began, "job": os.environ.get("SLURM_JOB_ID")}
+    own = {"host": host, "pid": os.getpid(), "began": began, "job": os.environ.get("SLURM_JOB_ID")}
+    path.write_text(json.dumps(own), encoding="utf-8")
 
 
-def _signed(descriptor: int) -> dict[str, Any]:
+def _signature(path: Path) -> dict[str, Any]:
     try:
-        return dict(json.loads(os.pread(descriptor, 4096, 0)))
-    except (ValueError, TypeError):
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
         return {}
 
 
-def _holder(descriptor: int) -> str:
-    signed = _signed(descriptor)
+def _holder(path: Path) -> str:
+    signed = _signature(path)
     return _named(signed) if signed else "another process"
 
 
 def _named(signed: dict[str, Any]) -> str:
     job = f" (SLURM job {signed['job']})" if signed.get("job") else ""
-    return f"process {signed.get('pid')}{job} on {signed.get('host')}, since {signed.get('began')},"
+    return f"process {signed.get('pid')}{job} on {signed.get('host')}, since {signed.get('began')}"
