@@ -1,5 +1,5 @@
 rule corpus:
-    """Tokenise the study's text once; generate the toyglue tasks where the study uses them."""
+    """Tokenize the study's text once, and generate the toyglue tasks if the study uses them."""
     output:
         manifest=CORPUS,
         tasks=TOYGLUE,
@@ -16,5 +16,6 @@ rule corpus:
         options=options,
         corpus=[asdict(STUDY.corpus), asdict(STUDY.objective)],  # the entropy floor depends on the objective
     shell:
-        "export RAYON_NUM_THREADS=${{SLURM_CPUS_PER_TASK:-{threads}}};"
+        "granted=${{SLURM_CPUS_PER_TASK:-{threads}}};"
+        " export RAYON_NUM_THREADS=$((granted < {threads} ? granted : {threads}));"
         " exec python -m growbench corpus {params.options} --log {log}"

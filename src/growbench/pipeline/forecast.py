@@ -16,6 +16,7 @@ from growbench.families import Family, Role
 from growbench.pipeline.pretrain.stages import objective_of
 from growbench.plan.flops import StepCost
 from growbench.plan.plan import Stage
+from growbench.runtime import launch
 from growbench.spec import SOURCE
 from growbench.study import timeline
 from growbench.study.study import Study
@@ -117,7 +118,7 @@ class Stopwatch:
 
     def __init__(self, study: Study) -> None:
         self.study, self.known = study, dict[tuple[Any, ...], float]()
-        torch.set_num_threads(study.train.threads)
+        torch.set_num_threads(launch.threads(study.train.threads))
 
     def step(self, stage: Stage, cost: StepCost) -> float:
         """Mean seconds of a step of this stage."""

@@ -35,8 +35,12 @@ def rank() -> int:
 
 
 def threads(configured: int, processes: int = 1) -> int:
-    """CPU threads of each process: an even share of what SLURM gave the job, or what the config says."""
-    return int(os.environ.get("SLURM_CPUS_PER_TASK", 0)) // processes or configured
+    """Return the CPU threads of each process: what the config says, but at most an even share of what SLURM granted.
+
+    An allocation never raises the number: an interactive one is shared by all jobs that run in it at the same time.
+    """
+    granted = int(os.environ.get("SLURM_CPUS_PER_TASK") or 0)
+    return min(configured, max(1, granted // processes)) if granted else configured
 
 
 def follow() -> None:
