@@ -40,6 +40,11 @@ def matmul_rate(
     return max(rates)
 
 
+def device() -> torch.device:
+    """Return the GPU where there is one, else the CPU."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
 def clock(device: torch.device) -> float:
     """CPU seconds of this process, or on a GPU seconds at which its work is done."""
     if device.type == "cpu":
