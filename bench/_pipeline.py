@@ -61,6 +61,7 @@ class Pipeline:
             "study": "gpt2",
             "target": {**TARGET, "family": "gpt2"},
             "objective": {"kind": "clm"},
+            "tasks": {"source": "local", "names": ["CoLA"]},  # nothing is generated for it
             "zeroshot": {"names": ["WikiText-2"]},
         }
         self.study = self._study(bert, METHODS)

@@ -165,9 +165,9 @@ class Bench:
         import torch
 
         from growbench import families
-        from growbench.families._roles import layers_path
+        from growbench.families import layers_path
         from growbench.train.compiled import compiled
-        from growbench.train.data import Windows
+        from growbench.train.data import PackedSequences
         from growbench.train.objective import CausalLM
 
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -179,7 +179,7 @@ class Bench:
         if case.mode == "compiled":
             compiled(model, layers_path(family.roles(model.config)))
         ids = np.random.default_rng(0).integers(0, case.vocab, 1000 * case.tokens)
-        windows = Windows(ids, case.length, 0, 0)
+        windows = PackedSequences(ids, case.length, 0, 0)
         bf16 = self.device.type == "cuda"
         self.trainer = _machine.trainer(spec, model, CausalLM(), windows, case.batch, lr=LR, decay=0.01, bf16=bf16)
         self.taken = 0

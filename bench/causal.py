@@ -17,6 +17,7 @@ from types import SimpleNamespace
 
 import _machine
 import _table
+import _text
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -163,8 +164,8 @@ def main(words: Sequence[str] | None = None) -> int:
     _machine.arguments(parser, batch=16)
     args = parser.parse_args(words)
     load, folder = os.getloadavg()[0], _table.data(parser, args) / "wikipedia"
-    tokenizer = _machine.vocabulary(folder / "valid.txt", args.vocab)
-    ids = _machine.text_ids(folder / "valid.txt", tokenizer, (args.steps * args.batch + 1) * (args.length - 1))
+    tokenizer = _text.vocabulary(folder / "valid.txt", args.vocab)
+    ids = _text.text_ids(folder / "valid.txt", tokenizer, (args.steps * args.batch + 1) * (args.length - 1))
     rows = []
     for threads, spec in _machine.settings("gpt2", tokenizer.get_vocab_size(), args):
         sides = {OURS: partial(ours, spec, ids, args), THEIRS: partial(reference, spec, ids, args)}

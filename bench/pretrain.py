@@ -24,6 +24,7 @@ from typing import Any
 
 import _machine
 import _table
+import _text
 import numpy as np
 import torch
 from _table import Sample
@@ -169,11 +170,11 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("--matmul", type=float, default=4e10, help="FLOPs of one measurement of the matmul rate")
     args = parser.parse_args(words)
     load, folder = os.getloadavg()[0], _table.data(parser, args) / "wikipedia"
-    tokenizer = _machine.vocabulary(folder / "valid.txt", args.vocab)
+    tokenizer = _text.vocabulary(folder / "valid.txt", args.vocab)
     vocab = tokenizer.get_vocab_size()
     needed = (args.steps * args.batch + 1) * (args.length - 1)
-    ids = _machine.text_ids(folder / "valid.txt", tokenizer, needed)
-    valid = _machine.text_ids(folder / "test.txt", tokenizer, VALID_WINDOWS * (args.length - 1))
+    ids = _text.text_ids(folder / "valid.txt", tokenizer, needed)
+    valid = _text.text_ids(folder / "test.txt", tokenizer, VALID_WINDOWS * (args.length - 1))
     rows = []
     for threads, spec in _machine.settings("bert", vocab, args):
         case = Case(spec, tokenizer, ids, valid, args)

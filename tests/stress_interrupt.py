@@ -22,7 +22,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from support.same import differences
+from support.same_bytes import differences
 
 from growbench.study import files
 

@@ -2,8 +2,8 @@
 
 import pytest
 import torch
-from support.counter import LANGUAGE, counted
 from support.helpers import SETTINGS, SPECS
+from support.torch_flops import LANGUAGE, counted
 
 from growbench import families
 from growbench.families import embeddings_path, layers_path

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import same, slurm_node
+from support import same_bytes, slurm_node
 from support.slurm_node import Node
 
 from growbench.study import files
@@ -103,7 +103,7 @@ def snakemake(folder: Path, *words: str) -> subprocess.Popen[str]:
 
 def differences(one: Path, other: Path, *parts: str) -> list[str]:
     """Return which files of these parts of the results differ but for times."""
-    return [line for part in parts for line in same.differences(*(f / "results/cluster" / part for f in (one, other)))]
+    return [line for part in parts for line in same_bytes.differences(*(f / "results/cluster" / part for f in (one, other)))]
 
 
 def submitted(node: Node, folder: Path, rule: str = "") -> list[dict[str, str]]:

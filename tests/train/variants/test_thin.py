@@ -4,8 +4,8 @@ from copy import deepcopy
 
 import pytest
 import torch
-from support.counter import LANGUAGE, counted
 from support.helpers import SPECS, inputs, move
+from support.torch_flops import LANGUAGE, counted
 from torch import nn
 
 from growbench import families

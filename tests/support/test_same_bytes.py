@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from support.same import differences
+from support.same_bytes import differences
 
 RECORD = {"kind": "pretrain", "points": [{"loss": 2.5, "wall_seconds": 1.5}], "provenance": {"date": "2026-11-21"}}
 SEAL = {"state.json": {"sha256": "a"}, "tensors.safetensors": {"sha256": "b"}}
