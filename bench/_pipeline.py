@@ -22,7 +22,7 @@ import torch
 from growbench import families, synthetic
 from growbench.cli import main as cli
 from growbench.pipeline.corpus import corpus
-from growbench.records import record
+from growbench.runtime import durable
 from growbench.study.study import Study
 from growbench.train.loop import Trainer
 from growbench.train.objective import MaskedLM
@@ -82,15 +82,15 @@ class Pipeline:
     def corpus(self, study: Study) -> dict[str, Any]:
         """Tokenize the generated text."""
         verb("corpus", study)
-        manifest = record.read(study.layout.corpus_manifest)
+        manifest = durable.read_json(study.layout.corpus_manifest)
         return {"tokens": manifest["train"]["tokens"], "vocab": manifest["vocab"]}
 
     def pretrain(self, study: Study, method: str) -> dict[str, Any]:
         """Train one run; its loss must fall below that of a model that knows the tokens' frequencies only by chance."""
         verb("pretrain", study, "--method", method, "--seed", "0")
-        found = record.read(study.layout.run_record(method, 0))
+        found = durable.read_json(study.layout.run_record(method, 0))
         losses = [point["loss"] for point in found["points"]]
-        vocab = record.read(study.layout.corpus_manifest)["vocab"]
+        vocab = durable.read_json(study.layout.corpus_manifest)["vocab"]
         require(all(map(math.isfinite, losses)), f"losses {losses} are not finite")
         require(losses[-1] < math.log(vocab), f"final loss {losses[-1]:.3f} is above that of a uniform guess")
         trained = [entry for entry in found["ledger"] if entry["phase"] in ("trunk", "cooldown")]
@@ -116,7 +116,7 @@ class Pipeline:
             spec = family.spec(model.config)
             length = self.study.objective.length
             values.append(_machine.validation(spec, model, objective, ids, length, special["cls"]))
-        recorded = record.read(layout.run_record("scratch", 0))["points"][-1]["loss"]
+        recorded = durable.read_json(layout.run_record("scratch", 0))["points"][-1]["loss"]
         require(abs(values[0] - values[1]) < 1e-3, f"loss {values[0]} on the device, {values[1]} on the CPU")
         require(abs(values[0] - recorded) < CLOSE, f"loss {values[0]}, {recorded} in the record")
         return {"device": values[0], "cpu": values[1], "record": recorded}
@@ -143,14 +143,14 @@ class Pipeline:
     def finetune(self) -> dict[str, Any]:
         """Fine-tune a grown model on one task."""
         verb("finetune", self.study, "--method", "bert2bert_fpi", "--seed", "0", "--points", "p100")
-        runs = record.read(self.study.layout.finetune_record("bert2bert_fpi", 0, "p100"))["runs"]
+        runs = durable.read_json(self.study.layout.finetune_record("bert2bert_fpi", 0, "p100"))["runs"]
         require(all(math.isfinite(run["score"]) for run in runs), "a score is not finite")
         return {run["task"]: run["score"] for run in runs}
 
     def attention(self) -> dict[str, Any]:
         """Measure the attention of all finished models."""
         verb("attention", self.study, "--seed", "0")
-        models = record.read(self.study.layout.attention_record(0))["models"]
+        models = durable.read_json(self.study.layout.attention_record(0))["models"]
         return {model["method"]: model["likeness"] for model in models}
 
     def grow(self) -> dict[str, Any]:
@@ -176,7 +176,7 @@ class Pipeline:
         self.corpus(self.decoder)
         trained = self.pretrain(self.decoder, DECODER)
         verb("zeroshot", self.decoder, "--method", DECODER, "--seed", "0", "--points", "p100")
-        runs = record.read(self.decoder.layout.zeroshot_record(DECODER, 0, "p100"))["runs"]
+        runs = durable.read_json(self.decoder.layout.zeroshot_record(DECODER, 0, "p100"))["runs"]
         require(all(math.isfinite(run["score"]) for run in runs), "a perplexity is not finite")
         return {**trained, **{run["task"]: run["score"] for run in runs}}
 

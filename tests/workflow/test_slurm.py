@@ -103,7 +103,9 @@ def snakemake(folder: Path, *words: str) -> subprocess.Popen[str]:
 
 def differences(one: Path, other: Path, *parts: str) -> list[str]:
     """Return which files of these parts of the results differ but for times."""
-    return [line for part in parts for line in same_bytes.differences(*(f / "results/cluster" / part for f in (one, other)))]
+    return [
+        line for part in parts for line in same_bytes.differences(*(f / "results/cluster" / part for f in (one, other)))
+    ]
 
 
 def submitted(node: Node, folder: Path, rule: str = "") -> list[dict[str, str]]:
