@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from support.same import differences
+from support.same_bytes import differences
 
 from fuzz import child, small_study
 from fuzz.kill_points import killing
