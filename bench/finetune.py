@@ -35,6 +35,7 @@ from _table import Sample
 from growbench import families
 from growbench.pipeline.corpus import tokenizer as tokenizers
 from growbench.pipeline.finetune import run as finetune
+from growbench.pipeline.finetune.classify import results
 from growbench.records import record
 from growbench.study.study import Study
 from growbench.tasks import Task, glue
@@ -124,7 +125,7 @@ def trainer(study: Study, folder: Path, padded: bool, name: str) -> float:
 
     def metrics(found: Any) -> dict[str, float]:
         predicted = np.squeeze(found.predictions) if task.regression else np.argmax(found.predictions, axis=1)
-        return finetune.results(task, predicted, found.label_ids)
+        return results(task, predicted, found.label_ids)
 
     steps = f.epochs * -(-len(train) // f.batch)
     settings = hf.TrainingArguments(

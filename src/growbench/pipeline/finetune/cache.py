@@ -1,4 +1,4 @@
-"""The fine-tunings that a job has done, kept until their record is written: a job that is ended goes on from there."""
+"""The finished fine-tunings of a job, stored until their record is written, so that a stopped job resumes from them."""
 
 import shutil
 from collections.abc import Callable
@@ -13,35 +13,39 @@ from growbench.study.study import Study
 
 
 @dataclass(frozen=True)
-class Kept:
-    """Fine-tunings of one finished point. of: digests of what they depend on; what is kept of anything else is not used."""
+class Cache:
+    """The finished fine-tunings of one finished point.
+
+    folder: one file per fine-tuning.
+    of: digests of everything that they depend on; a stored fine-tuning with other digests is not used.
+    """
 
     folder: Path
     of: dict[str, str]
 
     def once(self, name: str, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-        """Return the fine-tuning of this name: the kept one, else what make() returns, which is kept."""
+        """Return the stored fine-tuning of this name; if there is none, store and return what make() returns."""
         path = self.folder / f"{name}.json"
         try:
             found = durable.read_json(path)
-        except GrowBenchError:  # none yet, or damaged
+        except GrowBenchError:  # missing or damaged
             found = {}
         if found.get("of") != self.of:
             found = {"of": self.of, "run": make()}
             durable.write_json(path, found)
         return dict(found["run"])
 
-    def forget(self) -> None:
-        """Take away what is kept, once a record says it."""
+    def clear(self) -> None:
+        """Remove the folder."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-def kept(study: Study, method: str, seed: int, point: str) -> Kept:
-    """Return what is kept of a finished point, beside its run's other files."""
-    corpus, run = study.layout.corpus_manifest, study.layout.run(method, seed)
+def open_cache(study: Study, method: str, seed: int, point: str) -> Cache:
+    """Return the cache of a finished point."""
+    run, manifest = study.layout.run(method, seed), study.layout.corpus_manifest
     of = {
         "config": record.digest(study.finetuned_part()),
         "model": durable.digest(run.point(point) / durable.SEAL),
-        "corpus": durable.digest(corpus) if corpus.exists() else "",
+        "corpus": durable.digest(manifest) if manifest.exists() else "",
     }
-    return Kept(run.finetuned(point), of)
+    return Cache(run.finetuned(point), of)

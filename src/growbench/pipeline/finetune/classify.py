@@ -1,6 +1,6 @@
-"""Classification and regression: GLUE's and toyglue's tasks under the stock sequence-classification head."""
+"""Classification and regression: GLUE's and toyglue's tasks with the stock sequence-classification head."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -8,8 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from growbench.pipeline.finetune.ready import Outcome, Tokenised
 from growbench.pipeline.finetune.rows import Encoded, batches, collate, cut, typed
+from growbench.pipeline.finetune.tokenized import Outcome, TokenizedTask
+from growbench.study.sections import FinetuneConfig
 from growbench.study.study import Study
 from growbench.tasks import Task, glue
 from growbench.tasks.metrics.scores import SCORES
@@ -18,7 +19,7 @@ EVAL_BATCH = 128
 
 
 @dataclass(frozen=True)
-class Ready(Tokenised):
+class Classification(TokenizedTask):
     """A task whose label is a class or a number."""
 
     def model(self, folder: Path, pad: int, rates: dict[str, float]) -> Any:
@@ -29,35 +30,42 @@ class Ready(Tokenised):
         return AutoModelForSequenceClassification.from_pretrained(folder, **settings, **rates)
 
     def loss(self, model: Any, batch: dict[str, Tensor]) -> Tensor:
-        found: Tensor = model(**inputs(model, batch, offset(self))).loss
+        found: Tensor = model(**inputs(model, batch, self.offset)).loss
         return found
 
     def score(self, model: Any, pad: int, device: torch.device) -> Outcome:
-        task, mean = self.task, offset(self)
         predicted = np.zeros(len(self.dev.labels), dtype=self.dev.labels.dtype)
         for rows in batches(self.dev, EVAL_BATCH, None):
-            logits = model(**inputs(model, collate(self.dev, rows, pad, device), mean)).logits.float().cpu()
-            predicted[rows] = (logits[:, 0] + mean if task.regression else logits.argmax(-1)).numpy()
-        scores = results(task, np.nan_to_num(predicted), self.dev.labels)
+            batch = inputs(model, collate(self.dev, rows, pad, device), self.offset)
+            logits = model(**batch).logits.float().cpu()
+            predicted[rows] = (logits[:, 0] + self.offset if self.task.regression else logits.argmax(-1)).numpy()
+        scores = results(self.task, np.nan_to_num(predicted), self.dev.labels)
         return Outcome(scores, bool(np.ptp(predicted) == 0), bool(np.isfinite(predicted).all()))
 
     def majority(self) -> float:
-        """The main metric of always predicting the training rows' commonest class, or their mean."""
+        """Return the main metric of always predicting the most frequent class of the training rows, or their mean."""
         labels = self.train.labels
         constant = labels.mean() if self.task.regression else np.bincount(labels).argmax()
-        return results(self.task, np.full(len(self.dev.labels), constant, dtype=labels.dtype), self.dev.labels)[
-            self.task.main
-        ]
+        predicted = np.full(len(self.dev.labels), constant, dtype=labels.dtype)
+        return results(self.task, predicted, self.dev.labels)[self.task.main]
+
+    @property
+    def offset(self) -> float:
+        """The training mean of a regression, 0 for classes. The model predicts the difference from it.
+
+        Otherwise small models would spend their few steps on finding the mean.
+        """
+        return float(self.train.labels.mean()) if self.task.regression else 0.0
 
 
-def prepare(study: Study, tokenizer: Any, name: str, own: Any) -> Ready:
-    """Read and tokenise one task; own: its settings, whose `max_train` cuts its training rows and makes it a subset."""
+def prepare(study: Study, tokenizer: Any, name: str, settings: FinetuneConfig) -> Classification:
+    """Read and tokenize one task. If settings.max_train cuts its training rows, it becomes a subset."""
     task, train, dev = glue.load(glue.task(name, study), study)
-    train, less = cut(train, own.max_train)
+    train, less = cut(train, settings.max_train)
     if less:
-        task = Task(**{**asdict(task), "subset": True})
-    encoded = (_encode(tokenizer, rows, task, own.max_length) for rows in (train, dev))
-    return Ready(task, *encoded)
+        task = replace(task, subset=True)
+    encoded = (_encode(tokenizer, rows, task, settings.max_length) for rows in (train, dev))
+    return Classification(task, *encoded)
 
 
 def _encode(tokenizer: Any, rows: Any, task: Task, length: int) -> Encoded:
@@ -67,16 +75,11 @@ def _encode(tokenizer: Any, rows: Any, task: Task, length: int) -> Encoded:
     return Encoded(out["input_ids"], out["token_type_ids"], np.asarray([row[1] for row in rows], dtype=kind))
 
 
-def offset(ready: Tokenised) -> float:
-    """What a regression predicts beyond: the training mean, which small models would spend their few steps on finding."""
-    return float(ready.train.labels.mean()) if ready.task.regression else 0.0
-
-
 def inputs(model: Any, batch: dict[str, Tensor], offset: float) -> dict[str, Tensor]:
-    """Return what a model takes of a batch: labels less the offset, and token types where it has a table for them."""
+    """Return the arguments of the model: labels minus the offset, and token types if it has a table for them."""
     return typed(model, {**batch, "labels": batch["labels"] - offset} if offset else batch)
 
 
 def results(task: Task, predicted: np.ndarray, labels: np.ndarray) -> dict[str, float]:
-    """Every metric of the task."""
+    """Return every metric of the task. predicted, labels: [rows]."""
     return {name: SCORES[name](predicted, labels) for name in task.metrics}

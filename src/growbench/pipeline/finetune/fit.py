@@ -1,4 +1,4 @@
-"""One fine-tuning run: AdamW, linear decay with warm-up, from the same start each time."""
+"""One fine-tuning run: AdamW with warm-up and decay to zero, always from the same weights."""
 
 import math
 import time
@@ -9,17 +9,21 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from growbench.pipeline.finetune.ready import Tokenised
 from growbench.pipeline.finetune.rows import batches, collate
+from growbench.pipeline.finetune.tokenized import TokenizedTask
+from growbench.study.sections import FinetuneConfig
 from growbench.train import checkpoint
 
-NEW = ("classifier", "score", "pooler", "qa_outputs")  # parts of the stock models that start anew
+NEW = ("classifier", "score", "pooler", "qa_outputs")  # parts of the stock models with new random weights
 CLIP = 1.0
 
 
 @dataclass(frozen=True)
 class Start:
-    """A model on its device, the weights that every run starts from, and the padding id."""
+    """What every run of a task starts from.
+
+    model: the model, on its device. weights: a copy of its weights. pad: the padding id. device: where it runs.
+    """
 
     model: Any
     weights: dict[str, Tensor]
@@ -28,34 +32,35 @@ class Start:
 
 
 def start(model: Any, pad: int) -> Start:
-    """Put a model on the device and keep its weights."""
+    """Move a model to its device and copy its weights."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     model = model.to(device)
     return Start(model, {name: value.clone() for name, value in model.state_dict().items()}, pad, device)
 
 
-def fit(begin: Start, ready: Tokenised, own: Any, lr: float, seed: int) -> dict[str, Any]:
-    """Train with these settings and return the run's record. A run with a constant prediction or a loss that is not
-    finite is marked as failed.
+def fit(begin: Start, task: TokenizedTask, settings: FinetuneConfig, lr: float, seed: int) -> dict[str, Any]:
+    """Train with these settings and return the run's entry in the record.
+
+    A run fails if its loss is not finite or all of its predictions are the same.
     """
-    begun, model = time.perf_counter(), begin.model
+    began, model = time.perf_counter(), begin.model
     model.load_state_dict(begin.weights)
     _renew(model, seed)
-    finite = _train(begin, ready, own, lr, seed)
+    finite = _train(begin, task, settings, lr, seed)
     model.eval()
     with torch.no_grad():
-        found = ready.score(model, begin.pad, begin.device)
-    task, (n_train, n_dev) = ready.task, ready.counts
+        found = task.score(model, begin.pad, begin.device)
+    about, (n_train, n_dev) = task.task, task.counts
     return {
-        "task": task.name, "seed": seed, "n_train": n_train, "n_dev": n_dev, "subset": task.subset,
-        "metrics": found.metrics, "main_metric": task.main, "score": found.metrics[task.main],
-        "majority": ready.majority(), "failed": not finite or not found.finite or found.constant,
-        "epochs": own.epochs, "lr": lr, "batch": own.batch, "seconds": round(time.perf_counter() - begun, 2),
+        "task": about.name, "seed": seed, "n_train": n_train, "n_dev": n_dev, "subset": about.subset,
+        "metrics": found.metrics, "main_metric": about.main, "score": found.metrics[about.main],
+        "majority": task.majority(), "failed": not finite or not found.finite or found.constant,
+        "epochs": settings.epochs, "lr": lr, "batch": settings.batch, "seconds": round(time.perf_counter() - began, 2),
     }  # fmt: skip
 
 
 def _renew(model: Any, seed: int) -> None:
-    """Draw the head (and the pooler) from the seed."""
+    """Draw the weights of the head (and the pooler) from the seed."""
     torch.manual_seed(seed)
     for name, parameter in model.named_parameters():
         if any(part in name for part in NEW):
@@ -63,7 +68,7 @@ def _renew(model: Any, seed: int) -> None:
 
 
 def share(step: int, steps: int, warmup: float, decay: str) -> float:
-    """Return the share of the peak LR at a step: a linear rise over `warmup` of the steps, then a fall to 0 at their end."""
+    """Return the LR at a step as a share of its peak: a linear rise for a share `warmup` of the steps, then a fall to 0."""
     warm = max(1, round(warmup * steps))
     left = (steps - step) / max(1, steps - warm)
     if decay == "cosine" and left < 1:
@@ -71,19 +76,19 @@ def share(step: int, steps: int, warmup: float, decay: str) -> float:
     return min((step + 1) / warm, left)
 
 
-def _train(begin: Start, ready: Tokenised, own: Any, lr: float, seed: int) -> bool:
-    """Train the model; return whether the loss (looked at every 50 steps) was finite."""
+def _train(begin: Start, task: TokenizedTask, settings: FinetuneConfig, lr: float, seed: int) -> bool:
+    """Train the model; return whether its loss, checked every 50 steps, was finite."""
     model, device, finite = begin.model, begin.device, True
-    opt = checkpoint.optimizer(model, lr=lr, betas=(0.9, 0.999), weight_decay=own.weight_decay)
+    opt = checkpoint.optimizer(model, lr=lr, betas=(0.9, 0.999), weight_decay=settings.weight_decay)
     rng = np.random.default_rng(seed)
-    plan = [rows for _ in range(own.epochs) for rows in batches(ready.train, own.batch, rng)]
+    schedule = [rows for _ in range(settings.epochs) for rows in batches(task.train, settings.batch, rng)]
     model.train()
-    for step, rows in enumerate(plan):
+    for step, rows in enumerate(schedule):
         for group in opt.param_groups:
-            group["lr"] = lr * share(step, len(plan), own.warmup, own.decay)
+            group["lr"] = lr * share(step, len(schedule), settings.warmup, settings.decay)
         opt.zero_grad(set_to_none=True)
         with torch.autocast(device.type, dtype=torch.bfloat16, enabled=device.type == "cuda"):
-            loss = ready.loss(model, collate(ready.train, rows, begin.pad, device))
+            loss = task.loss(model, collate(task.train, rows, begin.pad, device))
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), CLIP)
         opt.step()

@@ -1,4 +1,4 @@
-"""Tokenised rows, batches of rows of like length, and their tensors."""
+"""Tokenized rows, batches of rows of similar length, and their tensors."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +11,11 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Encoded:
-    """A tokenised split: ids and token types of each row, and the labels [rows], or [rows, 2] (first and last token)."""
+    """A tokenized split.
+
+    ids: the token ids of each row. types: the token types of each row.
+    labels: [rows]; for spans [rows, 2], the first and last token of the answer.
+    """
 
     ids: Sequence[Any]
     types: Sequence[Any]
@@ -19,7 +23,10 @@ class Encoded:
 
 
 def batches(split: Encoded, size: int, rng: np.random.Generator | None) -> list[np.ndarray]:
-    """Group row numbers into batches of like length; with rng, in a random order that mixes rows of near length."""
+    """Group row numbers into batches of at most `size` rows of similar length.
+
+    rng: draws the order of the batches, and which rows of similar length go together; None: sorted by length.
+    """
     lengths = np.asarray([len(ids) for ids in split.ids])
     if rng is None:
         order = np.argsort(lengths, kind="stable")
@@ -33,7 +40,7 @@ def batches(split: Encoded, size: int, rng: np.random.Generator | None) -> list[
 
 
 def collate(split: Encoded, rows: np.ndarray, pad: int, device: torch.device) -> dict[str, Tensor]:
-    """Pad rows to the longest of them: input_ids, token_type_ids, attention_mask [B, T], labels [B] or [B, 2]."""
+    """Return rows, padded to the longest: input_ids, token_type_ids, attention_mask [B, T], labels [B] or [B, 2]."""
     longest = max(len(split.ids[r]) for r in rows)
     ids, types, mask = (np.full((len(rows), longest), fill, dtype=np.int64) for fill in (pad, 0, 0))
     for i, r in enumerate(rows):
@@ -44,14 +51,14 @@ def collate(split: Encoded, rows: np.ndarray, pad: int, device: torch.device) ->
 
 
 def typed(model: Any, batch: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Return the batch without token types where the model has no table for them."""
+    """Return the batch, without token types if the model has no table for them."""
     if getattr(model.config, "type_vocab_size", 0) > 1:
         return batch
     return {key: value for key, value in batch.items() if key != "token_type_ids"}
 
 
 def cut(rows: list[Any], limit: int | None) -> tuple[list[Any], bool]:
-    """Return at most `limit` rows, the same random ones each time, and whether any were left out."""
+    """Return at most `limit` rows, always the same random ones, and whether any were left out."""
     if limit is None or limit >= len(rows):
         return rows, False
     return [rows[i] for i in np.random.default_rng(0).permutation(len(rows))[:limit]], True

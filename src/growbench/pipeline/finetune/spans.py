@@ -1,4 +1,4 @@
-"""SQuAD under the stock question-answering head: the best span over all windows of a context, or no answer (2.0)."""
+"""SQuAD with the stock question-answering head: the best span over all windows of a context, or no answer (2.0)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -11,9 +11,10 @@ from torch import Tensor
 
 from growbench import families
 from growbench.errors import GrowBenchError
-from growbench.pipeline.finetune.ready import Outcome, Tokenised
 from growbench.pipeline.finetune.rows import batches, collate, cut, typed
-from growbench.pipeline.finetune.windows import Windows, windows
+from growbench.pipeline.finetune.tokenized import Outcome, TokenizedTask
+from growbench.pipeline.finetune.windows import ContextWindows, context_windows
+from growbench.study.sections import FinetuneConfig
 from growbench.study.study import Study
 from growbench.tasks import squad
 from growbench.tasks.metrics.squad import best_threshold, each, mean_scores
@@ -22,14 +23,20 @@ from growbench.tasks.squad import Question
 EVAL_BATCH = 32
 N_BEST = 20
 
-Candidate = tuple[float, int, int]  # score (sum of two logits), and the characters of the context, from and to
+Candidate = tuple[float, int, int]  # score (sum of two logits), and the first and one past the last character
 
 
 @dataclass(frozen=True)
-class Spans(Tokenised):
-    """A version of SQuAD. questions: of the dev file, in order. asked: how many the train file has. longest: tokens."""
+class Spans(TokenizedTask):
+    """A version of SQuAD.
 
-    dev: Windows
+    dev: the windows of the dev file.
+    questions: the questions of the dev file, in order.
+    asked: the number of training questions.
+    longest: the largest number of tokens in an answer.
+    """
+
+    dev: ContextWindows
     questions: Sequence[Question]
     asked: int
     longest: int
@@ -39,14 +46,16 @@ class Spans(Tokenised):
         return self.asked, len(self.questions)
 
     def model(self, folder: Path, pad: int, rates: dict[str, float]) -> Any:
-        """The trunk is loaded by itself: some stock classes keep it under another name than the checkpoint does."""
+        # The backbone is loaded on its own: in some stock classes it has another name than in the checkpoint.
         from transformers import AutoModel, AutoModelForQuestionAnswering
 
-        trunk = AutoModel.from_pretrained(folder, pad_token_id=pad, **rates)
-        model = AutoModelForQuestionAnswering.from_config(trunk.config)
-        missing = model.base_model.load_state_dict(trunk.state_dict(), strict=False).missing_keys
+        backbone = AutoModel.from_pretrained(folder, pad_token_id=pad, **rates)
+        model = AutoModelForQuestionAnswering.from_config(backbone.config)
+        missing = model.base_model.load_state_dict(backbone.state_dict(), strict=False).missing_keys
         if missing:
-            raise GrowBenchError(f"{folder}: no {missing[0]}, which the question-answering model needs; train it again")
+            raise GrowBenchError(
+                f"{folder}: no tensor {missing[0]}, which the question-answering model needs; train it again"
+            )
         return model
 
     def loss(self, model: Any, batch: dict[str, Tensor]) -> Tensor:
@@ -64,11 +73,11 @@ class Spans(Tokenised):
             logits = torch.stack((out.start_logits, out.end_logits)).float().cpu()
             finite = finite and bool(torch.isfinite(logits).all())
             self._gather(rows, torch.nan_to_num(logits), found, silence)
-        chosen = [choose(question.context, own) for question, own in zip(self.questions, found, strict=True)]
+        chosen = [choose(question.context, spans) for question, spans in zip(self.questions, found, strict=True)]
         return outcome(self.task.name, self.questions, chosen, silence, finite)
 
     def _gather(self, rows: np.ndarray, logits: Tensor, found: list[list[Candidate]], silence: np.ndarray) -> None:
-        """Add the windows' best spans to their questions' lists; a question's null score is its windows' smallest."""
+        """Add the best spans of windows to the lists of their questions. A question's null score is the minimum over its windows."""
         dev, (start, end) = self.dev, logits
         place, count = (torch.from_numpy(column[rows])[:, None] for column in (dev.place, dev.count))
         columns = torch.arange(start.shape[1])[None]
@@ -83,25 +92,25 @@ class Spans(Tokenised):
                     found[number].append((score, int(where[first - shift, 0]), int(where[last - shift, 1])))
 
     def majority(self) -> float:
-        """F1 of answering nothing: 2.0's share of questions without an answer."""
+        """Return F1 of never answering: under 2.0 the share of questions without an answer."""
         return float(np.mean([each("", question.answers)[1] for question in self.questions]))
 
 
-def prepare(study: Study, tokenizer: Any, name: str, own: Any) -> Spans:
-    """Read and tokenise one version; `own.max_train` cuts its training questions and makes it a subset."""
+def prepare(study: Study, tokenizer: Any, name: str, settings: FinetuneConfig) -> Spans:
+    """Read and tokenize one version. If settings.max_train cuts its training questions, it becomes a subset."""
     task, train, dev = squad.load(name, study)
-    train, less = cut(train, own.max_train)
+    train, less = cut(train, settings.max_train)
     task = replace(task, subset=task.subset or less)
     causal = families.load(study.target.family).objective == "clm"
-    rows, dev_rows = (windows(tokenizer, questions, own, causal) for questions in (train, dev))
-    return Spans(task, rows, dev_rows, questions=dev, asked=len(train), longest=own.answer_length)
+    rows, dev_rows = (context_windows(tokenizer, questions, settings, causal) for questions in (train, dev))
+    return Spans(task, rows, dev_rows, questions=dev, asked=len(train), longest=settings.answer_length)
 
 
 def best_spans(start: Tensor, end: Tensor, inside: Tensor, longest: int, keep: int) -> tuple[Tensor, Tensor, Tensor]:
     """Return the `keep` best spans of each window: score (sum of its two logits), first and last token, [B, keep].
 
-    start, end [B, T]: logits. inside [B, T]: where the context is. Every span of at most `longest` tokens is looked at;
-    one that leaves the context has score -inf.
+    start, end: logits, [B, T]. inside: which tokens are context, [B, T]. Every span of at most `longest` tokens is
+    tried; a span outside the context has score -inf.
     """
     low = float("-inf")
     ends = torch.nn.functional.pad(end.masked_fill(~inside, low), (0, longest - 1), value=low)
@@ -111,7 +120,7 @@ def best_spans(start: Tensor, end: Tensor, inside: Tensor, longest: int, keep: i
 
 
 def choose(context: str, found: Sequence[Candidate]) -> tuple[str, float]:
-    """Return the text and the score of the best candidate that is not blank; without one, no text and -inf."""
+    """Return the text and score of the best candidate that is not only spaces; without one, "" and -inf."""
     for score, start, stop in sorted(found, key=lambda candidate: (-candidate[0], candidate[1:])):
         if text := context[start:stop].strip():
             return text, score
@@ -121,19 +130,19 @@ def choose(context: str, found: Sequence[Candidate]) -> tuple[str, float]:
 def outcome(
     name: str, questions: Sequence[Question], chosen: Sequence[tuple[str, float]], silence: np.ndarray, finite: bool
 ) -> Outcome:
-    """Score the chosen spans; under 2.0 a question stays unanswered where its null score (silence) is the higher one.
+    """Score the chosen spans. Under 2.0 a question stays unanswered if its null score (silence) is higher than its span's.
 
-    best_*: with the threshold on that difference which is best on these very questions, so an upper bound.
+    best_*: scores with the threshold on that difference that is best on these same questions, so an upper bound.
     """
-    said, golds = [text for text, _ in chosen], [list(question.answers) for question in questions]
+    answers, golds = [text for text, _ in chosen], [list(question.answers) for question in questions]
     more: dict[str, float] = {}
     if name == "SQuAD2.0":
         difference = silence - np.asarray([score for _, score in chosen])
         answered, silent = (np.asarray([each(t, g) for t, g in zip(texts, golds, strict=True)])
-                            for texts in (said, [""] * len(said)))  # fmt: skip
+                            for texts in (answers, [""] * len(answers)))  # fmt: skip
         for column, metric in enumerate(("exact_match", "f1")):
             best, threshold = best_threshold(difference, answered[:, column], silent[:, column])
             more |= {f"best_{metric}": best, f"best_{metric}_threshold": threshold}
-        said = [text if gap <= 0 else "" for text, gap in zip(said, difference, strict=True)]
-    scores = mean_scores(said, golds)
-    return Outcome({**scores, **more}, len(set(said)) == 1, finite)
+        answers = [text if gap <= 0 else "" for text, gap in zip(answers, difference, strict=True)]
+    scores = mean_scores(answers, golds)
+    return Outcome({**scores, **more}, len(set(answers)) == 1, finite)

@@ -1,8 +1,8 @@
 """Questions and contexts as overlapping windows of tokens: special tokens, question, a part of the context.
 
-A window starts `doc_stride` tokens after the one before, as BERT's do. One that does not hold the whole answer has the
-answer "none here": both ends at the null token, which is the first special token, or under a causal model the last
-(nothing before it has read the context).
+Each window starts `doc_stride` tokens after the previous one, as in BERT's code. A window that does not hold the whole
+answer has the label "no answer here": both ends at the null token. The null token is the first special token; for a
+causal model it is the last one, since the earlier ones have not read the context.
 """
 
 from collections.abc import Sequence
@@ -14,13 +14,17 @@ import numpy as np
 
 from growbench.errors import GrowBenchError
 from growbench.pipeline.finetune.rows import Encoded
+from growbench.study.sections import FinetuneConfig
 from growbench.study.squad import question_limit
 from growbench.tasks.squad import Question
 
 
 @dataclass(frozen=True)
 class Frame:
-    """The tokenizer's special tokens around a pair (ids), and the token types of its two parts."""
+    """The special tokens that a tokenizer puts around a pair.
+
+    before, between, after: their ids. types: the token types of the two parts.
+    """
 
     before: tuple[int, ...]
     between: tuple[int, ...]
@@ -33,11 +37,14 @@ class Frame:
 
 
 @dataclass(frozen=True)
-class Windows(Encoded):
-    """Windows as rows. labels [rows, 2]: first and last token of the answer; null [rows]: the null token.
+class ContextWindows(Encoded):
+    """Windows over contexts, one per row. labels [rows, 2]: the first and last token of the answer.
 
-    question [rows]: whose window it is. place, count [rows]: where its context tokens are. spans: their characters,
-    [count, 2] (from, to).
+    question: the number of the window's question, [rows].
+    place: the position of its first context token, [rows].
+    count: the number of its context tokens, [rows].
+    null: the position of its null token, [rows].
+    spans: for each row, the characters (from, to) of its context tokens, [count, 2].
     """
 
     question: np.ndarray
@@ -48,24 +55,24 @@ class Windows(Encoded):
 
 
 def frame(tokenizer: Any, causal: bool) -> Frame:
-    """Read the special tokens off a pair. A tokenizer that adds none at the null token's end lends its cls or sep."""
+    """Find the special tokens around a pair. If the tokenizer adds none for the null token, its cls or sep is used."""
     out = tokenizer("a", "b", return_token_type_ids=True)
     parts, ids, types = out.sequence_ids(), out["input_ids"], out["token_type_ids"]
     first, second = ([i for i, part in enumerate(parts) if part == n] for n in (0, 1))
     edges = (0, first[0], first[-1] + 1, second[0], second[-1] + 1, len(ids))
     before, _, between, _, after = (tuple(ids[a:b]) for a, b in pairwise(edges))
-    own = tokenizer.sep_token_id if causal else tokenizer.cls_token_id
-    if own is None and not (after if causal else before):
-        raise GrowBenchError(
-            "corpus.tokenizer: it has no special token that could stand for `no answer`; use one with cls and sep"
-        )
-    before, after = (before, after or (own,)) if causal else (before or (own,), after)
+    null = tokenizer.sep_token_id if causal else tokenizer.cls_token_id
+    if null is None and not (after if causal else before):
+        raise GrowBenchError("corpus.tokenizer: no special token can mean `no answer`; use one with cls and sep")
+    before, after = (before, after or (null,)) if causal else (before or (null,), after)
     return Frame(before, between, after, (types[first[0]], types[second[0]]))
 
 
-def windows(tokenizer: Any, questions: Sequence[Question], own: Any, causal: bool) -> Windows:
-    """Cut the contexts of questions into windows of at most `own.max_length` tokens; own: the task's settings."""
-    around, limit = frame(tokenizer, causal), question_limit(own.max_length)
+def context_windows(
+    tokenizer: Any, questions: Sequence[Question], settings: FinetuneConfig, causal: bool
+) -> ContextWindows:
+    """Cut the contexts of questions into windows of at most `settings.max_length` tokens."""
+    around, limit = frame(tokenizer, causal), question_limit(settings.max_length)
     asked = tokenizer([q.text for q in questions], add_special_tokens=False)["input_ids"]
     contexts = {text: number for number, text in enumerate(dict.fromkeys(q.context for q in questions))}
     read = tokenizer(list(contexts), add_special_tokens=False, return_offsets_mapping=True)
@@ -76,18 +83,18 @@ def windows(tokenizer: Any, questions: Sequence[Question], own: Any, causal: boo
         context = contexts[question.context]
         ids = np.asarray(asked[number][:limit], dtype=np.int32)
         answer = answer_tokens(question, spans[context])
-        room = own.max_length - around.size - len(ids)
-        for start, stop in cuts(len(tokens[context]), room, own.doc_stride):
+        room = settings.max_length - around.size - len(ids)
+        for start, stop in cuts(len(tokens[context]), room, settings.doc_stride):
             row = _row(around, ids, tokens[context][start:stop], causal)
             rows.append((*row, number, stop - start, spans[context][start:stop], _label(row, answer, start, stop)))
     ids, types, place, null, question, count, characters, labels = zip(*rows, strict=True)
     where = {"question": question, "place": place, "count": count, "null": null}
     arrays = {key: np.asarray(column) for key, column in where.items()}
-    return Windows(ids=ids, types=types, labels=np.asarray(labels, dtype=np.int64), spans=characters, **arrays)
+    return ContextWindows(ids=ids, types=types, labels=np.asarray(labels, dtype=np.int64), spans=characters, **arrays)
 
 
 def cuts(length: int, room: int, stride: int) -> list[tuple[int, int]]:
-    """Return the windows (first token, one past the last) of a context of `length` tokens; the last reaches its end."""
+    """Return the windows (first token, one past the last) of a context of `length` tokens. The last one ends where it ends."""
     found, start = [(0, min(room, length))], 0
     while found[-1][1] < length:
         start += min(stride, room)
@@ -96,7 +103,7 @@ def cuts(length: int, room: int, stride: int) -> list[tuple[int, int]]:
 
 
 def answer_tokens(question: Question, spans: np.ndarray) -> tuple[int, int] | None:
-    """Return the first and last context token of the first answer; None without one, or where no token covers it."""
+    """Return the first and last context token of the first answer; None if there is no answer or no token covers it."""
     if not question.answers or not len(spans):
         return None
     text = question.answers[0]
@@ -109,7 +116,7 @@ def answer_tokens(question: Question, spans: np.ndarray) -> tuple[int, int] | No
 def _row(
     around: Frame, question: np.ndarray, part: np.ndarray, causal: bool
 ) -> tuple[np.ndarray, np.ndarray, int, int]:
-    """Return ids, token types, place of the first context token, place of the null token."""
+    """Return ids, token types, the position of the first context token, and that of the null token."""
     head = (*around.before, *question, *around.between)
     ids = np.asarray((*head, *part, *around.after), dtype=np.int32)
     types = np.full(len(ids), around.types[1], dtype=np.int8)

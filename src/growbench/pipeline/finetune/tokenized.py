@@ -1,4 +1,4 @@
-"""What the stage asks of a task that is ready to be trained on, whatever its head."""
+"""A task that is ready to train on, whatever its head."""
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
@@ -14,7 +14,10 @@ from growbench.tasks import Task
 
 @dataclass(frozen=True)
 class Outcome:
-    """Scores on the dev rows. constant: every prediction is the same. finite: every output was a number."""
+    """Scores on the dev rows.
+
+    metrics: by name. constant: whether all predictions are the same. finite: whether all outputs are finite numbers.
+    """
 
     metrics: dict[str, float]
     constant: bool
@@ -22,8 +25,8 @@ class Outcome:
 
 
 @dataclass(frozen=True)
-class Tokenised(ABC):
-    """A task and its tokenised train and dev rows."""
+class TokenizedTask(ABC):
+    """A task with its tokenized train and dev rows."""
 
     task: Task
     train: Encoded
@@ -31,16 +34,19 @@ class Tokenised(ABC):
 
     @property
     def counts(self) -> tuple[int, int]:
-        """How many train and dev examples there are."""
+        """The number of train and dev examples."""
         return len(self.train.labels), len(self.dev.labels)
 
     @abstractmethod
     def model(self, folder: Path, pad: int, rates: dict[str, float]) -> Any:
-        """Return the stock model with this task's head on a checkpoint's trunk. rates: dropout, by the config's keys."""
+        """Return the stock model with this task's head on the backbone of a checkpoint.
+
+        pad: the padding id. rates: dropout rates, by the keys of the model's config.
+        """
 
     @abstractmethod
     def loss(self, model: Any, batch: dict[str, Tensor]) -> Tensor:
-        """Return a batch's mean loss in nats (squared error for a regression)."""
+        """Return the mean loss of a batch in nats (squared error for a regression)."""
 
     @abstractmethod
     def score(self, model: Any, pad: int, device: torch.device) -> Outcome:
@@ -48,4 +54,4 @@ class Tokenised(ABC):
 
     @abstractmethod
     def majority(self) -> float:
-        """Return the main metric of the best prediction that reads no input."""
+        """Return the main metric of the best prediction that ignores the input."""
