@@ -34,7 +34,7 @@ def test_contradictions_are_refused_before_any_job(tmp_path: Path, family: str, 
 def test_a_task_s_own_settings_are_used_for_it_alone() -> None:
     plain = config.load(ROOT / "config/mini.yaml")
     assert not {"protocol", "doc_stride", "answer_length", "own"} & set(plain.finetuned_part())
-    own = {"lr": "5e-5", "max_length": 384}
+    own = {"lr": 5e-5, "max_length": 384}
     more = config.load(
         ROOT / "config/mini.yaml",
         {"tasks": {"names": ["CoLA", "SQuAD1.1"]}, "finetune": {"doc_stride": 128, "tasks": {"SQuAD1.1": own}}},
