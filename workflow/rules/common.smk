@@ -17,7 +17,7 @@ os.environ.update(
 
 from growbench import methods
 from growbench.analysis import papers as tables
-from growbench.study.config import gather
+from growbench.study.config import files_of, gather
 from growbench.errors import GrowBenchError
 from growbench.records.layout import Layout, run_name
 

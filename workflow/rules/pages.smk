@@ -3,7 +3,7 @@ rule pages:
     input:
         tables=[LAYOUT.tables / table for table in TABLES],
         protocol=f"{workflow.basedir}/docs/PROTOCOL.md",
-        config=CONFIG_FILES,
+        config=files_of(CONFIG_FILES),
     output:
         [
             report(

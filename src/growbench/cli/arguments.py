@@ -90,6 +90,8 @@ def _study_arguments(name: str, verb: argparse.ArgumentParser) -> None:
     )
     if name == "plan":
         _plan_arguments(verb)
+    if name == "check":
+        verb.add_argument("--print", action="store_true", help="print every value and what set it; check no files")
     if name in ("search", "pretrain", "finetune", "zeroshot"):
         verb.add_argument("--method", required=True, help="a method's name, or `source`")
     if name == "attention":

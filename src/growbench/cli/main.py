@@ -177,6 +177,11 @@ def _show(args: argparse.Namespace) -> None:
 
 def _check(args: argparse.Namespace) -> None:
     study = _study(args)
+    if args.print:
+        from growbench.study import config
+
+        print(config.printed(args.config, args.set), end="")
+        return
     from growbench.pipeline.corpus import run as corpus
 
     corpus.check(study)

@@ -36,8 +36,8 @@ def gather(paths: Sequence[str | Path], changes: Sequence[str] = ()) -> Study:
     return load(files.combined(files.layers(paths, changes)), name=" + ".join(map(str, paths)))
 
 
-def inputs(paths: Sequence[str | Path]) -> list[str]:
-    """Return the config files and all that they extend."""
+def files_of(paths: Sequence[str | Path]) -> list[str]:
+    """Return the config files and those that they extend."""
     return [layer.name for layer in files.layers(paths)]
 
 

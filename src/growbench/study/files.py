@@ -83,23 +83,23 @@ def chain(path: str | Path) -> list[tuple[str, dict[str, Any]]]:
     found: list[tuple[str, dict[str, Any]]] = []
     while True:
         if any(Path(path).resolve() == Path(other).resolve() for other, _ in found):
-            raise GrowBenchError(f"{found[0][0]}: {EXTENDS}: {path} extends itself; remove one `{EXTENDS}`")
-        values = _extended(path, found)
+            raise GrowBenchError(f"{found[-1][0]}: {EXTENDS}: {path} extends itself; remove one `{EXTENDS}`")
+        values = _read_extended(path, found)
         found.insert(0, (str(path), values))
         if (base := values.pop(EXTENDS, None)) is None:
             return found
         if not isinstance(base, str) or not base:
             raise GrowBenchError(f"{path}: {EXTENDS}: {base!r} is not allowed; use the path of a config file")
         if "study" not in values:
-            raise GrowBenchError(f"{path}: study: missing; a file that extends another needs a name of its own")
+            raise GrowBenchError(f"{path}: study: missing; a file that extends another needs its own name")
         path = Path(path).parent / base
 
 
-def _extended(path: str | Path, above: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+def _read_extended(path: str | Path, above: Sequence[tuple[str, Any]]) -> dict[str, Any]:
     try:
         return read(path)
     except GrowBenchError as error:
-        raise (GrowBenchError(f"{above[0][0]}: {EXTENDS}: {error}") if above else error) from error
+        raise (GrowBenchError(f"{above[-1][0]}: {EXTENDS}: {error}") if above else error) from error
 
 
 def layers(files: Sequence[str | Path], changes: Sequence[str] = ()) -> list[Layer]:
@@ -114,9 +114,15 @@ def combined(parts: Sequence[Layer]) -> dict[str, Any]:
     """Return the values of layers, merged in order."""
     values: dict[str, Any] = {}
     for layer in parts:
-        replaced = [key for key in REPLACED if layer.extends and key in layer.values]
-        values = merged({key: value for key, value in values.items() if key not in replaced}, layer.values)
+        values = _extended(values, layer.values) if layer.extends else merged(values, layer.values)
     return values
+
+
+def _extended(base: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `base` with a file's own keys: each replaces the key of its section, and `methods` replaces all methods."""
+    sections = {key: value for key, value in own.items() if isinstance(value, Mapping) and key not in REPLACED}
+    old = {key: base[key] if isinstance(base.get(key), Mapping) else {} for key in sections}
+    return {**base, **own, **{key: {**old[key], **value} for key, value in sections.items()}}
 
 
 def origin(parts: Sequence[Layer], path: Sequence[str]) -> str:
