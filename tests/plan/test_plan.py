@@ -217,7 +217,7 @@ def test_a_layer_map_out_of_range_is_refused(monkeypatch: pytest.MonkeyPatch) ->
     with pytest.raises(GrowBenchError, match=r"takes layer 1 from source layer 1, but the source has layers 0\.\.0"):
         chosen(stackbert=None)
     monkeypatch.setattr(stack, "deepen", lambda *given: from_list([0]))
-    with pytest.raises(GrowBenchError, match="the map has 1 layers, not 2"):
+    with pytest.raises(GrowBenchError, match="the depth map has 1 layers, not 2"):
         chosen(stackbert=None)
 
 
