@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from growbench.analysis.pages import page
+from growbench.analysis.pages import html
 from growbench.runtime.durable import write_text
 from growbench.study.config import printed
 
@@ -17,29 +17,29 @@ def configuration(options: str, provenance: Path) -> str:
     marks = [i for i, word in enumerate(words) if word == "--set"]
     files = words[1 : marks[0] if marks else None]
     text = printed(files, [words[i + 1] for i in marks])
-    made = page.table(pd.read_csv(provenance, dtype=str))
+    made = html.table(pd.read_csv(provenance, dtype=str))
     said = "<p>All values, and what set each of them.</p>"
     return (
-        f"<h1>Configuration</h1>{said}{page.code(text)}<h2>Versions</h2><p>What the records were made with.</p>{made}"
+        f"<h1>Configuration</h1>{said}{html.code(text)}<h2>Versions</h2><p>What the records were made with.</p>{made}"
     )
 
 
 def body(name: str, tables: Path, protocol: Path, options: str) -> str:
     """Return one page's HTML: a Markdown table is preferred to the CSV of its name."""
     if name == "protocol":
-        return page.markdown(protocol.read_text(encoding="utf-8"))
+        return html.markdown(protocol.read_text(encoding="utf-8"))
     if name == "configuration":
         return configuration(options, tables / "provenance.csv")
     if (tables / f"{name}.md").is_file():
-        return page.markdown((tables / f"{name}.md").read_text(encoding="utf-8"))
-    return f"<h1>{name}</h1>" + page.table(pd.read_csv(tables / f"{name}.csv", low_memory=False))
+        return html.markdown((tables / f"{name}.md").read_text(encoding="utf-8"))
+    return f"<h1>{name}</h1>" + html.table(pd.read_csv(tables / f"{name}.csv", low_memory=False))
 
 
 def main(job: Any) -> None:
     """Write every page that the rule names."""
     tables, protocol = Path(job.input.tables[0]).parent, Path(job.input.protocol)
     for path in map(Path, job.output):
-        write_text(path, page.document(path.stem, body(path.stem, tables, protocol, job.params.options)))
+        write_text(path, html.document(path.stem, body(path.stem, tables, protocol, job.params.options)))
 
 
 if "snakemake" in globals():

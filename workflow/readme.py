@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from growbench import methods
-from growbench.analysis.pages import markdown
+from growbench.analysis.frames.accounting import AT_ISO
 
 ROOT = Path(__file__).resolve().parents[1]
 FRONT_STUDY = "mini-gpt"  # of the reference studies, the one whose curves have no plateau
@@ -21,7 +21,7 @@ FRONT = (
     "method",
     "saving, target only",
     "saving, everything counted",
-    markdown.AT_ISO,
+    AT_ISO,
     "loss after growth",
     "final loss − scratch's",
     "n",

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from support.tiny import result, tiny
 
-from growbench.analysis.frames import runs as frames
+from growbench.analysis.frames import search as search_frame
 from growbench.errors import GrowBenchError
 from growbench.pipeline import forecast, search
 from growbench.pipeline.pretrain import run as pretrain
@@ -37,7 +37,7 @@ def test_the_lr_with_the_lowest_loss_trains_the_method(study) -> None:
     assert curve["lr"].max() == pytest.approx(4e-3)
     for trial in trials.values():
         assert trial["flops"] == pytest.approx(0.5 * found["points"][-1]["flops"], rel=0.06)
-    table = frames.search([values])
+    table = search_frame.build([values])
     assert list(table["chosen"]) == [False, True, False] and not table["failed"].any()
 
 

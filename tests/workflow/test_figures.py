@@ -14,7 +14,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from support import constructed
 
 from growbench import methods
-from growbench.analysis.figures import figure
+from growbench.analysis.figures import axes, figure
+from growbench.analysis.figures import tables as figure_tables
 from growbench.analysis.figures.style import KNOWN, order, style
 from growbench.errors import GrowBenchError
 from growbench.pipeline.aggregate import run as aggregate
@@ -85,11 +86,13 @@ def tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
         return aggregate.run(study).resolve()
 
 
-def read(tables: Path) -> figure.Tables:
-    return figure.read({name: tables / f"{name}.csv" for name in (*figure.NAMES, *figure.ATTENTION)})
+def read(tables: Path) -> figure_tables.Tables:
+    return figure_tables.read(
+        {name: tables / f"{name}.csv" for name in (*figure_tables.NAMES, *figure_tables.ATTENTION)}
+    )
 
 
-def draw(found: figure.Tables, name: str) -> Any:
+def draw(found: figure_tables.Tables, name: str) -> Any:
     return runpy.run_path(str(SCRIPTS / f"{name}.py"))["draw"](found)
 
 
@@ -121,7 +124,7 @@ def test_a_script_runs_by_hand_and_gives_the_same_bytes(tables: Path, tmp_path: 
 
 def test_a_script_runs_under_snakemake(tables: Path, tmp_path: Path) -> None:
     job = SimpleNamespace(
-        input=SimpleNamespace(**{name: str(tables / f"{name}.csv") for name in figure.NAMES}),
+        input=SimpleNamespace(**{name: str(tables / f"{name}.csv") for name in figure_tables.NAMES}),
         output=SimpleNamespace(png=str(tmp_path / "f.png"), pdf=str(tmp_path / "f.pdf")),
     )
     runpy.run_path(str(SCRIPTS / "savings.py"), init_globals={"snakemake": job}, run_name="__main__")
@@ -146,8 +149,8 @@ def test_every_figure_says_study_scale_n_protocol_and_commit(tables: Path, name:
     "folder", sorted((SCRIPTS.parents[2] / "results").glob("*/tables")), ids=lambda path: path.parent.name
 )
 def test_nothing_of_a_committed_study_s_figure_is_cut_off(folder: Path) -> None:
-    found = figure.read({name: folder / f"{name}.csv" for name in figure.NAMES})
-    for name in (name for name in FIGURES if name not in figure.ATTENTION):
+    found = figure_tables.read({name: folder / f"{name}.csv" for name in figure_tables.NAMES})
+    for name in (name for name in FIGURES if name not in figure_tables.ATTENTION):
         with matplotlib.rc_context(figure.LOOK):
             canvas = draw(found, name)
             canvas.set_dpi(figure.DPI)
@@ -219,36 +222,36 @@ def test_attention_figures_show_source_and_target(tables: Path) -> None:
 
 
 def test_attention_figures_of_a_study_without_it_say_so(tables: Path) -> None:
-    without = figure.read({name: tables / f"{name}.csv" for name in figure.NAMES})
+    without = figure_tables.read({name: tables / f"{name}.csv" for name in figure_tables.NAMES})
     for name in ("attention_maps", "attention_distance"):
         with pytest.raises(GrowBenchError, match=rf"{name}\.csv: not there; set attention: true"):
             draw(without, name)
 
 
-def test_a_variant_has_its_base_s_colour_and_a_look_of_its_own(tables: Path) -> None:
+def test_a_variant_has_its_base_s_color_and_a_look_of_its_own(tables: Path) -> None:
     found = read(tables)
     for name in VARIANTS:
         own, base = found.look(name), style("bert2bert")
-        assert own.colour == base.colour and own.marker != base.marker and own.dash != base.dash
+        assert own.color == base.color and own.marker != base.marker and own.dash != base.dash
     assert found.look("a_new_method") == style("a_new_method")
 
 
 def test_labels_are_moved_apart_as_little_as_it_takes() -> None:
-    assert figure.apart([0.1, 0.5, 0.9], 0.1) == [0.1, 0.5, 0.9]
-    assert figure.apart([0.5, 0.5, 0.9], 0.1) == pytest.approx([0.45, 0.55, 0.9])
-    assert figure.apart([0.48, 0.5, 0.52, 0.54], 0.1) == pytest.approx([0.36, 0.46, 0.56, 0.66])
+    assert axes.apart([0.1, 0.5, 0.9], 0.1) == [0.1, 0.5, 0.9]
+    assert axes.apart([0.5, 0.5, 0.9], 0.1) == pytest.approx([0.45, 0.55, 0.9])
+    assert axes.apart([0.48, 0.5, 0.52, 0.54], 0.1) == pytest.approx([0.36, 0.46, 0.56, 0.66])
 
 
 def test_styles_depend_on_the_name_only() -> None:
     """Changing one of these would repaint committed figures."""
-    assert style("scratch").colour == "#000000"
-    assert (style("stackbert").colour, style("stackbert").marker) == ("#E69F00", "s")
-    assert (style("bert2bert_fpi").colour, style("bert2bert_aki").colour) == ("#0072B2", "#D55E00")
+    assert style("scratch").color == "#000000"
+    assert (style("stackbert").color, style("stackbert").marker) == ("#E69F00", "s")
+    assert (style("bert2bert_fpi").color, style("bert2bert_aki").color) == ("#0072B2", "#D55E00")
     assert style("a_new_method") == style("a_new_method") and style("a_new_method") not in KNOWN.values()
 
 
-def test_known_styles_differ_in_colour_and_in_marker_with_dash() -> None:
-    assert len({s.colour for s in KNOWN.values()}) == len(KNOWN)
+def test_known_styles_differ_in_color_and_in_marker_with_dash() -> None:
+    assert len({s.color for s in KNOWN.values()}) == len(KNOWN)
     assert len({(s.marker, s.dash) for s in KNOWN.values()}) == len(KNOWN)
 
 
@@ -258,9 +261,9 @@ def test_scratch_comes_first_and_the_rest_as_given() -> None:
 
 def test_ticks_are_round_few_and_inside() -> None:
     for low, high, most in ((8e13, 1.2e14, 2), (1e13, 1.1e14, 5), (3e12, 7e18, 5), (9.1e13, 9.9e13, 3)):
-        ticks = figure.round_ticks(low, high, most)
+        ticks = axes.round_ticks(low, high, most)
         assert len(ticks) <= most and all(low <= tick <= high for tick in ticks)
-    assert figure.power(2e13) == "2×10¹³" and figure.power(1e14) == "10¹⁴" and figure.power(1.2e14) == "1.2×10¹⁴"
+    assert axes.power(2e13) == "2×10¹³" and axes.power(1e14) == "10¹⁴" and axes.power(1.2e14) == "1.2×10¹⁴"
 
 
 def test_nothing_here_imports_torch() -> None:

@@ -12,7 +12,7 @@ import pytest
 from support import constructed
 from support.workflow import ROOT, snakemake
 
-from growbench.analysis.pages import page
+from growbench.analysis.pages import html as html_pages
 from growbench.records import record
 from growbench.runtime import durable
 from growbench.study import config, files
@@ -150,10 +150,15 @@ def test_every_figure_and_page_of_the_report_is_shown(study: Path, report: str, 
 
 
 def test_markdown_becomes_html_that_loads_nothing() -> None:
-    text = "# A *b*\n- one `x|y`\n  more\n- two\n\nPlain **bold** [link](docs/X.md).\n\n| a | b |\n| :--- | ---: |\n| 1\\|2 | < 3 |\n\n    code <x>"
-    made = page.markdown(text)
+    text = (
+        "# A *b*\n- one `x|y`\n  more\n- two\n\nPlain **bold** [file](docs/X.md), [page](https://example.org), ![i](x.png)."
+        "\n\n| a | b |\n| :--- | ---: |\n| 1\\|2 | < 3 |\n\n    code <x>\n\n<script>alert(1)</script> <b>b</b>"
+    )
+    made = html_pages.markdown(text)
     assert "<h1>A <em>b</em></h1>" in made
-    assert "<ul><li>one <code>x|y</code>\n  more</li><li>two</li></ul>" in made
-    assert "<p>Plain <strong>bold</strong> link.</p>" in made
-    assert "<td>1|2</td><td>&lt; 3</td>" in made and "<pre>code &lt;x&gt;</pre>" in made
-    assert not re.search(r"src=|<link|@import|url\(", page.document("t", made))
+    assert "<li>one <code>x|y</code>\nmore</li>\n<li>two</li>" in made
+    assert "Plain <strong>bold</strong> file, " in made and '<a href="https://example.org">page</a>' in made
+    assert "<td" in made and ">1|2</td>" in made and ">&lt; 3</td>" in made
+    assert "<pre><code>code &lt;x&gt;\n</code></pre>" in made
+    assert "<script" not in made and "<b>" not in made and "&lt;script&gt;" in made
+    assert not re.search(r"src=|<link|@import|url\(", html_pages.document("t", made))

@@ -8,9 +8,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from growbench.analysis.figures import axes as axis
 from growbench.analysis.figures import figure
-from growbench.analysis.figures.figure import Tables
-from growbench.analysis.statistics.intervals import mean_interval
+from growbench.analysis.figures.tables import Tables
 
 FAMILY = ("scratch", "direct_copy", "bert2bert_fpi", "bert2bert_aki", "bert2bert")
 TWO_STAGE, ALONE = "bert2bert", "bert2bert_aki"
@@ -32,28 +32,26 @@ def curves(axes: Axes, tables: Tables, methods: list[str]) -> None:
     for i, method in enumerate(methods):
         look, own = tables.look(method), points[points["method"] == method]
         for _, trunk in trunks[trunks["method"] == method].groupby("seed"):
-            axes.plot(trunk["flops"], trunk["valid_loss"], color=look.colour, lw=0.5, alpha=0.3, zorder=2)
-        rows = [(g["flops"].mean(), *_mean(g)) for _, g in own.groupby("fraction")]
+            axes.plot(trunk["flops"], trunk["valid_loss"], color=look.color, lw=0.5, alpha=0.3, zorder=2)
+        rows = [(g["flops"].mean(), *_loss(g)) for _, g in own.groupby("fraction")]
         cost, loss, below, above = np.array(rows).T
         axes.errorbar(
-            cost, loss, yerr=[below, above], color=look.colour, marker=look.marker, linestyle=look.line,
+            cost, loss, yerr=[below, above], color=look.color, marker=look.marker, linestyle=look.line,
             elinewidth=0.8, capsize=1.5, mec="white", mew=0.4, zorder=5 + i,
         )  # fmt: skip
-        ends.append((method, float(cost[-1]), float(loss[-1]), look.colour))
+        ends.append((method, float(cost[-1]), float(loss[-1]), look.color))
     seen = np.concatenate([points["loss"], trunks.loc[trunks["flops"].between(low, high), "valid_loss"]])
     pad = 0.05 * float(np.ptp(seen))
     axes.set_ylim(float(seen.min()) - pad, float(seen.max()) + pad)
-    figure.flops_axis(axes, low, high, "training FLOPs, the source free")
+    axis.flops_axis(axes, low, high, "training FLOPs, the source free")
     axes.yaxis.set_major_locator(MaxNLocator(6))
     axes.set_ylabel("validation loss (nats/token)")
-    figure.end_labels(axes, ends, PANEL)
+    axis.end_labels(axes, ends, PANEL)
 
 
-def _mean(group: pd.DataFrame) -> tuple[float, float, float]:
+def _loss(group: pd.DataFrame) -> tuple[float, float, float]:
     """Return the mean loss and the lengths of its interval below and above."""
-    loss = group.sort_values("seed")["loss"].to_numpy(dtype=np.float64)
-    ends, mean = mean_interval(loss), float(loss.mean())
-    return mean, mean - (mean if ends.lo is None else ends.lo), (mean if ends.hi is None else ends.hi) - mean
+    return axis.mean_with_bars(group.sort_values("seed")["loss"].to_numpy(dtype=np.float64))
 
 
 def settings(tables: Tables) -> dict[str, float]:
@@ -81,12 +79,12 @@ def _rest(options: dict[str, object]) -> dict[str, object]:
 def against_setting(axes: Axes, tables: Tables, found: dict[str, float]) -> None:
     """Draw the final loss against E_b."""
     final = tables.points[tables.points["fraction"] == tables.points["fraction"].max()]
-    rows = sorted((value, *_mean(final[final["method"] == name]), name) for name, value in found.items())
+    rows = sorted((value, *_loss(final[final["method"] == name]), name) for name, value in found.items())
     axes.plot([row[0] for row in rows], [row[1] for row in rows], color="#999999", lw=0.8, zorder=1)
     for i, (value, mean, below, above, name) in enumerate(rows):
         look = tables.look(name)
         axes.errorbar(
-            value, mean, yerr=[[below], [above]], color=look.colour, marker=look.marker, capsize=1.5, elinewidth=0.8,
+            value, mean, yerr=[[below], [above]], color=look.color, marker=look.marker, capsize=1.5, elinewidth=0.8,
             mec="white", mew=0.4,
         )  # fmt: skip
         axes.annotate(
@@ -95,7 +93,7 @@ def against_setting(axes: Axes, tables: Tables, found: dict[str, float]) -> None
             xytext=(4, -8 if i % 2 else 4),
             textcoords="offset points",
             fontsize=6.2,
-            color=look.colour,
+            color=look.color,
         )
     axes.set_xlabel("E_b: first stage's steps / scratch's steps (0: AKI alone)")
     axes.set_ylabel("final loss (nats/token)")

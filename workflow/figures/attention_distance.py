@@ -6,12 +6,14 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from growbench.analysis.figures import axes as axis
 from growbench.analysis.figures import figure
-from growbench.analysis.figures.figure import GREY, Tables
+from growbench.analysis.figures.figure import GREY
+from growbench.analysis.figures.tables import Tables
 from growbench.errors import GrowBenchError
 
 COLUMNS, REACH = 3, 16  # panels in a row; distances shown on either side
-SHADES = (0.0, 0.75)  # of the colour map, first to last layer: dark enough on white
+SHADES = (0.0, 0.75)  # of the color map, first to last layer: dark enough on white
 DASHES = ("-", (0, (4, 1.2)), (0, (1, 1)), (0, (5, 1.2, 1, 1.2)))
 
 
@@ -22,7 +24,7 @@ def models(table: pd.DataFrame, order: list[str]) -> list[str]:
 
 
 def shade(layer: int, layers: int) -> tuple[float, ...]:
-    """Return a layer's colour by its relative depth."""
+    """Return a layer's color by its relative depth."""
     place = layer / max(1, layers - 1)
     return tuple(matplotlib.colormaps["cividis"](SHADES[0] + (SHADES[1] - SHADES[0]) * place))
 
@@ -45,8 +47,8 @@ def first_token(axes: Axes, table: pd.DataFrame, tables: Tables, names: list[str
     for name in names:
         own = table[table["method"] == name].groupby("layer")["first"].first()
         look, depth = tables.look(name), (np.arange(len(own)) + 1) / len(own)
-        axes.plot(depth, own, color=look.colour, marker=look.marker, ls=look.line, ms=3.5, mec="white", mew=0.3)
-        ends.append((name, 1.0, float(own.iloc[-1]), look.colour))
+        axes.plot(depth, own, color=look.color, marker=look.marker, ls=look.line, ms=3.5, mec="white", mew=0.3)
+        ends.append((name, 1.0, float(own.iloc[-1]), look.color))
     uniform = 1 / float(table["length"].iloc[0])
     axes.axhline(uniform, color=GREY, lw=0.7, ls=(0, (1, 1)), zorder=1)
     axes.annotate("uniform", (0.01, uniform), xycoords=("axes fraction", "data"), fontsize=5.8, color=GREY, va="bottom")
@@ -54,7 +56,7 @@ def first_token(axes: Axes, table: pd.DataFrame, tables: Tables, names: list[str
     axes.set_ylabel("attention")
     axes.set_title("To the first token")
     axes.margins(y=0.12)
-    figure.end_labels(axes, ends, inch, size=6)
+    axis.end_labels(axes, ends, inch, size=6)
 
 
 def key(canvas: Figure, layers: int, top: float) -> None:

@@ -6,7 +6,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from growbench.analysis.figures import figure
-from growbench.analysis.figures.figure import GREY, Tables
+from growbench.analysis.figures.figure import GREY
+from growbench.analysis.figures.tables import Tables
 from growbench.errors import GrowBenchError
 
 GAMMA = 0.5  # of the scale, so that small masses are seen beside large ones
@@ -60,7 +61,7 @@ def draw(tables: Tables) -> Figure:
         left = 0.36 + column * (cell + GAP)
         own = maps[maps["method"] == name]
         canvas.text(left / figure.WIDTH, 1 - (top - 0.2) / height, name, fontsize=7, fontweight="bold", va="bottom",
-                    color=tables.look(name).colour if name != "source" else "#555555")  # fmt: skip
+                    color=tables.look(name).color if name != "source" else "#555555")  # fmt: skip
         under = f"{own['layers'].iloc[0]} × {own['heads'].iloc[0]} heads{likeness(tables, name)}"
         canvas.text(left / figure.WIDTH, 1 - (top - 0.05) / height, under, fontsize=5.2, color=GREY, va="bottom")
         for row, layer in enumerate(layers[name]):
@@ -82,7 +83,7 @@ def draw(tables: Tables) -> Figure:
 
 
 def scale(canvas: Figure, height: float, peak: float) -> None:
-    """Draw the colour scale."""
+    """Draw the color scale."""
     axes = canvas.add_axes((0.42, 0.85 / height, 0.45, 0.07 / height))
     axes.imshow(np.linspace(0, 1, 256)[None], cmap="magma", aspect="auto", extent=(0, 1, 0, 1))
     ticks = [tick for tick in (0, 0.02, 0.1, 0.25, 0.5, 1) if tick <= peak]

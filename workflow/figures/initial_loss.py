@@ -9,8 +9,10 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, NullLocator
 
+from growbench.analysis.figures import axes as axis
 from growbench.analysis.figures import figure
-from growbench.analysis.figures.figure import GREY, Tables
+from growbench.analysis.figures.figure import GREY
+from growbench.analysis.figures.tables import Tables
 from growbench.analysis.statistics.intervals import mean_interval
 
 Row = dict[str, Any]
@@ -54,14 +56,14 @@ def by_method(axes: Axes, tables: Tables, rows: list[Row], start: float) -> None
     """Draw one row per growth: before (open), after (filled, with interval), and the random start as a line."""
     for y, row in enumerate(reversed(rows)):
         look = tables.look(row["method"])
-        axes.plot([row["loss_before"], row["loss_after"]], [y, y], color=look.colour, lw=1.2, zorder=3)
+        axes.plot([row["loss_before"], row["loss_after"]], [y, y], color=look.color, lw=1.2, zorder=3)
         ends = row["ends"]["loss_after"]
         if ends.lo is not None and ends.hi is not None:
-            axes.plot([ends.lo, ends.hi], [y, y], color=look.colour, lw=3, alpha=0.35, zorder=2, solid_capstyle="butt")
-        axes.plot(row["loss_before"], y, look.marker, ms=4.5, mfc="white", mec=look.colour, zorder=4)
-        axes.plot(row["loss_after"], y, look.marker, ms=4.5, color=look.colour, zorder=5)
+            axes.plot([ends.lo, ends.hi], [y, y], color=look.color, lw=3, alpha=0.35, zorder=2, solid_capstyle="butt")
+        axes.plot(row["loss_before"], y, look.marker, ms=4.5, mfc="white", mec=look.color, zorder=4)
+        axes.plot(row["loss_after"], y, look.marker, ms=4.5, color=look.color, zorder=5)
         axes.annotate(
-            figure.signed(row["loss_after"] - row["loss_before"]), (1, y), xycoords=("axes fraction", "data"), xytext=(4, 0),
+            axis.signed(row["loss_after"] - row["loss_before"]), (1, y), xycoords=("axes fraction", "data"), xytext=(4, 0),
             textcoords="offset points", fontsize=6.5, va="center", annotation_clip=False,
         )  # fmt: skip
     axes.axvline(start, color="black", lw=0.8, ls=(0, (4, 1.5)), zorder=1)
@@ -101,7 +103,7 @@ def by_ratio(axes: Axes, tables: Tables, rows: list[Row]) -> None:
         for row, place in zip(group, places if len(group) > 1 else [1.0], strict=True):
             look = tables.look(row["method"])
             added = row["loss_after"] - row["loss_before"]
-            axes.plot(ratio * place, added, look.marker, ms=5, color=look.colour, mec="white", mew=0.4, zorder=4)
+            axes.plot(ratio * place, added, look.marker, ms=5, color=look.color, mec="white", mew=0.4, zorder=4)
     axes.axhline(0, color="black", lw=0.8)
     axes.set_xscale("log")
     axes.set_xlim(low, high)

@@ -5,9 +5,10 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from growbench.analysis.figures import axes as axis
 from growbench.analysis.figures import figure
-from growbench.analysis.figures.figure import GREY, Tables
-from growbench.analysis.statistics.intervals import mean_interval
+from growbench.analysis.figures.figure import GREY
+from growbench.analysis.figures.tables import Tables
 
 PANELS = (("flops", "Target only (the source is free)"), ("flops_total", "Everything counted (source included)"))
 ROOM = 2.5  # an entropy line is drawn where the axis need not grow by more than this factor to show it
@@ -41,13 +42,13 @@ def panel(axes: Axes, tables: Tables, column: str) -> None:
     for i, method in enumerate(tables.methods):
         look = tables.look(method)
         for _, trunk in tables.curves[tables.curves["method"] == method].groupby("seed"):
-            axes.plot(trunk[column], trunk["valid_loss"], color=look.colour, lw=0.5, alpha=0.3, zorder=2)
+            axes.plot(trunk[column], trunk["valid_loss"], color=look.color, lw=0.5, alpha=0.3, zorder=2)
         own = tables.points[tables.points["method"] == method]
-        axes.plot(own[column], own["loss"], ".", color=look.colour, ms=2, alpha=0.5, mew=0, zorder=3)
+        axes.plot(own[column], own["loss"], ".", color=look.color, ms=2, alpha=0.5, mew=0, zorder=3)
         rows = [_mean(group, column) for _, group in own.groupby("fraction")]
         cost, loss, below, above = np.array(rows).T
         axes.errorbar(
-            cost, loss, yerr=[below, above], color=look.colour, marker=look.marker, linestyle=look.line,
+            cost, loss, yerr=[below, above], color=look.color, marker=look.marker, linestyle=look.line,
             elinewidth=0.8, capsize=1.5, mec="white", mew=0.4, zorder=5 + i,
         )  # fmt: skip
     baseline = tables.savings.loc[tables.savings["method"] == "scratch", "threshold_loss"].iloc[0]
@@ -60,11 +61,9 @@ def panel(axes: Axes, tables: Tables, column: str) -> None:
 
 
 def _mean(group: pd.DataFrame, column: str) -> tuple[float, float, float, float]:
+    """Return the mean cost, the mean loss and the lengths of its interval below and above."""
     loss = group.sort_values("seed")["loss"].to_numpy(dtype=np.float64)
-    ends, mean = mean_interval(loss), float(loss.mean())
-    below = 0.0 if ends.lo is None else max(0.0, mean - ends.lo)
-    above = 0.0 if ends.hi is None else max(0.0, ends.hi - mean)
-    return float(group[column].mean()), mean, below, above
+    return float(group[column].mean()), *axis.mean_with_bars(loss)
 
 
 def draw(tables: Tables) -> Figure:
@@ -82,7 +81,7 @@ def draw(tables: Tables) -> Figure:
         panel(axes, tables, column)
         axes.set_ylim(low, high)
         costs = tables.points[column]
-        figure.flops_axis(axes, costs.min() / 2.2, costs.max() * 1.12, "training FLOPs (matmul, forward + backward)")
+        axis.flops_axis(axes, costs.min() / 2.2, costs.max() * 1.12, "training FLOPs (matmul, forward + backward)")
         axes.set_title(title)
         axes.set_ylabel("validation loss (nats/token)")
         for name, value in entropies(tables.points):

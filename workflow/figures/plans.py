@@ -8,8 +8,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from growbench.analysis.figures import axes as axis
 from growbench.analysis.figures import figure
-from growbench.analysis.figures.figure import GREY, Tables
+from growbench.analysis.figures.figure import GREY
+from growbench.analysis.figures.tables import Tables
 
 Row = dict[str, Any]
 ROW, BAR = 0.46, 0.6  # inches of a method's row; the deepest model's height as a share of it
@@ -78,16 +80,16 @@ class Drawing:
         self.unit = BAR / int(tables.plans["layers"].max())
         self.scale = budget(tables) / 100
 
-    def box(self, x: float, y: float, width: float, height: float, colour: str, **look: Any) -> None:
+    def box(self, x: float, y: float, width: float, height: float, color: str, **look: Any) -> None:
         """Draw a filled box; alpha and hatch say what it means."""
         hatch, ink = look.pop("hatch", None), look.pop("ink", "white")
-        self.axes.add_patch(Rectangle((x, y), width, height, facecolor=colour, lw=0, zorder=3, **look))
+        self.axes.add_patch(Rectangle((x, y), width, height, facecolor=color, lw=0, zorder=3, **look))
         if hatch:
             self.axes.add_patch(
                 Rectangle((x, y), width, height, fill=False, ec=ink, hatch=hatch, lw=0, hatch_linewidth=0.5, zorder=4)
             )
 
-    def stage(self, row: Row, y: float, colour: str) -> None:
+    def stage(self, row: Row, y: float, color: str) -> None:
         """Draw a stage: its kinds of step in turn, the layers that run from the bottom, those that learn on top."""
         kinds, start, width = parts(row), row["start_flops"] / self.scale, row["trunk_flops"] / self.scale
         fit = int(width / (SLIVER * self.inch * len(kinds)))
@@ -98,13 +100,13 @@ class Drawing:
         for i, (run, learn) in enumerate(turns):
             x, frozen = start + i * step, self.unit * (run - learn)
             if frozen:
-                self.box(x, y, step, frozen, colour, alpha=0.2, hatch=FROZEN, ink=colour)
-            self.box(x, y + frozen, step, self.unit * learn, colour, hatch=hatch)
+                self.box(x, y, step, frozen, color, alpha=0.2, hatch=FROZEN, ink=color)
+            self.box(x, y + frozen, step, self.unit * learn, color, hatch=hatch)
         if row["teacher"]:
             self.box(start, y - 0.09, width, 0.07, "#d9d9d9", hatch=SOURCE, ink=GREY)
         if row["cooldown_flops"] > 0:
             cool = row["cooldown_flops"] / self.scale
-            self.box(start + width, y, cool, self.unit * row["layers"], colour, alpha=0.5)
+            self.box(start + width, y, cool, self.unit * row["layers"], color, alpha=0.5)
         self.axes.plot([start, start], [y, y + self.unit * row["layers"]], color="white", lw=0.8, zorder=5)
         self.sizes(row, y, start, width)
 
@@ -119,13 +121,13 @@ class Drawing:
 
     def method(self, method: str, y: float) -> None:
         """Draw a method: its source left of 0, its stages, in words what they do, and its cost at the right."""
-        rows, colour = stages(self.tables, method), self.tables.look(method).colour
+        rows, color = stages(self.tables, method), self.tables.look(method).color
         source = float(rows[0]["source_flops"])
         if source:
             share = source / self.scale
             self.box(-share, y, share, BAR / 2, "#d9d9d9", hatch=SOURCE, ink=GREY)
         for row in rows:
-            self.stage(row, y, colour)
+            self.stage(row, y, color)
         last = rows[-1]
         total = float(last["start_flops"] + last["trunk_flops"] + last["cooldown_flops"])
         cost = rounded(total) + (f"\n+ {rounded(source)}" if source else "")
@@ -140,7 +142,7 @@ class Drawing:
 
 def rounded(value: float) -> str:
     """Return FLOPs with two digits."""
-    return figure.power(float(f"{value:.1e}"))
+    return axis.power(float(f"{value:.1e}"))
 
 
 def budget(tables: Tables) -> float:

@@ -9,10 +9,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from growbench.analysis import text
 from growbench.analysis.figures import figure
-from growbench.analysis.figures.figure import GREY, Tables
+from growbench.analysis.figures.figure import GREY
 from growbench.analysis.figures.style import Style
-from growbench.analysis.pages import markdown
+from growbench.analysis.figures.tables import Tables
 from growbench.analysis.statistics.savings import AT_FIRST, NOT_REACHED
 
 SHIFT = {"target_only": 0.17, "total": -0.17}
@@ -33,20 +34,19 @@ def bar(axes: Axes, row: dict[str, Any], name: str, y: float, look: Style) -> No
     """Draw one saving: its marker, its interval (an arrow where an end is open), and its value as text."""
     low, high = axes.get_xlim()
     filled = name == "target_only"
-    text = markdown.saving_text(row, name)
     if row[f"status_{name}"] != NOT_REACHED:
         value = 100 * float(row[f"saving_{name}"])
         lo, hi = (100 * float(row[f"saving_{name}_{end}"]) for end in ("lo", "hi"))
         if int(row["n"]) > 1:
             ends = low if math.isnan(lo) else lo, high if math.isnan(hi) else hi
-            axes.plot(ends, (y, y), color=look.colour, lw=1.2, solid_capstyle="butt")
+            axes.plot(ends, (y, y), color=look.color, lw=1.2, solid_capstyle="butt")
             for end, is_open, arrow in ((ends[0], math.isnan(lo), "<"), (ends[1], math.isnan(hi), ">")):
-                axes.plot(end, y, arrow if is_open else "|", color=look.colour, ms=4, clip_on=False)
+                axes.plot(end, y, arrow if is_open else "|", color=look.color, ms=4, clip_on=False)
         elif row[f"status_{name}"] == AT_FIRST:
-            axes.annotate("", (high, y), (value, y), arrowprops={"arrowstyle": "->", "color": look.colour, "lw": 0.8})
-        axes.plot(value, y, look.marker, ms=5.5, mec=look.colour, mfc=look.colour if filled else "white", zorder=5)
+            axes.annotate("", (high, y), (value, y), arrowprops={"arrowstyle": "->", "color": look.color, "lw": 0.8})
+        axes.plot(value, y, look.marker, ms=5.5, mec=look.color, mfc=look.color if filled else "white", zorder=5)
     axes.annotate(
-        text, (1.06, y), xycoords=("axes fraction", "data"), fontsize=6.3, va="center", color="black" if filled else GREY,
+        text.saving(row, name), (1.06, y), xycoords=("axes fraction", "data"), fontsize=6.3, va="center", color="black" if filled else GREY,
         linespacing=1.1, annotation_clip=False,
     )  # fmt: skip
 

@@ -5,8 +5,10 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from growbench.analysis.figures import axes as axis
 from growbench.analysis.figures import figure
-from growbench.analysis.figures.figure import GREY, Tables
+from growbench.analysis.figures.figure import GREY
+from growbench.analysis.figures.tables import Tables
 from growbench.analysis.frames.scores import AVERAGE
 
 ROOM = 2.5  # the majority line is drawn where the axis need not grow by more than this factor to show it
@@ -52,10 +54,10 @@ def panel(axes: Axes, tables: Tables, task: str, column: str, title: str) -> Non
         below = np.nan_to_num(mean - 100 * rows["lo"].to_numpy(dtype=np.float64)).clip(min=0)
         above = np.nan_to_num(100 * rows["hi"].to_numpy(dtype=np.float64) - mean).clip(min=0)
         axes.errorbar(
-            [places[method, point] for point in rows["point"]], mean, yerr=[below, above], color=look.colour,
+            [places[method, point] for point in rows["point"]], mean, yerr=[below, above], color=look.color,
             marker=look.marker, linestyle=look.line, elinewidth=0.8, capsize=1.5, mec="white", mew=0.4,
         )  # fmt: skip
-    figure.flops_axis(axes, low, high, "", most=2)
+    axis.flops_axis(axes, low, high, "", most=2)
     _majority(axes, 100 * float(own["majority"].mean()))
     failed = int(own["failed"].sum())
     if failed and task != AVERAGE:

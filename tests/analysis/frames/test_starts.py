@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from growbench.analysis.frames import starts
-from growbench.analysis.frames.runs import CURVE_COLUMNS
+from growbench.analysis.frames.curves import COLUMNS
 from growbench.errors import GrowBenchError
 
-HEAD = ",".join(CURVE_COLUMNS)
+HEAD = ",".join(COLUMNS)
 
 
 def stage(enter: str, **values: Any) -> dict[str, Any]:

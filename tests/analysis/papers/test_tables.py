@@ -13,8 +13,8 @@ import pytest
 from support import constructed
 
 from growbench.analysis import papers as tables
-from growbench.analysis.papers import _latex
-from growbench.analysis.papers._model import Cell, Head, Table
+from growbench.analysis.papers.shared import latex
+from growbench.analysis.papers.shared.table import Cell, Head, Table
 from growbench.pipeline.aggregate import run as aggregate
 
 METHODS: dict[str, Any] = {
@@ -77,7 +77,7 @@ def test_exactly_the_declared_files_are_written(folder: Path) -> None:
     written = {path.name for path in folder.iterdir()}
     assert set(tables.files(constructed.study(METHODS))) <= written
     papers = {path.name for path in folder.iterdir() if path.suffix == ".tex"}
-    assert papers == {f"{name}.tex" for name in tables.CATALOGUE}
+    assert papers == {f"{name}.tex" for name in tables.CATALOG}
 
 
 def test_declaring_needs_neither_torch_nor_pandas() -> None:
@@ -233,7 +233,7 @@ def cells(line: str) -> list[str]:
     return re.split(r"(?<!\\)&", line[:-3])
 
 
-@pytest.mark.parametrize("name", tables.CATALOGUE)
+@pytest.mark.parametrize("name", tables.CATALOG)
 def test_latex_is_well_formed(folder: Path, name: str) -> None:
     text = (folder / f"{name}.tex").read_text(encoding="utf-8")
     assert text.isascii()
@@ -251,10 +251,10 @@ def test_latex_is_well_formed(folder: Path, name: str) -> None:
 
 
 def test_what_is_special_in_latex_is_escaped() -> None:
-    assert _latex.escape(r"50 % of a_b & {c} \d ~^#$") == (
+    assert latex.escape(r"50 % of a_b & {c} \d ~^#$") == (
         r"50 \% of a\_b \& \{c\} \textbackslash{}d \textasciitilde{}\textasciicircum{}\#\$"
     )
-    assert _latex.escape("[-0.5, 1] ≥ −2 → ×1e-3, two-stage ü™") == (
+    assert latex.escape("[-0.5, 1] ≥ −2 → ×1e-3, two-stage ü™") == (
         r"{[}$-$0.5, 1{]} $\geq$ $-$2 $\to$ $\times$1e-3, two-stage uTM"
     )
 

@@ -86,10 +86,10 @@ def test_equal_seeds_have_no_width_and_one_seed_no_interval() -> None:
 
 
 def test_the_majority_is_zero_and_perfect_is_one() -> None:
-    found = reliable.normalise(np.array([0.6, 1.0, 0.8, 0.4]), np.array([0.6, 0.6, 0.6, 0.6]))
+    found = reliable.normalize(np.array([0.6, 1.0, 0.8, 0.4]), np.array([0.6, 0.6, 0.6, 0.6]))
     assert found == pytest.approx([0.0, 1.0, 0.5, -0.5])
     with pytest.raises(GrowBenchError, match="leave such a task out"):
-        reliable.normalise(np.array([1.0]), np.array([1.0]))
+        reliable.normalize(np.array([1.0]), np.array([1.0]))
 
 
 def runs(scores: dict[str, dict[str, list[float]]], majority: float = 0.5) -> pd.DataFrame:

@@ -1,8 +1,8 @@
-"""The attention record to its two tables: mean maps of a few models, and profiles over distance of all of them."""
+"""The two attention frames: mean maps of a few models, and profiles over distance of all models."""
 
 import pandas as pd
 
-from growbench.analysis.frames.runs import Record
+from growbench.analysis.frames import Record
 
 
 def maps(record: Record) -> pd.DataFrame:
@@ -10,22 +10,23 @@ def maps(record: Record) -> pd.DataFrame:
     rows = [
         {
             **_key(record, model),
-            "layer": kept["layer"],
-            "head": kept["head"],
+            "layer": shown["layer"],
+            "head": shown["head"],
             "query": query,
             **{f"key{k}": weight for k, weight in enumerate(weights)},
         }
         for model in record["models"]
-        for kept in model["maps"]
-        for query, weights in enumerate(kept["weights"])
+        for shown in model["maps"]
+        for query, weights in enumerate(shown["weights"])
     ]
     return pd.DataFrame(rows)
 
 
 def distances(record: Record) -> pd.DataFrame:
-    """Return one row per method, layer and relative distance (key minus query): mean attention to a token that far.
+    """Return one row per method, layer and relative distance (key minus query): mean attention at that distance.
 
-    first: mean attention of the other tokens to the first one. likeness: the model's to the source.
+    first: mean attention of the other tokens to the first token. likeness: mean correlation of the model's maps with
+    those of the source.
     """
     rows = [
         {**_key(record, model), "layer": layer, "first": profile["first"], "distance": int(distance), "weight": weight}

@@ -1,4 +1,4 @@
-"""The averages table: one row per method and fine-tuned point, all tasks together (reliable.py has the definitions)."""
+"""The averages frame: one row per method and fine-tuned point, over all tasks (statistics/reliable.py defines them)."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -14,10 +14,10 @@ LEAD = ["study", "suite", "method", "point"]
 
 
 def build(runs: pd.DataFrame, methods: Sequence[str]) -> pd.DataFrame:
-    """Return normalised mean, IQM and probability of improvement over scratch; `runs` as scores_table.runs makes it.
+    """Return normalized mean, IQM and probability of improvement over scratch. runs: as scores.runs returns them.
 
-    A task that the majority class solves has no scale and is left out (n_tasks counts those that are in). improvement:
-    against scratch at the same point, None where scratch has none.
+    A task that the majority class solves has no scale and is left out; n_tasks counts the tasks that remain.
+    improvement: against scratch at the same point, None if scratch does not have that point.
     """
     if runs.empty:
         return pd.DataFrame(columns=[*LEAD, "mean", "iqm"])
@@ -58,15 +58,18 @@ def _row(runs: pd.DataFrame, method: str, tasks: list[str]) -> dict[str, Any]:
 
 
 def grid(runs: pd.DataFrame, method: str, tasks: Sequence[str]) -> Floats:
-    """Return a method's normalised scores, shape (seeds, fine-tuning runs, tasks), seeds ascending; empty without runs."""
+    """Return a method's normalized scores, shape (seeds, fine-tuning runs, tasks), seeds ascending; empty without runs.
+
+    Raises GrowBenchError if the runs do not have the same tasks and seeds.
+    """
     own = runs[runs["method"] == method].sort_values(["seed", "finetune_seed"])
     sizes = (own["seed"].nunique(), own["finetune_seed"].nunique(), len(tasks))
     if len(own) != np.prod(sizes):
         raise GrowBenchError(
-            f"{method}: its runs do not have the same tasks and seeds; delete the odd record, run it again"
+            f"{method}: its runs do not have the same tasks and seeds; delete the record that differs and run its job again"
         )
     columns = [own[own["task"] == task] for task in tasks]
     values, majority = (
         np.stack([c[name].to_numpy(dtype=np.float64) for c in columns], axis=-1) for name in ("score", "majority")
     )
-    return reliable.normalise(values, majority).reshape(sizes)
+    return reliable.normalize(values, majority).reshape(sizes)

@@ -1,4 +1,4 @@
-"""The savings table: one row per method, one group of columns per accounting."""
+"""The savings frame: one row per method, one group of columns per accounting."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,42 +7,42 @@ import numpy as np
 import pandas as pd
 
 from growbench.analysis import published
+from growbench.analysis.frames.accounting import ACCOUNTINGS, ISO
 from growbench.analysis.statistics.intervals import Floats, mean_interval
 from growbench.analysis.statistics.savings import BASELINE, NOT_REACHED, Curve, Saving, measure, running_median, speedup
 from growbench.errors import GrowBenchError
 
-ACCOUNTINGS = {
-    "target_only": "flops",
-    "total": "flops_total",
-    "amortised": "flops_amortised",
-    "electra_target_only": "flops_electra",
-    "electra_total": "flops_total_electra",
-    "wall_target_only": "wall_seconds",
-}
-ISO, LONGER = "scratch_iso", "source_longer"  # both spend a target's budget and the source's FLOPs
+SCRATCH_ISO, LONGER = "scratch_iso", "source_longer"  # controls that also spend the source's FLOPs
 
 
 def build(points: pd.DataFrame, curves: pd.DataFrame, methods: Sequence[str], protocol: str) -> pd.DataFrame:
-    """Return savings against scratch (see savings.py for the policy); `points`, `curves` as frames.py makes them.
+    """Return savings against scratch (statistics/savings.py has the policy). points, curves: the frames of these names.
 
-    Amortised: the source's cost divided by the number of methods of the study that start from it.
-    Under protocol paper the logged curve is used up to the last point, after a running median of three;
-    ELECTRA's columns, which the curve does not carry, use the points. Where the study has scratch_iso, columns `iso` have
-    what methods with a source and source_longer save against it, everything counted: all end at the same FLOPs.
+    Amortized: the source's cost is divided by the number of methods of the study that start from it.
+
+    Under protocol paper, the logged curve is used up to the last point, after a running median of three. The curve does
+    not hold FLOPs under ELECTRA's convention, so these columns use the points.
+
+    If the study has scratch_iso, the columns `iso` hold what methods with a source and source_longer save against it,
+    everything counted: all of them end at the same FLOPs.
+
+    Raises GrowBenchError if scratch is missing or its records are inconsistent.
     """
     if "scratch" not in methods:
-        raise GrowBenchError("methods.scratch: missing; savings are measured against it, add it to the study's methods")
-    points, reuses = amortised(points, methods)
+        raise GrowBenchError(
+            "methods.scratch: missing, but savings are measured against it; add it to the study's methods"
+        )
+    points, reuses = amortize(points, methods)
     if protocol == "paper":
         curves = _logged(curves, points)
     baseline = points[points["method"] == "scratch"]
     if not np.allclose(baseline["flops"], baseline["flops_total"], rtol=1e-9):
-        raise GrowBenchError("scratch: flops_total differs from flops, but scratch has no source; look at its records")
+        raise GrowBenchError("scratch: flops_total differs from flops, but scratch has no source; check its records")
     return pd.DataFrame([_row(points, curves, m, protocol, reuses) for m in methods])
 
 
-def amortised(points: pd.DataFrame, methods: Sequence[str]) -> tuple[pd.DataFrame, int]:
-    """Return the points with a column flops_amortised, and how many methods of the study start from its source."""
+def amortize(points: pd.DataFrame, methods: Sequence[str]) -> tuple[pd.DataFrame, int]:
+    """Return the points with a column flops_amortised, and the number of methods that start from the study's source."""
     reuses = sum(bool((points.loc[points["method"] == m, "source_flops"] > 0).any()) for m in methods)
     spared = points["source_flops"] * (1 - 1 / max(reuses, 1))
     return points.assign(flops_amortised=points["flops_total"] - spared), reuses
@@ -56,11 +56,16 @@ def _logged(curves: pd.DataFrame, points: pd.DataFrame) -> pd.DataFrame:
 
 
 def grid(table: pd.DataFrame, column: str) -> Floats:
-    """Return one column as an array (seeds, points); raise when the seeds have not the same points."""
+    """Return one column as an array of shape (seeds, points).
+
+    Raises GrowBenchError if the seeds do not have the same points.
+    """
     groups = [group[column].to_numpy(dtype=np.float64) for _, group in table.groupby("seed", sort=True)]
     if len({len(group) for group in groups}) != 1:
         name = table["method"].iloc[0]
-        raise GrowBenchError(f"{name}: its seeds do not have the same points; delete the odd record and run it again")
+        raise GrowBenchError(
+            f"{name}: its seeds do not have the same points; delete the record that differs and run its job again"
+        )
     return np.stack(groups)
 
 
@@ -100,11 +105,15 @@ def _row(points: pd.DataFrame, curves: pd.DataFrame, method: str, protocol: str,
     }
     for name, cost in ACCOUNTINGS.items():
         row |= columns(name, _saving(points, curves, method, cost, protocol))
-    if ISO in set(points["method"]) and (method in (ISO, LONGER) or final["source_flops"].max() > 0):
-        row |= columns("iso", _saving(points, curves, method, "flops_total", protocol, ISO))
+    if SCRATCH_ISO in set(points["method"]) and (method in (SCRATCH_ISO, LONGER) or final["source_flops"].max() > 0):
+        row |= columns(ISO, _saving(points, curves, method, "flops_total", protocol, SCRATCH_ISO))
+    return row | _ends(final, loss, threshold, reuses) | {"published": _published(final, method)}
+
+
+def _ends(final: pd.DataFrame, loss: Floats, threshold: Floats, reuses: int) -> dict[str, Any]:
+    """Return losses and costs at the last finished point; loss, threshold: the method's and scratch's, one per seed."""
     ends, gap = mean_interval(loss), mean_interval(loss - threshold)
-    family = str(final["family"].iloc[0])
-    return row | {
+    return {
         "initial_loss": final["initial_loss"].mean(),
         "final_loss": loss.mean(),
         "final_loss_lo": ends.lo,
@@ -117,8 +126,11 @@ def _row(points: pd.DataFrame, curves: pd.DataFrame, method: str, protocol: str,
         "flops": final["flops"].mean(),
         "flops_total": final["flops_total"].mean(),
         "wall_seconds": final["wall_seconds"].mean(),
-        "published": "; ".join(published.savings(method, family)),
     }
+
+
+def _published(final: pd.DataFrame, method: str) -> str:
+    return "; ".join(published.savings(method, str(final["family"].iloc[0])))
 
 
 def _saving(

@@ -1,8 +1,9 @@
-"""How much compute a method saves at equal score: the policy of savings.py with the average score in place of the loss.
+"""The savings_score frame: how much compute a method saves at equal score.
 
-The score is the mean over tasks and fine-tuning runs at the fine-tuned finished points; the threshold is scratch's at
-its last one. A curve that falls again is replaced by its running best; scores are interpolated linearly in log FLOPs.
-With one fine-tuned point a saving can only be "not reached" or a lower bound.
+The policy is that of statistics/savings.py with the average score in place of the loss. The score is the mean over tasks
+and fine-tuning runs at the fine-tuned finished points; the threshold is scratch's score at its last fine-tuned point. A
+curve that falls again is replaced by its running best; scores are interpolated linearly in log FLOPs. With one fine-tuned
+point, a saving can only be "not reached" or a lower bound.
 """
 
 from collections.abc import Sequence
@@ -10,7 +11,8 @@ from typing import Any
 
 import pandas as pd
 
-from growbench.analysis.frames.savings import ACCOUNTINGS, amortised, columns, grid
+from growbench.analysis.frames.accounting import ACCOUNTINGS
+from growbench.analysis.frames.savings import amortize, columns, grid
 from growbench.analysis.statistics.savings import Curve, Saving, measure
 from growbench.errors import GrowBenchError
 
@@ -20,11 +22,12 @@ LEAD = ["study", "protocol", "method", "n"]
 def build(points: pd.DataFrame, runs: pd.DataFrame, methods: Sequence[str]) -> pd.DataFrame:
     """Return one row per method with the columns of the savings table, threshold_score and score (shares, 0 to 1).
 
-    points: as frames.py makes them, without the source; runs: as scores_table.runs does. Empty without fine-tuning.
+    points: the points frame without the source. runs: as scores.chosen returns them. Empty without fine-tuning.
+    Raises GrowBenchError if a method was not fine-tuned.
     """
     if runs.empty:
         return pd.DataFrame(columns=[*LEAD, "threshold_score", "score"])
-    points, reuses = amortised(points, methods)
+    points, reuses = amortize(points, methods)
     averages = runs.groupby(["method", "seed", "point"], as_index=False)["score"].mean()
     scored = points.merge(averages, on=["method", "seed", "point"])
     missing = [method for method in methods if method not in set(scored["method"])]
@@ -54,6 +57,6 @@ def _own(scored: pd.DataFrame, method: str) -> pd.DataFrame:
 
 
 def _saving(own: pd.DataFrame, scratch: pd.DataFrame, cost: str) -> Saving:
-    """Return the saving; a curve wants what falls, so that it gets the score's negative."""
+    """Return the saving. A curve must fall as it improves, so it holds the negative score."""
     method, baseline = (Curve(cost=grid(t, cost), loss=-grid(t, "score")) for t in (own, scratch))
     return measure(method, baseline)

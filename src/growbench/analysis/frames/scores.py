@@ -1,7 +1,7 @@
-"""The scores table: one row per method, finished point and task, and one for the average over tasks.
+"""The scores frame: one row per method, finished point and task, and one for the average over tasks.
 
-A score is one fine-tuning run's (protocol single), or the best on dev of all LRs and seeds that were tried for one
-pre-training run and task (protocol grid).
+Under protocol single, a score belongs to one fine-tuning run. Under protocol grid, it is the best score on the
+development set over all LRs and seeds that were tried for one pre-training run and task.
 """
 
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from growbench.analysis.frames.runs import Record
+from growbench.analysis.frames import Record
 from growbench.analysis.statistics.intervals import mean_interval
 
 AVERAGE = "average"
@@ -20,9 +20,9 @@ LEAD = ["study", "suite", "protocol", "method", "point", "fraction", "flops", "f
 
 
 def runs(records: list[Record]) -> pd.DataFrame:
-    """Return one row per fine-tuning run. A failed run keeps its score; one that has none counts as 0.
+    """Return one row per fine-tuning run. A failed run keeps its score; a run without a score counts as 0.
 
-    Records from before there were protocols are of protocol single.
+    Records that do not name a protocol have protocol single.
     """
     rows = [
         {
@@ -46,9 +46,15 @@ def runs(records: list[Record]) -> pd.DataFrame:
 def build(records: list[Record], points: pd.DataFrame, methods: Sequence[str]) -> pd.DataFrame:
     """Return mean, median, best and spread over pre-training x fine-tuning seeds; scores are shares (0 to 1).
 
-    Under protocol grid they are over pre-training seeds, each with its best on dev. tried: fine-tuning runs behind one
-    score. The source's rows come last, where it was fine-tuned. lo, hi: 95 % interval of the mean, pre-training seeds resampled. gap: mean minus scratch's at the same point,
-    paired by seed. average: the mean over tasks is taken within each run first, so `best` is the best single run.
+    Under protocol grid these are over pre-training seeds, each with its best score on the development set.
+    If the source was fine-tuned, its rows come last.
+
+    Columns:
+    tried: number of fine-tuning runs behind one score.
+    lo, hi: 95 % interval of the mean, pre-training seeds resampled.
+    gap: mean minus scratch's mean at the same point, paired by seed.
+
+    For the average over tasks, the mean is taken within each run first, so `best` is the best single run.
     """
     table = chosen(runs(records))
     if table.empty:
@@ -69,7 +75,7 @@ def build(records: list[Record], points: pd.DataFrame, methods: Sequence[str]) -
 
 
 def chosen(table: pd.DataFrame) -> pd.DataFrame:
-    """Return the runs that scores are of: all under protocol single, the best of every grid under protocol grid."""
+    """Return the runs that count as scores: all under protocol single, the best of every grid under protocol grid."""
     if table.empty:
         return table
     best = _best(table[table["protocol"] == GRID])
@@ -77,7 +83,7 @@ def chosen(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _best(table: pd.DataFrame) -> pd.DataFrame:
-    """Return the best run of every grid, of one pre-training run and task; its failed runs are counted, chosen or not."""
+    """Return the best run of each grid, one per pre-training run and task; `failed` counts all failed runs of the grid."""
     keys = ["method", "seed", "point", "task"]
     grids = table.groupby(keys, sort=False)
     best = table.loc[grids["score"].idxmax()]

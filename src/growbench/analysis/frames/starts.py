@@ -1,11 +1,11 @@
-"""Where a run starts anew: its loss right after its last growth and after a short lag, and right after its source grew.
+"""Losses at the start of a run: right after its last growth, after a short lag, and right after its source grew.
 
-A growth is the entry of a stage that trains another network than the stage before: other sizes, or other pooling,
-truncation, rank or sharing. That only parts of a model learn first (bert2BERT's and MSLT's stages) is none. A run
-without growth starts at its first step.
+A growth is the entry of a stage that trains a different network than the stage before: other sizes, or other pooling,
+truncation, rank or sharing. It is not a growth if only parts of the same network learn first, as in the stages of
+bert2BERT and MSLT. A run without growth starts at its first step.
 
-The short lag ends at the first trunk evaluation at which at least LAG of the largest budget has been spent since: the
-loss right after a growth says little about what follows (LAG, arXiv 2406.02469).
+The short lag ends at the first trunk evaluation after at least LAG of the largest budget has been spent since the
+growth: the loss right after a growth says little about what follows (LAG, arXiv 2406.02469).
 """
 
 from itertools import pairwise
@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from growbench.analysis.frames.runs import Record, trunk
+from growbench.analysis.frames import Record
+from growbench.analysis.frames.curves import trunk
 from growbench.errors import GrowBenchError
 
 LAG = 0.02
@@ -22,7 +23,7 @@ COLUMNS = ("initial_loss", "lag_loss", "lag", "grown_loss")
 
 
 def last_growth(plan: list[Record]) -> int:
-    """Return the index of the stage that the last growth of a plan enters; 0 where nothing grows."""
+    """Return the index of the stage that the last growth of a plan enters; 0 if nothing grows."""
     found = 0
     for i, (before, stage) in enumerate(pairwise(plan), start=1):
         if stage["enter"] in ("source", "grow") or any(stage.get(key) != before.get(key) for key in NETWORK):
@@ -31,10 +32,10 @@ def last_growth(plan: list[Record]) -> int:
 
 
 def measure(record: Record, curve: pd.DataFrame, path: Path) -> Record:
-    """Return COLUMNS of one run: losses in nats, the lag as a share of the largest budget; None where there is none.
+    """Return COLUMNS of one run: losses in nats, the lag as a share of the largest budget; None if not measured.
 
-    curve: the trunk's rows in the order of training, as frames.trunk reads them from `path`. grown_loss: the loss right
-    after the trained source grew.
+    curve: the trunk's rows in the order of training, as curves.trunk reads them from `path`. grown_loss: the loss right
+    after the trained source grew. Raises GrowBenchError if the curve lacks the stage of a growth.
     """
     plan = record["plan"]
     at = _entry(curve, last_growth(plan), path)
@@ -53,7 +54,7 @@ def measure(record: Record, curve: pd.DataFrame, path: Path) -> Record:
 def _entry(curve: pd.DataFrame, stage: int, path: Path) -> "pd.Series[float]":
     own = curve[curve["stage"] == stage]
     if own.empty:
-        raise GrowBenchError(f"{path}: no trunk row of stage {stage}; delete it and its record and run the job again")
+        raise GrowBenchError(f"{path}: no trunk row of stage {stage}; delete it and its record, then run the job again")
     return own.iloc[0]
 
 

@@ -1,4 +1,7 @@
-"""The zero-shot table: one row per method, finished point, test set and metric. Perplexities fall, accuracy rises."""
+"""The zero-shot frame: one row per method, finished point, test set and metric.
+
+Lower perplexities and higher accuracies are better.
+"""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from growbench.analysis.frames.runs import Record
+from growbench.analysis.frames import Record
 from growbench.analysis.statistics.intervals import mean_interval
 
 KEYS = ["method", "point"]
@@ -15,7 +18,7 @@ LEAD = ["study", "method", "point", "fraction", "flops", "flops_total", "task", 
 
 
 def runs(records: list[Record]) -> pd.DataFrame:
-    """Return one row per run, test set and metric; the value of a failed run (nats not finite) may be missing."""
+    """Return one row per run, test set and metric; a failed run (nats not finite) may have no value."""
     rows = [
         {
             **{k: record[k] for k in ("study", "method", "seed", "point")},
@@ -35,8 +38,8 @@ def runs(records: list[Record]) -> pd.DataFrame:
 def build(records: list[Record], points: pd.DataFrame, methods: Sequence[str]) -> pd.DataFrame:
     """Return mean and spread over pre-training seeds, in the metric's own unit (perplexity, or a share from 0 to 1).
 
-    lo, hi: 95 % interval of the mean, seeds resampled. gap: mean minus scratch's at the same point, paired by seed. A run
-    without a value is counted in failed and left out of the mean; n counts those that are in it.
+    lo, hi: 95 % interval of the mean, seeds resampled. gap: mean minus scratch's at the same point, paired by seed.
+    A run without a value counts in `failed` and is left out of the mean; n counts the runs in the mean.
     """
     table = runs(records)
     cost = points.groupby(KEYS)[["fraction", "flops", "flops_total"]].mean()

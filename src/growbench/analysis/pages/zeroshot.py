@@ -1,23 +1,23 @@
-"""zeroshot.md: the zero-shot table that a person reads, and what its numbers are."""
+"""zeroshot.md: the zero-shot table, for people, with a caption that says what the numbers are."""
 
 from typing import Any
 
 import pandas as pd
 
-from growbench.analysis.frames.runs import Record
-from growbench.analysis.pages.markdown import grid, interval_text, protocol_text, provenance, scale
-from growbench.analysis.statistics.intervals import EXACT
+from growbench.analysis import text
+from growbench.analysis.frames import Record
+from growbench.analysis.pages.markdown import grid
 
 NAMES = {"word_perplexity": "word perplexity", "perplexity": "token perplexity", "accuracy": "accuracy"}
 MISSING = "not finite"
 LAST_WORDS = (
-    "- LAMBADA: the last word of a passage, greedy, right when all its tokens are; one with an unknown token is wrong. Its "
-    "perplexities are of last words. Passages longer than a window lose their beginning.\n"
+    "- LAMBADA: the last word of a passage, decoded greedily. It is right if all its tokens are right; a word with an "
+    "unknown token is wrong. The perplexities are of last words. Passages longer than a window lose their beginning.\n"
 )
 
 
 def page(table: pd.DataFrame, points: pd.DataFrame, records: list[Record]) -> str:
-    """Return zeroshot.md for the frames of zeroshot_table.py and frames.py; records: for how text became tokens."""
+    """Return zeroshot.md for the frames zeroshot and points. records: they say how text became tokens."""
     parts = [f"# Zero-shot: {table['study'].iloc[0]}\n"]
     for point in table.sort_values("fraction", kind="stable")["point"].unique():
         parts.append(f"## Finished point {point}\n\n{_grid(table[table['point'] == point])}")
@@ -54,34 +54,34 @@ def _cell(row: "pd.Series[Any]", name: str, metric: str, sign: bool = False) -> 
 
 
 def _number(value: float, sign: bool) -> str:
-    """One decimal, and none from a thousand on, where poor models' perplexities lie."""
+    """Return a number with one decimal, or none from 1,000 on, where perplexities of poor models lie."""
     return f"{value:{'+' if sign else ''},.{0 if abs(value) >= 1000 else 1}f}"
 
 
 def _caption(table: pd.DataFrame, points: pd.DataFrame, records: list[Record]) -> str:
     first, how = table.iloc[0], records[0]["tokenisation"]
     dropped = [what for key, what in (("letter_case", "case"), ("line_ends", "line ends")) if not how[key]]
-    lost = f" It does not tell {' or '.join(dropped)} apart, which makes text easier." if dropped else ""
-    subset = "- \\* not the official file: its counts differ, nothing here compares with published numbers.\n"
+    lost = f" The tokenizer ignores {' and '.join(dropped)}, which makes text easier." if dropped else ""
+    subset = "- \\* not the official file: its counts differ, and nothing here is comparable to published numbers.\n"
     return f"""\
-- Scale: {scale(points)} (layers, hidden). {protocol_text(str(points["protocol"].iloc[0]))}.
-- Word perplexity = exp(nats of all tokens / words between blanks), which compares tokenizers; token perplexity = exp(nats / \
-tokens), which does not. zeroshot.csv also has word_perplexity_eos, over words and line ends, as word-level models count.
-- Each token is scored once, in windows of {first["length"]} tokens of which all but the first score their last \
-{first["stride"]}: at least {first["context"]} tokens are seen (fewer only at the beginning of the text).
+- Scale: {text.scale(points)} (layers, hidden). {text.protocol(str(points["protocol"].iloc[0]))}.
+- Word perplexity = exp(nats of all tokens / words between spaces) is comparable across tokenizers; token perplexity = \
+exp(nats / tokens) is not. zeroshot.csv also has word_perplexity_eos, over words and line ends, as word-level models count.
+- Each token is scored once, in windows of {first["length"]} tokens. All windows but the first score their last \
+{first["stride"]} tokens, so that at least {first["context"]} tokens are seen (fewer only at the beginning of the text).
 - Tokens: {how["kind"]}, vocabulary {how["vocab"]}.{lost} `<unk>` is text like any other ({" ".join(how["unknown_word"])}). \
-Text is taken as the file has it, without detokenisation.
+Text is used as in the file, without detokenization.
 {LAST_WORDS if "accuracy" in set(table["metric"]) else ""}{_counts(table)}{subset if table["subset"].any() else ""}\
 - − scratch's: paired by pre-training seed. {_intervals(int(table["n"].max()))} A failed run (nats not finite) is counted \
-and left out of means.
-- Pre-training records: {provenance(points)}.
+and left out of the means.
+- Pre-training records: {text.provenance(points)}.
 """
 
 
 def _intervals(n: int) -> str:
     if n < 2:
-        return interval_text(n)
-    few = ", with so few about the range of the runs" if n <= EXACT else ""
+        return text.intervals(n)
+    few = "; with so few seeds, about the range of the runs" if n <= text.FEW else ""
     return f"Brackets: 95 % bootstrap of the mean over {n} seeds{few}."
 
 
@@ -92,6 +92,6 @@ def _counts(table: pd.DataFrame) -> str:
         cut = f", {row['n_cut']} passages cut" if row["n_cut"] else ""
         lines.append(
             f"- {row['task']}{mark}: n = {row['n_words']} words in {row['n_lines']} lines, {row['n_tokens']} tokens "
-            f"({row['n_unknown']} unknown ones, which count as they are{cut}).\n"
+            f"({row['n_unknown']} of them unknown, counted as they are{cut}).\n"
         )
     return "".join(lines)

@@ -1,8 +1,8 @@
-"""The papers' tables: one file is one paper, and CATALOGUE says which of its tables a study makes.
+"""The papers' tables: one file per paper, and CATALOG says which of its tables a study makes.
 
-A study makes a table when it has at least one method that the table is about (scratch apart). To add a table: a function
-`Results -> Table` in a file here, listed in its TABLES, and a line in CATALOGUE. Parsed with the workflow: no torch and
-no pandas before a table is built.
+A study makes a table if it has at least one method that the table is about, besides scratch. To add a table, write a
+function `Results -> Table` in a file here, list it in the file's TABLES, and add a line to CATALOG. The workflow imports
+this package, so it imports neither torch nor pandas until a table is built.
 """
 
 import importlib
@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from growbench.methods import Method
 
 if TYPE_CHECKING:
-    from growbench.analysis.papers._model import Table
-    from growbench.analysis.results import Results
+    from growbench.analysis.papers.shared.results import Results
+    from growbench.analysis.papers.shared.table import Table
     from growbench.study.study import Study
 
 KINDS = ("csv", "md", "tex")
@@ -29,7 +29,7 @@ def _grows_source(method: Method) -> bool:
 
 
 BERT2BERT = ("mslt", "stackbert", "direct_copy", "bert2bert_fpi", "bert2bert_aki", "bert2bert")
-CATALOGUE: dict[str, tuple[str, Wanted]] = {
+CATALOG: dict[str, tuple[str, Wanted]] = {
     "overview": ("overview", lambda method: True),
     "bert2bert": ("bert2bert", _one_of(*BERT2BERT)),
     "bert2bert_initial_loss": ("bert2bert", _grows_source),
@@ -44,9 +44,9 @@ CATALOGUE: dict[str, tuple[str, Wanted]] = {
 
 
 def names(study: "Study") -> tuple[str, ...]:
-    """Return the names of the tables that a study makes, in the order of CATALOGUE."""
+    """Return the names of the tables that a study makes, in the order of CATALOG."""
     methods = [study.method(name) for name in study.methods]
-    return tuple(name for name, (_, wanted) in CATALOGUE.items() if any(map(wanted, methods)))
+    return tuple(name for name, (_, wanted) in CATALOG.items() if any(map(wanted, methods)))
 
 
 def files(study: "Study") -> tuple[str, ...]:
@@ -56,6 +56,6 @@ def files(study: "Study") -> tuple[str, ...]:
 
 def build(name: str, results: "Results") -> "Table":
     """Return one table of a study."""
-    module = importlib.import_module(f"growbench.analysis.papers.{CATALOGUE[name][0]}")
+    module = importlib.import_module(f"growbench.analysis.papers.{CATALOG[name][0]}")
     table: Table = module.TABLES[name](results)
     return table

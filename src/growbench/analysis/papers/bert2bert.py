@@ -1,30 +1,24 @@
-"""bert2BERT's tables (Chen et al., ACL 2022): table 1, the loss right after growth, and the length of its first stage."""
+"""bert2BERT's tables (Chen et al., ACL 2022): table 1, the loss right after growth, the length of its first stage."""
 
 from growbench.analysis import published
-from growbench.analysis.papers._columns import (
+from growbench.analysis.papers.shared.cells import against, mean, number, word
+from growbench.analysis.papers.shared.columns import (
     FINAL_LOSS,
     FLOPS,
     LEAD,
     ORIGIN,
-    PUBLISHED_NOTE,
-    Column,
-    against,
     average,
-    cells,
-    heads,
+    column,
     last,
-    mean,
-    number,
-    ours,
     saving,
     task,
-    theirs,
-    word,
 )
-from growbench.analysis.papers._model import Cell, Head, Row, Table
-from growbench.analysis.papers._tasks import GLUE7, SQUAD1, own_tasks
+from growbench.analysis.papers.shared.results import Results
+from growbench.analysis.papers.shared.rows import PUBLISHED_NOTE, heads, ours, own, theirs
+from growbench.analysis.papers.shared.table import Head, Row, Table
+from growbench.analysis.papers.shared.tasks import GLUE7, SQUAD1, own_tasks
 from growbench.analysis.published import Entry
-from growbench.analysis.results import SOURCE, Results
+from growbench.spec import SOURCE
 
 PAPER = "bert2BERT"
 TITLES = {
@@ -37,7 +31,6 @@ TITLES = {
     "bert2bert": "bert2BERT, AKI + two-stage",
 }
 MEAN = "mean of SQuAD1.1 F1 and 7 GLUE tasks"
-DECODERS = ("gpt2", "opt", "gpt_neox", "llama")
 TARGET_ONLY = saving("target_only", "saving, target only", ["FLOPs saved"])
 TOTAL = saving("total", "saving, everything counted")
 
@@ -52,8 +45,8 @@ def _order(entry: Entry) -> int:
 
 
 def main(results: Results) -> Table:
-    """Return table 1: cost, saving and scores. Its GPT part stands in for a decoder, its BERT part for all others."""
-    artefacts = ["GPT"] if results.family in DECODERS else ["Table 1", "source ablation"]
+    """Return table 1: cost, saving and scores. A decoder is shown beside its GPT part, any other family beside its BERT part."""
+    artefacts = ["GPT"] if results.objective == "clm" else ["Table 1", "source ablation"]
     columns = [
         FLOPS,
         TARGET_ONLY,
@@ -77,8 +70,8 @@ def main(results: Results) -> Table:
         heads=heads(columns),
         groups=[found, printed],
         notes=[
-            "FLOPs: of the target up to scratch's final validation loss (not reached: it stays above it), the source "
-            "free; saving = 1 − FLOPs / scratch's. Everything counted adds the source.",
+            "FLOPs: of the target until it reaches scratch's final validation loss (not reached: it stays above), the source "
+            "being free; saving = 1 − FLOPs / scratch's. Everything counted adds the source.",
             "Scores × 100 on the development sets, mean ± standard deviation over runs (* trained on a subset); average: "
             "ours over all tasks of this study, the paper's over SQuAD v1.1 F1 and the seven GLUE tasks.",
             PUBLISHED_NOTE,
@@ -91,15 +84,12 @@ def initial_loss(results: Results) -> Table:
     """Return the loss right after growth of every method that grows the trained source, against the source's."""
     names = [name for name in results.methods if len(results.last(name, "grown_loss"))]
     columns = [
-        Column(head=Head(key="source_loss", text="source's final loss"), ours=lambda r, _: _source(r)),
+        column("source_loss", "source's final loss", lambda r, _: mean(r.last(SOURCE, "loss"), 4)),
         last("grown_loss", "loss right after growth", 4),
-        Column(
-            head=Head(key="difference", text="difference"),
-            ours=lambda r, name: against("grown_loss", r, name, SOURCE, 4),
-        ),
+        column("difference", "difference", lambda r, name: against("grown_loss", r, name, SOURCE, 4)),
         FINAL_LOSS,
     ]
-    found = [row for name in names for row in _named(results, name, columns)]
+    found = [own(results, name, name, columns) for name in names]
     papers = (published.entries(PAPER, "initial loss"), published.entries("AquilaMoE", "initialisation"))
     return Table(
         study=results.study,
@@ -108,20 +98,12 @@ def initial_loss(results: Results) -> Table:
         heads=heads(columns),
         groups=[found, [row for group in papers for row in _printed(group)]],
         notes=[
-            "Validation loss in nats of the grown model before its first step, and of the source's finished model it "
-            "grew from; paired by seed. A low loss at the start does not mean fast training.",
+            "Validation loss in nats of the grown model before its first step, and of the finished source that it grew from; "
+            "paired by seed. A low loss at the start does not imply fast training.",
             PUBLISHED_NOTE,
             *results.notes,
         ],
     )
-
-
-def _source(results: Results) -> Cell:
-    return mean(results.last(SOURCE, "loss"), 4)
-
-
-def _named(results: Results, name: str, columns: list[Column]) -> list[Row]:
-    return [{"method": word(name), "origin": word("this study"), **cells(results, name, columns)}]
 
 
 def _printed(entries: list[Entry]) -> list[Row]:
@@ -147,19 +129,15 @@ def stages(results: Results) -> Table:
     names = sorted(results.of("bert2bert"), key=lambda name: float(results.options[name]["E_b"]))
     lead = [*LEAD, Head(key="E_b", text="E_b"), *ORIGIN]
     columns = [
-        Column(head=Head(key="l_b", text="l_b"), ours=lambda r, name: number(r.options[name]["l_b"], 0)),
-        Column(head=Head(key="init", text="init"), ours=lambda r, name: word(str(r.options[name]["init"]))),
+        column("l_b", "l_b", lambda r, name: number(r.options[name]["l_b"], 0)),
+        column("init", "init", lambda r, name: word(str(r.options[name]["init"]))),
         FLOPS,
         TARGET_ONLY,
         TOTAL,
         FINAL_LOSS,
         average(MEAN),
     ]
-    found = [
-        {**row, "E_b": number(results.options[name]["E_b"], 3)}
-        for name in names
-        for row in _named(results, name, columns)
-    ]
+    found = [{**own(results, name, name, columns), "E_b": number(results.options[name]["E_b"], 3)} for name in names]
     printed = [
         {**theirs(entry, TITLES["bert2bert"], columns), "E_b": word(entry.setting)}
         for entry in published.entries(PAPER, "E_b ablation")
@@ -171,8 +149,8 @@ def stages(results: Results) -> Table:
         heads=heads(columns, lead),
         groups=[found, printed],
         notes=[
-            "E_b: steps on sub-models, ours as a share of the steps that scratch takes, the paper's in epochs (of BERT-base's "
-            "pre-training); l_b: layers of a block (0: a quarter of the target).",
+            "E_b: steps on sub-models, ours as a share of scratch's steps, the paper's in epochs (of BERT-base's pre-training). "
+            "l_b: layers per block (0: a quarter of the target's).",
             PUBLISHED_NOTE,
             *results.notes,
         ],

@@ -1,30 +1,13 @@
 """CompoundGrow's tables (Gu et al., NAACL 2021): operators within each dimension at matched FLOPs, and speed-ups."""
 
 from growbench.analysis import published
-from growbench.analysis.papers._columns import (
-    BASELINE,
-    FINAL_LOSS,
-    GAP,
-    LEAD,
-    NOT_RUN,
-    PUBLISHED_NOTE,
-    Column,
-    average,
-    cells,
-    heads,
-    mean,
-    named,
-    ours,
-    saving,
-    share,
-    task,
-    theirs,
-    word,
-)
-from growbench.analysis.papers._model import EMPTY, Cell, Head, Row, Table
-from growbench.analysis.results import Results
+from growbench.analysis.papers.shared.cells import BASELINE, NOT_RUN, mean, share, word
+from growbench.analysis.papers.shared.columns import FINAL_LOSS, GAP, LEAD, Column, average, column, saving, task
+from growbench.analysis.papers.shared.results import Results
+from growbench.analysis.papers.shared.rows import PUBLISHED_NOTE, cells, heads, named, ours, own, theirs
+from growbench.analysis.papers.shared.table import EMPTY, Cell, Head, Row, Table
 
-FILE = "compoundgrow"
+BASE = "compoundgrow"
 DIMENSIONS = {"layers": "depth", "ffn": "FFN", "length": "length", "all": "all three"}
 OPERATORS = {
     "layers": {"stack": "stacking", "attention": "shared attention"},
@@ -32,15 +15,17 @@ OPERATORS = {
     "length": {"pool": "embedding pooling", "cut": "truncation"},
 }
 
+SPEEDUP_NOTE = (
+    "Speed-up at equal steps, the paper's definition: scratch's cost per step divided by the method's mean cost per step, "
+    "minus 1; it follows from the schedule. At equal loss: F_scratch / F − 1 where scratch's final loss is reached."
+)
+
 
 def operators(results: Results) -> Table:
-    """Return the variants by dimension and operator, at the FLOPs that all of them spend."""
+    """Return the variants by dimension and operator; all of them spend the same FLOPs."""
     columns = [
-        Column(head=Head(key="flops_spent", text="FLOPs spent"), ours=_spent),
-        Column(
-            head=Head(key="speedup_steps", text="speed-up at equal steps"),
-            ours=lambda r, n: _steps(r, n, "flops_total"),
-        ),
+        column("flops_spent", "FLOPs spent", _spent),
+        column("speedup_steps", "speed-up at equal steps", lambda r, n: _steps(r, n, "flops_total")),
         FINAL_LOSS,
         GAP,
         saving("total", "saving"),
@@ -51,29 +36,23 @@ def operators(results: Results) -> Table:
     lead = [Head(key="dimension", text="dimension"), Head(key="operator", text="operator"), *LEAD]
     return Table(
         study=results.study,
-        name=FILE,
+        name=BASE,
         title="CompoundGrow, operators within each dimension",
         heads=heads(columns, lead),
         groups=[_rows(results, dimension, columns) for dimension in ("", *DIMENSIONS)],
         notes=[
-            "Every row spends the same FLOPs to within a step, everything counted (a CompoundGrow run has no source), so that final losses "
-            "and scores compare operators at equal cost.",
+            "Every row spends the same FLOPs to within one step, everything counted (a CompoundGrow run has no source). Final "
+            "losses and scores therefore compare operators at equal cost.",
             SPEEDUP_NOTE,
-            "The paper's operator comparison is in no source at hand: no published values.",
+            "The paper's comparison of operators is not available, so there are no published values.",
             *results.notes,
         ],
     )
 
 
-SPEEDUP_NOTE = (
-    "Speed-up at equal steps, the paper's definition: scratch's cost of a step over the method's mean cost of a step, minus 1; "
-    "it follows from the schedule. At equal loss: F_scratch / F − 1 where scratch's final loss is reached."
-)
-
-
 def _rows(results: Results, dimension: str, columns: list[Column]) -> list[Row]:
-    """Return scratch's row (no dimension), or those of a dimension; a usual operator that was not run says so."""
-    names = [n for n in results.of(FILE) if results.options[n]["only"] == dimension] if dimension else ["scratch"]
+    """Return scratch's row (no dimension), or the rows of a dimension; operators that were not run are listed as such."""
+    names = [n for n in results.of(BASE) if results.options[n]["only"] == dimension] if dimension else ["scratch"]
     texts = {name: _operator(results, name) if dimension else "–" for name in names}
     found: list[Row] = [
         {
@@ -117,11 +96,9 @@ def _steps(results: Results, name: str, cost: str) -> Cell:
 
 
 def speedups(results: Results) -> Table:
-    """Return the speed-ups of stacking alone and of CompoundGrow, by FLOPs and by the clock."""
+    """Return the speed-ups of stacking alone and of CompoundGrow, in FLOPs and in wall-clock time."""
     columns = [
-        Column(
-            head=Head(key="speedup_steps", text="FLOPs, equal steps"), ours=lambda r, n: _steps(r, n, "flops_total")
-        ),
+        column("speedup_steps", "FLOPs, equal steps", lambda r, n: _steps(r, n, "flops_total")),
         Column(
             head=Head(key="speedup_steps_wall", text="wall clock, equal steps"),
             ours=lambda r, n: _steps(r, n, "wall_seconds"),
@@ -134,9 +111,7 @@ def speedups(results: Results) -> Table:
         average(),
     ]
     found = ours(results, "scratch", "scratch", columns) + ours(results, "stackbert", "Stack", columns)
-    for name in results.of(FILE):
-        lead = {"method": word(named("CompoundGrow", FILE, name)), "origin": word("this study")}
-        found.append({**lead, **cells(results, name, columns)})
+    found += [own(results, named("CompoundGrow", BASE, name), name, columns) for name in results.of(BASE)]
     return Table(
         study=results.study,
         name="compoundgrow_speedup",

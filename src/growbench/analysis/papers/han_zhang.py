@@ -1,29 +1,17 @@
 """Han Zhang's transfer from a smaller model (arXiv 2104.11390): source and target per task, start against eps.
 
-The paper has figures only; these tables hold what they show. None of its numbers is in hand.
+The paper has only figures; these tables hold what the figures show. None of its numbers is available.
 """
 
-from growbench.analysis.papers._columns import (
-    FINAL_LOSS,
-    GAP,
-    LEAD,
-    Column,
-    against,
-    average,
-    cells,
-    heads,
-    last,
-    number,
-    saving,
-    task,
-    word,
-)
-from growbench.analysis.papers._model import EMPTY, Cell, Head, Row, Table
-from growbench.analysis.results import Results
+from growbench.analysis.papers.shared.cells import against, number, word
+from growbench.analysis.papers.shared.columns import FINAL_LOSS, GAP, LEAD, Column, average, column, last, saving, task
+from growbench.analysis.papers.shared.results import Results
+from growbench.analysis.papers.shared.rows import cells, heads, named
+from growbench.analysis.papers.shared.table import EMPTY, Cell, Row, Table
 from growbench.spec import SOURCE
 
-FILE = "zero_pad"
-NO_VALUES = "The paper prints no table: no published values."
+BASE = "zero_pad"
+NO_VALUES = "The paper prints no table, so there are no published values."
 
 
 def _row(results: Results, title: str, name: str, columns: list[Column]) -> Row:
@@ -31,16 +19,16 @@ def _row(results: Results, title: str, name: str, columns: list[Column]) -> Row:
 
 
 def _eps(results: Results, name: str) -> Cell:
-    return number(results.options[name]["eps"], 4) if results.files.get(name) == FILE else EMPTY
+    return number(results.options[name]["eps"], 4) if results.bases.get(name) == BASE else EMPTY
 
 
-EPS = Column(head=Head(key="eps", text="eps"), ours=_eps)
+EPS = column("eps", "eps", _eps)
 GROWN_LOSS = last("grown_loss", "loss right after growth", 4)
 ROLES = {
     SOURCE: "source",
     "source_longer": "source, trained longer",
     "scratch": "target, scratch",
-    FILE: "target, grown",
+    BASE: "target, grown",
 }
 
 
@@ -57,9 +45,9 @@ def main(results: Results) -> Table:
         average(),
     ]
     rows = [_row(results, ROLES[SOURCE], SOURCE, columns)]
-    for file in ("source_longer", "scratch", FILE):
-        names = _by_eps(results) if file == FILE else results.of(file)
-        rows += [_row(results, ROLES[file] + (f": {n}" if n != file else ""), n, columns) for n in names]
+    for base in ("source_longer", "scratch", BASE):
+        names = _by_eps(results) if base == BASE else results.of(base)
+        rows += [_row(results, named(ROLES[base], base, n), n, columns) for n in names]
     return Table(
         study=results.study,
         name="han_zhang",
@@ -76,28 +64,25 @@ def main(results: Results) -> Table:
 
 
 def _of_targets(column: Column) -> Column:
-    """Return a column that a model of the source's size leaves empty."""
+    """Return a column that is empty for a model of the source's size."""
 
     def ours(results: Results, name: str) -> Cell:
-        small = name == SOURCE or results.files[name] == "source_longer"
+        small = name == SOURCE or results.bases[name] == "source_longer"
         return EMPTY if small else column.ours(results, name)
 
     return Column(head=column.head, ours=ours)
 
 
 def _by_eps(results: Results) -> list[str]:
-    return sorted(results.of(FILE), key=lambda name: float(results.options[name]["eps"]))
+    return sorted(results.of(BASE), key=lambda name: float(results.options[name]["eps"]))
 
 
 def by_eps(results: Results) -> Table:
-    """Return the loss right after growth against the standard deviation of what would be zero."""
+    """Return the loss right after growth against eps, the standard deviation of the noise in place of zeros."""
     columns = [
         EPS,
         GROWN_LOSS,
-        Column(
-            head=Head(key="difference", text="minus source's final loss"),
-            ours=lambda r, name: against("grown_loss", r, name, SOURCE, 4),
-        ),
+        column("difference", "minus source's final loss", lambda r, name: against("grown_loss", r, name, SOURCE, 4)),
         FINAL_LOSS,
         GAP,
     ]
@@ -108,7 +93,7 @@ def by_eps(results: Results) -> Table:
         heads=heads(columns, LEAD),
         groups=[[_row(results, name, name, columns) for name in _by_eps(results)]],
         notes=[
-            "eps: standard deviation of the entries that would be zero. Validation losses in nats, differences paired by seed.",
+            "eps: standard deviation of the noise in place of zeros. Validation losses in nats, differences paired by seed.",
             NO_VALUES,
             *results.notes,
         ],

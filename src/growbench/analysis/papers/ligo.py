@@ -1,21 +1,12 @@
-"""LiGO's table 1 (Wang et al., ICLR 2023) in its own columns: savings, GLUE, SQuAD, for every method it compares."""
+"""LiGO's table 1 (Wang et al., ICLR 2023) in its own columns: savings, GLUE and SQuAD of the methods it compares."""
 
 from growbench.analysis import published
-from growbench.analysis.papers._columns import (
-    PUBLISHED_NOTE,
-    Column,
-    average,
-    heads,
-    ours,
-    points100,
-    printed,
-    saving,
-    task,
-    theirs,
-)
-from growbench.analysis.papers._model import EMPTY, Cell, Head, Table
-from growbench.analysis.papers._tasks import GLUE7, SQUAD1, SQUAD2, own_tasks
-from growbench.analysis.results import Results
+from growbench.analysis.papers.shared.cells import points100, printed
+from growbench.analysis.papers.shared.columns import Column, average, saving, task
+from growbench.analysis.papers.shared.results import Results
+from growbench.analysis.papers.shared.rows import PUBLISHED_NOTE, heads, ours, theirs
+from growbench.analysis.papers.shared.table import EMPTY, Cell, Head, Table
+from growbench.analysis.papers.shared.tasks import GLUE7, SQUAD1, SQUAD2, own_tasks
 
 TITLES = {
     "scratch": "scratch",
@@ -29,14 +20,14 @@ MEAN = "GLUE mean of 7"
 
 
 def _glue(results: Results, name: str) -> Cell:
-    """Return the mean over those of the paper's seven GLUE tasks that the study has."""
+    """Return the mean over the paper's seven GLUE tasks, or those of them that the study has."""
     found = [row["mean"] for task in GLUE7 if (row := results.scores.get((name, task))) is not None]
     return points100(sum(found) / len(found)) if found else EMPTY
 
 
 def main(results: Results) -> Table:
-    """Return table 1; a vision study gets the paper's DeiT table beside its rows."""
-    artefact = "DeiT table" if results.family == "vit" else "Table 1"
+    """Return table 1; a study of images gets the paper's DeiT table beside its rows."""
+    artefact = "DeiT table" if results.objective == "classification" else "Table 1"
     theirs_first = [
         saving("target_only", "saving, FLOPs", ["FLOPs saved"]),
         saving("wall_target_only", "saving, wall time", ["wall time saved"]),
@@ -57,9 +48,9 @@ def main(results: Results) -> Table:
         heads=heads(columns),
         groups=[found, rows],
         notes=[
-            "Savings at scratch's final validation loss; the source is free unless everything is counted. Scores × 100 on the development sets, mean ± "
-            "standard deviation over runs (* trained on a subset). GLUE avg: over those of the paper's seven tasks that "
-            "this study has; CoLA is Matthews' correlation here, the paper heads it accuracy.",
+            "Savings at scratch's final validation loss; the source is free unless everything is counted. Scores × 100 on the "
+            "development sets, mean ± standard deviation over runs (* trained on a subset). GLUE avg: over the paper's seven "
+            "tasks, or those of them that this study has. CoLA is Matthews' correlation here; the paper calls it accuracy.",
             PUBLISHED_NOTE,
             *results.notes,
         ],

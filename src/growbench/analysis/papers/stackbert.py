@@ -1,33 +1,20 @@
 """StackBERT's table (Gong et al., ICML 2019): scratch, stacking, and the baseline whose new layers are identities."""
 
 from growbench.analysis import published
-from growbench.analysis.papers._columns import (
-    FINAL_LOSS,
-    GAP,
-    NOT_RUN,
-    PUBLISHED_NOTE,
-    average,
-    cells,
-    heads,
-    last,
-    named,
-    ours,
-    saving,
-    task,
-    theirs,
-    word,
-)
-from growbench.analysis.papers._model import Row, Table
-from growbench.analysis.papers._tasks import GLUE7, own_tasks
-from growbench.analysis.results import Results
+from growbench.analysis.papers.shared.cells import NOT_RUN, word
+from growbench.analysis.papers.shared.columns import FINAL_LOSS, GAP, average, last, saving, task
+from growbench.analysis.papers.shared.results import Results
+from growbench.analysis.papers.shared.rows import PUBLISHED_NOTE, heads, named, ours, own, theirs
+from growbench.analysis.papers.shared.table import Row, Table
+from growbench.analysis.papers.shared.tasks import GLUE7, own_tasks
 
-FILES = {"stackbert": "progressive stacking", "stack": "stacking, once"}
+BASES = {"stackbert": "progressive stacking", "stack": "stacking, once"}
 IDENTITY = "identity"
 
 
 def main(results: Results) -> Table:
-    """Return savings and scores; published rows are other papers' replications, its own values are not in hand."""
-    tasks = [task(name) for name in GLUE7 if name in results.tasks or results.family in ("bert", "roberta")]
+    """Return savings and scores. Published rows are replications by other papers; its own values are not available."""
+    tasks = [task(name) for name in GLUE7 if name in results.tasks or results.objective == "mlm"]
     columns = [
         saving("target_only", "saving, target only", ["FLOPs saved"]),
         saving("total", "saving, everything counted"),
@@ -40,11 +27,10 @@ def main(results: Results) -> Table:
         average(),
     ]
     found = ours(results, "scratch", "scratch", columns)
-    identity = [name for name in results.of(*FILES) if IDENTITY in results.options[name].values()]
-    for name in results.of(*FILES):
-        title = "identity baseline" if name in identity else FILES[results.files[name]]
-        lead = {"method": word(named(title, results.files[name], name)), "origin": word("this study")}
-        found.append({**lead, **cells(results, name, columns)})
+    identity = [name for name in results.of(*BASES) if IDENTITY in results.options[name].values()]
+    for name in results.of(*BASES):
+        title = "identity baseline" if name in identity else BASES[results.bases[name]]
+        found.append(own(results, named(title, results.bases[name], name), name, columns))
     if not identity:
         found.append({"method": word("identity baseline"), "origin": word(NOT_RUN)})
     printed: list[Row] = [
@@ -61,7 +47,7 @@ def main(results: Results) -> Table:
         notes=[
             "Savings at scratch's final validation loss. Scores × 100 on the development sets, mean ± standard deviation over "
             "runs (* trained on a subset).",
-            "Published rows are LiGO's replication; StackBERT's own tables are in no source at hand.",
+            "Published rows are LiGO's replication; StackBERT's own tables are not available.",
             PUBLISHED_NOTE,
             *results.notes,
         ],

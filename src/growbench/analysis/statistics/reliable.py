@@ -23,7 +23,7 @@ from growbench.errors import GrowBenchError
 TRIM = 0.25
 
 
-def normalise(score: Floats, majority: Floats) -> Floats:
+def normalize(score: Floats, majority: Floats) -> Floats:
     """Return scores of any shape on the scale of 0 (majority class) to 1 (perfect); majority must be below 1."""
     if not (majority < 1).all():
         raise GrowBenchError("scores: the majority class scores 1, nothing can be better; leave such a task out")

@@ -5,8 +5,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from growbench.analysis.frames import runs as frames
-from growbench.analysis.frames.runs import Record
+from growbench.analysis.frames import Record
+from growbench.analysis.frames.provenance import commit
 from growbench.errors import GrowBenchError
 from growbench.records import record
 from growbench.spec import SOURCE
@@ -108,7 +108,7 @@ def _check_same(records: dict[Path, Record], part: Any) -> None:
 
 def _warn_mixed(records: Iterable[Record]) -> None:
     records = list(records)
-    commits = sorted({frames.commit(values) for values in records})
+    commits = sorted({commit(values) for values in records})
     if len(commits) > 1:
         log.warning("these tables mix records of %d commits: %s", len(commits), ", ".join(commits))
     versions = {tuple(sorted(values["provenance"].get("versions", {}).items())) for values in records}

@@ -5,17 +5,18 @@ from pathlib import Path
 import pandas as pd
 
 from growbench.analysis import papers as tables
-from growbench.analysis import results
 from growbench.analysis.figures.style import order
-from growbench.analysis.frames import attention, plans, score_savings, starts
-from growbench.analysis.frames import averages as averages_table
-from growbench.analysis.frames import runs as frames
-from growbench.analysis.frames import savings as savings_table
-from growbench.analysis.frames import scores as scores_table
-from growbench.analysis.frames import zeroshot as zeroshot_table
-from growbench.analysis.frames.runs import Record
-from growbench.analysis.pages import markdown
+from growbench.analysis.frames import Record, attention, plans, provenance, runs, score_savings, search, starts
+from growbench.analysis.frames import averages as averages_frame
+from growbench.analysis.frames import curves as curves_frame
+from growbench.analysis.frames import points as points_frame
+from growbench.analysis.frames import savings as savings_frame
+from growbench.analysis.frames import scores as scores_frame
+from growbench.analysis.frames import zeroshot as zeroshot_frame
+from growbench.analysis.pages import savings as savings_page
+from growbench.analysis.pages import scores as scores_page
 from growbench.analysis.pages import zeroshot as zeroshot_page
+from growbench.analysis.papers.shared import results
 from growbench.pipeline.aggregate import read
 from growbench.runtime import durable, lock
 from growbench.spec import SOURCE
@@ -42,8 +43,8 @@ def _run(study: Study) -> Path:
     for name, frame in made.items():
         _write(folder / f"{name}.csv", frame)
     targets = _of_targets(made["points"])
-    durable.write_text(folder / "savings.md", markdown.savings(made["savings"], made["savings_score"], targets))
-    durable.write_text(folder / "scores.md", markdown.scores(_of_targets(made["scores"]), made["averages"], targets))
+    durable.write_text(folder / "savings.md", savings_page.page(made["savings"], made["savings_score"], targets))
+    durable.write_text(folder / "scores.md", scores_page.page(_of_targets(made["scores"]), made["averages"], targets))
     found = results.collect(study, methods, pretrain, finetune, made)
     for name in tables.names(study):
         table = tables.build(name, found)
@@ -62,26 +63,26 @@ def _frames(
 ) -> dict[str, pd.DataFrame]:
     """Return the frames that become <name>.csv, by name."""
     curve_files = {(r["method"], r["seed"]): study.layout.curve(r["method"], r["seed"]) for r in pretrain}
-    points = frames.points(pretrain, starts.build(pretrain, curve_files), study.budget.protocol)
-    curves = frames.curves(curve_files)
+    points = points_frame.build(pretrain, starts.build(pretrain, curve_files), study.budget.protocol)
+    curves = curves_frame.build(curve_files)
     targets = _of_targets(points)
-    scored = scores_table.chosen(scores_table.runs([r for r in finetune if r["method"] != SOURCE]))
+    scored = scores_frame.chosen(scores_frame.runs([r for r in finetune if r["method"] != SOURCE]))
     made = {
-        "runs": frames.runs(pretrain, finetune, zeroshot),
+        "runs": runs.build(pretrain, finetune, zeroshot),
         "points": points,
-        "savings": savings_table.build(targets, curves, methods, study.budget.protocol),
+        "savings": savings_frame.build(targets, curves, methods, study.budget.protocol),
         "savings_score": score_savings.build(targets, scored, methods),
-        "scores": scores_table.build(finetune, points, [*methods, SOURCE]),
-        "averages": averages_table.build(scored, methods),
+        "scores": scores_frame.build(finetune, points, [*methods, SOURCE]),
+        "averages": averages_frame.build(scored, methods),
         "curves": curves,
         "plans": plans.build(pretrain, curves, {name: study.method(name).name for name in methods}),
-        "provenance": frames.provenance([*pretrain, *finetune, *zeroshot]),
+        "provenance": provenance.build([*pretrain, *finetune, *zeroshot]),
     }
     if study.attention:
         maps = read.attention(study, pretrain)
         made |= {"attention_maps": attention.maps(maps), "attention_distance": attention.distances(maps)}
     if searched := read.search(study, order(list(study.trained()))):
-        made["search"] = frames.search(searched)
+        made["search"] = search.build(searched)
     return made
 
 
@@ -96,7 +97,7 @@ def _write_zeroshot(folder: Path, records: list[Record], targets: pd.DataFrame, 
         for path in (csv, page):
             path.unlink(missing_ok=True)
         return
-    table = zeroshot_table.build(records, targets, methods)
+    table = zeroshot_frame.build(records, targets, methods)
     _write(csv, table)
     durable.write_text(page, zeroshot_page.page(table, targets, records))
 

@@ -6,15 +6,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from growbench.analysis.pages.markdown import grid
-from growbench.analysis.papers import _latex
+from growbench.analysis.papers.shared import latex
 
 Value = float | int | str | None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Cell:
-    """What one place holds. text: for people. value, lo, hi: for programs, in the unit that the column's key says;
-    shares are 0 to 1. status: why there is no value, or what limits it ("not run", "not reached", "at first point").
+    """What one place of a table holds.
+
+    text: for people.
+    value, lo, hi: for programs, the number and its interval in the unit of the column's key; shares are 0 to 1.
+    status: why there is no value, or what limits it ("not run", "not reached", "at first point").
     """
 
     text: str = "–"
@@ -30,7 +33,12 @@ Row = Mapping[str, Cell]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Head:
-    """A column's name in the CSV file, its heading, and its width in LaTeX where its text is long."""
+    """The head of a column.
+
+    key: its name in the CSV file.
+    text: its heading.
+    width: in LaTeX, for a column whose text is long.
+    """
 
     key: str
     text: str
@@ -39,7 +47,13 @@ class Head:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Table:
-    """One table of a study. groups: rows that belong together (ours, published); a cell that a row lacks is empty."""
+    """One table of a study.
+
+    study, name, title: which table of which study it is.
+    heads: its columns.
+    groups: rows that belong together (ours, published); a cell that a row lacks is empty.
+    notes: sentences below the table.
+    """
 
     study: str
     name: str
@@ -53,7 +67,7 @@ class Table:
         return [row for group in self.groups for row in group]
 
     def csv(self) -> str:
-        """Return CSV: a column for each head, with _lo, _hi and _status beside it where a cell has such."""
+        """Return CSV: one column per head; _lo, _hi and _status beside it if a cell has them."""
         columns = [(head.key, part) for head in self.heads for part in self._parts(head)]
         out = io.StringIO()
         writer = csv.writer(out, lineterminator="\n")
@@ -80,7 +94,7 @@ class Table:
         widths = [head.width for head in self.heads]
         heads = [head.text for head in self.heads]
         caption = " ".join([f"{self.title}.", *self.notes])
-        return _latex.table(f"tab:{self.study}:{self.name}", caption, heads, widths, groups)
+        return latex.table(f"tab:{self.study}:{self.name}", caption, heads, widths, groups)
 
     def _texts(self, rows: Sequence[Row]) -> list[list[str]]:
         return [[row.get(head.key, EMPTY).text for head in self.heads] for row in rows]

@@ -1,4 +1,4 @@
-"""Results: a study's frames as the papers' tables read them, by method's name; rows are dicts, missing numbers None."""
+"""Results: a study's frames as the papers' tables read them, by method; rows are dicts, missing numbers are None."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from growbench.analysis.frames.runs import Record
+from growbench import families
+from growbench.analysis import text
+from growbench.analysis.frames import Record
 from growbench.analysis.frames.scores import AVERAGE
-from growbench.analysis.pages import markdown
 from growbench.analysis.statistics.intervals import Floats
 from growbench.spec import SOURCE
 
@@ -21,18 +22,26 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Results:
-    """All numbers of a study. A method's name is its name in the study; `files` has the method that it is a variant of.
+    """All numbers of a study. A method's name is its name in the study.
 
-    options: by name, as the records have them, defaults filled in. savings, at_score: rows of savings.csv and savings_score.csv. scores:
-    rows of scores.csv at the last fine-tuned point, by name and task; averages: of averages.csv there. metrics: mean of
-    every metric there, by name, task and metric. final: one row a seed at the last finished point. tasks: as the study
-    names them.
+    study: the study's name.
+    objective: what the target's family is trained on: mlm, clm or classification.
+    methods: names in the order of the tables.
+    bases: by name, the method that it is a variant of, or itself.
+    options: by name, as the records have them, defaults filled in.
+    tasks: as the study names them.
+    savings, at_score: by name, rows of savings.csv and savings_score.csv.
+    averages: by name, rows of averages.csv at the last fine-tuned point.
+    scores: by name and task, rows of scores.csv at that point.
+    metrics: by name, task and metric, the mean over runs at that point.
+    final: by name, one row per seed at the last finished point.
+    points: the points frame.
     """
 
     study: str
-    family: str
+    objective: str
     methods: tuple[str, ...]
-    files: dict[str, str]
+    bases: dict[str, str]
     options: dict[str, Row]
     tasks: tuple[str, ...]
     savings: dict[str, Row]
@@ -43,17 +52,17 @@ class Results:
     final: dict[str, pd.DataFrame]
     points: pd.DataFrame
 
-    def of(self, *files: str) -> list[str]:
+    def of(self, *bases: str) -> list[str]:
         """Return the names under which the study has these methods, variants included, in the study's order."""
-        return [name for name in self.methods if self.files[name] in files]
+        return [name for name in self.methods if self.bases[name] in bases]
 
-    def plain(self, file: str) -> list[str]:
-        """Return the method itself where the study has it with its defaults or options, else its variants."""
-        found = self.of(file)
-        return [file] if file in found else found
+    def plain(self, base: str) -> list[str]:
+        """Return the method itself if the study has it under its own name, else its variants."""
+        found = self.of(base)
+        return [base] if base in found else found
 
     def last(self, name: str, column: str) -> Floats:
-        """Return a column of points.csv at the last finished point, one value a seed; `source` has a row too."""
+        """Return a column of points.csv at the last finished point, one value per seed; `source` has one too."""
         if name not in self.final:
             return np.empty(0)
         values = self.final[name][column].to_numpy(dtype=np.float64)
@@ -67,12 +76,12 @@ class Results:
     @property
     def notes(self) -> list[str]:
         """Return the notes of every table: scale, seeds, protocol, intervals, provenance."""
-        protocol = markdown.protocol_text(str(self.savings["scratch"]["protocol"]))
+        protocol = text.protocol(str(self.savings["scratch"]["protocol"]))
         return [
-            f"Study {self.study}: {markdown.scale(self.points)} (layers, hidden); n = {self.n} pre-training seed(s); "
+            f"Study {self.study}: {text.scale(self.points)} (layers, hidden); n = {self.n} pre-training seed(s); "
             f"{protocol}.",
-            markdown.interval_text(self.n),
-            f"Records: {markdown.provenance(self.points)}.",
+            text.intervals(self.n),
+            f"Records: {text.provenance(self.points)}.",
         ]
 
 
@@ -92,9 +101,9 @@ def collect(
     averages = frames["averages"]
     return Results(
         study=study.study,
-        family=str(points["family"].iloc[0]),
+        objective=families.load(str(points["family"].iloc[0])).objective,
         methods=tuple(methods),
-        files={name: study.method(name).name for name in methods},
+        bases={name: study.method(name).name for name in methods},
         options={record["method"]: record["options"] for record in pretrain},
         tasks=tuple(task for task in dict.fromkeys(row["task"] for row in own) if task != AVERAGE),
         savings=_by_method(rows(frames["savings"])),

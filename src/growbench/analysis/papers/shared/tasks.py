@@ -1,10 +1,11 @@
-"""The papers' tasks, and which of a study's tasks they are."""
+"""The tasks that papers print, and which of a study's tasks correspond to them."""
 
 from collections.abc import Sequence
 
-from growbench.analysis.papers._columns import Column, points100, printed
-from growbench.analysis.papers._model import EMPTY, Cell, Head
-from growbench.analysis.results import Results
+from growbench.analysis.papers.shared.cells import points100, printed
+from growbench.analysis.papers.shared.columns import Column
+from growbench.analysis.papers.shared.results import Results
+from growbench.analysis.papers.shared.table import EMPTY, Cell, Head
 
 GLUE7 = ("SST-2", "MNLI", "MRPC", "CoLA", "QNLI", "QQP", "STS-B")
 SQUAD = {

@@ -1,4 +1,4 @@
-"""Text to LaTeX: everything special is escaped, what is not ASCII becomes a command."""
+"""Text to LaTeX: special characters are escaped, characters outside ASCII become commands."""
 
 import re
 import unicodedata
@@ -32,7 +32,7 @@ def escape(text: str) -> str:
 
 
 def _ascii(sign: str) -> str:
-    """Return a sign, or what it is made of: letters without their accents; ? where that leaves nothing."""
+    """Return a character without its accents, or ? if nothing in ASCII is left."""
     plain = unicodedata.normalize("NFKD", sign).encode("ascii", "ignore").decode()
     return plain or "?"
 

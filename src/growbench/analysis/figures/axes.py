@@ -1,0 +1,96 @@
+"""Axes and labels: logarithmic FLOPs with round ticks, numbers as text, names beside the ends of lines, intervals."""
+
+import itertools
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+
+from growbench.analysis.statistics.intervals import Floats, mean_interval
+
+FINE = (1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8)
+DIGITS = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
+
+
+def mean_with_bars(values: Floats) -> tuple[float, float, float]:
+    """Return the mean of one value per seed, and the lengths of its interval below and above (0 for one seed)."""
+    ends, mean = mean_interval(values), float(np.mean(values))
+    below = 0.0 if ends.lo is None else max(0.0, mean - ends.lo)
+    return mean, below, 0.0 if ends.hi is None else max(0.0, ends.hi - mean)
+
+
+def signed(value: float, digits: int = 2) -> str:
+    """Return a difference with its sign; zero has none."""
+    text = f"{value:+.{digits}f}".replace("-", "−")
+    return text[1:] if not float(f"{value:.{digits}f}") else text
+
+
+def end_labels(axes: Axes, ends: Sequence[tuple[str, float, float, str]], inch: float, size: float = 6.5) -> None:
+    """Write names to the right of the axes, beside the ends of their lines, moved apart where they would overlap.
+
+    ends: (name, x, y, color) of each line. inch: the axes' height in inches.
+    """
+    low, high = axes.get_ylim()
+    rows = sorted(ends, key=lambda row: row[2])
+    gap = 1.25 * size / 72 / inch
+    wanted = [(y - low) / (high - low) for _, _, y, _ in rows]
+    for (name, x, y, color), place in zip(rows, apart(wanted, gap), strict=True):
+        axes.annotate(
+            name, (x, y), xytext=(1.03, place), textcoords="axes fraction", fontsize=size, color=color, va="center",
+            annotation_clip=False, arrowprops={"arrowstyle": "-", "color": color, "lw": 0.5, "shrinkA": 0, "shrinkB": 3, "relpos": (0, 0.5)},
+        )  # fmt: skip
+
+
+def apart(places: Sequence[float], gap: float) -> list[float]:
+    """Return increasing places, moved as little as possible to be `gap` apart: neighbors merge into evenly spaced groups."""
+    groups: list[list[float]] = []
+    for place in places:
+        groups.append([place])
+        while (
+            len(groups) > 1
+            and _middle(groups[-1]) - _middle(groups[-2]) < gap * (len(groups[-1]) + len(groups[-2])) / 2
+        ):
+            groups[-2:] = [groups[-2] + groups[-1]]
+    return [_middle(group) + gap * (i - (len(group) - 1) / 2) for group in groups for i in range(len(group))]
+
+
+def _middle(values: Sequence[float]) -> float:
+    return sum(values) / len(values)
+
+
+def flops_axis(axes: Axes, low: float, high: float, label: str, most: int = 5) -> None:
+    """Make x logarithmic from `low` to `high` FLOPs with at most `most` round ticks."""
+    axes.set_xscale("log")
+    axes.set_xlim(low, high)
+    axes.xaxis.set_major_locator(FixedLocator(round_ticks(low, high, most)))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter(FuncFormatter(power))
+    axes.set_xlabel(label)
+
+
+def round_ticks(low: float, high: float, most: int) -> list[float]:
+    """Return at most `most` round ticks of a logarithmic axis, as fine as their labels have room."""
+    decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+
+    def ticks(steps: Sequence[float]) -> list[float]:
+        return [m * 10.0**k for k in decades for m in steps if low <= m * 10.0**k <= high]
+
+    room = math.log(high / low) / (most + 0.8)
+    for steps in (FINE, (1, 2, 3, 5), (1, 2, 5), (1, 3), (1,)):
+        found = ticks(steps)
+        if 2 <= len(found) <= most and all(math.log(b / a) >= room for a, b in itertools.pairwise(found)):
+            return found
+    powers, fine = ticks((1,)), ticks(FINE)
+    if len(powers) > most:
+        return powers[:: -(-len(powers) // most)]
+    inner = [t for t in fine if 0.05 < math.log(t / low) / math.log(high / low) < 0.85] or fine
+    return [inner[0], inner[-1]] if len(inner) > 1 else inner
+
+
+def power(value: float, _: int | None = None) -> str:
+    """Return e.g. `2×10¹³`."""
+    mantissa, exponent = f"{value:.1e}".split("e")
+    text = f"10{str(int(exponent)).translate(DIGITS)}"
+    return text if mantissa == "1.0" else f"{float(mantissa):g}×{text}"

@@ -1,0 +1,61 @@
+"""The curves frame: the measured rows of every run's trunk."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from growbench.errors import GrowBenchError
+
+COLUMNS = (
+    "step", "phase", "stage", "point", "flops", "flops_total", "tokens", "lr", "train_loss", "valid_loss",
+    "wall_seconds",
+)  # fmt: skip
+ROWS = 500  # about how many rows of a run are kept
+
+
+def build(files: dict[tuple[str, int], Path]) -> pd.DataFrame:
+    """Return the trunk's measured rows of every run, by method and seed.
+
+    Of a longer curve, ROWS evenly spaced rows are kept, and the rows on both sides of each change of stage.
+    """
+    tables = []
+    for (method, seed), path in files.items():
+        table = _thinned(trunk(path))
+        table.insert(0, "seed", seed)
+        table.insert(0, "method", method)
+        tables.append(table)
+    return pd.concat(tables, ignore_index=True)
+
+
+def _thinned(table: pd.DataFrame) -> pd.DataFrame:
+    if len(table) <= ROWS:
+        return table
+    even = {round(i * (len(table) - 1) / (ROWS - 1)) for i in range(ROWS)}
+    starts = [i for i in range(1, len(table)) if table["stage"].iloc[i] != table["stage"].iloc[i - 1]]
+    return table.iloc[sorted(even.union(starts, (i - 1 for i in starts)))]
+
+
+def trunk(path: Path) -> pd.DataFrame:
+    """Return the trunk's measured rows of one curve file, in the order of training.
+
+    Raises GrowBenchError if the file is missing, damaged or lacks a column.
+    """
+    table = _read(path)
+    return table[(table["phase"] == "trunk") & table["valid_loss"].notna()]
+
+
+def _read(path: Path) -> pd.DataFrame:
+    try:
+        table = pd.read_csv(path)
+    except FileNotFoundError as error:
+        raise GrowBenchError(f"{path}: no such curve; delete the record beside it and run its job again") from error
+    except (pd.errors.EmptyDataError, pd.errors.ParserError) as error:
+        raise GrowBenchError(
+            f"{path}: not a complete CSV file; delete it and its record, then run the job again"
+        ) from error
+    missing = [name for name in COLUMNS if name not in table]
+    if missing:
+        raise GrowBenchError(
+            f"{path}: column '{missing[0]}' is missing; delete it and its record, then run the job again"
+        )
+    return table[list(COLUMNS)].copy()

@@ -1,0 +1,35 @@
+"""The provenance frame: what the records were made with."""
+
+import pandas as pd
+
+from growbench.analysis.frames import Record
+
+UNKNOWN = "unknown"
+
+
+def build(records: list[Record]) -> pd.DataFrame:
+    """Return one row per kind of record, commit, hardware and set of package versions, with the number of records."""
+    rows = [
+        {
+            "study": record["study"],
+            "kind": record["kind"],
+            "commit": commit(record),
+            "hardware": hardware(record),
+            "config_hash": record["config_hash"],
+            **record["provenance"].get("versions", {}),
+        }
+        for record in records
+    ]
+    frame = pd.DataFrame(rows).fillna("")
+    return frame.groupby(list(frame), sort=False).size().reset_index(name="records")
+
+
+def commit(record: Record) -> str:
+    """Return the commit that made a record; a + marks uncommitted changes."""
+    origin = record["provenance"]
+    return f"{origin.get('commit', UNKNOWN)}{'+' if origin.get('dirty') else ''}"
+
+
+def hardware(record: Record) -> str:
+    """Return the device class that made a record."""
+    return str(record["provenance"].get("hardware", UNKNOWN))

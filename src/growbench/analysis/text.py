@@ -1,0 +1,83 @@
+"""Numbers and facts as tables, pages and figures print them."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+from growbench.analysis.statistics.savings import AT_FIRST, BASELINE, NOT_REACHED
+from growbench.spec import SOURCE
+
+Row = Mapping[str, Any]
+MISSING = "–"
+FEW = 5  # up to so many seeds, a bootstrap interval is about the range of the runs
+PUBLISHED_NOTE = (
+    "Published values come from other models, data and budgets. They are at another scale: read them beside ours, not "
+    "against ours. [S] read in the paper or its code, [S2] second hand"
+)
+
+
+def number(value: Any, digits: int = 1, sign: bool = False) -> str:
+    """Return a number with this many decimals, a dash if it is missing; what rounds to zero has no sign."""
+    if value is None or pd.isna(value):
+        return MISSING
+    text = f"{float(value):{'+' if sign else ''}.{digits}f}"
+    return text if float(text) else text.lstrip("+-")
+
+
+def ends(row: Row, name: str, digits: int, sign: bool = False) -> str:
+    """Return the interval of a column, e.g. ` [38.0, 44.1]`, or nothing without one."""
+    lo, hi = row.get(f"{name}_lo"), row.get(f"{name}_hi")
+    return "" if lo is None or pd.isna(lo) else f" [{number(lo, digits, sign)}, {number(hi, digits, sign)}]"
+
+
+def saving(row: Row, name: str, kind: str = "saving", note: bool = False, digits: int = 1) -> str:
+    """Return e.g. `41.2 % [38.0, 44.1]`, `≥ 60.0 %`, `not reached`, or a dash if it is not measured; open ends are named.
+
+    name: the accounting. kind: saving or speedup. note: add the share of resamples that do not reach the threshold.
+    digits: decimals of a percentage.
+    """
+    status = row[f"status_{name}"]
+    if pd.isna(status):
+        return MISSING
+    if status == BASELINE:
+        return "0 (baseline)"
+    missed, several = float(row[f"share_not_reached_{name}"]), int(row["n"]) > 1
+    share = f" (not in {100 * missed:.0f} % of resamples)" if note and several and 0 < missed < 1 else ""
+    if status == NOT_REACHED:
+        return NOT_REACHED + share
+    value, lo, hi = (row[f"{kind}_{name}{end}"] for end in ("", "_lo", "_hi"))
+    text = ("≥ " if status == AT_FIRST else "") + f"{number(100 * float(value), digits)} %"
+    if not several:
+        return text
+    low = NOT_REACHED if pd.isna(lo) else number(100 * float(lo), digits)
+    high = (NOT_REACHED if missed > 0.5 else "open") if pd.isna(hi) else number(100 * float(hi), digits)
+    return f"{text} [{low}, {high}]{share}"
+
+
+def scale(points: pd.DataFrame) -> str:
+    """Return the scale, e.g. `bert (2, 64) → (4, 128)`: layers and hidden size of source and target."""
+    first = points[points["method"] != SOURCE].iloc[0]
+    source = f"{first['source']} → " if isinstance(first["source"], str) and first["source"] else ""
+    return f"{first['family']} {source}{first['target']}"
+
+
+def provenance(points: pd.DataFrame) -> str:
+    """Return commits and hardware classes of the pre-training records; + marks uncommitted changes."""
+    commits, hardware = (", ".join(sorted({str(v) for v in points[name]})) for name in ("commit", "hardware"))
+    return f"commit {commits}; {hardware}"
+
+
+def protocol(name: str) -> str:
+    """Return the protocol in words."""
+    if name == "paper":
+        return "protocol paper (one linear decay; intermediate points, running median of three)"
+    return "protocol trunk (every point is a finished model, its cool-down counted)"
+
+
+def intervals(n: int) -> str:
+    """Return how the intervals were made, or why there are none. n: number of seeds."""
+    if n < 2:
+        return "One seed: no intervals, no claim about the order of the methods."
+    few = " With so few seeds, an interval is about the range of the runs." if n <= FEW else ""
+    return f"Brackets: 95 % bootstrap, the {n} seeds resampled in pairs, the crossing recomputed.{few}"
