@@ -283,7 +283,7 @@ def test_zero_shot_means_gaps_and_intervals_are_those_that_were_put_in(scored: t
     assert len(rows) == 5 * 3 * 2 and set(rows["n"]) == {10, 8} and rows["subset"].all()
     text = (tables / "zeroshot.md").read_text()
     for word in ("WikiText-2* word perplexity", "LAMBADA* accuracy", "50.0 %", "n = 10 words in 2 lines", "at least 33",
-                 "not tell case apart", "< unk >", "95 % bootstrap"):  # fmt: skip
+                 "ignores case", "< unk >", "95 % bootstrap"):  # fmt: skip
         assert word in text
 
 
@@ -348,12 +348,14 @@ def test_a_grid_s_score_is_the_best_on_dev_for_each_run_and_task(
     every = every[(every["kind"] == "finetune") & every["main"].eq(True)]
     assert len(every) == 5 * 3 * 3 * 4 and set(every["lr"]) == {5e-4, 1e-3}
     text = (tables / "scores.md").read_text()
-    assert "best on dev over the grid" in text and "topic 4" in text and "protocol single" not in text
+    assert "best on the development set over the grid" in text and "topic 4" in text and "protocol single" not in text
 
 
 def test_the_caption_says_which_number_is_printed(made: tuple[Any, Path]) -> None:
     text = (aggregate.run(made[0]) / "scores.md").read_text()
-    assert "protocol single: one setting a task, mean ± standard deviation over n = 6 runs (3 pre-training × 2" in text
+    assert (
+        "protocol single: one setting per task, mean ± standard deviation over n = 6 runs (3 pre-training × 2" in text
+    )
     assert "SQuAD" not in text
 
 
