@@ -3,6 +3,7 @@
 import argparse
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,10 @@ VALIDATION = 7_654_321
 def matmul_rate(
     device: torch.device, dtype: torch.dtype, work: float = 4e10, sizes: tuple[int, ...] = MATMULS
 ) -> float:
-    """FLOPs a second of square matmuls, the best of several sizes; a CPU's are those of a CPU second of all threads."""
+    """Return the FLOPs per second of square matmuls: the best of several sizes. On a CPU, seconds are CPU seconds of all threads.
+
+    work: FLOPs of the whole measurement.
+    """
     rates = []
     for size in sizes:
         a, b = (torch.randn(size, size, device=device, dtype=dtype) for _ in range(2))
@@ -42,7 +46,7 @@ def device() -> torch.device:
 
 
 def clock(device: torch.device) -> float:
-    """CPU seconds of this process, or on a GPU seconds at which its work is done."""
+    """Return the CPU seconds of this process; on a GPU, wait until its work is done and return the wall clock."""
     if device.type == "cpu":
         return time.process_time()
     torch.cuda.synchronize(device)
@@ -50,7 +54,7 @@ def clock(device: torch.device) -> float:
 
 
 def shape(family: str, layers: int, hidden: int, vocab: int, length: int) -> ModelSpec:
-    """A model with heads of 64 coordinates and an FFN four times as wide."""
+    """Return the spec of a model with heads of 64 coordinates and an FFN four times as wide."""
     heads = max(1, hidden // 64)
     return ModelSpec(
         family=family, layers=layers, hidden=hidden, heads=heads, ffn=4 * hidden, vocab=vocab, max_length=length
@@ -58,7 +62,7 @@ def shape(family: str, layers: int, hidden: int, vocab: int, length: int) -> Mod
 
 
 def arguments(parser: argparse.ArgumentParser, batch: int) -> None:
-    """What the benchmarks of a whole training take."""
+    """Add the arguments that the benchmarks of pre-training share."""
     parser.add_argument("--shapes", nargs="+", default=["4x128", "6x256"], metavar="LxH")
     parser.add_argument("--threads", nargs="+", type=int, default=[1, 2])
     for name, usual in (("vocab", 8192), ("length", 128), ("batch", batch), ("steps", 20)):
@@ -66,7 +70,7 @@ def arguments(parser: argparse.ArgumentParser, batch: int) -> None:
 
 
 def settings(family: str, vocab: int, args: argparse.Namespace) -> Iterator[tuple[int, ModelSpec]]:
-    """Every number of threads, which is set while it lasts, with every shape."""
+    """Yield every number of threads with every shape; torch uses that many threads until the next one is asked for."""
     before = torch.get_num_threads()
     for threads in args.threads:
         torch.set_num_threads(threads)
@@ -79,7 +83,7 @@ def trainer(
     spec: ModelSpec, model: Any, objective: Objective, windows: PackedSequences, batch: int, *, lr: float, decay: float,
     bf16: bool = False,
 ) -> Trainer:  # fmt: skip
-    """Our loop around a model, as `growbench pretrain` makes it."""
+    """Return our training loop around a model, with the optimizer and the clipping of `growbench pretrain`."""
     family = families.load(spec.family)
     cost = flops.step(
         spec, family, batch=batch, length=windows.length, positions=objective.positions(windows.length)
@@ -88,13 +92,25 @@ def trainer(
     return Trainer(family, model.train(), opt, objective, windows, batch, windows.seed, cost, 1.0, bf16)
 
 
+@dataclass(frozen=True)
+class Trained:
+    """What one training came to.
+
+    loss: nats.
+    flops: of all steps as our ledger counts them; 0 on the side of the reference.
+    """
+
+    loss: float
+    flops: float = 0.0
+
+
 def linear(step: int, steps: int, warmup: int, peak: float) -> float:
-    """Both sides' LR: a linear rise over the first `warmup` steps, then a linear fall to 0 at the end."""
+    """Return the LR of a step on both sides: a linear rise over the first `warmup` steps, then a linear fall to 0."""
     return peak * (step / warmup if step < warmup else (steps - step) / (steps - warmup))
 
 
 def validation(spec: ModelSpec, model: Any, objective: Objective, ids: np.ndarray, length: int, cls: int) -> float:
-    """Mean loss in nats over all windows of `ids`, with the same masks for every model."""
+    """Return the mean loss in nats over all sequences of `ids`, with the same masks for every model."""
     windows = PackedSequences(ids, length, cls, 0)
     groups = [range(first, min(first + 32, windows.count)) for first in range(0, windows.count // 32 * 32 or 1, 32)]
     batches = [objective.batch(windows.fetch(list(rows)), VALIDATION, number) for number, rows in enumerate(groups)]

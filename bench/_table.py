@@ -1,6 +1,6 @@
-"""What every benchmark here shares: sides that run in turns, medians of ratios, and a section of a Markdown page.
+"""What all benchmarks share: sides that run in turns, medians of ratios, and a section of a Markdown page.
 
-Each script prints its section; with `--out docs/BENCHMARKS.md` it also puts it there, in place of the one before.
+Each script prints its section. With `--out docs/BENCHMARKS.md` the section also replaces the old one on that page.
 """
 
 import argparse
@@ -27,7 +27,12 @@ ROOT = Path(__file__).resolve().parents[1]
 
 @dataclass(frozen=True)
 class Sample:
-    """Seconds of one run of one side, and what the side returned. cpu: of all threads."""
+    """One run of one side.
+
+    cpu: CPU seconds of all threads.
+    wall: wall seconds.
+    value: what the side returned.
+    """
 
     cpu: float
     wall: float
@@ -35,15 +40,16 @@ class Sample:
 
 
 def timed(work: Callable[[], Any]) -> Sample:
-    """Run and clock one side."""
+    """Run one side and time it."""
     cpu, wall = time.process_time(), time.perf_counter()
     value = work()
     return Sample(time.process_time() - cpu, time.perf_counter() - wall, value)
 
 
 def process(command: Sequence[str], folder: Path, environment: Mapping[str, str] | None = None) -> Sample:
-    """Run a command in a folder; return its CPU (user and system) and wall seconds, and what it printed. Ends the benchmark
-    where the command fails.
+    """Run a command in a folder; return its CPU (user and system) and wall seconds, and what it printed.
+
+    Raises SystemExit if the command fails.
     """
     began = time.perf_counter()
     with tempfile.TemporaryFile("w+") as out:
@@ -60,9 +66,9 @@ def process(command: Sequence[str], folder: Path, environment: Mapping[str, str]
 def turns(
     sides: Mapping[str, Callable[[int], Any]], rounds: int, clock: Callable[..., Sample] = timed
 ) -> dict[str, list[Sample]]:
-    """Run all sides in every round, the order reversed every other time; a side is called with the round's number.
+    """Run all sides in every round, in reversed order every other round; a side is called with the number of the round.
 
-    clock: runs and clocks a side, or returns the sample that the side has taken itself.
+    clock: how a side is timed; `own` if the side returns a Sample itself.
     """
     found: dict[str, list[Sample]] = {name: [] for name in sides}
     for number in range(rounds):
@@ -74,60 +80,60 @@ def turns(
 
 
 def own(work: Callable[[], Sample]) -> Sample:
-    """The clock of sides that take their samples themselves."""
+    """Return the sample of a side that times itself."""
     return work()
 
 
 def median(samples: Sequence[Sample], key: str) -> float:
-    """The median of `cpu` or `wall`."""
+    """Return the median of `cpu` or `wall`."""
     return statistics.median(getattr(sample, key) for sample in samples)
 
 
 def ratio(over: Sequence[Sample], under: Sequence[Sample], key: str) -> float:
-    """The median over rounds of one side's seconds over the other's."""
+    """Return the median over rounds of one side's seconds divided by the other's."""
     return statistics.median(getattr(a, key) / getattr(b, key) for a, b in zip(over, under, strict=True))
 
 
 def verdict(value: float, bar: float, most: bool = False) -> str:
-    """Say what is asked for and whether it is kept. most: the bar is an upper one."""
+    """Return the bar in words, and whether the value meets it. most: the bar is an upper bound."""
     words = f"{'at most' if most else 'at least'} {bar:g}: "
     if value <= bar if most else value >= bar:
-        return words + "kept"
+        return words + "met"
     return words + f"missed by {abs(value / bar - 1):.1%}"
 
 
 def markdown(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table whose first column is text."""
+    """Return a Markdown table whose first column is text and whose other columns are numbers."""
     marks = ["---", *("---:" for _ in columns[1:])]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in (columns, marks, *rows)) + "\n"
 
 
 def parser(doc: str | None, rounds: int, data: str | None = None) -> argparse.ArgumentParser:
-    """A parser with what every benchmark takes. data: what those that read real data find in its folder."""
+    """Return a parser with the arguments that all benchmarks share. data: what the folder of real data must hold."""
     words = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
-    words.add_argument("--rounds", type=int, default=rounds, help=f"times that every side runs ({rounds})")
-    words.add_argument("--out", type=Path, help="also put the section into this Markdown file")
+    words.add_argument("--rounds", type=int, default=rounds, help=f"runs of every side ({rounds})")
+    words.add_argument("--out", type=Path, help="also put the section into this Markdown page")
     if data is not None:
         words.add_argument("--data", type=Path, default=os.environ.get("GROWBENCH_DATA"), help=f"folder with {data}/")
     return words
 
 
 def data(words: argparse.ArgumentParser, args: argparse.Namespace) -> Path:
-    """The folder of real data: `--data`, else GROWBENCH_DATA."""
+    """Return the folder of real data: `--data`, else GROWBENCH_DATA."""
     if args.data is None:
-        words.error("--data: no folder; give one, or set GROWBENCH_DATA")
+        words.error("--data: missing; name a folder, or set GROWBENCH_DATA")
     return Path(args.data).resolve()
 
 
 def changed(page: Path | None) -> bool:
-    """Whether the checkout differs from its commit in anything but the page that sections are put into."""
+    """Return whether the checkout differs from its commit in anything except the page of the sections."""
     own = [f":(exclude){page.resolve().relative_to(ROOT)}"] if page and page.resolve().is_relative_to(ROOT) else []
     command = ["git", "-C", str(ROOT), "status", "--porcelain", "--", ".", *own]
     return bool(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
 
 
 def machine(load: float, page: Path | None) -> str:
-    """The line under a section's heading: machine, versions, commit, date. load: of the machine when the script began."""
+    """Return the line under a section's heading: machine, versions, commit, date. load: load average when the script began."""
     known = record.provenance(1)
     version = {name: known["versions"].get(name, "absent") for name in ("torch", "transformers")}
     when = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC")
@@ -139,7 +145,7 @@ def machine(load: float, page: Path | None) -> str:
 
 
 def publish(name: str, title: str, body: str, load: float, out: Path | None, words: Sequence[str]) -> str:
-    """Print a section and put it into the page, whole: the page is replaced. Returns the section."""
+    """Print a section, put it into the page if there is one, and return it. The page is replaced atomically."""
     command = shlex.join(["python", f"bench/{name}.py", *words])
     section = f"## {title}\n\n`{command}`\n\n{machine(load, out)}\n\n{body.strip()}\n"
     sys.stdout.write(section)
@@ -150,7 +156,7 @@ def publish(name: str, title: str, body: str, load: float, out: Path | None, wor
 
 
 def placed(page: str, name: str, section: str) -> str:
-    """The page with the section between the lines that name it, in place of the one before or at the end."""
+    """Return the page with the section between its marker lines: in place of the old one, or at the end."""
     first, last = f"<!-- bench: {name} -->", f"<!-- end: {name} -->"
     block = f"{first}\n\n{section.strip()}\n\n{last}"
     known = re.compile(f"{re.escape(first)}.*?{re.escape(last)}", re.DOTALL)

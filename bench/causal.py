@@ -1,9 +1,10 @@
-"""Causal-LM pre-training: our loop with the stock GPT-2 against a minimal loop in the manner of nanoGPT, in turns.
+"""Causal-LM pre-training: our loop with the stock GPT-2 against a minimal loop in the style of nanoGPT, in turns.
 
-Reference: a GPT-2 and a training loop written for speed and shortness, as nanoGPT's are: one module for each part of a block,
-F.scaled_dot_product_attention, tied head on every position, random offsets into the ids, AdamW with two groups (fused on a GPU
-only), clipping, no dropout, no bias in linear layers and norms (nanoGPT's default), the loss read at every 10th step. Ours: the loop of
-`growbench pretrain` on GPT2LMHeadModel, which has biases. Same shape, text, batch, LR curve and tokens of a step.
+Reference: a GPT-2 and a training loop that are as short and fast as nanoGPT's. One module per part of a block,
+F.scaled_dot_product_attention, a tied head on every position, random offsets into the ids, AdamW with two groups (fused on a
+GPU only), clipping, no dropout, no bias in linear layers and norms (nanoGPT's default). The loss is read at every 10th step.
+Ours: the loop of `growbench pretrain` on GPT2LMHeadModel, which has biases. Both have the same shape, text, batch, LR curve
+and tokens per step.
 
     python bench/causal.py --data <folder with wikipedia/> --out docs/BENCHMARKS.md
 """
@@ -13,7 +14,6 @@ import os
 import sys
 from collections.abc import Sequence
 from functools import partial
-from types import SimpleNamespace
 
 import _machine
 import _table
@@ -65,7 +65,7 @@ class Block(nn.Module):
 
 
 class Gpt(nn.Module):
-    """The whole model; forward returns the mean loss in nats over all positions of ids [B, T] and targets [B, T]."""
+    """The model; forward returns the mean loss in nats over all positions of ids [B, T] and targets [B, T]."""
 
     def __init__(self, spec: ModelSpec) -> None:
         super().__init__()
@@ -117,7 +117,7 @@ def reference(spec: ModelSpec, ids: np.ndarray, args: argparse.Namespace, seed: 
                 found.append(loss.item())
 
     sample = _table.timed(train)
-    return Sample(sample.cpu, sample.wall, SimpleNamespace(loss=found[-1]))
+    return Sample(sample.cpu, sample.wall, _machine.Trained(loss=found[-1]))
 
 
 def ours(spec: ModelSpec, ids: np.ndarray, args: argparse.Namespace, seed: int) -> Sample:
@@ -136,7 +136,7 @@ def ours(spec: ModelSpec, ids: np.ndarray, args: argparse.Namespace, seed: int) 
 
     with reuse_freed_memory():
         sample = _table.timed(train)
-    return Sample(sample.cpu, sample.wall, SimpleNamespace(loss=found[-1]))
+    return Sample(sample.cpu, sample.wall, _machine.Trained(loss=found[-1]))
 
 
 COLUMNS = (
@@ -159,7 +159,7 @@ def row(spec: ModelSpec, threads: int, found: dict[str, list[Sample]], args: arg
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """Run, print and perhaps keep the table."""
+    """Run the benchmark and print its table; with --out, put it into the page."""
     parser = _table.parser(__doc__, 3, data="wikipedia")
     _machine.arguments(parser, batch=16)
     args = parser.parse_args(words)
@@ -172,7 +172,7 @@ def main(words: Sequence[str] | None = None) -> int:
         rows.append(row(spec, threads, _table.turns(sides, args.rounds, _table.own), args))
     body = (
         f"GPT-2, vocabulary {tokenizer.get_vocab_size()}, {args.steps} steps, Wikipedia text; medians of {args.rounds} rounds "
-        "in turns. Losses are of the last training batch, which the two sides draw differently.\n\n"
+        "in turns. Losses are of the last training batch, which each side draws in its own way.\n\n"
         + _table.markdown(COLUMNS, rows)
     )
     _table.publish("causal", "Causal-LM pre-training", body, load, args.out, words or sys.argv[1:])

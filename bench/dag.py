@@ -1,7 +1,8 @@
-"""A dry run of the workflow against bare Snakemake on as many empty jobs, in turns: the demo and config/base.yaml.
+"""A dry run of the workflow against bare Snakemake with the same number of empty jobs, in turns.
 
-Nothing is built, so that every job is planned. Bare: one rule that makes as many files, and `all`. Seconds are CPU (user and system)
-and wall of whole processes, Snakemake's own start included in both.
+The studies are the demo and config/base.yaml. Nothing has been built, so every job is in the dry run. Bare: one rule that
+makes the same number of files, and `all`. The table shows CPU (user and system) and wall seconds of whole processes, with
+Snakemake's own start.
 
     python bench/dag.py --out docs/BENCHMARKS.md
 """
@@ -30,17 +31,17 @@ BAR = 1.3
 
 
 def dry_run(snakefile: Path, folder: Path, words: Sequence[str] = ()) -> Sample:
-    """Plan a workflow in a folder; the sample's value is the number of jobs."""
+    """Run a workflow dry in a folder; the value of the sample is the number of jobs."""
     command = [sys.executable, "-m", "snakemake", "-n", "--cores", "1", "--snakefile", str(snakefile), *words]
     sample = _table.process(command, folder)
     total = re.search(r"^total\s+(\d+)$", sample.value, re.MULTILINE)
     if total is None:
-        raise SystemExit(f"bench: {shlex.join(command)} planned no job")
+        raise SystemExit(f"bench: {shlex.join(command)} has no job in its dry run")
     return replace(sample, value=int(total[1]))
 
 
 def row(name: str, config: str, rounds: int, folder: Path) -> list[str]:
-    """Measure one config against bare Snakemake."""
+    """Return the table row of one config against bare Snakemake."""
     words = ["--configfile", str(ROOT / config)]
     jobs = dry_run(ROOT / "Snakefile", folder, words).value
     bare = folder / "Bare"
@@ -56,13 +57,13 @@ def row(name: str, config: str, rounds: int, folder: Path) -> list[str]:
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """Run, print and perhaps keep the table."""
+    """Run the benchmark and print its table; with --out, put it into the page."""
     args = _table.parser(__doc__, 5).parse_args(words)
     load = os.getloadavg()[0]
     with tempfile.TemporaryDirectory() as name:
         rows = [row(title, config, args.rounds, Path(name)) for title, config in CONFIGS.items()]
     columns = ("study", "jobs", "ours: CPU, s", "wall, s", "bare: CPU, s", "wall, s", "CPU / bare", "bar")
-    body = f"Medians of {args.rounds} rounds in turns; a first one of ours is not counted.\n\n"
+    body = f"Medians of {args.rounds} rounds in turns; a first dry run of ours is not counted.\n\n"
     body += _table.markdown(columns, rows)
     _table.publish("dag", "A dry run of the workflow", body, load, args.out, words or sys.argv[1:])
     return 0

@@ -1,7 +1,7 @@
-"""The whole demo, from nothing to figures, and where its time goes, by rule, from the workflow's `benchmark:` files.
+"""The whole demo, from nothing to figures, and where its time goes by rule, from the workflow's `benchmark:` files.
 
-It runs in a copy of the checkout, on two cores. Seconds of a rule are those of its jobs, start-up included; figures and pages are drawn by
-Snakemake itself and have no file.
+It runs in a clone of the checkout, on two cores. The seconds of a rule are those of its jobs, with their start-up. Figures and
+pages have no benchmark file, because Snakemake itself draws them.
 
     python bench/demo.py --out docs/BENCHMARKS.md
 """
@@ -24,7 +24,7 @@ BAR = 300.0  # seconds
 
 
 def run(config: str, folder: Path) -> tuple[float, float]:
-    """Run a study in a clone; return wall and CPU seconds, those of all its processes."""
+    """Run a study in a clone; return the wall seconds and the CPU seconds of all its processes."""
     clone = ["git", "clone", "--quiet", str(ROOT), str(folder)]
     subprocess.run(clone, check=True)
     began, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -37,7 +37,7 @@ def run(config: str, folder: Path) -> tuple[float, float]:
 
 
 def by_rule(folder: Path) -> dict[str, list[tuple[float, float]]]:
-    """Wall and CPU seconds of every job, by rule (pre-training by method), the longest in all first."""
+    """Return wall and CPU seconds of every job by rule (pre-training by method), sorted by total wall seconds, longest first."""
     found: dict[str, list[tuple[float, float]]] = {}
     for path in sorted(folder.glob("benchmarks/*/**/*.tsv")):
         parts = path.relative_to(folder / "benchmarks").with_suffix("").parts
@@ -51,7 +51,7 @@ def by_rule(folder: Path) -> dict[str, list[tuple[float, float]]]:
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """Run, print and perhaps keep the table."""
+    """Run the benchmark and print its table; with --out, put it into the page."""
     parser = _table.parser(__doc__, 1)
     parser.add_argument("--config", default="config/demo.yaml", help="the study (config/demo.yaml)")
     args = parser.parse_args(words)

@@ -1,13 +1,15 @@
 """Fine-tuning one checkpoint on all GLUE tasks: ours against the Trainer recipe of `run_glue`, task after task, in turns.
 
-Ours: `growbench finetune` on one finished point: files read, tokenised, trained on in batches of like length, scored, recorded.
-Trainer: for each task, what transformers' `run_glue.py` does with its defaults: rows tokenised by `datasets.map` and padded to 128 tokens
-(`pad_to_max_length`), Trainer.train, Trainer.evaluate. Beside it the same with each batch padded to its longest row
-(DataCollatorWithPadding), which a user has to ask for. Same files, model, task, batches, epochs, LR and threads; the Trainer saves
-nothing, and evaluates in batches as big as ours; on a GPU both train in bf16. Imports fall into a first run on one task, which is
-not counted; both sides run in one process, which spares the Trainer the imports of a process for each task.
+Ours: `growbench finetune` on one finished point. It reads the files, tokenizes them, trains in batches of rows of similar
+length, scores, and writes the record. Trainer: for each task, what transformers' `run_glue.py` does with its defaults. It
+tokenizes rows by `datasets.map`, pads them to 128 tokens (`pad_to_max_length`), and calls Trainer.train and Trainer.evaluate.
+A third side does the same, but pads each batch to its longest row (DataCollatorWithPadding), which a user has to ask for.
 
-At least 2 times the speed of the recipe is promised, in wall seconds.
+All sides have the same files, model, tasks, batches, epochs, LR and threads. The Trainer saves nothing, and evaluates in
+batches as big as ours. On a GPU all train in bf16. A first run on one task, which is not counted, pays for the imports. All
+sides run in one process, which saves the Trainer the imports of one process per task.
+
+The bar is 2 times the speed of the recipe, in wall seconds.
 
     python bench/finetune.py --data <folder with glue/> --out docs/BENCHMARKS.md
 """
@@ -65,16 +67,16 @@ def make_study(args: argparse.Namespace, folder: Path) -> Study:
 
 
 def cut(task: Task, source: Path, target: Path, rows: int) -> None:
-    """Copy a task's files to their first rows."""
+    """Copy the first rows of a task's files."""
     target.mkdir(parents=True)
     for name in (task.train_file, task.dev_file):
         with open(source / name, encoding="utf-8", newline="\n") as lines:
-            kept = list(islice(lines, rows + (task.header is True)))
-        (target / name).write_text("".join(kept), encoding="utf-8", newline="\n")
+            first = list(islice(lines, rows + (task.header is True)))
+        (target / name).write_text("".join(first), encoding="utf-8", newline="\n")
 
 
 def prepare(study: Study, args: argparse.Namespace) -> tuple[Path, int]:
-    """Train a tokenizer on the tasks' text and write a random BERT; return its folder and the examples of one run."""
+    """Train a tokenizer on the tasks' text and write a random BERT; return its folder and the number of examples in one run."""
     split = [glue.load(glue.task(name, study), study)[1:] for name in args.tasks]
     texts = (text for train, _ in split for row in train for text in row[0])
     encoder, _ = tokenizers.build(study, texts, study.layout.tokenizer)
@@ -86,19 +88,19 @@ def prepare(study: Study, args: argparse.Namespace) -> tuple[Path, int]:
 
 
 def ours(study: Study, tasks: Sequence[str]) -> float:
-    """Run the verb's work; return the mean of the tasks' scores."""
+    """Run the work of `growbench finetune`; return the mean score of the tasks."""
     chosen = replace(study, tasks=replace(study.tasks, names=tuple(tasks)))
     path = finetune.run(chosen, "scratch", [0], ["p100"])[0]
     return statistics.fmean(run["score"] for run in record.read(path, "finetune", "scratch", 0)["runs"])
 
 
 def trainers(study: Study, folder: Path, padded: bool, tasks: Sequence[str]) -> float:
-    """Run the recipe, task after task; return the mean of the scores."""
+    """Run the recipe, task after task; return the mean score."""
     return statistics.fmean(trainer(study, folder, padded, name) for name in tasks)
 
 
 def trainer(study: Study, folder: Path, padded: bool, name: str) -> float:
-    """Run the recipe on one task; return its score. padded: every row to LENGTH, else every batch to its longest row."""
+    """Run the recipe on one task; return its score. padded: pad every row to LENGTH, else every batch to its longest row."""
     import datasets
     import transformers as hf
 
@@ -145,7 +147,7 @@ def trainer(study: Study, folder: Path, padded: bool, name: str) -> float:
 
 
 def quiet() -> None:
-    """Keep stderr for the rounds: no progress bars, no warnings of libraries."""
+    """Turn off the progress bars and warnings of libraries, so that stderr shows the rounds only."""
     import datasets
     import transformers
 
@@ -155,7 +157,7 @@ def quiet() -> None:
 
 
 def table(found: dict[str, list[Sample]], examples: int) -> str:
-    """The result as a Markdown table; ratios are medians over the rounds."""
+    """Return the Markdown table of the result; ratios are medians over the rounds."""
     rows = []
     for name, runs in found.items():
         cpu, wall = (_table.median(runs, key) for key in ("cpu", "wall"))
@@ -180,10 +182,10 @@ COLUMNS = (
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """Run the benchmark in a temporary folder and print the table."""
+    """Run the benchmark in a temporary folder and print its table; with --out, put it into the page."""
     parser = _table.parser(__doc__, 2, data="glue/<task>")
     parser.add_argument("--tasks", nargs="+", default=TASKS, choices=sorted(glue.TASKS), metavar="TASK")
-    parser.add_argument("--rows", type=int, default=500, help="training and development rows of a task (500)")
+    parser.add_argument("--rows", type=int, default=500, help="training and development rows per task (500)")
     parser.add_argument("--epochs", type=int, default=1)
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--layers", type=int, default=4)

@@ -1,12 +1,13 @@
 """On a GPU: pre-training, fine-tuning and growth of BERT-base in bf16 against the device's measured bf16 matmul rate.
 
-Pre-training: the loop of `growbench pretrain` (autocast to bf16) at sequences of 128 and 512, compiled and not; FLOPs of DESIGN
-section 3 a second over the best of square bf16 matmuls; at least 50 % at 512 is promised. The batch is chosen by doubling until
-that no longer pays or the memory is full, and kept for the compiled row. Compiling is not clocked, but its seconds are told, and
-after how many steps it has paid. Fine-tuning: sequence classification with an attention mask, rows of the first length. Growth:
-bert2BERT FPI to the shape of BERT-large, on the CPU, and the move to the device.
+Pre-training: the loop of `growbench pretrain` (autocast to bf16) with sequences of 128 and 512 tokens, compiled or not. The
+share of matmul is the ledger's FLOPs per second (docs/PROTOCOL.md) divided by the best rate of square bf16 matmuls; the bar is
+50 % at 512 tokens. The batch is doubled until that no longer pays or the memory is full; the compiled row has the same batch.
+Compiling is not timed with the steps. The table shows its seconds, and the number of steps after which it has paid off.
+Fine-tuning: sequence classification with an attention mask, rows of the first length. Growth: bert2BERT FPI to the shape of
+BERT-large on the CPU, and the move to the device.
 
-Without a GPU it runs on the CPU, for which the sizes should be small:
+It needs torch and transformers, and no other library of this project. Without a GPU it runs on the CPU, with small sizes:
 
     python bench/gpu.py --out docs/BENCHMARKS.md
     python bench/gpu.py --layers 2 --hidden 64 --lengths 16 32 --vocab 512 --steps 2 --largest 4
@@ -54,7 +55,13 @@ COLUMNS = (
 
 @dataclass(frozen=True)
 class Speed:
-    """Of steps of one kind. seconds: of one step. first: seconds of the first one. memory: peak bytes."""
+    """The speed of one kind of step.
+
+    batch: sequences of a step.
+    seconds: of one step.
+    first: seconds of the first step, in which layers are compiled.
+    memory: peak bytes on the GPU.
+    """
 
     batch: int
     seconds: float
@@ -62,13 +69,9 @@ class Speed:
     memory: float
 
 
-def device() -> torch.device:
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-
-
 def speed(step: Callable[[int], Any], batch: int, steps: int) -> Speed:
-    """Time steps; the first two, which compile and warm up, apart."""
-    where = device()
+    """Time steps. The first two, which compile and warm up, are not part of `seconds`."""
+    where = _machine.device()
     if where.type == "cuda":
         torch.cuda.reset_peak_memory_stats()
     start = _machine.clock(where)
@@ -86,7 +89,7 @@ def speed(step: Callable[[int], Any], batch: int, steps: int) -> Speed:
 
 
 def chosen(make: Callable[[int], Callable[[int], Any]], steps: int, largest: int) -> Speed:
-    """The speed at the batch that doubling finds: until the next one is not GAIN times as fast, or does not fit."""
+    """Return the speed at the best batch: it is doubled until twice the batch is less than GAIN times as fast, or does not fit."""
     best: Speed | None = None
     batch = 1
     while batch <= largest:
@@ -101,17 +104,17 @@ def chosen(make: Callable[[int], Callable[[int], Any]], steps: int, largest: int
             return max(best, found, key=lambda one: one.batch / one.seconds)
         best, batch = found, 2 * batch
     if best is None:
-        raise SystemExit("bench: not even one sequence fits into the device's memory")
+        raise SystemExit("bench: one sequence does not fit into the memory of the device; use smaller sizes")
     return best
 
 
 def pretraining(spec: ModelSpec, length: int, backend: str) -> Callable[[int], Callable[[int], Any]]:
-    """Return what makes a training step at a batch. backend: of torch.compile; empty compiles nothing."""
+    """Return a function that makes a training step for a batch size. backend: of torch.compile; an empty one compiles nothing."""
     family, objective = families.load("bert"), MaskedLM(0.15, 4, spec.vocab)
     ids = np.random.default_rng(0).integers(SPECIAL_IDS, spec.vocab, 4096 * length)
 
     def make(batch: int) -> Callable[[int], Any]:
-        model = family.build(family.config(spec, **family.dropout(0.0))).to(device())
+        model = family.build(family.config(spec, **family.dropout(0.0))).to(_machine.device())
         if backend:
             compiled(model, layers_path(family.roles(model.config)), backend)
         made = _machine.trainer(
@@ -123,20 +126,20 @@ def pretraining(spec: ModelSpec, length: int, backend: str) -> Callable[[int], C
 
 
 def finetuning(spec: ModelSpec, length: int) -> Callable[[int], Callable[[int], Any]]:
-    """Return what makes a fine-tuning step at a batch."""
+    """Return a function that makes a fine-tuning step for a batch size."""
     import transformers
 
     family = families.load("bert")
 
     def make(batch: int) -> Callable[[int], Any]:
-        model = transformers.BertForSequenceClassification(family.config(spec)).to(device()).train()
+        model = transformers.BertForSequenceClassification(family.config(spec)).to(_machine.device()).train()
         opt = checkpoint.optimizer(model, lr=1e-5, betas=(0.9, 0.999), weight_decay=0.01)
-        ids = torch.randint(SPECIAL_IDS, spec.vocab, (batch, length), device=device())
+        ids = torch.randint(SPECIAL_IDS, spec.vocab, (batch, length), device=_machine.device())
         rows = {"input_ids": ids, "attention_mask": torch.ones_like(ids), "labels": ids[:, 0] % 2}
 
         def step(number: int) -> None:
             opt.zero_grad(set_to_none=True)
-            with precision(device(), True):
+            with precision(_machine.device(), True):
                 loss = model(**rows).loss
             loss.backward()
             torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -148,24 +151,24 @@ def finetuning(spec: ModelSpec, length: int) -> Callable[[int], Callable[[int], 
 
 
 def growing(spec: ModelSpec) -> tuple[float, float]:
-    """Seconds to grow a model to twice its layers and 4/3 of its width, and to move it to the device."""
+    """Return the seconds to grow a model to twice its layers and 4/3 of its width, and to move it to the device."""
     family, method = families.load("bert"), methods.load("bert2bert_fpi")
     target = spec.resized(
         layers=2 * spec.layers, hidden=spec.hidden * 4 // 3, heads=spec.heads * 4 // 3, ffn=spec.ffn * 4 // 3,
         kv_heads=spec.kv_heads * 4 // 3,
     ) if spec.heads % 3 == 0 else spec.resized(layers=2 * spec.layers)  # fmt: skip
-    model, start = family.build(family.config(spec)), _machine.clock(device())
+    model, start = family.build(family.config(spec)), _machine.clock(_machine.device())
     with reuse_freed_memory():
         grown = grow_model(model, family, target, method, method.check_options({}), seed=0)
-        middle = _machine.clock(device())
-        grown.to(device())
-        return middle - start, _machine.clock(device()) - middle
+        middle = _machine.clock(_machine.device())
+        grown.to(_machine.device())
+        return middle - start, _machine.clock(_machine.device()) - middle
 
 
 def row(
     work: str, length: int, found: Speed, cost: flops.StepCost, rate: float, plain: Speed | None = None
 ) -> list[str]:
-    """One line of the table. plain: the same without compiling."""
+    """Return one row of the table. plain: the speed without compiling, for a compiled row."""
     share = cost.flops / found.seconds / rate
     after = "none"
     if plain is not None:
@@ -179,7 +182,7 @@ def row(
 
 
 def measured(spec: ModelSpec, args: argparse.Namespace, rate: float) -> list[list[str]]:
-    """Every row of the table."""
+    """Return all rows of the table."""
     family, rows = families.load("bert"), []
     for length in args.lengths:
         plain: Speed | None = None
@@ -199,18 +202,20 @@ def measured(spec: ModelSpec, args: argparse.Namespace, rate: float) -> list[lis
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """Run, print and perhaps keep the table."""
+    """Run the benchmark and print its table; with --out, put it into the page."""
     parser = _table.parser(__doc__, 1)
     parser.add_argument("--layers", type=int, default=12)
     parser.add_argument("--hidden", type=int, default=768)
     parser.add_argument("--vocab", type=int, default=30522)
     parser.add_argument("--lengths", type=int, nargs="+", default=[128, 512])
     parser.add_argument("--steps", type=int, default=10, help="steps in each of three timings (10)")
-    parser.add_argument("--largest", type=int, default=1024, help="largest batch that is tried (1024)")
+    parser.add_argument("--largest", type=int, default=1024, help="largest batch to try (1024)")
     parser.add_argument("--matmul", type=float, default=2e14, help="FLOPs of one measurement of the matmul rate")
-    parser.add_argument("--backend", default="inductor", help="of the compiled rows; empty leaves them out (inductor)")
+    parser.add_argument(
+        "--backend", default="inductor", help="backend of the compiled rows; an empty one leaves them out (inductor)"
+    )
     args = parser.parse_args(words)
-    load, where = os.getloadavg()[0], device()
+    load, where = os.getloadavg()[0], _machine.device()
     sizes = (4096, 8192) if where.type == "cuda" else (256,)
     rate = statistics.median(
         _machine.matmul_rate(where, torch.bfloat16, args.matmul, sizes) for _ in range(max(3, args.rounds))
@@ -219,7 +224,7 @@ def main(words: Sequence[str] | None = None) -> int:
     rows = measured(spec, args, rate)
     seconds = growing(spec)
     body = (
-        f"BERT {(args.layers, args.hidden)}, vocabulary {args.vocab}, bf16. Matmul: {rate / 1e12:.3f} TFLOPs a second"
+        f"BERT {(args.layers, args.hidden)}, vocabulary {args.vocab}, bf16. Matmul: {rate / 1e12:.3f} TFLOPs per second"
         f"{'' if where.type == 'cuda' else ' of the CPU'}. Growing it to the shape of BERT-large: {seconds[0]:.2f} s, and {seconds[1]:.2f} s "
         "to the device.\n\n" + _table.markdown(COLUMNS, rows)
     )

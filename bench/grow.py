@@ -1,9 +1,9 @@
 """What `growbench grow` costs beyond reading the source and writing the target: BERT-base to BERT-large, in turns.
 
-A: a process that copies every source tensor into memory, then writes as many bytes as the target has, and syncs them.
-B: the command without its comparison of both models. Both stand after their imports when the clock starts; the whole
-command is given too. Random weights: their values do not matter here. At most twice the time and a peak memory of at most
-the target's bytes and 500 MB are promised.
+Bare: a process copies every source tensor into memory, then writes as many bytes as the target has, and syncs them. Growing:
+the command without its comparison of both models. Both are timed after their imports; the table also shows the time of the
+whole command. The weights are random, since their values do not matter here. The bars: at most twice the time, and a peak
+memory of at most the target's bytes plus 500 MB.
 
     python bench/grow.py --folder /tmp/bench --out docs/BENCHMARKS.md
 """
@@ -45,7 +45,7 @@ COLUMNS = ("", "value", "bar")
 
 
 def child(words: list[str]) -> tuple[str, float, float]:
-    """Run Python with these words; return its output, wall seconds and peak resident bytes."""
+    """Run Python with these arguments; return its output, wall seconds and peak resident bytes."""
     started = time.monotonic()
     process = subprocess.Popen([sys.executable, *words], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
@@ -67,7 +67,7 @@ def make_source(folder: Path, layers: int, hidden: int) -> None:
 
 
 def grow(source: Path, out: Path, sizes: Sequence[str], *words: str) -> tuple[dict, float, float]:
-    """Run the command; return its report, wall seconds and peak resident bytes. The target is removed again."""
+    """Run the command; return its report, wall seconds and peak resident bytes. The target is removed afterwards."""
     command = ["-m", "growbench", "grow", str(source), str(out), "--method", "bert2bert_fpi", *sizes, "--json", *words]
     text, wall, peak = child(command)
     shutil.rmtree(out)
@@ -75,7 +75,7 @@ def grow(source: Path, out: Path, sizes: Sequence[str], *words: str) -> tuple[di
 
 
 def table(folder: Path, layers: int, hidden: int, rounds: int) -> list[list[str]]:
-    """Run both sides and return the rows."""
+    """Run both sides and return the table's rows."""
     source, out = folder / "source", folder / "target"
     sizes = ["--layers", str(2 * layers), "--hidden", str(hidden * 4 // 3 // 64 * 64)]
     make_source(source, layers, hidden)
@@ -108,11 +108,18 @@ def table(folder: Path, layers: int, hidden: int, rounds: int) -> list[list[str]
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """Run the benchmark in a temporary folder and print the table."""
+    """Run the benchmark and print its table; with --out, put it into the page."""
     parser = _table.parser(__doc__, 5)
-    parser.add_argument("--folder", type=Path, default=None, help="where 2 GB may be written; removed at the end")
-    parser.add_argument("--layers", type=int, default=LAYERS, help="of the source; the target has twice as many")
-    parser.add_argument("--hidden", type=int, default=HIDDEN, help="of the source; the target has 4/3 of it")
+    parser.add_argument(
+        "--folder",
+        type=Path,
+        default=None,
+        help="a folder with 2 GB of free disk space; what is written there is removed",
+    )
+    parser.add_argument("--layers", type=int, default=LAYERS, help="layers of the source; the target has twice as many")
+    parser.add_argument(
+        "--hidden", type=int, default=HIDDEN, help="hidden size of the source; the target has 4/3 of it"
+    )
     args = parser.parse_args(words)
     load = os.getloadavg()[0]
     if args.folder is not None:

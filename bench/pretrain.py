@@ -1,13 +1,14 @@
 """Masked-LM pre-training: our loop against transformers' Trainer with the recipe of `run_mlm`, in turns.
 
-Ours: the loop of `growbench pretrain` as the studies use it: the head on masked positions only, no dropout, freed memory kept.
-Trainer: BertForMaskedLM with its stock settings (dropout 0.1), DataCollatorForLanguageModeling, Trainer.train, as `run_mlm.py`
-does with its defaults. Both start from the same weights and read the same windows of the same text, with the same batch, LR curve
-(linear), AdamW and clipping. The Trainer saves and logs nothing. Only training is clocked: models and text are ready. Both are
-then measured by one function on the same masked validation text.
+Ours: the loop of `growbench pretrain` as the studies use it. The head is applied to masked positions only, there is no
+dropout, and freed memory is reused. Trainer: BertForMaskedLM with its stock settings (dropout 0.1),
+DataCollatorForLanguageModeling and Trainer.train, as in `run_mlm.py` with its defaults. Both start from the same weights and
+read the same sequences of the same text, with the same batch, LR curve (linear), AdamW and clipping. The Trainer saves and
+logs nothing. Only training is timed: models and text are ready before. Afterwards one function measures both models on the
+same masked validation text.
 
-Each round has a seed of its own (weights, order, masks). The machine's float32 matmul rate is measured in every round, between
-the sides: best of square matmuls, FLOPs a CPU second. FLOPs of ours are those of DESIGN section 3 alone.
+Each round has its own seed (weights, order, masks). The machine's float32 matmul rate is measured in every round, between
+the sides: the best of several square matmuls, in FLOPs per CPU second. Our FLOPs are those of the ledger (docs/PROTOCOL.md).
 
     python bench/pretrain.py --data <folder with wikipedia/> --out docs/BENCHMARKS.md
 """
@@ -19,7 +20,6 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from functools import partial
-from types import SimpleNamespace
 from typing import Any
 
 import _machine
@@ -43,7 +43,7 @@ OURS, THEIRS, MATMUL = "ours", "Trainer", "matmul"
 
 
 class Case:
-    """One shape on one text. ids: training tokens; valid: validation tokens."""
+    """One shape on one text. ids: training tokens. valid: validation tokens."""
 
     def __init__(
         self, spec: ModelSpec, tokenizer: Any, ids: np.ndarray, valid: np.ndarray, args: argparse.Namespace
@@ -62,10 +62,10 @@ class Case:
 
     def scored(self, sample: Sample, model: Any, flops: float = 0.0) -> Sample:
         loss = _machine.validation(self.spec, model, self.objective, self.valid, self.args.length, self.cls)
-        return Sample(sample.cpu, sample.wall, SimpleNamespace(loss=loss, flops=flops))
+        return Sample(sample.cpu, sample.wall, _machine.Trained(loss=loss, flops=flops))
 
     def ours(self, seed: int) -> Sample:
-        """Train with our loop; its loss is read every 20 steps, as a run does."""
+        """Train with our loop. The loss is read every 20 steps, as in a run."""
         steps, model = self.args.steps, self.model(seed, 0.0)
         made = _machine.trainer(
             self.spec, model, self.objective, self.windows(seed), self.args.batch, lr=LR, decay=DECAY
@@ -82,7 +82,7 @@ class Case:
         return self.scored(sample, model, steps * made.cost.flops)
 
     def theirs(self, seed: int) -> Sample:
-        """Train with transformers' Trainer on the very windows that ours reads."""
+        """Train with transformers' Trainer on the sequences that our loop reads."""
         import transformers as hf
 
         fast = hf.PreTrainedTokenizerFast(
@@ -105,7 +105,7 @@ class Case:
 
 
 def _dataset(rows: list[list[int]], fast: Any) -> Any:
-    """The rows with the columns that `run_mlm` leaves after grouping its texts."""
+    """Return the rows as a dataset with the columns that `run_mlm` has after it groups the text."""
     import datasets
 
     special = [[int(token in fast.all_special_ids) for token in row] for row in rows]
@@ -120,7 +120,7 @@ def _dataset(rows: list[list[int]], fast: Any) -> Any:
 
 
 def rate(args: argparse.Namespace, number: int) -> Sample:
-    """The machine's matmul rate, as the value of a sample."""
+    """Return a sample whose value is the machine's matmul rate."""
     found: list[float] = []
     sample = _table.timed(
         lambda: found.append(_machine.matmul_rate(torch.device("cpu"), torch.float32, work=args.matmul))
@@ -129,7 +129,7 @@ def rate(args: argparse.Namespace, number: int) -> Sample:
 
 
 def row(case: Case, threads: int, found: dict[str, list[Sample]]) -> list[str]:
-    """What one shape on so many threads gave."""
+    """Return the table row of one shape with one number of threads."""
     ours, theirs = found[OURS], found[THEIRS]
     tokens = case.args.steps * case.args.batch * case.args.length
     times = _table.ratio(theirs, ours, "cpu")
@@ -151,7 +151,7 @@ def row(case: Case, threads: int, found: dict[str, list[Sample]]) -> list[str]:
 
 
 def spread(values: Sequence[float]) -> str:
-    """Mean ± standard deviation."""
+    """Return the mean ± the standard deviation."""
     deviation = f" ± {statistics.stdev(values):.4f}" if len(values) > 1 else ""
     return f"{statistics.fmean(values):.4f}{deviation}"
 
@@ -164,7 +164,7 @@ COLUMNS = (
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """Run, print and perhaps keep the table."""
+    """Run the benchmark and print its table; with --out, put it into the page."""
     parser = _table.parser(__doc__, 3, data="wikipedia")
     _machine.arguments(parser, batch=32)
     parser.add_argument("--matmul", type=float, default=4e10, help="FLOPs of one measurement of the matmul rate")

@@ -1,7 +1,7 @@
-"""Does time follow FLOPs where layers are frozen? Steps of every kind of stage against full steps, in turns.
+"""Does time follow FLOPs if layers are frozen? Steps that train a part of the layers against full steps, in turns.
 
-For each kind of step: its share of a full step's FLOPs, its share of a full step's CPU seconds, and the ratio of the two. At
-most 1.25 is promised (no graph below the lowest layer that learns, no moments for frozen tensors).
+For each kind of step: its share of a full step's FLOPs, its share of a full step's CPU seconds, and the ratio of the two.
+The bar is 1.25: there is no graph below the lowest layer that learns, and there are no moments for frozen tensors.
 
     python bench/stages.py --out docs/BENCHMARKS.md
 """
@@ -35,7 +35,7 @@ PARTS = {
 
 
 def trainer(part: SubModel) -> Trainer:
-    """A trainer whose every step is of this kind."""
+    """Return a trainer that trains this sub-model in every step."""
     family = families.load("bert")
     spec = ModelSpec(
         family="bert", layers=LAYERS, hidden=HIDDEN, heads=4, ffn=4 * HIDDEN, vocab=VOCAB, max_length=LENGTH
@@ -52,7 +52,7 @@ def trainer(part: SubModel) -> Trainer:
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """Time, print and perhaps keep the table."""
+    """Run the benchmark and print its table; with --out, put it into the page."""
     parser = _table.parser(__doc__, 12)
     args = parser.parse_args(words)
     load, threads = os.getloadavg()[0], torch.get_num_threads()

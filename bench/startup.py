@@ -1,7 +1,8 @@
 """Start-up of one job: `growbench pretrain --help`, and the first training step, against `import torch`, in turns.
 
-Each is a process of its own. First step: `growbench pretrain` on the demo's source, from the start of the process until its first
-optimizer step is done: imports, config, corpus, model, validation loss before training. Seconds are CPU (user and system) and wall.
+Each is a process of its own. First step: `growbench pretrain` on the demo's source, from the start of the process to the end
+of its first optimizer step. That includes imports, config, corpus, model and the validation loss before training. The table
+shows CPU (user and system) and wall seconds.
 
     python bench/startup.py --out docs/BENCHMARKS.md
 """
@@ -32,15 +33,15 @@ HELP_BAR, STEP_BAR = 1.2, 3.0
 
 
 def child(words: Sequence[str], folder: Path) -> Sample:
-    """Run Python with these words on one thread, from this checkout's sources."""
+    """Run Python with these arguments on one thread, from this checkout's sources."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "src"), "OMP_NUM_THREADS": "1"}
     return _table.process([sys.executable, *words], folder, environment)
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """Run, print and perhaps keep the table."""
+    """Run the benchmark and print its table; with --out, put it into the page."""
     parser = _table.parser(__doc__, 5)
-    parser.add_argument("--cold", action="store_true", help="leave out the first round, which is not counted")
+    parser.add_argument("--cold", action="store_true", help="skip the warm-up round, which is not counted")
     args = parser.parse_args(words)
     load, config = os.getloadavg()[0], ["--config", str(ROOT / "config/demo.yaml"), "--set", "corpus.max_tokens=300000"]
     config += ["--set", "data.repeat=true"]
@@ -68,7 +69,7 @@ def main(words: Sequence[str] | None = None) -> int:
         bar = {HELP: _table.verdict(times, HELP_BAR, True), STEP: _table.verdict(more, STEP_BAR, True)}.get(key, "none")
         seconds = [f"{_table.median(samples, key):.2f}" for key in ("cpu", "wall")]
         rows.append([f"`{key}`", *seconds, f"{times:.2f}", f"{more:+.2f}", bar])
-    body = f"Medians of {args.rounds} rounds in turns{'' if args.cold else '; a first one is not counted'}. Bars are of CPU seconds.\n\n"
+    body = f"Medians of {args.rounds} rounds in turns{'' if args.cold else '; a warm-up round is not counted'}. Bars are of CPU seconds.\n\n"
     body += _table.markdown(("process", "CPU, s", "wall, s", "CPU / torch", "CPU - torch, s", "bar"), rows)
     _table.publish("startup", "Start-up of one job", body, load, args.out, words or sys.argv[1:])
     return 0

@@ -1,4 +1,4 @@
-"""What holds in every test: no network, no folder of real data, one thread."""
+"""Every test runs without a network, without a folder of real data, and on one thread."""
 
 import os
 from collections.abc import Iterator
@@ -14,6 +14,6 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 @pytest.fixture(autouse=True)
 def no_data_folder(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Tests pass without GROWBENCH_DATA and are not changed by it."""
+    """Hide GROWBENCH_DATA, so that it changes no test."""
     monkeypatch.delenv("GROWBENCH_DATA", raising=False)
     yield

@@ -1,11 +1,11 @@
-"""Interrupt a small study at random moments until it is whole, and compare its bytes with an undisturbed run's.
+"""Interrupt a small study at random moments until it is complete, and compare its bytes with those of an undisturbed run.
 
     python tests/stress_interrupt.py --kills 50 --folder /tmp/stress
 
-Not a test of the quick suite. Each blow falls on snakemake's whole process group, SIGKILL, SIGTERM and SIGINT in turn; the
-same command is then given again. When the study is whole before all blows have fallen, it begins again in a new folder, with
-the corpus of the undisturbed run. The script too may be interrupted: given again, it goes on with what is in its folder.
-Exit status 1 where any byte differs, except the times that tests/support/same.py names.
+Not part of the test suite. Each interruption sends SIGKILL, SIGTERM or SIGINT, in turn, to snakemake's whole process group.
+Then the same command runs again. If the study is complete before all interruptions have happened, a new round begins in a
+new folder, with the corpus of the undisturbed run. To resume the script after an interruption, run the same command.
+The exit status is 1 if any byte differs, except in the fields that tests/support/same_bytes.py names.
 """
 
 import argparse
@@ -24,12 +24,14 @@ from typing import Any
 
 from support.same_bytes import differences
 
+from growbench.records.layout import Layout
 from growbench.study import files
 
 ROOT = Path(__file__).resolve().parents[1]
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 NAME, MARK = "stress", "GROWBENCH_STRESS"
-TARGET = f"results/{NAME}/tables/savings.md"
+LAYOUT = Layout(NAME)
+TARGET = LAYOUT.tables / "savings.md"
 CHANGES = {
     "study": NAME,
     "seeds": [0],
@@ -42,20 +44,21 @@ CHANGES = {
     "tasks": {"names": ["topic"]},
     "finetune": {"max_train": 600},
 }
-WINDOW = (0.5, 9.0)  # seconds after the first sign of work in which a blow falls
-LONGER = 2.0  # times that, after a blow on a job that keeps nothing before its end
-ANYWHERE = 6  # every so many blows, one that falls from snakemake's own start on
-PATIENCE = 300.0  # seconds for a group to end after SIGTERM or SIGINT
+WINDOW = (0.5, 9.0)  # seconds from the first sign of work to the signal
+LONGER = 2.0  # factor on WINDOW after the interruption of a job that saves nothing before its end
+ANYWHERE = 6  # every sixth interruption may come at any time after the start of snakemake
+PATIENCE = 300.0  # seconds for a process group to end after SIGTERM or SIGINT
 
 
 def tree(folder: Path, whole: Path | None = None) -> Path:
-    """Copy what the workflow needs into a folder, with the study's config and the corpus of a `whole` one; one that is there
-    already is gone on with.
+    """Copy what the workflow needs into a folder, unless it is there already, and write the study's config.
+
+    whole: a folder with a complete study, whose corpus and tasks are copied.
     """
     if (folder / "config.yaml").exists():
         return folder
-    for name in ("corpus", "tasks") if whole else ():
-        shutil.copytree(whole / "results" / NAME / name, folder / "results" / NAME / name)
+    for path in (LAYOUT.corpus, LAYOUT.tasks) if whole else ():
+        shutil.copytree(whole / path, folder / path)
     for name in ("workflow", "src", "docs"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
     shutil.copy(ROOT / "Snakefile", folder)
@@ -68,20 +71,20 @@ def tree(folder: Path, whole: Path | None = None) -> Path:
 
 
 def start(folder: Path, *words: str) -> subprocess.Popen[bytes]:
-    """Start snakemake as the leader of a process group of its own; its messages go to snakemake.log."""
+    """Start snakemake as the leader of its own process group; its messages go to snakemake.log."""
     command = [sys.executable, "-m", "snakemake", "--nocolor", "--configfile", "config.yaml"]
     dropped = ("SNAKEMAKE", "GROWBENCH", "SLURM", "PYTHONPATH")
     environment = {k: v for k, v in os.environ.items() if not k.startswith(dropped)} | {MARK: str(folder)}
     with open(folder / "snakemake.log", "ab") as handle:
         return subprocess.Popen(
-            [*command, *(words or ("--cores", "1", "--rerun-incomplete", TARGET))],
+            [*command, *(words or ("--cores", "1", "--rerun-incomplete", str(TARGET)))],
             cwd=folder, stdout=handle, stderr=handle, env=environment, start_new_session=True,
             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
         )  # fmt: skip
 
 
 def alive(folder: Path) -> list[int]:
-    """Return the processes that were started for a folder and live, whatever group they are in."""
+    """Return the living processes that were started for a folder, whatever their group."""
     mark, found = f"{MARK}={folder}".encode(), []
     for place in Path("/proc").glob("[0-9]*"):
         try:
@@ -94,7 +97,7 @@ def alive(folder: Path) -> list[int]:
 
 
 def locks(folder: Path) -> list[Path]:
-    """Return the locks whose holders live."""
+    """Return the locks whose holders are alive."""
     found, living = [], set(alive(folder))
     for lock in sorted((folder / "results").rglob("*.lock")):
         with suppress(OSError, ValueError):
@@ -104,8 +107,8 @@ def locks(folder: Path) -> list[Path]:
 
 
 def places(folder: Path) -> list[str]:
-    """Return which jobs are at work, and how far: those that hold a lock."""
-    results, found = folder / "results" / NAME, []
+    """Return the jobs at work, which are those that hold a lock, and their progress."""
+    results, found = folder / LAYOUT.root, []
     for lock in locks(folder):
         where = lock.relative_to(results).parts
         if where[0] == "runs":
@@ -116,8 +119,9 @@ def places(folder: Path) -> list[str]:
 
 
 def _progress(folder: Path, run: str) -> str:
-    """The stage of a pre-training run and whether it cools down, by its last checkpoint."""
-    state = folder / "results" / NAME / "runs" / run / "state"
+    """Return the stage of a run and whether it is cooling down, from its last checkpoint."""
+    method, _, seed = run.rpartition("-s")
+    state = folder / LAYOUT.run(method, seed).state
     try:
         stage = json.loads((state / "state.json").read_text(encoding="utf-8"))["at"]["stage"]
         with open(state / "tensors.safetensors", "rb") as handle:
@@ -127,53 +131,55 @@ def _progress(folder: Path, run: str) -> str:
     return f"stage {stage}" + (" (cool-down)" if cooling else "")
 
 
-def strike(folder: Path, number: signal.Signals, delay: float, anywhere: bool) -> list[str] | None:
-    """Start the study and end it after `delay` seconds of work; return where it was, or None where it was whole before."""
+def interrupt(folder: Path, number: signal.Signals, delay: float, anywhere: bool) -> list[str] | None:
+    """Start the study and send a signal after `delay` seconds of work.
+
+    Return the jobs that were at work, or None if the study was complete before. Raises SystemExit if snakemake fails.
+    anywhere: count the delay from the start of snakemake.
+    """
     process, began = start(folder), time.monotonic()
     while process.poll() is None and not anywhere and not locks(folder):
         time.sleep(0.2)
         if time.monotonic() - began > PATIENCE:
-            raise SystemExit(f"{folder}: nothing has begun in {PATIENCE:.0f} s; see snakemake.log there")
+            raise SystemExit(f"{folder}: no job has started after {PATIENCE:.0f} s; see its snakemake.log")
     time.sleep(delay)
     if process.poll() is not None:
         if process.returncode:
-            raise SystemExit(f"{folder}: snakemake failed by itself; see snakemake.log there")
+            raise SystemExit(f"{folder}: snakemake failed without a signal; see its snakemake.log")
         return None
     where = places(folder)
     os.killpg(process.pid, number)
-    struck = time.monotonic()
+    sent = time.monotonic()
     process.wait(PATIENCE)
     while alive(folder):
         time.sleep(0.05)
-        if time.monotonic() - struck > PATIENCE:
-            raise SystemExit(f"{folder}: processes {alive(folder)} outlived {number.name}")
-    print(
-        f"  {number.name} after {struck - began:.0f} s, over in {time.monotonic() - struck:.1f} s: {'; '.join(where)}"
-    )
+        if time.monotonic() - sent > PATIENCE:
+            raise SystemExit(f"{folder}: processes {alive(folder)} are still alive after {number.name}")
+    print(f"  {number.name} after {sent - began:.0f} s, ended in {time.monotonic() - sent:.1f} s: {'; '.join(where)}")
     return where
 
 
 def finish(folder: Path) -> None:
-    """Let the study run to its end undisturbed."""
+    """Let the study run to its end without interruptions."""
     unlock(folder)
     if start(folder).wait():
-        raise SystemExit(f"{folder}: the same command did not go on; see snakemake.log there")
+        raise SystemExit(f"{folder}: the same command did not resume the study; see its snakemake.log")
 
 
 def unlock(folder: Path) -> None:
-    """Take away the lock of a snakemake that was killed, as the README says."""
+    """Remove the lock of a snakemake that was killed, as the README says."""
     if any((folder / ".snakemake/locks").glob("*")):
         start(folder, "--unlock").wait()
 
 
 def disturbed(folder: Path, kills: int, enough: float, rng: random.Random, log: Path) -> None:
-    """Run a study in a folder to its end under blows, until `kills` lines are in the log or the clock says enough."""
+    """Run a study to its end with interruptions, until the log has `kills` lines or the clock reads `enough`."""
     window = 1.0
-    while (fell := len(blows(log))) < kills and time.monotonic() < enough:
+    while (past := len(interruptions(log))) < kills and time.monotonic() < enough:
         unlock(folder)
-        number = SIGNALS[fell % len(SIGNALS)]
+        number = SIGNALS[past % len(SIGNALS)]
         delay = rng.uniform(*WINDOW) * window
-        where = strike(folder, number, delay, fell % ANYWHERE == ANYWHERE - 1)
+        where = interrupt(folder, number, delay, past % ANYWHERE == ANYWHERE - 1)
         if where is None:
             return
         window = 1.0 if all(place.startswith("pretrain") for place in where) else min(window * LONGER, 8.0)
@@ -182,37 +188,39 @@ def disturbed(folder: Path, kills: int, enough: float, rng: random.Random, log: 
     finish(folder)
 
 
-def blows(log: Path) -> list[dict[str, Any]]:
-    """Return the blows that fell so far."""
+def interruptions(log: Path) -> list[dict[str, Any]]:
+    """Return all interruptions so far."""
     return [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()] if log.exists() else []
 
 
 def main() -> int:
-    """Run the study undisturbed, then interrupted until all blows have fallen; say what differs."""
+    """Run the study undisturbed, then interrupted until all interruptions have happened; print what differs."""
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--kills", type=int, default=50)
-    options.add_argument("--minutes", type=float, default=1e9, help="strike no more after so many")
+    options.add_argument("--minutes", type=float, default=1e9, help="stop interrupting after this many minutes")
     options.add_argument("--seed", type=int, default=0)
     options.add_argument("--folder", type=Path, default=Path("/tmp/growbench-stress"))
-    given = options.parse_args()
+    args = options.parse_args()
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
-    log, wrong, began = given.folder / "blows.jsonl", 0, time.monotonic()
-    rng = random.Random(f"{given.seed} {len(blows(log))}")
-    whole = tree(given.folder / "whole")
+    log, wrong, began = args.folder / "interruptions.jsonl", 0, time.monotonic()
+    rng = random.Random(f"{args.seed} {len(interruptions(log))}")
+    whole = tree(args.folder / "whole")
     finish(whole)
     print(f"undisturbed: {time.monotonic() - began:.0f} s")
-    for number in range(given.kills + 1):
-        folder = tree(given.folder / f"round-{number}", whole if number else None)
+    for number in range(args.kills + 1):
+        folder = tree(args.folder / f"round-{number}", whole if number else None)
         if not (folder / TARGET).exists():
-            disturbed(folder, given.kills, began + 60 * given.minutes, rng, log)
-        faults, fell = differences(whole / "results", folder / "results"), blows(log)
+            disturbed(folder, args.kills, began + 60 * args.minutes, rng, log)
+        faults, past = differences(whole / "results", folder / "results"), interruptions(log)
         wrong += len(faults)
-        own = sum(blow["round"] == folder.name for blow in fell)
-        print(f"{folder.name}: whole after {own} blows, {len(faults)} files differ", *faults, sep="\n  ")
-        if len(fell) >= given.kills or time.monotonic() > began + 60 * given.minutes:
+        own = sum(one["round"] == folder.name for one in past)
+        print(f"{folder.name}: complete after {own} interruptions, {len(faults)} files differ", *faults, sep="\n  ")
+        if len(past) >= args.kills or time.monotonic() > began + 60 * args.minutes:
             break
-    print(json.dumps({"blows": len(fell), "differing files": wrong, "seconds": round(time.monotonic() - began)}))
-    places = Counter(f"{blow['signal']}: {place}" for blow in fell for place in blow["where"])
+    print(
+        json.dumps({"interruptions": len(past), "differing files": wrong, "seconds": round(time.monotonic() - began)})
+    )
+    places = Counter(f"{one['signal']}: {place}" for one in past for place in one["where"])
     print(*(f"{count:4d}  {place}" for place, count in sorted(places.items())), sep="\n")
     return int(wrong > 0)
 

@@ -1,4 +1,4 @@
-"""Whether two runs of a study left the same bytes, but for what no run can repeat: how long it took."""
+"""Compare the files of two runs of a study byte by byte, except what no run can repeat, such as its duration."""
 
 import csv
 import hashlib
@@ -8,36 +8,34 @@ import re
 from pathlib import Path
 from typing import Any
 
-LEFT_OUT = {  # fields of records, checkpoints and manifests, which keep them all the same
+LEFT_OUT = {  # fields of records, checkpoints and manifests that are not compared
     "wall_seconds": "the clock",
-    "cpu_seconds": "the processor's clock, which the other work of the machine changes",
-    "seconds": "the clock, of a fine-tuning run or a corpus",
+    "cpu_seconds": "the CPU clock, which other work on the machine changes",
+    "seconds": "the clock, in a fine-tuning run or a corpus",
     "wall": "the clock, in a checkpoint",
-    "peak_memory_mb": "of the process, which an interrupted run has several of",
+    "peak_memory_mb": "of the process; an interrupted run has several",
     "date": "of the record",
 }
-COLUMN = re.compile("wall|seconds|memory")  # of tables, made of the fields above, in all their headings
-METRIC = "metric"  # runs.csv names the field in a column of this name
-UNFINISHED = re.compile(
-    r"/state\.(old|damaged)/"
-)  # earlier checkpoints: the step they are of depends on when they were kept
+COLUMN = re.compile("wall|seconds|memory")  # headings of the columns of tables that come from these fields
+METRIC = "metric"  # the column of runs.csv that names the field
+UNFINISHED = re.compile(r"/state\.(old|damaged)/")  # earlier checkpoints, whose step depends on when they were saved
 
 
 def differences(one: Path, other: Path) -> list[str]:
-    """Return what differs between two folders, file by file: missing, or different but for what is left out."""
+    """Return one line per file that differs between two folders: it is missing, or more than the fields left out differs."""
     a, b = contents(one), contents(other)
     missing = [f"{name}: only in {one if name in a else other}" for name in sorted(a.keys() ^ b.keys())]
     return missing + [f"{name}: differs" for name in sorted(a.keys() & b.keys()) if a[name] != b[name]]
 
 
 def contents(folder: Path) -> dict[str, str]:
-    """Return the SHA-256 of every file below a folder, of the bytes that are compared, by name."""
+    """Return the SHA-256 of the compared bytes of every file below a folder, by name."""
     files = [path for path in folder.rglob("*") if path.is_file() and not UNFINISHED.search(path.as_posix())]
     return {path.relative_to(folder).as_posix(): hashlib.sha256(compared(path)).hexdigest() for path in files}
 
 
 def compared(path: Path) -> bytes:
-    """Return the bytes of a file without what is left out."""
+    """Return the bytes of a file without the fields left out."""
     if path.suffix == ".json":
         return json.dumps(_fields(json.loads(path.read_bytes()), path.parent.name)).encode()
     if path.suffix in KINDS and ("tables" in path.parts or path.suffix == ".csv"):
@@ -50,7 +48,7 @@ def _fields(values: Any, folder: str) -> Any:
         left_out = {
             *LEFT_OUT,
             *(["state.json"] if folder == "state" else []),
-        }  # the seal of a file that has such fields
+        }  # its digest covers fields left out
         return {key: _fields(value, folder) for key, value in values.items() if key not in left_out}
     return [_fields(value, folder) for value in values] if isinstance(values, list) else values
 
@@ -63,7 +61,7 @@ def _csv(text: str) -> str:
 
 
 def _lines(text: str, cut: str) -> str:
-    """A page whose tables have rows of cells between `cut`; a table ends where a line has none."""
+    """Return a page with columns left out of its tables. Cells are separated by `cut`; a line without it ends a table."""
     kept: list[str] = []
     table: list[list[str]] = []
     for line in [*text.splitlines(), ""]:
@@ -79,7 +77,7 @@ def _lines(text: str, cut: str) -> str:
 
 
 def _columns(rows: list[list[str]]) -> list[list[str]]:
-    """Rows without the columns whose heading says time or memory."""
+    """Return rows without the columns whose heading names time or memory."""
     keep = [i for i, name in enumerate(rows[0]) if not COLUMN.search(name)] if rows else []
     return [[row[i] for i in keep] for row in rows]
 

@@ -1,6 +1,6 @@
-"""A real SLURM of one node for tests: munged, slurmctld and slurmd, started by hand as root, without systemd or cgroups.
+"""A real one-node SLURM for tests: munged, slurmctld and slurmd, started as root without systemd or cgroups.
 
-`python tests/support/slurm_node.py` starts one for work by hand and stops it on Ctrl-C.
+`python tests/support/slurm_node.py` starts one for manual work and stops it on Ctrl-C.
 """
 
 import os
@@ -17,8 +17,8 @@ from pathlib import Path
 SYSTEM = Path("/etc/slurm/slurm.conf")
 PROGRAMS = ("munged", "munge", "slurmctld", "slurmd", "sbatch", "srun", "squeue", "scontrol", "scancel")
 PATH = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"])
-# No cgroups: under the wrong ones jobs end COMPLETED without having run. No accounting: squeue tells how jobs ended,
-# for MinJobAge seconds. A job of `urgent` takes the node from those of `main`, which are requeued.
+# No cgroups: with the wrong ones, jobs end as COMPLETED but never ran. No accounting: squeue reports how a job ended for
+# MinJobAge seconds. A job in `urgent` preempts those in `main`, which are requeued.
 CONF = """\
 ClusterName=tests
 SlurmctldHost={host}(127.0.0.1)
@@ -67,19 +67,22 @@ PartitionName=urgent Nodes={host} DefaultTime=1 PriorityTier=2 PreemptMode=OFF S
 
 
 def missing() -> str | None:
-    """Return why a SLURM cannot be started here, or None."""
+    """Return the reason why SLURM cannot be started here, or None."""
     if os.geteuid() != 0:
-        return "a SLURM of one node is started as root"
+        return "a one-node SLURM must be started as root"
     absent = [name for name in PROGRAMS if shutil.which(name, path=PATH) is None]
     if absent:
-        return f"{', '.join(absent)} not installed (Debian: apt-get install slurm-wlm munge)"
+        return f"{', '.join(absent)} not installed; on Debian: apt-get install slurm-wlm munge"
     if SYSTEM.exists():
-        return f"{SYSTEM} exists: a SLURM is set up here"
+        return f"{SYSTEM} exists: a SLURM is already set up here"
     return None
 
 
 class Node:
-    """One node that claims some CPUs, memory (MB) and GPUs, which may be more than it has; a context manager."""
+    """One node; a context manager.
+
+    cpus, memory (MB), gpus: what the node claims to have, which may be more than the machine has.
+    """
 
     def __init__(self, cpus: int = 4, memory: int = 64_000, gpus: int = 2) -> None:
         self.lab = Path(tempfile.mkdtemp(prefix="slurm-node-"))
@@ -138,16 +141,16 @@ class Node:
         end = time.monotonic() + seconds
         while not ready():
             if time.monotonic() > end:
-                raise TimeoutError(f"{what}: not within {seconds} s\n{self.logs()}")
+                raise TimeoutError(f"{what}: not ready after {seconds} s\n{self.logs()}")
             time.sleep(0.2)
 
     def jobs(self) -> list[dict[str, str]]:
-        """Return all jobs since the start, ended ones too, as `scontrol show job` tells them."""
+        """Return all jobs since the start, also those that have ended, as `scontrol show job` prints them."""
         lines = self.run("scontrol", "show", "job", "--oneliner").splitlines()
         return [dict(word.split("=", 1) for word in line.split() if "=" in word) for line in lines]
 
     def cancel(self) -> None:
-        """Cancel what waits or runs, and wait for its end."""
+        """Cancel all pending and running jobs, and wait for their end."""
         self.run("scancel", "--user=root")
         self.wait("end of jobs", lambda: not self.run("squeue", "-h"), 60)
 
@@ -162,7 +165,7 @@ class Node:
         (self.lab / "munge").mkdir(mode=0o755)
         (self.lab / "munge/key").write_bytes(os.urandom(128))
         (self.lab / "munge/key").chmod(0o400)
-        for i in range(self.gpus):  # SLURM only looks whether a GPU's file is there
+        for i in range(self.gpus):  # SLURM only checks that the file of a GPU exists
             (self.lab / f"gpu{i}").touch()
         rows = [f"NodeName={self.host} Name=gpu File={self.lab}/gpu{i}\n" for i in range(self.gpus)]
         (self.lab / "gres.conf").write_text("".join(rows))
@@ -174,20 +177,20 @@ class Node:
             host=self.host, ports=ports, lab=self.lab, cpus=self.cpus, memory=self.memory, gpus=self.gpus
         )
         (self.lab / "slurm.conf").write_text(text)
-        # The srun inside a job does not see SLURM_CONF: Snakemake's plugin takes it away.
+        # srun inside a job does not see SLURM_CONF, because Snakemake's plugin removes it.
         SYSTEM.parent.mkdir(exist_ok=True)
-        SYSTEM.unlink(missing_ok=True)  # a link to a folder that is gone
+        SYSTEM.unlink(missing_ok=True)  # a link to a folder that no longer exists
         SYSTEM.symlink_to(self.lab / "slurm.conf")
 
     def _prove(self) -> None:
-        """Run a job and look at what it printed: an idle node proves nothing."""
+        """Run a job and check what it printed: an idle node alone proves nothing."""
         out = self.lab / "proof.out"
         self.run("sbatch", f"--output={out}", "--mem=50", "--wrap", "srun -n1 echo it ran")
         self.wait("a first job", lambda: out.exists() and "it ran" in out.read_text())
         self.wait("its end", lambda: not self.run("squeue", "-h"))
 
     def _pid(self, name: str) -> int | None:
-        """Return the process of a daemon of this node, None when it has ended."""
+        """Return the process id of one of this node's daemons, or None if it has ended."""
         try:
             pid = int((self.lab / f"{name}.pid").read_text())
             state = Path(f"/proc/{pid}/status").read_text()

@@ -1,4 +1,4 @@
-"""What the stress script compares: every byte, but for times and memory, wherever they stand."""
+"""The comparison of two runs covers every byte, except times and memory."""
 
 import json
 from pathlib import Path
@@ -40,7 +40,7 @@ def test_anything_else_is_a_difference(tmp_path: Path, name: str) -> None:
     assert differences(write(tmp_path / "a", {}), other) == [f"{name}: differs"]
 
 
-def test_a_missing_file_and_one_too_many_are_differences(tmp_path: Path) -> None:
+def test_a_missing_and_an_extra_file_are_differences(tmp_path: Path) -> None:
     one, other = write(tmp_path / "a", {}), write(tmp_path / "b", {"runs/a-s0/.lock": "", "runs/a-s0/state.tmp/x": ""})
     assert [line.partition(":")[0] for line in differences(one, other)] == ["runs/a-s0/.lock", "runs/a-s0/state.tmp/x"]
     (other / "tables/runs.csv").unlink()

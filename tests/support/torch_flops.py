@@ -1,4 +1,4 @@
-"""FLOPs as torch counts them."""
+"""FLOPs as torch counts them, to compare with ours."""
 
 import torch
 from torch.utils.flop_counter import FlopCounterMode
@@ -9,7 +9,7 @@ LANGUAGE = [name for name in families.names() if families.load(name).objective !
 
 
 def counted(forward) -> tuple[float, float]:
-    """FLOPs that torch counts for a forward and for the backward of its value."""
+    """Return the FLOPs that torch counts for a forward pass and for the backward pass of its value."""
     with torch.nn.attention.sdpa_kernel(torch.nn.attention.SDPBackend.MATH):
         with FlopCounterMode(display=False) as first:
             value = forward()

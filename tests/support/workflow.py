@@ -1,4 +1,4 @@
-"""The workflow through snakemake itself."""
+"""Run the workflow through snakemake."""
 
 import os
 import subprocess
