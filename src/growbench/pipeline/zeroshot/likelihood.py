@@ -1,7 +1,7 @@
-"""What a causal model gives to text: nats of each token and whether it would have been the greedy choice.
+"""The likelihood of text under a causal model: the nats of each token, and whether it is the greedy choice.
 
-Text longer than the model reads is cut into overlapping windows, in which every token is scored once (the sliding window of
-Baevski & Auli, 2019).
+Text that is longer than the model reads is cut into overlapping windows, and every token is scored in one of them (the
+sliding window of Baevski & Auli, 2019).
 """
 
 from collections.abc import Sequence
@@ -14,43 +14,46 @@ from torch import Tensor
 
 from growbench.families import Family
 
-ROWS = 1024  # predicted positions whose logits are held at a time
+ROWS = 1024  # predicted positions whose logits are in memory at once
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
-    """ids [n]: the last `scored` of them are predicted, each from all that stand before it."""
+class ScoredWindow:
+    """Token ids [n], of which the last `scored` are predicted, each from all ids before it."""
 
     ids: np.ndarray
     scored: int
 
 
 @dataclass(frozen=True, slots=True)
-class Scored:
-    """nats [scored], float64. right [scored]: whether a token was the likeliest one."""
+class Likelihood:
+    """The scored tokens of one window. nats: [scored], float64. right: whether each is the most likely token, [scored]."""
 
     nats: np.ndarray
     right: np.ndarray
 
 
-def windows(ids: np.ndarray, length: int, stride: int) -> list[Window]:
-    """Cut ids [1 + N] so that each but the first is scored once by a model that reads at most `length` ids.
+def windows(ids: np.ndarray, length: int, stride: int) -> list[ScoredWindow]:
+    """Cut ids [1 + N] into windows, so that a model that reads at most `length` ids scores each but the first once.
 
-    The first window scores all of its tokens; each later one scores `stride`, which see at least length - stride + 1 ids.
+    The first window scores all of its tokens. Each later one scores `stride` tokens, which see at least
+    length - stride + 1 ids.
     """
     total, done, found = len(ids) - 1, 0, []
     while done < total:
         stop = min(total, done + stride if done else length)
-        found.append(Window(ids[max(0, stop - length) : stop + 1], stop - done))
+        found.append(ScoredWindow(ids[max(0, stop - length) : stop + 1], stop - done))
         done = stop
     return found
 
 
 @torch.no_grad()
-def score(family: Family, model: Any, cut: Sequence[Window], batch: int, device: torch.device) -> list[Scored]:
-    """Score every window, `batch` of like length at a time, in float32; return them in their order."""
+def score(
+    family: Family, model: Any, cut: Sequence[ScoredWindow], batch: int, device: torch.device
+) -> list[Likelihood]:
+    """Return the likelihood of every window, in order. Windows of similar length are run together, `batch` at a time."""
     order = sorted(range(len(cut)), key=lambda i: len(cut[i].ids))
-    found: dict[int, Scored] = {}
+    found: dict[int, Likelihood] = {}
     for begin in range(0, len(order), batch):
         rows = order[begin : begin + batch]
         inputs, chosen, targets = _padded([cut[i] for i in rows])
@@ -58,12 +61,12 @@ def score(family: Family, model: Any, cut: Sequence[Window], batch: int, device:
         nats, right = _nats(family, model, hidden, targets.to(device))
         ends = np.cumsum([cut[i].scored for i in rows])[:-1]
         parts = zip(rows, np.split(nats, ends), np.split(right, ends), strict=True)
-        found.update({i: Scored(n, r) for i, n, r in parts})
+        found.update({i: Likelihood(n, r) for i, n, r in parts})
     return [found[i] for i in range(len(cut))]
 
 
-def _padded(cut: Sequence[Window]) -> tuple[Tensor, Tensor, Tensor]:
-    """Inputs [B, T], padded at the end, which no earlier position sees; predicted positions [B, T]; their targets [K]."""
+def _padded(cut: Sequence[ScoredWindow]) -> tuple[Tensor, Tensor, Tensor]:
+    """Return inputs [B, T], predicted positions [B, T] and their targets [K]. Padding is at the end, where it is not seen."""
     longest = max(len(window.ids) for window in cut) - 1
     inputs = torch.zeros(len(cut), longest, dtype=torch.int64)
     chosen = torch.zeros(len(cut), longest, dtype=torch.bool)

@@ -1,0 +1,86 @@
+"""Test sets as token ids, cut into windows for a model.
+
+A test set is tokenized as plain text: `<unk>` is five characters, never a special token. It follows the token that ends
+a document in training.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from growbench.errors import GrowBenchError
+from growbench.pipeline.zeroshot.likelihood import ScoredWindow, windows
+from growbench.study.study import Study
+from growbench.tasks import language
+from growbench.tasks.language import Text
+
+
+@dataclass(frozen=True, slots=True)
+class TokenizedTest:
+    """A tokenized test set.
+
+    text: the test set.
+    windows: its tokens; each token is scored once.
+    unknown: for each window, how many of its scored tokens are the tokenizer's unknown token, [windows].
+    cut: the number of passages whose beginning did not fit into a window.
+    """
+
+    text: Text
+    windows: list[ScoredWindow]
+    unknown: np.ndarray
+    cut: int
+
+
+def load_tokenizer(folder: Path) -> Any:
+    """Return the tokenizer in a folder, set to read the names of special tokens as plain text."""
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    tokenizer.backend_tokenizer.encode_special_tokens = True
+    return tokenizer
+
+
+def description(study: Study, tokenizer: Any) -> dict[str, Any]:
+    """Return what a reader needs to compare perplexities: the kind of tokens, and which differences in text they lose."""
+    encoder, corpus = tokenizer.backend_tokenizer, study.corpus
+    lower, upper = (encoder.encode(letter, add_special_tokens=False).ids for letter in "aA")
+    return {
+        "kind": corpus.tokenizer_name or corpus.tokenizer,
+        "vocab": encoder.get_vocab_size(),
+        "letter_case": upper != lower,
+        "line_ends": bool(encoder.encode("\n", add_special_tokens=False).ids),
+        "unknown_word": encoder.encode(language.UNKNOWN_WORD, add_special_tokens=False).tokens,
+    }
+
+
+def prepare(study: Study, tokenizer: Any, text: Text) -> TokenizedTest:
+    """Tokenize a test set and cut it into windows. Raises GrowBenchError if a last word is longer than a window."""
+    encoder, start, length = tokenizer.backend_tokenizer, tokenizer.sep_token_id, study.objective.length
+    if text.last_word:
+        cut, shortened = _passages(encoder, start, length, text)
+    else:
+        ids = np.asarray([start, *encoder.encode(text.running, add_special_tokens=False).ids])
+        cut, shortened = windows(ids, length, study.zeroshot.stride), 0
+    if not cut:
+        raise GrowBenchError(f"zeroshot.names: {text.name} has no tokens with this tokenizer; leave it out")
+    unknown = [int(np.sum(w.ids[len(w.ids) - w.scored :] == tokenizer.unk_token_id)) for w in cut]
+    return TokenizedTest(text, cut, np.asarray(unknown), shortened)
+
+
+def _passages(encoder: Any, start: int, length: int, text: Text) -> tuple[list[ScoredWindow], int]:
+    """Return one window per passage, and how many were cut. Only the last word is scored: tokens that end in it."""
+    found, shortened = [], 0
+    for number, (context, last) in enumerate(text.passages, 1):
+        encoding = encoder.encode(context + last, add_special_tokens=False)
+        scored = sum(end > len(context) for _, end in encoding.offsets)
+        if not 0 < scored <= length:
+            raise GrowBenchError(
+                f"zeroshot.names: the last word of {text.name}'s passage {number} is {scored} tokens, but a model reads "
+                f"{length}; raise objective.length or leave {text.name} out"
+            )
+        ids = np.asarray([start, *encoding.ids])
+        shortened += len(ids) > length + 1
+        found.append(ScoredWindow(ids[-(length + 1) :], scored))
+    return found, shortened
