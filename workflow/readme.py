@@ -1,7 +1,7 @@
-"""Write the generated blocks of README.md and docs/RESULTS.md. `make readme` calls it.
+"""Write the generated blocks of README.md, CONTRIBUTING.md and docs/. `make readme` calls it.
 
     python workflow/readme.py            write them
-    python workflow/readme.py --check    only say whether they are up to date (exit status 1 when not)
+    python workflow/readme.py --check    only say whether they are up to date (exit status 1 if not)
 
 A block lies between `<!-- generated: <name> -->` and `<!-- end: <name> -->`.
 """
@@ -9,27 +9,26 @@ A block lies between `<!-- generated: <name> -->` and `<!-- end: <name> -->`.
 import re
 import subprocess
 import sys
-from collections.abc import Callable
+import textwrap
+from collections.abc import Callable, Sequence
 from pathlib import Path
+
+import pandas as pd
 
 from growbench import methods
 from growbench.analysis.frames.accounting import AT_ISO
+from growbench.analysis.pages.markdown import grid
+from growbench.analysis.ranking import ranked
 
 ROOT = Path(__file__).resolve().parents[1]
 FRONT_STUDY = "mini-gpt"  # of the reference studies, the one whose curves have no plateau
-FRONT = (
-    "method",
-    "saving, target only",
-    "saving, everything counted",
-    AT_ISO,
-    "loss after growth",
-    "final loss − scratch's",
-    "n",
-)
+FRONT = ("method", "saving, everything counted", "saving, target only", AT_ISO, "final loss − scratch's")
+WIDTH = 120  # of a line of text
+METHODS = ("method", "paper", "grows")  # the README's columns; the others are in docs/METHODS.md
 
 
 def rulegraph() -> str:
-    """Return the demo's rule graph, by `snakemake --rulegraph mermaid-js`, without its colours and numbers."""
+    """Return the demo's rule graph, by `snakemake --rulegraph mermaid-js`, without its colors and numbers."""
     command = [sys.executable, "-m", "snakemake", "--rulegraph", "mermaid-js", "--configfile", "config/demo.yaml"]
     text = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     names = dict(re.findall(r"(id\d+)\[(.+?)\]", text))
@@ -38,22 +37,31 @@ def rulegraph() -> str:
 
 
 def methods_table() -> str:
-    """Return a row for each discovered method."""
+    """Return what each method grows, one row per method."""
+    return _of_methods(lambda column: column in METHODS)
+
+
+def options_table() -> str:
+    """Return what each method needs, preserves and can be told, one row per method."""
+    return _of_methods(lambda column: column == "method" or column not in METHODS)
+
+
+def _of_methods(wanted: Callable[[str], bool]) -> str:
     rows = [methods.load(name).row() for name in methods.names()]
-    lines = [list(rows[0]), [":---"] * len(rows[0]), *([str(value) for value in row.values()] for row in rows)]
-    return "\n".join(map(_line, lines))
+    columns = [column for column in rows[0] if wanted(column)]
+    return _table(columns, [[str(row[column]) for column in columns] for row in rows], left=range(len(columns)))
 
 
 def front() -> str:
-    """Return the savings of `FRONT_STUDY`, in few columns, and its figure."""
+    """Return the savings of `FRONT_STUDY` in few columns, and its figure."""
     study, page = FRONT_STUDY, studies()[FRONT_STUDY]
-    head, rule, *rows = _grid(page)
+    head, rows = _read(page.split("\n\n")[1])
     columns = [head.index(name) for name in FRONT if name in head]
-    scale = next(line for line in page.splitlines() if line.startswith("- Scale: "))
-    records = next(line for line in page.splitlines() if line.startswith("- Records: "))
-    lines = [_line([row[i] for i in columns]) for row in (head, rule, *rows)]
+    tables = _ranked(study, "savings", FRONT, [[row[i] for i in columns] for row in rows])
+    notes = [line for line in page.splitlines() if line.startswith(("- Scale: ", "- Records: "))]
     figure = f"![loss against FLOPs, study {study}](figures/{study}/loss_vs_flops.png)"
-    return "\n".join([f"Study `{study}`:", "", *lines, "", scale, records, "", figure])
+    title = f"Study `{study}`, the largest saving (everything counted) first:"
+    return "\n\n".join([title, tables, "\n".join(notes), figure])
 
 
 def results() -> str:
@@ -61,7 +69,7 @@ def results() -> str:
     blocks = []
     for study, page in studies().items():
         folder, figures = ROOT / "results" / study / "tables", sorted((ROOT / "figures" / study).glob("*.png"))
-        blocks.append(f"## {study}\n\n{_deeper(page)}")
+        blocks.append(f"## {study}\n\n{_deeper(_with_ranked_tables(study, page))}")
         blocks += [f"![{figure.stem} of study {study}](../figures/{study}/{figure.name})" for figure in figures]
         others = (folder / name for name in ("scores.md", "zeroshot.md"))
         blocks += [_deeper(other.read_text(encoding="utf-8")) for other in others if other.is_file()]
@@ -75,14 +83,51 @@ def studies() -> dict[str, str]:
     return {Path(name).parts[1]: (ROOT / name).read_text(encoding="utf-8") for name in sorted(found)}
 
 
-def _grid(page: str) -> list[list[str]]:
-    """Return the cells of a page's first table."""
-    rows = page.split("\n\n")[1].splitlines()
-    return [[cell.strip() for cell in row.strip("|").split("|")] for row in rows]
+def _with_ranked_tables(study: str, page: str) -> str:
+    """Return a savings page with its tables, at equal loss and at equal score, in the order of the savings."""
+    blocks, frames = page.split("\n\n"), iter(("savings", "savings_score"))
+    for i, block in enumerate(blocks):
+        if block.startswith("| method |"):
+            blocks[i] = _ranked(study, next(frames), *_read(block))
+    return "\n\n".join(blocks)
 
 
-def _line(cells: list[str]) -> str:
-    return f"| {' | '.join(cells)} |"
+def _ranked(study: str, frame: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return two tables: the growing methods with the largest saving first, and the controls."""
+    folder = ROOT / "results" / study / "tables"
+    plans = pd.read_csv(folder / "plans.csv", usecols=["method", "base"])
+    bases = dict(zip(plans["method"], plans["base"], strict=True))
+    cells = {row[0]: row for row in rows}
+    growing, controls = (
+        [cells[row["method"]] for row in group]
+        for group in ranked(pd.read_csv(folder / f"{frame}.csv").to_dict("records"), bases)
+    )
+    return "\n\n".join([_table(head, growing), "Controls:", _table(head, controls)])
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]], left: Sequence[int] = (0,)) -> str:
+    return grid(head, rows, left).rstrip("\n")
+
+
+def _read(table: str) -> tuple[list[str], list[list[str]]]:
+    """Return the head and the rows of a Markdown table."""
+    lines = [re.split(r"(?<!\\)\|", line.strip())[1:-1] for line in table.splitlines()]
+    head, _, *rows = [[cell.strip().replace("\\|", "|") for cell in line] for line in lines]
+    return head, rows
+
+
+def _wrapped(block: str) -> str:
+    """Return a block with its paragraphs and list items wrapped; tables, images and code keep their lines."""
+    lines = []
+    for line in block.split("\n"):
+        indent = "  " if line.startswith("- ") else ""
+        is_text = len(line) > WIDTH and not line.startswith(("|", "![", " "))
+        lines += (
+            textwrap.wrap(line, WIDTH, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
+            if is_text
+            else [line]
+        )
+    return "\n".join(lines)
 
 
 def _deeper(page: str) -> str:
@@ -93,24 +138,25 @@ def _deeper(page: str) -> str:
 BLOCKS: dict[str, dict[str, Callable[[], str]]] = {
     "README.md": {"methods": methods_table, "front": front},
     "CONTRIBUTING.md": {"rulegraph": rulegraph},
+    "docs/METHODS.md": {"options": options_table},
     "docs/RESULTS.md": {"results": results},
 }
 
 
 def render(page: str, text: str) -> str:
-    """Return a page's text with its blocks made anew."""
+    """Return a page's text with its blocks generated again."""
     for name, block in BLOCKS[page].items():
         begin, end = f"<!-- generated: {name} -->", f"<!-- end: {name} -->"
         head, found, rest = text.partition(begin)
         _, closed, tail = rest.partition(end)
         if not found or not closed:
-            raise SystemExit(f"{page}: no block {begin} ... {end}; put it back")
-        text = f"{head}{begin}\n\n{block()}\n\n{end}{tail}"
+            raise SystemExit(f"{page}: no block {begin} ... {end}; restore it")
+        text = f"{head}{begin}\n\n{_wrapped(block())}\n\n{end}{tail}"
     return text
 
 
 def main() -> int:
-    """Write the pages, or with --check compare them."""
+    """Write the pages, or with --check only compare them."""
     stale = []
     for page in BLOCKS:
         path = ROOT / page
