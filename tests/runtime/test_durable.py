@@ -218,7 +218,7 @@ def test_what_the_file_system_refuses_is_one_line_and_leaves_the_old(
 def test_ids_that_are_too_small_for_the_vocabulary_are_refused(study) -> None:
     path = Path("results/tiny/corpus/manifest.json")
     durable.write_json(path, {**durable.read_json(path), "vocab": 70_000})
-    with pytest.raises(GrowBenchError, match=r"train\.bin: uint16 ids cannot tell 70000 tokens"):
+    with pytest.raises(GrowBenchError, match=r"train\.bin: uint16 is too small for a vocabulary of 70000 tokens"):
         corpus.load(path.parent)
 
 
@@ -227,7 +227,7 @@ def test_a_tokenizer_with_gaps_in_its_ids_is_refused(tmp_path) -> None:
 
     writer = pack.Writer(tmp_path / "train.bin", vocab=64, sep=3)
     writer.add([[1, 2, 63]])
-    with pytest.raises(GrowBenchError, match="it gives id 64, but has 64 tokens"):
+    with pytest.raises(GrowBenchError, match="it gives id 64, but has only 64 tokens"):
         writer.add([[64]])
     assert writer.close()["tokens"] == 4 and np.fromfile(tmp_path / "train.bin", np.uint16).tolist() == [1, 2, 63, 3]
 
