@@ -14,6 +14,8 @@ os.environ.update(
     PYTHONPATH=os.pathsep.join([sys.path[0], *filter(None, [os.getenv("PYTHONPATH")])]),
     PATH=os.pathsep.join([str(Path(sys.executable).parent), os.getenv("PATH", os.defpath)]),
 )
+if " " in sys.executable:  # Snakemake puts it into the commands of `script:` and of SLURM without quotes
+    sys.executable = Path(sys.executable).name  # found by PATH
 
 from growbench import methods
 from growbench.analysis import papers as tables
