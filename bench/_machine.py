@@ -12,8 +12,10 @@ import torch
 from growbench import families
 from growbench.plan import flops
 from growbench.spec import ModelSpec
-from growbench.train import checkpoint
+from growbench.train import build
+from growbench.train.batches import Batches
 from growbench.train.data import PackedSequences
+from growbench.train.device import Compute
 from growbench.train.loop import Trainer, evaluate
 from growbench.train.objective import Objective
 
@@ -80,7 +82,7 @@ def settings(family: str, vocab: int, args: argparse.Namespace) -> Iterator[tupl
 
 
 def trainer(
-    spec: ModelSpec, model: Any, objective: Objective, windows: PackedSequences, batch: int, *, lr: float, decay: float,
+    spec: ModelSpec, model: Any, objective: Objective, windows: PackedSequences, batch: int, *, decay: float,
     bf16: bool = False,
 ) -> Trainer:  # fmt: skip
     """Return our training loop around a model, with the optimizer and the clipping of `growbench pretrain`."""
@@ -88,8 +90,9 @@ def trainer(
     cost = flops.step(
         spec, family, batch=batch, length=windows.length, positions=objective.positions(windows.length)
     )  # fmt: skip
-    opt = checkpoint.optimizer(model, lr=lr, betas=(0.9, 0.999), weight_decay=decay)
-    return Trainer(family, model.train(), opt, objective, windows, batch, windows.seed, cost, 1.0, bf16)
+    compute = Compute(next(model.parameters()).device, torch.float32, torch.bfloat16 if bf16 else None)
+    recipe = build.Recipe(weight_decay=decay)
+    return build.trainer(family, model, Batches(windows, objective, batch), cost, recipe, compute=compute)
 
 
 @dataclass(frozen=True)
@@ -114,4 +117,4 @@ def validation(spec: ModelSpec, model: Any, objective: Objective, ids: np.ndarra
     windows = PackedSequences(ids, length, cls, 0)
     groups = [range(first, min(first + 32, windows.count)) for first in range(0, windows.count // 32 * 32 or 1, 32)]
     batches = [objective.batch(windows.fetch(list(rows)), VALIDATION, number) for number, rows in enumerate(groups)]
-    return evaluate(trainer(spec, model, objective, windows, 32, lr=0.0, decay=0.0), batches)
+    return evaluate(trainer(spec, model, objective, windows, 32, decay=0.0), batches)

@@ -181,7 +181,7 @@ class Bench:
         ids = np.random.default_rng(0).integers(0, case.vocab, 1000 * case.tokens)
         windows = PackedSequences(ids, case.length, 0, 0)
         bf16 = self.device.type == "cuda"
-        self.trainer = _machine.trainer(spec, model, CausalLM(), windows, case.batch, lr=LR, decay=0.01, bf16=bf16)
+        self.trainer = _machine.trainer(spec, model, CausalLM(), windows, case.batch, decay=0.01, bf16=bf16)
         self.taken = 0
         self.step: Step = captured(self.trainer) if case.mode == "graph" else lambda n: self.trainer.step(n, LR)
         self.run(WARM)
@@ -232,16 +232,16 @@ def captured(trainer: Any) -> Step:
 
     from growbench.train.objective import Batch, loss
 
-    if trainer.device.type != "cuda":
+    if trainer.compute.device.type != "cuda":
         raise RuntimeError("a CUDA graph needs a GPU")
     parameters = list(trainer.model.parameters())
-    lr = torch.tensor(LR, device=trainer.device)
+    lr = torch.tensor(LR, device=trainer.compute.device)
     opt = torch.optim.AdamW(parameters, lr=lr, betas=(0.9, 0.999), capturable=True, fused=True)
 
     def made(number: int) -> Batch:
-        return trainer.objective.batch(trainer.windows.batch(number, trainer.batch), trainer.seed, number)
+        return trainer.batches.of(number)
 
-    fixed = made(0).to(trainer.device)
+    fixed = made(0).to(trainer.compute.device)
 
     def work() -> Any:
         opt.zero_grad(set_to_none=True)

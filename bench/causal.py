@@ -125,7 +125,7 @@ def ours(spec: ModelSpec, ids: np.ndarray, args: argparse.Namespace, seed: int) 
     family = families.load("gpt2")
     model = family.build(family.config(spec, **family.dropout(0.0)), seed=seed)
     windows = PackedSequences(ids, args.length, 2, seed)
-    made = _machine.trainer(spec, model, CausalLM(), windows, args.batch, lr=LR, decay=DECAY)
+    made = _machine.trainer(spec, model, CausalLM(), windows, args.batch, decay=DECAY)
     found: list[float] = []
 
     def train() -> None:

@@ -32,11 +32,11 @@ from growbench.growth.model import grow_model
 from growbench.plan import flops
 from growbench.runtime.memory import reuse_freed_memory
 from growbench.spec import ModelSpec
-from growbench.train import checkpoint
 from growbench.train.compiled import compiled
 from growbench.train.data import PackedSequences
-from growbench.train.loop import precision
+from growbench.train.device import Compute
 from growbench.train.objective import MaskedLM
+from growbench.train.optimizer import adamw
 
 BAR, GAIN, SPECIAL_IDS = 0.5, 1.03, 10
 COLUMNS = (
@@ -118,7 +118,7 @@ def pretraining(spec: ModelSpec, length: int, backend: str) -> Callable[[int], C
         if backend:
             compiled(model, layers_path(family.roles(model.config)), backend)
         made = _machine.trainer(
-            spec, model, objective, PackedSequences(ids, length, 2, 0), batch, lr=1e-4, decay=0.01, bf16=True
+            spec, model, objective, PackedSequences(ids, length, 2, 0), batch, decay=0.01, bf16=True
         )
         return lambda number: made.step(number, 1e-4)
 
@@ -133,13 +133,13 @@ def finetuning(spec: ModelSpec, length: int) -> Callable[[int], Callable[[int], 
 
     def make(batch: int) -> Callable[[int], Any]:
         model = transformers.BertForSequenceClassification(family.config(spec)).to(_machine.device()).train()
-        opt = checkpoint.optimizer(model, lr=1e-5, betas=(0.9, 0.999), weight_decay=0.01)
+        opt = adamw(model, lr=1e-5, betas=(0.9, 0.999), weight_decay=0.01)
         ids = torch.randint(SPECIAL_IDS, spec.vocab, (batch, length), device=_machine.device())
         rows = {"input_ids": ids, "attention_mask": torch.ones_like(ids), "labels": ids[:, 0] % 2}
 
         def step(number: int) -> None:
             opt.zero_grad(set_to_none=True)
-            with precision(_machine.device(), True):
+            with Compute(_machine.device(), torch.float32, torch.bfloat16).cast():
                 loss = model(**rows).loss
             loss.backward()
             torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)

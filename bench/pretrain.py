@@ -68,7 +68,7 @@ class Case:
         """Train with our loop. The loss is read every 20 steps, as in a run."""
         steps, model = self.args.steps, self.model(seed, 0.0)
         made = _machine.trainer(
-            self.spec, model, self.objective, self.windows(seed), self.args.batch, lr=LR, decay=DECAY
+            self.spec, model, self.objective, self.windows(seed), self.args.batch, decay=DECAY
         )  # fmt: skip
 
         def train() -> None:

@@ -18,11 +18,13 @@ import torch
 from growbench import families
 from growbench.plan import flops
 from growbench.spec import ModelSpec
-from growbench.train import checkpoint
+from growbench.train import build
+from growbench.train.batches import Batches
 from growbench.train.data import PackedSequences
 from growbench.train.loop import Trainer
 from growbench.train.objective import MaskedLM
 from growbench.train.variants.submodel import SubModel
+from growbench.train.variants.variant import Variant
 
 LAYERS, HIDDEN, VOCAB, LENGTH, BATCH = 12, 256, 8192, 128, 8
 BAR = 1.25
@@ -46,9 +48,9 @@ def trainer(part: SubModel) -> Trainer:
         spec.resized(layers=part.depth), family, batch=BATCH, length=LENGTH, positions=objective.positions(LENGTH),
         top=part.top,
     )  # fmt: skip
-    opt = checkpoint.optimizer(model, lr=1e-4, betas=(0.9, 0.999), weight_decay=0.01)
-    windows = PackedSequences(np.random.default_rng(0).integers(10, VOCAB, 4000 * LENGTH), LENGTH, 2, 0)
-    return Trainer(family, model, opt, objective, windows, BATCH, 0, cost, 1.0, submodels=(part,))
+    sequences = PackedSequences(np.random.default_rng(0).integers(10, VOCAB, 4000 * LENGTH), LENGTH, 2, 0)
+    variant = Variant(submodels=(part,))
+    return build.trainer(family, model, Batches(sequences, objective, BATCH), cost, build.Recipe(), variant=variant)
 
 
 def main(words: Sequence[str] | None = None) -> int:

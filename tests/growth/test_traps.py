@@ -12,7 +12,7 @@ from growbench.growth.depth import interpolated
 from growbench.growth.model import grow_model, operator_of
 from growbench.growth.transfer import split
 from growbench.study import config
-from growbench.train import checkpoint
+from growbench.train.optimizer import adamw
 
 
 def grown(method: str, family: str, source: torch.nn.Module, options=None, **sizes: int) -> torch.nn.Module:
@@ -119,7 +119,7 @@ def test_fused_query_key_value_is_taken_apart_by_head_before_it_is_copied() -> N
 def test_every_parameter_of_a_grown_model_is_in_the_optimizer(method: str) -> None:
     """G_stack, MSLT: blocks appended after the first growth were never handed to the optimizer."""
     _, target = grow(method, "bert", cases("bert")["depth x 2"])
-    made = checkpoint.optimizer(target, lr=1e-3, betas=(0.9, 0.999), weight_decay=0.01)
+    made = adamw(target, lr=1e-3, betas=(0.9, 0.999), weight_decay=0.01)
     held = {id(p) for group in made.param_groups for p in group["params"]}
     assert held == {id(p) for p in target.parameters()}
 

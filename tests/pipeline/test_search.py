@@ -60,7 +60,7 @@ def test_a_trial_that_diverges_is_kept_and_not_chosen(study, monkeypatch) -> Non
     honest = pretrain.Run.train
 
     def wild(self):
-        if self.course.options["lr"] == 4e-3:
+        if self.timeline.options["lr"] == 4e-3:
             raise Diverged("optimizer.lr: the loss is not finite at step 3; use a smaller LR")
         return honest(self)
 

@@ -60,12 +60,12 @@ def test_a_damaged_checkpoint_is_said_and_the_one_before_is_used(tmp_path, kind,
         tensors, state = checkpoint.load_state(tmp_path / "state")
     assert state == {"step": 2} and tensors["model/a"][0] == 2
     (line,) = caplog.messages
-    assert why in line and "state.old, the checkpoint before it, is used" in line and "\n" not in line
+    assert why in line and "the previous checkpoint, " in line and "state.old, is used" in line and "\n" not in line
     caplog.clear()
     harm(tmp_path / "state")
     with caplog.at_level(logging.WARNING):
         assert checkpoint.load_state(tmp_path / "state") is None
-    assert "the run starts anew" in caplog.text
+    assert "the run starts over" in caplog.text
     assert {p.name for p in tmp_path.iterdir()} == {"state.damaged"}
 
 
@@ -100,7 +100,7 @@ def test_a_checkpoint_of_another_config_is_said(study, caplog) -> None:
     other = dataclasses.replace(study, optimizer=dataclasses.replace(study.optimizer, lr=1e-4))
     with caplog.at_level(logging.WARNING):
         pretrain.run(other, "scratch", 0)
-    assert "scratch-s0/state: of another config; the run starts anew" in caplog.text
+    assert "scratch-s0/state: written with another config; the run starts over" in caplog.text
 
 
 @pytest.mark.parametrize("step", ["file", "seal", "first rename", "second rename"])

@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import torch
 from support.tiny import tiny
 
 from growbench.pipeline.pretrain import run as pretrain
@@ -42,7 +43,7 @@ def main(folder: Path) -> None:
         return honest(self, number, lr)
 
     Trainer.step = step
-    with ranks.joined(batch=4, accumulate=1) as together:
+    with ranks.joined(batch=4, accumulate=1, device=torch.device("cpu")) as together:
         for case, (family, names, train) in CASES.items():
             os.chdir(folder / case)
             for name in names:

@@ -18,12 +18,14 @@ from growbench.plan import flops
 from growbench.runtime import memory
 from growbench.spec import ModelSpec
 from growbench.study import timeline
-from growbench.train import checkpoint
+from growbench.train import build
+from growbench.train.batches import Batches
 from growbench.train.compiled import compiled
 from growbench.train.data import PackedSequences
 from growbench.train.loop import Trainer
 from growbench.train.objective import CausalLM, MaskedLM
 from growbench.train.variants.submodel import SubModel
+from growbench.train.variants.variant import Variant
 
 
 class Counted:
@@ -48,9 +50,9 @@ def trainer(name: str, submodels: tuple[SubModel, ...] = ()) -> Trainer:
     model = family.build(family.config(spec, **family.dropout(0.0))).train()
     objective = MaskedLM(0.3, 4, 40) if name == "bert" else CausalLM()
     cost = flops.step(spec, family, batch=2, length=8, positions=objective.positions(8))
-    opt = checkpoint.optimizer(model, lr=1e-3, betas=(0.9, 0.999), weight_decay=0.01)
-    windows = PackedSequences(np.random.default_rng(0).integers(5, 40, 400), 8, 2, 0)
-    return Trainer(family, model, opt, objective, windows, 2, 0, cost, 1.0, submodels=submodels)
+    sequences = PackedSequences(np.random.default_rng(0).integers(5, 40, 400), 8, 2, 0)
+    variant = Variant(submodels=submodels)
+    return build.trainer(family, model, Batches(sequences, objective, 2), cost, build.Recipe(), variant=variant)
 
 
 @pytest.mark.parametrize("name", ["bert", "gpt2"])
@@ -62,7 +64,7 @@ def test_every_layer_of_a_step_runs_compiled_and_equal_layers_share_it(name: str
     assert backend.runs == 3 * 4 and backend.graphs == 1
 
 
-def test_parts_of_a_compiled_model_learn_as_they_do_without() -> None:
+def test_submodels_of_a_compiled_model_learn_as_they_do_without() -> None:
     submodels = (SubModel(4, 2), SubModel(3, 1))
     plain, quick, backend = trainer("bert", submodels), trainer("bert", submodels), Counted()
     compiled(quick.model, quick.layers, backend)
@@ -88,7 +90,7 @@ def test_a_study_that_compiles_compiles_every_stage(tmp_path: Path, monkeypatch:
         assert layers == layers_path(families.load("bert").roles(model.config))
         return compiled(model, layers, Counted())
 
-    monkeypatch.setattr(stages, "compiled", watched)
+    monkeypatch.setattr(build, "compiled", watched)
     study = dataclasses.replace(study, train=dataclasses.replace(study.train, compile=True))
     values = json.loads(pretrain.run(study, "stackbert", 0).read_text())
     assert seen == [1, 2, 4]
@@ -101,7 +103,7 @@ def test_layers_that_change_at_every_step_are_left_as_they_are(tmp_path: Path, m
     monkeypatch.chdir(tmp_path)
     study = tiny(tmp_path, others=OTHERS)
     seen: list[str] = []
-    monkeypatch.setattr(stages, "compiled", lambda model, layers: seen.append(layers))
+    monkeypatch.setattr(build, "compiled", lambda model, layers: seen.append(layers))
     study = dataclasses.replace(study, train=dataclasses.replace(study.train, compile=True))
     pretrain.run(study, "source", 0)
     assert len(seen) == 1

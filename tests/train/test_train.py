@@ -11,6 +11,9 @@ from growbench.plan import flops
 from growbench.plan.plan import Plan, Stage
 from growbench.plan.schedule import Schedule, cooldown
 from growbench.train import checkpoint
+from growbench.train.batches import Batches
+from growbench.train.build import Recipe
+from growbench.train.build import trainer as build_trainer
 from growbench.train.data import PackedSequences
 from growbench.train.loop import Trainer
 from growbench.train.objective import CausalLM, MaskedLM
@@ -18,30 +21,29 @@ from growbench.train.objective import CausalLM, MaskedLM
 FAMILY = families.load("bert")
 
 
-def windows(seed: int = 0, stream: str = "target") -> PackedSequences:
+def sequences(seed: int = 0, stream: str = "target") -> PackedSequences:
     return PackedSequences(np.arange(5, 5 + 15 * 40, dtype=np.uint16) % 45 + 5, 16, 2, seed, stream)
 
 
 def trainer(seed: int = 0) -> Trainer:
     objective = MaskedLM(0.2, 4, SOURCE.vocab)
     model = FAMILY.build(FAMILY.config(SOURCE, **no_dropout()), seed=seed).train()
-    opt = checkpoint.optimizer(model, lr=1e-3, betas=(0.9, 0.98), weight_decay=0.01)
     cost = flops.step(SOURCE, FAMILY, batch=4, length=16, positions=objective.positions(16))
-    return Trainer(FAMILY, model, opt, objective, windows(seed), 4, seed, cost, 1.0)
+    return build_trainer(FAMILY, model, Batches(sequences(seed), objective, 4), cost, Recipe(betas=(0.9, 0.98)))
 
 
-def test_an_epoch_reads_every_window_once_and_the_source_reads_from_the_other_end() -> None:
-    target, source = windows(), windows(stream="source")
-    order = [target._window(i) for i in range(target.count)]
+def test_an_epoch_reads_every_sequence_once_and_the_source_reads_from_the_other_end() -> None:
+    target, source = sequences(), sequences(stream="source")
+    order = [target._sequence(i) for i in range(target.count)]
     assert sorted(order) == list(range(target.count))
-    assert [source._window(i) for i in range(source.count)] == order[::-1]
-    assert [target._window(i + target.count) for i in range(target.count)] != order
+    assert [source._sequence(i) for i in range(source.count)] == order[::-1]
+    assert [target._sequence(i + target.count) for i in range(target.count)] != order
 
 
 def test_a_batch_is_cls_and_consecutive_ids() -> None:
-    batch = windows().fetch([3])
+    batch = sequences().fetch([3])
     assert batch[0, 0] == 2
-    assert batch[0, 1:].tolist() == windows().ids[45:60].tolist()
+    assert batch[0, 1:].tolist() == sequences().ids[45:60].tolist()
 
 
 def test_masks_keep_labels_and_never_touch_cls() -> None:
@@ -75,7 +77,7 @@ def test_schedules() -> None:
     assert rates == sorted(rates, reverse=True) and 0 < rates[-1] < rates[0] < 1
 
 
-def test_a_restored_checkpoint_goes_on_to_the_same_bytes(tmp_path) -> None:
+def test_a_restored_checkpoint_trains_on_to_the_same_bytes(tmp_path) -> None:
     whole, half = trainer(), trainer()
     for i in range(6):
         whole.step(i, 1e-3)

@@ -202,7 +202,7 @@ def stops(node: Node, folder: Path) -> int:
 
 def ends_the_same(folder: Path, undisturbed: Prepared) -> None:
     """The last job went on from a checkpoint, and the run ended as the undisturbed one."""
-    went_on = re.search(r"goes on at step (\d+)", told(folder))
+    went_on = re.search(r"resumes at step (\d+)", told(folder))
     assert went_on and int(went_on[1]) > 0, told(folder)
     ended(undisturbed.process, undisturbed.reference)
     assert not differences(folder, undisturbed.reference, "runs", "records")

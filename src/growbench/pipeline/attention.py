@@ -19,6 +19,7 @@ from growbench.records import finished, record
 from growbench.runtime import launch, lock
 from growbench.spec import SOURCE
 from growbench.study.study import Study
+from growbench.train import device
 from growbench.train.data import PackedSequences
 
 log = logging.getLogger(__name__)
@@ -61,12 +62,14 @@ def _run(study: Study, seed: int) -> Path:
 def measure(study: Study, folder: Path, ids: Tensor) -> np.ndarray:
     """Return the mean attention [layers, heads, T, T] over sequences ids [N, T] of the model in a folder; rows sum to 1."""
     family = families.load(study.target.family)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    model = family.model_class().from_pretrained(folder, attn_implementation="eager").to(device).eval()
+    compute = device.resolve(study.train.device, study.train.precision)
+    model = family.model_class().from_pretrained(folder, attn_implementation="eager")
+    compute.place(model).eval()
     cache = {} if family.objective == "mlm" else {"use_cache": False}
     total: Any = 0.0
     for rows in ids.split(BATCH):
-        out = model.base_model(input_ids=rows.to(device), output_attentions=True, **cache)
+        with compute.cast():
+            out = model.base_model(input_ids=rows.to(compute.device), output_attentions=True, **cache)
         total = total + torch.stack([layer.double().sum(0) for layer in out.attentions])
     return np.asarray((total / len(ids)).cpu())
 

@@ -5,7 +5,7 @@ The steps are the runner's own (timeline.py), so that a run's ledger ends at the
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,8 @@ import torch
 
 from growbench import families
 from growbench.families import Family, Role
-from growbench.pipeline.pretrain.stages import objective_of
+from growbench.pipeline.pretrain.setup import objective_of, recipe_of
+from growbench.pipeline.pretrain.stages import variant_of
 from growbench.plan.flops import StepCost
 from growbench.plan.plan import Stage
 from growbench.runtime import launch
@@ -21,10 +22,9 @@ from growbench.spec import SOURCE
 from growbench.study import timeline
 from growbench.study.study import Study
 from growbench.study.timeline import Entry
-from growbench.train import checkpoint
+from growbench.train import build
+from growbench.train.batches import Batches
 from growbench.train.data import PackedSequences
-from growbench.train.loop import Trainer
-from growbench.train.variants.submodel import SubModel
 from growbench.train.variants.teacher import Teacher
 from growbench.train.variants.thin import Thin, thin
 
@@ -129,19 +129,17 @@ class Stopwatch:
 
     def _measure(self, stage: Stage, cost: StepCost) -> float:
         study, family = self.study, families.load(self.study.target.family)
-        o, vocab = study.optimizer, study.corpus.vocab
+        length, vocab = study.objective.length, study.corpus.vocab
         model = family.build(family.config(stage.spec, **family.dropout(study.train.dropout)))
         thin(family, model, Thin(*stage.thin))
         small = family.build(family.config(study.source_spec(vocab))) if stage.teacher else None
-        ids = np.random.default_rng(0).integers(min(10, vocab - 1), vocab, 200 * study.objective.length)
-        windows = PackedSequences(ids, study.objective.length, SPECIAL["cls"], 0)
-        submodels = tuple(SubModel(*pair) for pair in stage.submodels())
-        trainer = Trainer(
-            family, model.train(), checkpoint.optimizer(model, lr=o.lr, betas=o.betas, weight_decay=o.weight_decay),
-            objective_of(study, SPECIAL["mask"], vocab), windows, o.batch, 0, cost, o.clip, False, None, submodels,
-            stage.pool, stage.cut, Teacher(family, small.eval(), stage.temperature) if small else None,
-        )  # fmt: skip
-        turns = len(submodels)
+        teacher = Teacher(family, small.eval(), stage.temperature) if small else None
+        ids = np.random.default_rng(0).integers(min(10, vocab - 1), vocab, 200 * length)
+        objective = objective_of(study, SPECIAL["mask"], vocab)
+        batches = Batches(PackedSequences(ids, length, SPECIAL["cls"], 0), objective, study.optimizer.batch)
+        recipe, variant = replace(recipe_of(study), compile=False, accumulate=1), variant_of(stage, None, teacher)
+        trainer = build.trainer(family, model, batches, cost, recipe, variant=variant)
+        turns = len(variant.submodels)
         for i in range(WARMED * turns):
             trainer.step(i, 0.0)
         start = time.perf_counter()

@@ -102,7 +102,7 @@ def _commit() -> tuple[str, bool]:
 def _hardware(processes: int) -> str:
     """Return the device class: the GPU's name and number where some are used, else the CPU's model and core count."""
     torch = __import__("sys").modules.get("torch")
-    if torch is not None and torch.cuda.is_available():
+    if torch is not None and torch.cuda.is_initialized():
         return f"{processes} x " * (processes > 1) + str(torch.cuda.get_device_name())
     name = platform.machine()
     try:

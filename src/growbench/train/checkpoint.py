@@ -1,7 +1,7 @@
-"""Checkpoints: safetensors + JSON, whole or absent, their SHA-256 beside them; nothing is pickled.
+"""Checkpoints: safetensors and JSON with their SHA-256, complete or absent; nothing is pickled.
 
-Of a run's resumable checkpoints the last two are kept, state and state.old. They hold weights, moments, where the run
-stands, its curve and its ledger; random numbers and the order of the data follow from the seed and the step.
+A run keeps its last two resumable checkpoints, state and state.old. They hold weights, moments, the run's position, its
+curve and its ledger. Random numbers and the order of the data follow from the seed and the step.
 """
 
 import json
@@ -15,7 +15,6 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from growbench.errors import GrowBenchError
 from growbench.runtime import durable
 from growbench.train.processes.shard import like
 
@@ -23,20 +22,8 @@ log = logging.getLogger(__name__)
 TENSORS, STATE = "tensors.safetensors", "state.json"
 
 
-def optimizer(model: nn.Module, *, lr: float, betas: tuple[float, float], weight_decay: float) -> torch.optim.AdamW:
-    """AdamW over the trainable parameters; biases, norms and other vectors are not decayed."""
-    trainable = [(n, p) for n, p in model.named_parameters() if p.requires_grad]
-    if not trainable:
-        raise GrowBenchError("plan: a stage with nothing trainable; leave at least one parameter free")
-    groups = [
-        {"params": [p for _, p in trainable if p.dim() > 1], "weight_decay": weight_decay},
-        {"params": [p for _, p in trainable if p.dim() <= 1], "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW(groups, lr=lr, betas=betas, eps=1e-8, fused=True)
-
-
 def snapshot(model: nn.Module, opt: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """Copy weights and moments, keyed by parameter name."""
+    """Return copies of weights and moments, keyed by parameter name."""
     tensors = {}
     for name, parameter in model.named_parameters():
         tensors[f"model/{name}"] = parameter.detach().clone()
@@ -46,7 +33,7 @@ def snapshot(model: nn.Module, opt: torch.optim.Optimizer) -> dict[str, Tensor]:
 
 
 def restore(model: nn.Module, opt: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
-    """Put a snapshot back into a model and its optimizer."""
+    """Load a snapshot into a model and its optimizer."""
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             parameter.copy_(like(tensors[f"model/{name}"], parameter))
@@ -58,22 +45,22 @@ def restore(model: nn.Module, opt: torch.optim.Optimizer, tensors: dict[str, Ten
 
 
 def infinite(tensors: dict[str, Tensor]) -> str | None:
-    """Return the name of a tensor that holds a number which is not finite, if there is one."""
+    """Return the name of a tensor that holds a value that is not finite; None if there is none."""
     floats = ((name, tensor) for name, tensor in tensors.items() if tensor.is_floating_point())
     return next((name for name, tensor in floats if not bool(torch.isfinite(tensor).all())), None)
 
 
 def save_state(folder: Path, tensors: dict[str, Tensor], state: dict[str, Any]) -> None:
-    """Write a resumable checkpoint, whole or not at all; the one before stays beside it."""
+    """Write a resumable checkpoint, completely or not at all; the previous one is kept."""
     with durable.folder(folder, keep=True) as made:
         save_file({k: v.contiguous() for k, v in tensors.items()}, made / TENSORS)
         (made / STATE).write_text(json.dumps(state), encoding="utf-8")
 
 
 def load_state(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
-    """Read the last whole checkpoint; None when there is none.
+    """Read the last complete checkpoint; None if there is none.
 
-    A damaged one is said in one warning, set aside as <folder>.damaged, and the one before it takes its place.
+    A damaged one is reported in one warning and moved to <folder>.damaged, and the previous one is used.
     """
     durable.clear(folder)
     old, faults = durable.older(folder), []
@@ -86,7 +73,7 @@ def load_state(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
     if not folder.exists() and old.exists():
         os.replace(old, folder)
     if faults:
-        instead = f"{old}, the checkpoint before it, is used" if folder.exists() else "the run starts anew"
+        instead = f"the previous checkpoint, {old}, is used" if folder.exists() else "the run starts over"
         log.warning("%s; %s", "; ".join(faults), instead)
     if not folder.exists():
         return None
@@ -100,6 +87,6 @@ def _set_aside(place: Path, aside: Path) -> None:
 
 
 def save_model(folder: Path, model: Any) -> None:
-    """Write a Hugging Face directory, whole or not at all."""
+    """Write a Hugging Face directory, completely or not at all."""
     with durable.folder(folder) as made:
         model.save_pretrained(made)

@@ -1,7 +1,7 @@
-"""torch.compile where the loop runs a model: layer by layer, since it calls the trunk and the head and never the whole model.
+"""torch.compile, layer by layer, because the loop calls the backbone and the head and never the whole model.
 
-Equal layers share one compilation, so that it takes seconds whatever the depth; a part of the layers (train/variants/submodel.py) runs
-as it does without.
+Equal layers share one compilation, so that compiling takes seconds at any depth. Sub-models (train/variants/submodel.py) run as
+they do without it.
 """
 
 from collections.abc import Callable
@@ -12,9 +12,9 @@ from torch import nn
 
 
 def compiled(model: nn.Module, layers: str, backend: str | Callable[..., Any] = "inductor") -> nn.Module:
-    """Compile every layer in place and return the model; nothing happens before the first step.
+    """Mark every layer for compilation, in place, and return the model; compiling happens in the first step.
 
-    layers: module path of the model's list of layers. What was compiled before, for an earlier stage, is forgotten.
+    layers: module path of the model's list of layers. Code compiled for an earlier stage is dropped.
     """
     torch.compiler.reset()
     blocks = model.get_submodule(layers)

@@ -1,4 +1,4 @@
-"""Which tokens a step reads: a function of seed, stream and step alone."""
+"""Packed training text: which tokens a step reads is a function of seed, stream and step alone."""
 
 from typing import Literal
 
@@ -10,10 +10,17 @@ Stream = Literal["target", "source"]
 
 
 class PackedSequences:
-    """Packed sequences [CLS] + (length - 1) ids, visited in an order drawn anew each epoch from the seed.
+    """Sequences of [CLS] and length - 1 ids, read in an order that the seed and the epoch determine.
 
-    All methods read the `target` stream; the source reads the same order from its far end, so that its text is not
-    read again by the target before the text runs out.
+    All methods read the `target` stream. The source reads the same order from its end, so that the target does not
+    read the source's text again before the text runs out.
+
+    ids: the whole text.
+    length: ids of one sequence, [CLS] included.
+    cls_id: id of [CLS].
+    seed: of the order.
+    stream: from which end the order is read.
+    count: sequences in the text.
     """
 
     def __init__(self, ids: np.ndarray, length: int, cls_id: int, seed: int, stream: Stream = "target") -> None:
@@ -28,18 +35,17 @@ class PackedSequences:
 
     def batch(self, step: int, size: int) -> Tensor:
         """Return the ids [size, length] of one step."""
-        rows = [self._window(i) for i in range(step * size, (step + 1) * size)]
-        return self.fetch(rows)
+        return self.fetch([self._sequence(i) for i in range(step * size, (step + 1) * size)])
 
-    def _window(self, position: int) -> int:
+    def _sequence(self, position: int) -> int:
         epoch, place = divmod(position, self.count)
         return int(self._order(epoch)[place if self.stream == "target" else self.count - 1 - place])
 
-    def fetch(self, windows: list[int]) -> Tensor:
-        """Return the ids [len(windows), length] of windows by number."""
+    def fetch(self, numbers: list[int]) -> Tensor:
+        """Return the ids [len(numbers), length] of sequences by number."""
         body = self.length - 1
-        out = np.empty((len(windows), self.length), dtype=np.int64)
+        out = np.empty((len(numbers), self.length), dtype=np.int64)
         out[:, 0] = self.cls_id
-        for row, window in enumerate(windows):
-            out[row, 1:] = self.ids[window * body : (window + 1) * body]
+        for row, number in enumerate(numbers):
+            out[row, 1:] = self.ids[number * body : (number + 1) * body]
         return torch.from_numpy(out)

@@ -73,7 +73,7 @@ def test_masks_are_lifted_before_the_first_point_and_a_resumed_run_lifts_them_al
     honest = Trainer.step
 
     def watched(self, number, lr):
-        seen.append((number, self.masks.share))
+        seen.append((number, self.variant.masks.share))
         if len(seen) == 9:
             raise KeyboardInterrupt
         return honest(self, number, lr)
@@ -102,8 +102,8 @@ def test_a_growth_on_the_way_carries_the_moments_that_its_stage_asks_for(study, 
     entered = []
     enter = Stages.enter
 
-    def watched(self, index, before):
-        trainer = enter(self, index, before)
+    def watched(self, index, before, entered):
+        trainer = enter(self, index, before, entered)
         entered.append(
             {
                 n: trainer.opt.state[p]["step"].item()
@@ -181,7 +181,7 @@ def test_frozen_layers_keep_their_bits_and_get_no_moments(study, monkeypatch) ->
     kept: list[dict[str, torch.Tensor]] = []
     enter = Stages.enter
 
-    def watched(self, index, before):
+    def watched(self, index, before, entered):
         if before is not None and index > 1:
             learnt = {n for n, p in before.model.named_parameters() if p in before.opt.state}
             frozen = {n: p for n, p in before.model.named_parameters() if n not in learnt}
@@ -190,7 +190,7 @@ def test_frozen_layers_keep_their_bits_and_get_no_moments(study, monkeypatch) ->
                 assert torch.equal(parameter, kept[-1][name]), name
             top = index - 1
             assert any(f".layer.{top}." in n for n in learnt) and not any(f".layer.{top - 1}." in n for n in learnt)
-        trainer = enter(self, index, before)
+        trainer = enter(self, index, before, entered)
         kept.append({n: p.detach().clone() for n, p in trainer.model.named_parameters()})
         return trainer
 

@@ -2,7 +2,6 @@
 
 import dataclasses
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -12,11 +11,13 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from growbench import families
 from growbench.growth.masking import ramp
+from growbench.pipeline.corpus.corpus import Corpus
 from growbench.pipeline.pretrain import run as pretrain
-from growbench.pipeline.pretrain.stages import Stages, objective_of
+from growbench.pipeline.pretrain import setup
+from growbench.pipeline.pretrain.stages import Stages
 from growbench.study import timeline
+from growbench.study.study import Study
 from growbench.train import checkpoint
-from growbench.train.data import PackedSequences
 from growbench.train.loop import Trainer
 
 TRAINED = ("bert", "roberta", "gpt2", "llama")
@@ -34,14 +35,11 @@ def counted(trainer: Trainer, number: int) -> float:
     return float(counter.get_total_flops())
 
 
-def stages_of(study: Any, method: str, source: Path) -> Stages:
-    family = families.load(study.target.family)
-    ids = np.random.default_rng(0).integers(5, VOCAB, 4000)
-    return Stages(
-        course=timeline.of(study, method), method=study.method(method), seed=0, family=family,
-        source_spec=study.source_spec(VOCAB), source_folder=source, objective=objective_of(study, 4, VOCAB),
-        windows=PackedSequences(ids, 16, 2, 0), device=torch.device("cpu"), bf16=False, pad=0,
-    )  # fmt: skip
+def stages_of(study: Study, method: str) -> Stages:
+    ids = np.random.default_rng(0).integers(5, VOCAB, 4000).astype(np.uint16)
+    special = {"pad": 0, "cls": 2, "mask": 4}
+    corpus = Corpus(train=ids, valid=ids, manifest={"vocab": VOCAB, "special": special})
+    return setup.stages_of(study, method, 0, timeline.of(study, method), corpus)
 
 
 @pytest.mark.parametrize("method", ["scratch", "bert2bert_fpi", "others", *PLANNED])
@@ -51,15 +49,15 @@ def test_the_ledger_books_what_torch_counts(family: str, method: str, tmp_path: 
     study = tiny(tmp_path, family, others=OTHERS)
     made = families.load(family)
     small = made.build(made.config(study.source_spec(VOCAB), **made.dropout(0.0)), seed=0)
-    checkpoint.save_model(tmp_path / "source", small)
-    stages = stages_of(study, method, tmp_path / "source")
+    checkpoint.save_model(study.layout.run("source", 0).point("p100"), small)
+    stages = stages_of(study, method)
     trainer: Trainer | None = None
-    for index, cost in enumerate(stages.course.costs):
+    for index, cost in enumerate(stages.timeline.costs):
         trainer = stages.enter(index, trainer)
-        kinds = len(trainer.submodels)
+        kinds = len(trainer.variant.submodels)
         steps = [counted(trainer, number) for number in range(kinds)]
         assert sum(steps) / kinds == pytest.approx(cost.flops, rel=1e-3), index
-        read = trainer.windows.batch(0, trainer.batch)[:, : -(-16 // trainer.cut)].numel()
+        read = trainer.batches.of(0, trainer.variant.cut).inputs.numel()
         assert cost.tokens == read
 
 
@@ -148,8 +146,8 @@ def test_the_teacher_is_listened_to_less_and_less_and_does_not_learn(
     honest = Trainer.step
 
     def watched(self: Trainer, number: int, lr: float) -> torch.Tensor:
-        if self.teacher is not None:
-            seen.append((self.teacher.weight, next(self.teacher.model.parameters()).detach().clone()))
+        if self.variant.teacher is not None:
+            seen.append((self.variant.teacher.weight, next(self.variant.teacher.model.parameters()).detach().clone()))
         return honest(self, number, lr)
 
     monkeypatch.setattr(Trainer, "step", watched)

@@ -11,9 +11,9 @@ from support.testsets import Table, certain
 from growbench import families
 from growbench.pipeline.zeroshot import likelihood
 from growbench.pipeline.zeroshot.likelihood import ScoredWindow, score, windows
+from growbench.train.device import CPU
 
 CAUSAL = [name for name in families.names() if families.load(name).objective == "clm"]
-CPU = torch.device("cpu")
 
 
 @given(st.integers(1, 80), st.integers(1, 20), st.data())

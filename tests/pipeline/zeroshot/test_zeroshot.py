@@ -22,8 +22,8 @@ from growbench.records.layout import Layout
 from growbench.spec import ModelSpec
 from growbench.tasks import language
 from growbench.train import checkpoint
+from growbench.train.device import CPU
 
-CPU = torch.device("cpu")
 LAYOUT = Layout("tiny")
 
 

@@ -23,9 +23,9 @@ from growbench.errors import GrowBenchError
 from growbench.pipeline.pretrain import run as pretrain
 from growbench.runtime import interrupt, launch
 from growbench.study import config, files
+from growbench.train import device
 from growbench.train.loop import Trainer
 from growbench.train.objective import CausalLM, MaskedLM
-from growbench.train.processes import ranks
 from growbench.train.processes.ranks import Ranks
 
 TORCHRUN = (sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
@@ -147,13 +147,13 @@ def test_a_batch_that_does_not_split_is_refused(changes: dict[str, Any], line: s
 
 def test_a_study_that_wants_a_gpu_ends_without_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
-    assert ranks.device("auto") == ranks.device("cpu") == torch.device("cpu")
+    assert device.resolve("auto", "float32") == device.resolve("cpu", "float32") == device.CPU
     with pytest.raises(GrowBenchError, match=r"train\.device: gpu, but no GPU"):
-        ranks.device("gpu")
+        device.resolve("gpu", "auto")
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     monkeypatch.setenv("LOCAL_WORLD_SIZE", "4")
     with pytest.raises(GrowBenchError, match=r"train\.processes: 4 on a machine with 2 GPU"):
-        ranks.device("auto")
+        device.resolve("auto", "auto")
 
 
 def failure(exitcode: int, message: str = "") -> Any:
@@ -199,5 +199,5 @@ def test_a_lost_process_ends_the_run_in_one_line_and_one_process_goes_on(tmp_pat
     monkeypatch.setattr(Trainer, "step", lambda *given: (_ for _ in ()).throw(InterruptedError))
     with caplog.at_level("INFO"), pytest.raises(InterruptedError):
         pretrain.run(config.gather(["tiny.yaml"]), "scratch", 0)
-    reached = [int(m.rsplit(" ", 1)[1]) for m in caplog.messages if "goes on at step" in m]
+    reached = [int(m.rsplit(" ", 1)[1]) for m in caplog.messages if "resumes at step" in m]
     assert reached and reached[0] > 0

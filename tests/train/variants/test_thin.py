@@ -16,6 +16,7 @@ from growbench.plan import flops, lengths
 from growbench.spec import ModelSpec
 from growbench.train import checkpoint
 from growbench.train.objective import CausalLM, MaskedLM, loss
+from growbench.train.optimizer import adamw
 from growbench.train.variants import pool
 from growbench.train.variants import shared_attention as attention
 from growbench.train.variants.thin import LowRank, Thin, thin, whole
@@ -39,7 +40,7 @@ def trained(name: str, how: Thin, *, steps: int = 3, seed: int = 0, **settings) 
     """A thin model with every parameter moved, after a few optimizer steps."""
     torch.manual_seed(seed)
     model = move(thin(families.load(name), stock(name, seed=seed, **settings), how), seed + 2)
-    train(families.load(name), model, checkpoint.optimizer(model, lr=1e-3, betas=(0.9, 0.98), weight_decay=0.01), steps)
+    train(families.load(name), model, adamw(model, lr=1e-3, betas=(0.9, 0.98), weight_decay=0.01), steps)
     return model
 
 
@@ -234,7 +235,7 @@ def test_a_snapshot_brings_a_thin_model_back(name: str, how: Thin) -> None:
     family = families.load(name)
     settings = {"lr": 1e-3, "betas": (0.9, 0.98), "weight_decay": 0.01}
     one, two = trained(name, how), trained(name, how, seed=5, steps=0)
-    opts = [checkpoint.optimizer(model, **settings) for model in (one, two)]
+    opts = [adamw(model, **settings) for model in (one, two)]
     train(family, one, opts[0], 2)
     tensors = checkpoint.snapshot(one, opts[0])
     checkpoint.restore(two, opts[1], tensors)

@@ -12,7 +12,8 @@ from torch import Tensor
 from growbench.pipeline.finetune.rows import batches, collate
 from growbench.pipeline.finetune.tokenized import TokenizedTask
 from growbench.study.sections import FinetuneConfig
-from growbench.train import checkpoint
+from growbench.train.device import Compute
+from growbench.train.optimizer import adamw, set_lr
 
 NEW = ("classifier", "score", "pooler", "qa_outputs")  # parts of the stock models with new random weights
 CLIP = 1.0
@@ -22,20 +23,22 @@ CLIP = 1.0
 class Start:
     """What every run of a task starts from.
 
-    model: the model, on its device. weights: a copy of its weights. pad: the padding id. device: where it runs.
+    model: the model, on its device.
+    weights: a copy of its weights.
+    pad: the padding id.
+    compute: where and in which numbers it computes.
     """
 
     model: Any
     weights: dict[str, Tensor]
     pad: int
-    device: torch.device
+    compute: Compute
 
 
-def start(model: Any, pad: int) -> Start:
+def start(model: Any, pad: int, compute: Compute) -> Start:
     """Move a model to its device and copy its weights."""
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    model = model.to(device)
-    return Start(model, {name: value.clone() for name, value in model.state_dict().items()}, pad, device)
+    model = compute.place(model)
+    return Start(model, {name: value.clone() for name, value in model.state_dict().items()}, pad, compute)
 
 
 def fit(begin: Start, task: TokenizedTask, settings: FinetuneConfig, lr: float, seed: int) -> dict[str, Any]:
@@ -48,8 +51,8 @@ def fit(begin: Start, task: TokenizedTask, settings: FinetuneConfig, lr: float, 
     _renew(model, seed)
     finite = _train(begin, task, settings, lr, seed)
     model.eval()
-    with torch.no_grad():
-        found = task.score(model, begin.pad, begin.device)
+    with torch.no_grad(), begin.compute.cast():
+        found = task.score(model, begin.pad, begin.compute.device)
     about, (n_train, n_dev) = task.task, task.counts
     return {
         "task": about.name, "seed": seed, "n_train": n_train, "n_dev": n_dev, "subset": about.subset,
@@ -78,17 +81,16 @@ def share(step: int, steps: int, warmup: float, decay: str) -> float:
 
 def _train(begin: Start, task: TokenizedTask, settings: FinetuneConfig, lr: float, seed: int) -> bool:
     """Train the model; return whether its loss, checked every 50 steps, was finite."""
-    model, device, finite = begin.model, begin.device, True
-    opt = checkpoint.optimizer(model, lr=lr, betas=(0.9, 0.999), weight_decay=settings.weight_decay)
+    model, compute, finite = begin.model, begin.compute, True
+    opt = adamw(model, betas=(0.9, 0.999), weight_decay=settings.weight_decay)
     rng = np.random.default_rng(seed)
     schedule = [rows for _ in range(settings.epochs) for rows in batches(task.train, settings.batch, rng)]
     model.train()
     for step, rows in enumerate(schedule):
-        for group in opt.param_groups:
-            group["lr"] = lr * share(step, len(schedule), settings.warmup, settings.decay)
+        set_lr(opt, lr * share(step, len(schedule), settings.warmup, settings.decay))
         opt.zero_grad(set_to_none=True)
-        with torch.autocast(device.type, dtype=torch.bfloat16, enabled=device.type == "cuda"):
-            loss = task.loss(model, collate(task.train, rows, begin.pad, device))
+        with compute.cast():
+            loss = task.loss(model, collate(task.train, rows, begin.pad, compute.device))
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), CLIP)
         opt.step()

@@ -23,6 +23,7 @@ from growbench.runtime import launch, lock
 from growbench.runtime.memory import reuse_freed_memory
 from growbench.study.squad import SQUAD_TASKS
 from growbench.study.study import Study
+from growbench.train import device
 
 log = logging.getLogger(__name__)
 
@@ -104,7 +105,8 @@ def prepare(study: Study, tokenizer: Any, name: str) -> TokenizedTask:
 def _task(study: Study, folder: Path, task: TokenizedTask, pad: int, cache: Cache) -> list[dict[str, Any]]:
     """Return all runs of one task from one finished point: each LR with each seed."""
     settings, runs = study.finetune.of(task.task.name), []
-    begin = start(task.model(folder, pad, families.load(study.target.family).dropout(settings.dropout)), pad)
+    model = task.model(folder, pad, families.load(study.target.family).dropout(settings.dropout))
+    begin = start(model, pad, device.resolve(study.train.device, study.train.precision))
     for lr in settings.rates:
         for seed in settings.seeds:
             name = f"{task.task.name}-{lr}-{seed}"

@@ -1,4 +1,4 @@
-"""The journal of one run: where it stands, what it spent, its curve and its finished points, all JSON-able."""
+"""The journal of one run: its position, what it spent, its curve and its finished points, all JSON-able."""
 
 import csv
 import io
@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from growbench.plan.flops import StepCost
-from growbench.train.loop import Ledger
+from growbench.train.ledger import Ledger
 from growbench.train.segment import Segment
 
 COLUMNS = (
@@ -18,8 +18,17 @@ FREE = {"flops": 0.0, "flops_electra": 0.0, "tokens": 0, "wall_seconds": 0.0}
 
 @dataclass
 class Position:
-    """Where a run stands. entered, began: the step at which its stage began, and the FLOPs that were spent then. spent,
-    spent_electra: FLOPs of this run alone in both conventions. wall: seconds.
+    """How far a run is.
+
+    stage: number of its stage.
+    step: steps taken.
+    entered: the step at which its stage began.
+    began: FLOPs spent when its stage began.
+    spent: FLOPs of this run alone.
+    spent_electra: the same in ELECTRA's convention.
+    tokens: read so far.
+    wall: seconds of training.
+    initial_loss: validation loss at the start of its stage, in nats.
     """
 
     stage: int = 0
@@ -35,8 +44,14 @@ class Position:
 
 @dataclass
 class Journal:
-    """source: what the source cost (FREE where there is none), which everything counted adds. at: where the segment in hand
-    began.
+    """The journal of one run.
+
+    source: what the source cost, counted in the totals; FREE if there is no source.
+    at: position at the start of the current segment.
+    segment: the current segment.
+    points: finished points.
+    curve: rows of COLUMNS.
+    ledger: what each phase and stage cost.
     """
 
     source: dict[str, float]
@@ -47,7 +62,7 @@ class Journal:
     ledger: Ledger = field(default_factory=Ledger)
 
     def spend(self, phase: str, cost: StepCost) -> float:
-        """Book the segment, whose steps have this cost, and begin a new one; return its mean training loss in nats."""
+        """Close the segment, whose steps have this cost, and begin a new one; return its mean training loss in nats."""
         a, segment, self.segment = self.at, self.segment, Segment()
         count, passed = segment.done, segment.seconds()
         a.step, a.tokens, a.wall = a.step + count, a.tokens + count * cost.tokens, a.wall + passed["wall_seconds"]
@@ -64,7 +79,7 @@ class Journal:
         self.curve.append({k: "" if v is None else v for k, v in zip(COLUMNS, values, strict=True)})
 
     def finish(self, point: str, fraction: float, budget: float, loss: float, tail: float | None) -> None:
-        """Add the finished point that the run stands at. budget: FLOPs of the largest budget. tail: spectrum.tail_energy."""
+        """Add a finished point at the current position. budget: FLOPs of the largest budget. tail: spectrum.tail_energy."""
         a, extra = self.at, self.source
         self.points.append(
             {
@@ -76,7 +91,7 @@ class Journal:
         )  # fmt: skip
 
     def losses(self) -> tuple[list[float], list[float]]:
-        """FLOPs and validation losses on the trunk since the stage began."""
+        """Return FLOPs and validation losses on the trunk since the stage began."""
         rows = [
             r
             for r in self.curve
@@ -88,7 +103,7 @@ class Journal:
         return any(p["point"] == point for p in self.points)
 
     def position(self) -> Position:
-        """Return a copy of where the run stands."""
+        """Return a copy of the position."""
         return replace(self.at)
 
     def state(self) -> dict[str, Any]:
@@ -110,7 +125,7 @@ class Journal:
         return text.getvalue()
 
     def full_ledger(self) -> list[dict[str, Any]]:
-        """The ledger with the source's cost as its first entry, where there is a source."""
+        """Return the ledger, with the source's cost as its first entry if there is a source."""
         if not self.source["flops"]:
             return self.ledger.entries
         first = {"phase": "source", "stage": -1, "steps": 0, "cpu_seconds": 0, "peak_memory_mb": 0, **self.source}

@@ -18,17 +18,17 @@ from growbench.study.study import Study
 
 def write(study: Study, method: str, stages: Stages, journal: Journal, manifest: Mapping[str, Any]) -> Path:
     """Write the record of a run in the first of its processes; return its path. manifest: of the corpus."""
-    layout, course = study.layout, stages.course
-    path = layout.run_record(method, stages.seed)
+    layout, timeline, seed = study.layout, stages.timeline, stages.models.seed
+    path = layout.run_record(method, seed)
     if not stages.ranks.first:
         return path
-    durable.write_text(layout.curve(method, stages.seed), journal.curve_csv())
+    durable.write_text(layout.curve(method, seed), journal.curve_csv())
     return record.write(
-        path, "pretrain", study=study.study, method=method, seed=stages.seed,
+        path, "pretrain", study=study.study, method=method, seed=seed,
         config_hash=record.digest(study.trained_part()), method_hash=method_hash(stages.method),
-        spec=course.plan.stages[-1].spec.to_dict(),
+        spec=timeline.plan.stages[-1].spec.to_dict(),
         source_spec=stages.source_spec.to_dict() if journal.source["flops"] else None,
-        options=course.options, plan=course.plan.to_list(), initial_loss=journal.at.initial_loss,
+        options=timeline.options, plan=timeline.plan.to_list(), initial_loss=journal.at.initial_loss,
         points=journal.points, ledger=journal.full_ledger(),
         unigram_entropy=manifest["unigram_entropy"], entropy_floor=manifest["entropy_floor"],
         provenance=record.provenance(torch.get_num_threads(), stages.ranks.count),

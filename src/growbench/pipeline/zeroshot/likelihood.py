@@ -13,6 +13,8 @@ import torch
 from torch import Tensor
 
 from growbench.families import Family
+from growbench.train.device import Compute
+from growbench.train.objective import wide
 
 ROWS = 1024  # predicted positions whose logits are in memory at once
 
@@ -48,17 +50,16 @@ def windows(ids: np.ndarray, length: int, stride: int) -> list[ScoredWindow]:
 
 
 @torch.no_grad()
-def score(
-    family: Family, model: Any, cut: Sequence[ScoredWindow], batch: int, device: torch.device
-) -> list[Likelihood]:
+def score(family: Family, model: Any, cut: Sequence[ScoredWindow], batch: int, compute: Compute) -> list[Likelihood]:
     """Return the likelihood of every window, in order. Windows of similar length are run together, `batch` at a time."""
     order = sorted(range(len(cut)), key=lambda i: len(cut[i].ids))
     found: dict[int, Likelihood] = {}
     for begin in range(0, len(order), batch):
         rows = order[begin : begin + batch]
         inputs, chosen, targets = _padded([cut[i] for i in rows])
-        hidden = family.encode(model, inputs.to(device))[chosen.to(device)]
-        nats, right = _nats(family, model, hidden, targets.to(device))
+        with compute.cast():
+            hidden = family.encode(model, inputs.to(compute.device))[chosen.to(compute.device)]
+            nats, right = _nats(family, model, hidden, targets.to(compute.device))
         ends = np.cumsum([cut[i].scored for i in rows])[:-1]
         parts = zip(rows, np.split(nats, ends), np.split(right, ends), strict=True)
         found.update({i: Likelihood(n, r) for i, n, r in parts})
@@ -81,7 +82,7 @@ def _padded(cut: Sequence[ScoredWindow]) -> tuple[Tensor, Tensor, Tensor]:
 def _nats(family: Family, model: Any, hidden: Tensor, targets: Tensor) -> tuple[np.ndarray, np.ndarray]:
     nats, right = [], []
     for states, wanted in zip(hidden.split(ROWS), targets.split(ROWS), strict=True):
-        logits = family.head(model, states).float()
+        logits = wide(family.head(model, states))
         nats.append(torch.nn.functional.cross_entropy(logits, wanted, reduction="none").double().cpu())
         right.append((logits.argmax(-1) == wanted).cpu())
     return torch.cat(nats).numpy(), torch.cat(right).numpy()

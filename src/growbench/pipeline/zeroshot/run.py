@@ -21,6 +21,7 @@ from growbench.runtime import launch, lock
 from growbench.runtime.memory import reuse_freed_memory
 from growbench.study.study import Study
 from growbench.tasks import language
+from growbench.train import device
 
 log = logging.getLogger(__name__)
 
@@ -40,14 +41,15 @@ def _run(study: Study, method: str, seeds: list[int], points: list[str]) -> list
     texts = [language.load(name, study) for name in study.zeroshot.names]
     tokenizer = load_tokenizer(study.layout.tokenizer)
     tests = [prepare(study, tokenizer, text) for text in texts]
-    family, device = families.load(study.target.family), torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    family, compute = families.load(study.target.family), device.resolve(study.train.device, study.train.precision)
     start = time.perf_counter()
     for (seed, point), folder in zip(wanted, folders, strict=True):
-        model = family.model_class().from_pretrained(folder).float().to(device).eval()
+        model = family.model_class().from_pretrained(folder)
+        compute.place(model).eval()
         runs = []
         for test in tests:
             began = time.perf_counter()
-            found = measured(test, score(family, model, test.windows, study.zeroshot.batch, device))
+            found = measured(test, score(family, model, test.windows, study.zeroshot.batch, compute))
             runs.append({**found, "seconds": round(time.perf_counter() - began, 2)})
             log.info("%s-s%d %s, %s: %s %s", method, seed, point, test.text.name, found["main_metric"], found["score"])
         paths.append(_write(study, method, seed, point, description(study, tokenizer), runs))

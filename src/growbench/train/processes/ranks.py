@@ -1,11 +1,11 @@
-"""The processes that train one model together, as torchrun starts them: each takes an equal share of every batch.
+"""The processes that train one model together, started by torchrun: each takes an equal share of every batch.
 
-A step's batch is made from (seed, step) alone and cut into `processes x accumulate` micro-batches of equally many rows, each
-of which predicts equally many positions. The mean over micro-batches is therefore the mean over the batch, of losses and of
-gradients, and only rounding tells how many processes there were.
+A step's batch follows from (seed, step) alone. It is split into `processes x accumulate` micro-batches with the same number of
+rows, each of which predicts the same number of positions. The mean over micro-batches is therefore the mean over the batch, for
+losses and gradients alike. Only rounding depends on the number of processes.
 
-Gradients are averaged after the backward pass, not by the wrapper of DistributedDataParallel: the loop runs trunk and head
-rather than the model, steps may run a part of the layers (train/variants/submodel.py), and a stage may keep the model of the one before.
+Gradients are averaged after the backward pass, not by DistributedDataParallel. The loop calls backbone and head rather than
+the model, a step may run some of the layers (train/variants/submodel.py), and a stage may keep the previous stage's model.
 """
 
 import os
@@ -25,13 +25,17 @@ from growbench.train.objective import Batch
 
 T = TypeVar("T")
 BUCKET = 64 * 2**20  # bytes of gradients that are averaged at once
-PATIENCE = timedelta(minutes=30)  # one process writes a checkpoint or draws an epoch's order while the others wait
-BROKEN = ("gloo", "nccl", "connection closed", "connection reset")  # in the errors that have no class of their own
+PATIENCE = timedelta(minutes=30)  # the others wait while one process writes a checkpoint or shuffles an epoch
+BROKEN = ("gloo", "nccl", "connection closed", "connection reset")  # words in errors that have no class of their own
 
 
 @dataclass(frozen=True, slots=True)
 class Ranks:
-    """This process's place among `count`; the first one, 0, alone writes files and progress."""
+    """This process among those that train together. Only the first one writes files and progress.
+
+    rank: number of this process, from 0.
+    count: number of processes.
+    """
 
     rank: int = 0
     count: int = 1
@@ -52,7 +56,7 @@ class Ranks:
             yield number, batch.piece(number, pieces)
 
     def average(self, parameters: Iterable[nn.Parameter]) -> None:
-        """Replace the gradients by their means over processes, which all have gradients of the same parameters."""
+        """Replace the gradients by their means over the processes; all have gradients of the same parameters."""
         if not self.together:
             return
         sent = []
@@ -65,12 +69,12 @@ class Ranks:
             torch._foreach_copy_(bucket, [p.view_as(g) for p, g in zip(pieces, bucket, strict=True)])
 
     def align(self, tensors: Iterable[Tensor]) -> None:
-        """Give every process the first one's values, in place."""
+        """Copy the first process's values to all others, in place."""
         for tensor in tensors if self.together else ():
             dist.broadcast(tensor.detach(), 0)
 
     def total(self, values: Sequence[float]) -> list[float]:
-        """Sums over processes, the same bits in each of them."""
+        """Return sums over the processes, bit for bit the same in each."""
         if not self.together:
             return list(values)
         sums = torch.tensor(values, dtype=torch.float64)
@@ -81,11 +85,11 @@ class Ranks:
         return self.total([value])[0] / self.count if self.together else value
 
     def agree(self, answer: bool) -> bool:
-        """Whether any process says yes to what each would answer by its own clock, or by the signals it got."""
+        """Return whether any process answers yes; clocks and signals differ between processes."""
         return any(self.total([float(answer)]))
 
     def in_turn(self, work: Callable[[], T]) -> T:
-        """What `work` returns: it is done by the first process, which may put files in order, before all others."""
+        """Return what `work` returns. The first process, which may write files, does it before the others."""
         if not self.first:
             self.wait()
         found = work()
@@ -95,7 +99,7 @@ class Ranks:
         return found
 
     def wait(self) -> None:
-        """Wait until every process has come here."""
+        """Wait until every process has called this."""
         if self.together:
             self.total([0.0])
 
@@ -117,33 +121,16 @@ def _buckets(gradients: Sequence[Tensor]) -> Iterator[list[Tensor]]:
 
 
 def place() -> Ranks:
-    """Where torchrun has put this process; alone without it."""
+    """Return this process's rank as torchrun set it; ALONE without torchrun."""
     return Ranks(launch.rank(), int(os.environ.get("WORLD_SIZE", "1")))
 
 
-def device(wanted: str) -> torch.device:
-    """This process's device. wanted: auto (a GPU where there is one), cpu or gpu. Raises GrowBenchError where a GPU is wanted
-    and missing, or there are fewer of them than processes on this machine.
-    """
-    there = torch.cuda.device_count() if wanted != "cpu" else 0
-    if wanted == "gpu" and not there:
-        raise GrowBenchError("train.device: gpu, but no GPU is seen here; use a machine with one, or auto")
-    if not there:
-        return torch.device("cpu")
-    local, beside = int(os.environ.get("LOCAL_RANK", "0")), int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
-    if beside > there:
-        raise GrowBenchError(
-            f"train.processes: {beside} on a machine with {there} GPU(s); one process needs one, so use at most {there}"
-        )
-    torch.cuda.set_device(local)
-    return torch.device("cuda", local)
-
-
 @contextmanager
-def joined(batch: int, accumulate: int) -> Iterator[Ranks]:
-    """Join the other processes, if there are any, and leave them at the end. batch: sequences per step.
+def joined(batch: int, accumulate: int, device: torch.device) -> Iterator[Ranks]:
+    """Join the other processes, if there are any, and leave them at the end.
 
-    Raises GrowBenchError where a batch does not split evenly, and where another process is lost on the way.
+    batch: sequences per step. accumulate: micro-batches per process. device: of this process.
+    Raises GrowBenchError if a batch does not split evenly, or if another process ends early.
     """
     ranks = place()
     launch.check_split(batch, ranks.count, accumulate, f"{ranks.count} process(es)")
@@ -151,7 +138,7 @@ def joined(batch: int, accumulate: int) -> Iterator[Ranks]:
         yield ranks
         return
     try:
-        dist.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo", timeout=PATIENCE)
+        dist.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo", timeout=PATIENCE)
         yield ranks
         ranks.wait()
     except RuntimeError as error:

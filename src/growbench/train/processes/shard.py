@@ -1,7 +1,7 @@
 """Parameters, gradients and moments split over processes (FSDP2), for models that do not fit on one device.
 
-Every layer is gathered before it runs and let go after it. What no layer holds (embeddings, norms, head) hangs on `Root`,
-because the loop runs trunk and head one after the other and never the model's own forward.
+Every layer is gathered before it runs and freed after it. Parameters outside the layers (embeddings, norms, head) belong to
+`Root`, because the loop calls backbone and head one after the other and never the model's own forward.
 """
 
 from collections.abc import Callable
@@ -16,11 +16,11 @@ from torch.distributed.tensor import DTensor, distribute_tensor
 from growbench.train.processes.ranks import Ranks
 
 COPIES = 4  # weights, gradients and two moments
-ROOM = 0.5  # share of a device's memory that they may take; activations need the rest
+ROOM = 0.5  # share of a device's memory for them; activations need the rest
 
 
 class Root(nn.Module):
-    """Runs what it is given, between gathering and letting go of the parameters that no layer holds."""
+    """Gathers the parameters outside the layers, runs a function, and frees them."""
 
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
@@ -31,7 +31,10 @@ class Root(nn.Module):
 
 
 def wanted(choice: str, model: nn.Module, ranks: Ranks, device: torch.device) -> bool:
-    """Whether to shard. choice: never, always, or auto: where weights, gradients and moments are too much for a GPU."""
+    """Return whether to split a model.
+
+    choice: never, always, or auto, which splits if weights, gradients and moments do not fit on one GPU.
+    """
     if choice == "never" or not ranks.together:
         return False
     if choice == "always":
@@ -43,7 +46,7 @@ def wanted(choice: str, model: nn.Module, ranks: Ranks, device: torch.device) ->
 
 
 def shard(model: nn.Module, layers: str, ranks: Ranks, device: torch.device) -> Root:
-    """Split a model over all processes, in place. layers: module path of its list of layers."""
+    """Split a model over all processes, in place, and return its root. layers: module path of its list of layers."""
     mesh = init_device_mesh(device.type, (ranks.count,))
     blocks = model.get_submodule(layers)
     assert isinstance(blocks, nn.ModuleList)
@@ -55,7 +58,7 @@ def shard(model: nn.Module, layers: str, ranks: Ranks, device: torch.device) -> 
 
 
 def like(values: Tensor, parameter: Tensor) -> Tensor:
-    """A copy of whole or split values on the parameter's device, split as the parameter is."""
+    """Return a copy of the values on the parameter's device, split as the parameter is."""
     if not isinstance(parameter, DTensor) or isinstance(values, DTensor) or values.dim() == 0:
         return values.to(parameter.device, copy=True)
     whole = values.to(parameter.device)
@@ -63,7 +66,10 @@ def like(values: Tensor, parameter: Tensor) -> Tensor:
 
 
 def gathered(tensors: dict[str, Tensor], keep: bool = True) -> dict[str, Tensor]:
-    """Whole tensors on the CPU, put together one at a time; all processes must call this. keep: False returns nothing."""
+    """Return whole tensors on the CPU, gathered one at a time; every process must call this.
+
+    keep: whether this process needs them; if not, it returns none of them.
+    """
     if not any(isinstance(values, DTensor) for values in tensors.values()):
         return tensors
     whole: dict[str, Tensor] = {}

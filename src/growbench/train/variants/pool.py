@@ -1,8 +1,8 @@
 """Shorter inputs by mean-pooled embeddings (CompoundGrow, section 3.3; grow_bert).
 
-The first token and the predicted ones keep an embedding of their own, every window of `factor` other tokens becomes its
-mean: [first] + ceil((T - 1) / factor) means + P predicted. All position embeddings stay in training, which cutting
-sequences short does not give. A predicted token also counts, masked, in its window's mean.
+The first token and the predicted ones keep their own embeddings; every window of `factor` tokens after the first becomes
+its mean: [first] + ceil((T - 1) / factor) means + P predicted. All position embeddings are trained, which shortened
+sequences would not do. A predicted token also counts, masked, in its window's mean.
 """
 
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ from growbench.train.objective import Batch, wide
 
 @contextmanager
 def pooled(model: nn.Module, embeddings: str, factor: int, positions: Tensor) -> Iterator[None]:
-    """Let forward passes pool. embeddings: module path of the embeddings. positions: predicted places [B, P]."""
+    """Make forward passes pool. embeddings: module path of the embeddings. positions: predicted positions [B, P]."""
 
     def hook(module: nn.Module, args: tuple[object, ...], out: Tensor) -> Tensor:
         body = out[:, 1:]

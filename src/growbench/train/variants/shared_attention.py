@@ -1,7 +1,7 @@
 """Attention whose probabilities go from one layer to the next, behind `transformers`' attention interface.
 
-A layer hands its probabilities over once in a forward pass and the next one takes them away, so that nothing is kept
-between passes. Not with gradient checkpointing, and not with a part of the layers (train/variants/submodel.py).
+A layer passes its probabilities on once in a forward pass and the next one removes them, so that nothing remains between
+passes. It does not work with gradient checkpointing or with sub-models (train/variants/submodel.py).
 """
 
 from typing import Any
@@ -19,7 +19,7 @@ LENDS, BORROWS = "_lends", "_borrows"
 
 
 class Hand:
-    """Takes the probabilities [B, heads, T, T] of one layer to the next within a forward pass."""
+    """Passes the probabilities [B, heads, T, T] of one layer to the next within a forward pass."""
 
     def __init__(self) -> None:
         self.held: Tensor | None = None
@@ -28,20 +28,20 @@ class Hand:
         held, self.held = self.held, None
         if held is None:
             raise GrowBenchError(
-                "shared attention: the layer before has not run; run whole models, without checkpointing"
+                "shared attention: the previous layer did not run; run the whole model, without gradient checkpointing"
             )
         return held
 
 
 def connect(lower: nn.Module, upper: nn.Module) -> None:
-    """Let attention module `upper` use the probabilities of `lower`, the one of the layer before."""
+    """Make attention module `upper` use the probabilities of `lower`, which belongs to the previous layer."""
     hand = Hand()
     setattr(lower, LENDS, hand)
     setattr(upper, BORROWS, hand)
 
 
 def disconnect(module: nn.Module) -> None:
-    """Undo `connect` for one module, whichever it is."""
+    """Undo `connect` for one module, lower or upper."""
     vars(module).pop(LENDS, None)
     vars(module).pop(BORROWS, None)
 
@@ -56,7 +56,10 @@ def attend(
     scaling: float | None = None,
     **kwargs: Any,
 ) -> tuple[Tensor, Tensor]:
-    """Attention in `transformers`' interface: [B, heads, T, d] each, [B, T, heads, d] and the probabilities back."""
+    """Attention in `transformers`' interface: query, key and value are [B, heads, T, d].
+
+    Returns the output [B, T, heads, d] and the probabilities [B, heads, T, T].
+    """
     hand = getattr(module, BORROWS, None)
     shared = _probabilities(query, key, attention_mask, scaling).to(value.dtype) if hand is None else hand.take()
     if follower := getattr(module, LENDS, None):

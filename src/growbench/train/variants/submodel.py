@@ -1,7 +1,7 @@
-"""Train a sub-model: lower layers run forward without a graph, the top ones and the head learn.
+"""Train a sub-model: lower layers run forward without a graph; the top layers and the head learn.
 
-A sub-model of depth d and top n runs the first d layers; the lower d - n of them, and the embeddings, under no_grad. What has
-no gradient keeps its bits and gets no moments. A head that shares the token table trains it as head only.
+A sub-model of depth d and top n runs the first d layers; the lower d - n of them, and the embeddings, under no_grad. Parameters
+without a gradient do not change and get no moments. A head that shares the token table trains it as head only.
 """
 
 from collections.abc import Iterator, Sequence
@@ -15,7 +15,11 @@ from torch import nn
 
 @dataclass(frozen=True, slots=True)
 class SubModel:
-    """depth: layers that run. top: how many of them, from the top, learn."""
+    """The layers that run and learn in a step.
+
+    depth: layers that run.
+    top: how many of them, counted from the top, learn.
+    """
 
     depth: int
     top: int
@@ -23,7 +27,7 @@ class SubModel:
 
 @contextmanager
 def only(model: nn.Module, layers: str, submodel: SubModel) -> Iterator[None]:
-    """Let a forward pass run a sub-model. layers: module path of the model's list of layers, e.g. `bert.encoder.layer`."""
+    """Make forward passes run a sub-model. layers: module path of the model's list of layers, e.g. `bert.encoder.layer`."""
     whole = model.get_submodule(layers)
     assert isinstance(whole, nn.ModuleList)
     parent, _, name = layers.rpartition(".")
@@ -47,7 +51,7 @@ def _enable(module: nn.Module, args: tuple[object, ...]) -> None:
 
 
 def drawn(submodels: Sequence[SubModel], seed: int, step: int) -> SubModel:
-    """The sub-model of a step: each once in every `len(submodels)` steps, in an order drawn from (seed, round)."""
+    """Return the sub-model of a step: each once in every `len(submodels)` steps, in an order drawn from (seed, round)."""
     if len(submodels) == 1:
         return submodels[0]
     turn, place = divmod(step, len(submodels))

@@ -2,7 +2,7 @@
 
     L = (1 - w) CE(y, p) + w tau^2 KL(p_teacher(tau) || p(tau))
 
-on the predicted positions, p(tau) the softmax of logits / tau. The teacher only runs forward, and that is paid for.
+on the predicted positions, p(tau) the softmax of logits / tau. The teacher runs forward only, and the ledger counts its FLOPs.
 """
 
 from dataclasses import dataclass
@@ -17,7 +17,13 @@ from growbench.train.objective import Batch, logits, wide
 
 @dataclass
 class Teacher:
-    """model: the teacher, which does not learn. temperature: tau. weight: w, set before each step."""
+    """A teacher.
+
+    family: of both models.
+    model: the teacher, which does not learn.
+    temperature: tau.
+    weight: w, set before each step.
+    """
 
     family: Family
     model: nn.Module

@@ -1,0 +1,100 @@
+"""What one run is set up from: its config, its corpus and the finished source."""
+
+from growbench import families
+from growbench.errors import GrowBenchError
+from growbench.pipeline.corpus.corpus import Corpus
+from growbench.pipeline.pretrain.journal import FREE
+from growbench.pipeline.pretrain.models import Models
+from growbench.pipeline.pretrain.stages import Stages
+from growbench.records import finished, record
+from growbench.spec import SOURCE
+from growbench.study import timeline
+from growbench.study.study import Study, point_name
+from growbench.study.timeline import Timeline
+from growbench.train import device
+from growbench.train.batches import Batches
+from growbench.train.build import Recipe
+from growbench.train.data import PackedSequences, Stream
+from growbench.train.objective import Batch, CausalLM, MaskedLM, Objective
+from growbench.train.processes.ranks import ALONE, Ranks
+
+VALIDATION_SEED, VALIDATION_BATCH = 7_654_321, 32
+
+
+def stages_of(study: Study, method: str, seed: int, run: Timeline, corpus: Corpus, ranks: Ranks = ALONE) -> Stages:
+    """Return what makes the trainers of a run. method: a method of the study, or the source."""
+    stream: Stream = "source" if method == SOURCE else "target"
+    special, vocab = corpus.manifest["special"], int(corpus.manifest["vocab"])
+    sequences = PackedSequences(corpus.train, study.objective.length, int(special["cls"]), seed, stream)
+    models = Models(
+        family=families.load(study.target.family),
+        seed=seed,
+        init_std=study.train.init_std,
+        dropout=study.train.dropout,
+        pad=int(special["pad"]),
+        compute=device.resolve(study.train.device, study.train.precision),
+        source_folder=study.layout.run(SOURCE, seed).point(point_name(1.0)),
+    )
+    return Stages(
+        timeline=run,
+        method=None if method == SOURCE else study.method(method),
+        models=models,
+        source_spec=study.source_spec(vocab),
+        batches=Batches(sequences, objective_of(study, int(special["mask"]), vocab), study.optimizer.batch),
+        recipe=recipe_of(study),
+        ranks=ranks,
+    )
+
+
+def timeline_of(study: Study, method: str, seed: int, vocab: int, lr: float | None, share: float) -> Timeline:
+    """Return what a run does, and when.
+
+    vocab: size of the corpus's vocabulary. lr: peak learning rate; None takes the config's. share: of the budget.
+    """
+    control = method != SOURCE and study.method(method).control
+    raised = share * source_cost(study, seed)["flops"] if control else 0.0
+    return timeline.of(timeline.short(study, share), method, vocab=vocab, raised=raised).at(lr)
+
+
+def counted_source(study: Study, method: str, seed: int) -> dict[str, float]:
+    """Return the cost of the source that counts towards a method's total; nothing if it needs no source."""
+    return source_cost(study, seed) if method != SOURCE and study.method(method).needs_source else FREE
+
+
+def source_cost(study: Study, seed: int) -> dict[str, float]:
+    """Return what the source's finished point cost. Raises GrowBenchError if the source is not trained."""
+    source = finished.values(study.layout, record.digest(study.trained_part()), SOURCE, seed)
+    return {key: source["points"][-1][key] for key in FREE}
+
+
+def objective_of(study: Study, mask_id: int, vocab: int) -> Objective:
+    """Return the study's objective. mask_id: id of [MASK]. vocab: size of the vocabulary."""
+    if study.objective.kind == "clm":
+        return CausalLM()
+    return MaskedLM(study.objective.mask_rate, mask_id, vocab)
+
+
+def recipe_of(study: Study) -> Recipe:
+    """Return how the study updates weights."""
+    o, t = study.optimizer, study.train
+    return Recipe(
+        betas=o.betas,
+        weight_decay=o.weight_decay,
+        clip=o.clip,
+        accumulate=t.accumulate,
+        compile=t.compile,
+        shard=t.shard,
+    )
+
+
+def validation_of(study: Study, corpus: Corpus, objective: Objective) -> list[Batch]:
+    """Return the validation batches, of equal size and the same for every run of the study.
+
+    Raises GrowBenchError if the validation text is shorter than one sequence.
+    """
+    sequences = PackedSequences(corpus.valid, study.objective.length, int(corpus.manifest["special"]["cls"]), 0)
+    count, size = min(study.train.eval_sequences, sequences.count), VALIDATION_BATCH
+    if count < 1:
+        raise GrowBenchError(f"{study.layout.corpus}/valid.bin: shorter than one sequence; give more validation text")
+    groups = [list(range(i, min(i + size, count))) for i in range(0, count - count % size or count, size)]
+    return [objective.batch(sequences.fetch(group), VALIDATION_SEED, i) for i, group in enumerate(groups)]
