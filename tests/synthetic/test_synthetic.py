@@ -1,4 +1,4 @@
-"""The generated language: its grammar is kept to, its floors are what a perfect model loses, seeds mean what they say."""
+"""The synthetic language: it follows its grammar, its floors are the loss of a perfect model, and seeds name texts."""
 
 from itertools import islice
 
@@ -41,12 +41,12 @@ def test_the_reader_gives_every_drawn_document_a_probability_and_a_broken_one_no
     words = vocabulary()
     broken = np.array([words.index(w) for w in [".", "the", "sailor", "steer", "the", "boat", "."]])
     assert reader.forward(broken)[1][-1] == -np.inf
-    mended = np.array([words.index(w) for w in [".", "the", "sailor", "steers", "the", "boat", "."]])
-    assert np.isfinite(reader.forward(mended)[1]).all()
+    fixed = np.array([words.index(w) for w in [".", "the", "sailor", "steers", "the", "boat", "."]])
+    assert np.isfinite(reader.forward(fixed)[1]).all()
 
 
 def test_the_readers_causal_loss_is_below_any_other_predictors(drawn) -> None:
-    """Against the unigram distribution of the same text, and against the class known but the latent not."""
+    """Compared with the unigram distribution of the same text."""
     rows = drawn.words[: 40 * 63].reshape(40, 63)
     reader = Reader(SEED)
     exact = -np.mean([reader.forward(row)[1] for row in rows])
@@ -56,7 +56,7 @@ def test_the_readers_causal_loss_is_below_any_other_predictors(drawn) -> None:
 
 
 def test_the_posterior_of_one_hidden_word_is_bayes_rule(drawn) -> None:
-    """P(word | rest) from the reader equals the joint probabilities of all completions, normalised."""
+    """P(word | rest) from the reader equals the joint probabilities of all completions, normalized."""
     window, place = drawn.words[:14].copy(), 6
     reader = Reader(SEED)
     (posterior,) = list(reader.posteriors(window, np.array([place])))
@@ -68,20 +68,20 @@ def test_the_posterior_of_one_hidden_word_is_bayes_rule(drawn) -> None:
     assert np.allclose(posterior, joint / joint.sum(), atol=1e-9)
 
 
-def test_what_masking_leaves_unknown_lies_between_certainty_and_ignorance() -> None:
+def test_the_loss_of_a_masked_token_is_between_certainty_and_ignorance() -> None:
     certain, even = np.eye(10)[0], np.full(10, 0.1)
     assert unknown(certain, 14) == pytest.approx(0.0, abs=1e-9)
     assert 0.8 * entropy(even) < unknown(even, 14) < entropy(even)
 
 
-def test_the_number_of_a_subject_is_kept_over_distance() -> None:
+def test_verbs_agree_with_distant_subjects() -> None:
     near, far = "the sailor dives .", "the sailor that the captains near the boats like dives ."
     for text in (near, far):
         assert grammatical(tuple(text.split()))
         assert not grammatical(tuple(text.replace("dives", "dive").split()))
 
 
-def test_a_document_keeps_to_its_topic(drawn) -> None:
+def test_a_document_has_one_topic(drawn) -> None:
     table, right = emissions(SEED), []
     ends = np.cumsum(drawn.lengths)
     for end, length, latent in zip(ends, drawn.lengths, drawn.latents, strict=True):
@@ -91,7 +91,7 @@ def test_a_document_keeps_to_its_topic(drawn) -> None:
     assert np.mean(right) > 0.9
 
 
-def test_sentences_are_whole_and_their_changes_say_what_they_change() -> None:
+def test_sentences_are_complete_and_only_the_given_words_change() -> None:
     rng = np.random.default_rng(0)
     for sentence in islice(sentences(SEED, rng), 60):
         assert grammatical(sentence.words)

@@ -42,8 +42,8 @@ def test_acceptable_is_what_the_grammar_accepts() -> None:
         assert grammatical(tuple(sentence.split())) == (label == "1")
 
 
-def test_faults_leave_no_trace_in_single_words() -> None:
-    """No word is (almost) only in sentences of one label: the fault lies in how words go together."""
+def test_single_words_do_not_give_faults_away() -> None:
+    """No word is (almost) only in sentences of one label: a fault is in how words go together."""
     found = {label: Counter() for label in "01"}
     for sentence, label in made("acceptability", 2000):
         found[label].update(sentence.split())
@@ -52,19 +52,19 @@ def test_faults_leave_no_trace_in_single_words() -> None:
             assert 0.3 < found["1"][word] / count < 0.7, word
 
 
-def test_a_topic_is_that_of_most_of_its_words() -> None:
+def test_most_words_of_a_sentence_are_of_its_topic() -> None:
     own = {t: {w for group in lemmas(t).values() for w in group} for t in TOPICS}
     right = 0
     for sentence, label in made("topic"):
-        said = {w for word in sentence.split() for w in (word, word.removesuffix("s"))}
-        right += max(TOPICS, key=lambda t: len(said & own[t])) == label
+        seen = {w for word in sentence.split() for w in (word, word.removesuffix("s"))}
+        right += max(TOPICS, key=lambda t: len(seen & own[t])) == label
     assert right / 300 > 0.9
 
 
-def test_paraphrases_keep_their_content_words_and_others_do_not() -> None:
+def test_only_paraphrases_keep_all_content_words() -> None:
     for first, second, label in made("paraphrase"):
-        kept = [Counter(w for w in text.split() if w not in FUNCTION) for text in (first, second)]
-        assert (kept[0] == kept[1]) == (label == "1")
+        content = [Counter(w for w in text.split() if w not in FUNCTION) for text in (first, second)]
+        assert (content[0] == content[1]) == (label == "1")
         assert first != second
 
 

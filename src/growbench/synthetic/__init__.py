@@ -1,7 +1,7 @@
-"""The synthetic language: text without end from a seed, with topics, agreement over distance and a known entropy floor.
+"""The synthetic language: endless text from a seed, with topics, agreement over distance and a known entropy floor.
 
-lexicon.py says which words there are, grammar.py how they make sentences, text.py draws documents, floor.py computes
-what a perfect model would still lose.
+lexicon.py: the words. grammar.py: how they make sentences. text.py: drawing documents. sentences.py: single sentences
+and changes to them. floor.py: the loss of a perfect model.
 """
 
 from growbench.synthetic.floor import floors

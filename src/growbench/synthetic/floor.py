@@ -1,15 +1,15 @@
-"""The entropy floors: what a predictor that knows the grammar exactly still loses, in nats per predicted token.
+"""The entropy floors: the loss of a predictor that knows the grammar exactly, in nats per predicted token.
 
 Both are computed by Bayesian inference (forward and backward messages on the automaton) over windows of the packed
 text as models see it: cut anywhere, documents separated by [SEP], topic, mood and focus unknown.
 
-clm: minus the mean log-probability of a token given the tokens before it in its window. Nothing can do better.
+clm: minus the mean log-probability of a token given the tokens before it in its window. No model can do better.
 
-mlm: the mean entropy of a chosen token given its window, where the other chosen tokens that show [MASK] are hidden too.
-Of the chosen tokens 80 % show [MASK], 10 % a random token and 10 % themselves; the loss on the latter is what remains
-unknown after seeing a token that is right or random with equal chance. One thing is given to the predictor that a
-model does not have: it is told which of the *other* tokens are false, and their true values. So the value is a lower
-bound, and a tight one (random tokens are 1.5 % of a text at mask rate 0.15).
+mlm: the mean entropy of a chosen token given its window, in which the other chosen tokens that show [MASK] are hidden
+as well. Of the chosen tokens, 80 % show [MASK], 10 % a random token and 10 % themselves. The loss on the last two kinds
+is what remains unknown after seeing a token that is right or random with equal chance. The predictor has one advantage
+over a model: it knows which of the *other* tokens are false, and their true values. The value is therefore a lower
+bound, and a tight one (random tokens are 1.5 % of the text at mask rate 0.15).
 """
 
 from collections.abc import Iterator
@@ -30,9 +30,13 @@ KEPT, RANDOM = 0.1, 0.1
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One token of a window, over the states and latents (live) that the text before it leaves possible.
+    """One token of a window, over the states and latents that are possible after the text before it.
 
-    arcs: what may have been taken, from row `before` of the message alpha [states, live]; weights: [arcs, live].
+    arcs: the arcs that may have been taken, [arcs].
+    weights: the probability of each arc and the token, [arcs, live].
+    before: the row of `alpha` from which each arc leaves, [arcs].
+    alpha: the forward message before the token, [states, live].
+    live: the numbers of the possible latents.
     """
 
     arcs: np.ndarray
@@ -53,9 +57,10 @@ class Reader:
         self.prior = np.outer(stationary(), np.full(len(LATENTS), 1 / len(LATENTS)))
 
     def forward(self, window: np.ndarray) -> tuple[list[Step], list[float]]:
-        """Read word numbers (HIDDEN for unknown) of a window cut from running text.
+        """Read the word numbers of a window cut from running text, HIDDEN for unknown words.
 
-        Returns a Step and the log-probability of each token given those before; -inf at the first impossible one.
+        Returns a Step and the log-probability of each token given those before it. It stops at the first impossible token,
+        whose log-probability is -inf.
         """
         keep = self.prior.sum(axis=1) > 0
         states, live, alpha = np.flatnonzero(keep), np.arange(len(LATENTS)), self.prior[keep]
@@ -79,13 +84,13 @@ class Reader:
         arcs = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count) + first[before]
         if word == HIDDEN:
             return Step(arcs, np.repeat(self.net.p[arcs][:, None], len(live), axis=1), before, alpha, live)
-        says = self.table[:, live, word]
-        possible = np.asarray(says.any(axis=1))[self.net.emits[arcs]]
+        likelihood = self.table[:, live, word]
+        possible = np.asarray(likelihood.any(axis=1))[self.net.emits[arcs]]
         arcs, before = arcs[possible], before[possible]
-        return Step(arcs, self.net.p[arcs][:, None] * says[self.net.emits[arcs]], before, alpha, live)
+        return Step(arcs, self.net.p[arcs][:, None] * likelihood[self.net.emits[arcs]], before, alpha, live)
 
     def _advance(self, step: Step) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """States in ascending order, latents and messages [states, latents] after a token; a separator draws a latent."""
+        """Return states (ascending), latents and message [states, latents] after a token. A separator draws a new latent."""
         mass, live = step.alpha[step.before] * step.weights, step.live
         ends = self.net.emits[step.arcs] == self.sep
         if ends.any():
@@ -98,7 +103,7 @@ class Reader:
         return states, live, np.add.reduceat(mass[order], starts, axis=0) if len(states) else mass
 
     def posteriors(self, window: np.ndarray, places: np.ndarray) -> Iterator[np.ndarray]:
-        """Distribution over words [words] of each place, last first, given the window with the places hidden."""
+        """Yield the distribution over words [words] at each place, last place first, given the window without these places."""
         hidden = window.copy()
         hidden[places] = HIDDEN
         steps, _ = self.forward(hidden)
@@ -127,7 +132,7 @@ class Reader:
 
 @cache
 def stationary() -> np.ndarray:
-    """How often running text is in each state, [states]."""
+    """Return the share of running text in each state, [states]."""
     net = automaton()
     share = np.full(net.states, 1 / net.states)
     for _ in range(2000):
@@ -139,15 +144,16 @@ def stationary() -> np.ndarray:
 
 
 def entropy(p: np.ndarray) -> float:
-    """Entropy of a distribution in nats."""
+    """Return the entropy of a distribution in nats."""
     p = p[p > 0]
     return float(-(p * np.log(p)).sum())
 
 
 def unknown(posterior: np.ndarray, vocab: int) -> float:
-    """Expected loss at a chosen token: hidden (80 %), or shown right or random with equal chance (20 %).
+    """Return the expected loss at a chosen token: hidden (80 %), or shown right or random with equal chance (20 %).
 
-    posterior: distribution over words given all other tokens. vocab: how many ids a random token is drawn from.
+    posterior: the distribution over words given all other tokens, [words].
+    vocab: the number of ids from which a random token is drawn.
     """
     false = 0.5 / vocab
     shown_given_word = entropy(np.array([0.5 + false] + [false] * (vocab - 1)))
@@ -157,7 +163,10 @@ def unknown(posterior: np.ndarray, vocab: int) -> float:
 
 
 def floors(seed: int, mask_rate: float, length: int, windows: int = WINDOWS) -> dict[str, float]:
-    """Both floors, and their standard errors, over `windows` windows of length - 1 tokens of a text of its own."""
+    """Return both floors and their standard errors.
+
+    They are means over `windows` windows of length - 1 tokens of a text that is drawn for this purpose.
+    """
     reader, rng = Reader(seed), np.random.default_rng([seed, 1 << 20])
     body, vocab = length - 1, len(vocabulary()) + 4
     ids = draw(seed, rng, count=max(64, windows * body // 40)).words

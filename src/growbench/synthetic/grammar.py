@@ -9,10 +9,10 @@
     VP      -> (never) Take[n] Object[n] (Adv) | (never) Stand[n, k] (Adv | PP) | Cop[n] Adj        Take: agents only
     Object  -> NP | Poss[n] Noun | Refl[n]
 
-Number is kept across everything that comes between: a verb, a reflexive or a possessive agrees with its subject
-however many clauses of other numbers stand between. Depth is bounded: an NP inside an NP has one level less, and at
-level 0 takes nothing after its noun. The left-to-right derivation is therefore a finite automaton, whose states are
-the stacks of what is still to come. Every quantity about the text is exact on it (see floor.py).
+A verb, a reflexive or a possessive agrees in number with its subject, no matter how many clauses of another number come
+between them. Depth is bounded: an NP inside an NP has one level less, and at level 0 nothing follows its noun. The
+left-to-right derivation is therefore a finite automaton. Its states are the stacks of symbols still to come. All
+quantities of the text can be computed exactly on it (see floor.py).
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator
@@ -25,13 +25,13 @@ from growbench.synthetic.lexicon import KINDS, NUMBERS, SEP, classes
 
 Symbol = tuple[str, ...]
 Rule = tuple[float, tuple[Symbol, ...]]
-GOES_ON = 7 / 8
+CONTINUES = 7 / 8
 START: tuple[Symbol, ...] = (("Sentence",),)
 OTHER_KIND = {"agent": 0.5, "thing": 0.5}
 
 
 def t(name: str) -> Symbol:
-    """A word class."""
+    """Return the terminal symbol of a word class."""
     return ("t", name)
 
 
@@ -45,7 +45,7 @@ def _sentence() -> list[Rule]:
 
 
 def _after() -> list[Rule]:
-    return [(GOES_ON, START), (1 - GOES_ON, (t(SEP), *START))]
+    return [(CONTINUES, START), (1 - CONTINUES, (t(SEP), *START))]
 
 
 def _clause(depth: str) -> list[Rule]:
@@ -81,12 +81,12 @@ def _pp(depth: str) -> list[Rule]:
 
 def _vp(n: str, k: str, depth: str) -> list[Rule]:
     stand, adverb = t(f"stand {k} {n}"), ("MaybeAdv",)
-    whole: list[Rule] = [(0.35, (t(f"Cop {n}"), t("Adj")))]
+    rules: list[Rule] = [(0.35, (t(f"Cop {n}"), t("Adj")))]
     kinds: list[Rule] = [(0.65, (t(f"take {n}"), ("Object", n, depth), adverb))] if k == "agent" else []
     kinds += [((0.25 if k == "agent" else 0.9), (stand, adverb)), (0.10, (stand, ("PP", "0")))]
     for p, body in kinds:
-        whole += [(0.65 * p * 0.85, body), (0.65 * p * 0.15, (t("Never"), *body))]
-    return whole
+        rules += [(0.65 * p * 0.85, body), (0.65 * p * 0.15, (t("Never"), *body))]
+    return rules
 
 
 def _maybe_adv() -> list[Rule]:
@@ -95,8 +95,8 @@ def _maybe_adv() -> list[Rule]:
 
 def _object(n: str, depth: str) -> list[Rule]:
     free = [(0.65 * OTHER_KIND[k] / 2, (("NP", m, k, depth),)) for m in NUMBERS for k in KINDS]
-    own = [(0.20 * OTHER_KIND[k] / 2, (t(f"Poss {n}"), t(f"{k} {m}"))) for m in NUMBERS for k in KINDS]
-    return [*free, *own, (0.15, (t(f"Refl {n}"),))]
+    possessed = [(0.20 * OTHER_KIND[k] / 2, (t(f"Poss {n}"), t(f"{k} {m}"))) for m in NUMBERS for k in KINDS]
+    return [*free, *possessed, (0.15, (t(f"Refl {n}"),))]
 
 
 RULES: dict[str, Callable[..., list[Rule]]] = {
@@ -107,8 +107,13 @@ RULES: dict[str, Callable[..., list[Rule]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Automaton:
-    """Arcs between states, sorted by where they leave: from state `source` with probability `p` a word of class
-    `emits` (number in classes()) leads to state `target`. State 0 begins a document; arcs that emit Sep lead there.
+    """Arcs between states, sorted by the state that they leave. State 0 begins a document, and arcs that emit SEP lead there.
+
+    states: the number of states.
+    source: the state that each arc leaves, [arcs].
+    target: the state to which it leads, [arcs].
+    emits: the class of the word that it emits, a number in classes(), [arcs].
+    p: its probability in its source state, [arcs].
     """
 
     states: int
@@ -119,7 +124,7 @@ class Automaton:
 
 
 def _first(stack: tuple[Symbol, ...]) -> Iterator[tuple[float, str, tuple[Symbol, ...]]]:
-    """All ways to emit the next word: probability, class, and the stack that remains."""
+    """Yield all ways to emit the next word: probability, class, and the stack that remains."""
     head, rest = stack[0], stack[1:]
     if head[0] == "t":
         yield 1.0, head[1], rest
@@ -131,7 +136,7 @@ def _first(stack: tuple[Symbol, ...]) -> Iterator[tuple[float, str, tuple[Symbol
 
 @cache
 def automaton() -> Automaton:
-    """The grammar's automaton, by breadth-first search from the start of a document."""
+    """Return the automaton of the grammar, found by breadth-first search from the start of a document."""
     number = {name: i for i, name in enumerate(classes())}
     states: dict[tuple[Symbol, ...], int] = {START: 0}
     queue, arcs = [START], []
@@ -149,7 +154,10 @@ def automaton() -> Automaton:
 
 
 def accepts(readings: Iterable[Collection[int]]) -> bool:
-    """Can a document begin with these words? readings: of each word, the classes (numbers in classes()) that say it."""
+    """Return whether a document can begin with these words.
+
+    readings: for each word, the classes (numbers in classes()) to which it can belong.
+    """
     net = automaton()
     states = np.arange(net.states) == 0
     for possible in readings:

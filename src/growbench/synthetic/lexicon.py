@@ -39,7 +39,10 @@ TOPICAL, FOCUSED, MOODY = 0.95, 0.75, 0.95
 
 @dataclass(frozen=True, slots=True)
 class Latent:
-    """What a document keeps to throughout: a topic, a mood, and a focus, the number of its favourite in every group."""
+    """What is constant in a document.
+
+    topic: decides most words. mood: decides adjectives and adverbs. focus: the number of its favorite word in every group.
+    """
 
     topic: str
     mood: str
@@ -51,31 +54,31 @@ LATENTS = tuple(Latent(*t) for t in product(TOPICS, MOODS, range(FOCI)))
 
 @cache
 def lemmas(topic: str | None) -> dict[str, tuple[str, ...]]:
-    """The uninflected words of a topic, or (None) those that all topics share, by group."""
+    """Return the uninflected words of a topic by group; None: the words that all topics share."""
     line = SHARED if topic is None else TOPICS[topic]
     return {group: tuple(words.split()) for group, words in zip(GROUPS, line.split("/"), strict=True)}
 
 
 def mood_words(mood: str, name: str) -> tuple[str, ...]:
-    """The adjectives (Adj) or adverbs (Adv) of one mood."""
+    """Return the adjectives (Adj) or adverbs (Adv) of a mood."""
     adjectives, adverbs = MOODS[mood].split("/")
     return tuple((adjectives if name == "Adj" else adverbs).split())
 
 
 def inflect(lemma: str, group: str, number: str) -> str:
-    """The form of a noun (agent, thing), or of a verb of the other groups that follows a subject of this number."""
+    """Return a noun (groups agent, thing) in this number, or a verb (other groups) for a subject of this number."""
     return lemma + "s" if (group in KINDS) == (number == "p") else lemma
 
 
 def classes() -> list[str]:
-    """All word classes: a class and a latent fix the distribution of a word."""
+    """Return all word classes. A class and a latent together fix the distribution of a word."""
     inflected = [f"{group} {number}" for group in GROUPS[:5] for number in NUMBERS]
     return [*inflected, "Adj", "Adv", *FIXED]
 
 
 @cache
 def vocabulary() -> list[str]:
-    """All words, each once, in a fixed order."""
+    """Return all words, each once, in a fixed order."""
     words: dict[str, None] = {}
     for latent in LATENTS:
         for name in classes():
@@ -85,7 +88,7 @@ def vocabulary() -> list[str]:
 
 @cache
 def emissions(seed: int) -> np.ndarray:
-    """P(word | class, latent) as [classes, latents, words]. The seed decides how likely the words of a group are."""
+    """Return P(word | class, latent), [classes, latents, words]. The seed decides how likely the words of a group are."""
     names, words = classes(), {word: i for i, word in enumerate(vocabulary())}
     table = np.zeros((len(names), len(LATENTS), len(words)))
     for c, name in enumerate(names):
@@ -96,31 +99,33 @@ def emissions(seed: int) -> np.ndarray:
 
 
 def _weights(name: str, latent: Latent, seed: int | None) -> dict[str, float]:
-    """P(word | class, latent); with no seed only the words count."""
+    """Return P(word | class, latent) by word. Without a seed the probabilities have no meaning, only the words."""
     if name in FIXED:
         return _focused(tuple(FIXED[name].split()), name, latent, seed)
     if name in ("Adj", "Adv"):
         share = {mood: MOODY if mood == latent.mood else 1 - MOODY for mood in MOODS}
         moods = {w: share[m] * p for m in MOODS for w, p in _focused(mood_words(m, name), name, latent, seed).items()}
-        own = _focused(lemmas(latent.topic)["adjective"], f"{latent.topic} Adj", latent, seed) if name == "Adj" else {}
-        half = 0.5 if own else 1.0
-        return {**{w: half * p for w, p in moods.items()}, **{w: (1 - half) * p for w, p in own.items()}}
+        topical = (
+            _focused(lemmas(latent.topic)["adjective"], f"{latent.topic} Adj", latent, seed) if name == "Adj" else {}
+        )
+        half = 0.5 if topical else 1.0
+        return {**{w: half * p for w, p in moods.items()}, **{w: (1 - half) * p for w, p in topical.items()}}
     group, number = name.rsplit(" ", 1)
-    own = _focused(lemmas(latent.topic)[group], f"{latent.topic} {group}", latent, seed)
+    topical = _focused(lemmas(latent.topic)[group], f"{latent.topic} {group}", latent, seed)
     shared = _zipf(lemmas(None)[group], group, seed)
-    mixed = {**{w: TOPICAL * p for w, p in own.items()}, **{w: (1 - TOPICAL) * p for w, p in shared.items()}}
+    mixed = {**{w: TOPICAL * p for w, p in topical.items()}, **{w: (1 - TOPICAL) * p for w, p in shared.items()}}
     return {inflect(w, group, number): p for w, p in mixed.items()}
 
 
 def _focused(words: tuple[str, ...], name: str, latent: Latent, seed: int | None) -> dict[str, float]:
-    """The words of a group, with FOCUSED of the probability on the one that the document's focus picks."""
-    favourite = words[latent.focus % len(words)]
-    return {w: (1 - FOCUSED) * p + FOCUSED * (w == favourite) for w, p in _zipf(words, name, seed).items()}
+    """Return the probabilities of a group's words; the favorite of the document's focus has a share FOCUSED."""
+    favorite = words[latent.focus % len(words)]
+    return {w: (1 - FOCUSED) * p + FOCUSED * (w == favorite) for w, p in _zipf(words, name, seed).items()}
 
 
 @cache
 def _zipf(words: tuple[str, ...], name: str, seed: int | None) -> dict[str, float]:
-    """Weights 1 / rank^0.7, ranks permuted by the seed; equal for all forms of a group."""
+    """Return weights 1 / rank^0.7, ranks permuted by the seed; all inflected forms of a group share them."""
     ranks = np.arange(1, len(words) + 1, dtype=float)
     if seed is not None:
         ranks = np.random.default_rng([seed, *name.encode()]).permutation(ranks)

@@ -1,4 +1,4 @@
-"""Drawing documents of the synthetic language: many at once, one random walk on the automaton each."""
+"""Drawing documents of the synthetic language: many at once, each by a random walk on the automaton."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,8 +13,12 @@ BLOCK = 8192
 
 @dataclass(frozen=True, slots=True)
 class Drawn:
-    """Documents one after the other: words [tokens] (numbers in vocabulary()) and their classes [tokens] (numbers in
-    classes()), the separators included; lengths [documents]; latents [documents], numbers in LATENTS.
+    """Documents one after another, including their separators.
+
+    words: numbers in vocabulary(), [tokens].
+    classes: numbers in classes(), [tokens].
+    lengths: of the documents, [documents].
+    latents: numbers in LATENTS, [documents].
     """
 
     words: np.ndarray
@@ -24,7 +28,7 @@ class Drawn:
 
 
 def documents(seed: int, stream: int = 0) -> Iterator[str]:
-    """Yield documents without end: words and blanks, without the separator. Streams of one language are independent."""
+    """Yield documents endlessly: words separated by spaces, without [SEP]. Streams of the same language are independent."""
     words = np.array(vocabulary(), dtype=object)
     block = 0
     while True:
@@ -37,7 +41,7 @@ def documents(seed: int, stream: int = 0) -> Iterator[str]:
 
 
 def draw(seed: int, rng: np.random.Generator, count: int) -> Drawn:
-    """Draw `count` documents of the language `seed`."""
+    """Draw `count` documents of the language with this seed."""
     net, table = automaton(), emissions(seed)
     leaves, moves = _ladder(net.source, net.p), table.reshape(-1, table.shape[2])
     word_rows, word_ids = np.nonzero(moves)
@@ -45,29 +49,29 @@ def draw(seed: int, rng: np.random.Generator, count: int) -> Drawn:
     sep = classes().index(SEP)
     latent = rng.integers(len(LATENTS), size=count)
     alive, state = np.arange(count), np.zeros(count, dtype=np.int64)
-    owners, said, meant = [], [], []
+    owners, chosen, meant = [], [], []
     while len(alive):
         arc = _pick(leaves, net.source, state, rng)
         row = net.emits[arc] * len(LATENTS) + latent[alive]
         owners.append(alive)
-        said.append(word_ids[_pick(words, word_rows, row, rng)])
+        chosen.append(word_ids[_pick(words, word_rows, row, rng)])
         meant.append(net.emits[arc])
-        goes_on = net.emits[arc] != sep
-        alive, state = alive[goes_on], net.target[arc][goes_on]
+        continues = net.emits[arc] != sep
+        alive, state = alive[continues], net.target[arc][continues]
     owner = np.concatenate(owners)
     order = np.argsort(owner, kind="stable")
-    return Drawn(np.concatenate(said)[order], np.concatenate(meant)[order], np.bincount(owner), latent)
+    return Drawn(np.concatenate(chosen)[order], np.concatenate(meant)[order], np.bincount(owner), latent)
 
 
 def _ladder(rows: np.ndarray, p: np.ndarray) -> np.ndarray:
-    """Ascending thresholds for _pick: row number plus the probability accumulated within the row (rows sorted)."""
+    """Return ascending thresholds for _pick: row number plus cumulative probability within the row. rows: sorted."""
     total = np.cumsum(p)
     before = np.concatenate([[0.0], total[:-1]])[np.searchsorted(rows, rows)]
     return rows + np.minimum(total - before, 1.0)
 
 
 def _pick(ladder: np.ndarray, rows: np.ndarray, row: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Draw one entry of each given row; rounding at a row's end never leads into the next row."""
+    """Draw one entry of each given row. Rounding at the end of a row never leads into the next row."""
     entry = np.searchsorted(ladder, row + rng.random(len(row)), side="right")
     last = np.searchsorted(rows, row, side="right") - 1
     return np.minimum(entry, last)

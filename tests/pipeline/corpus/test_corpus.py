@@ -1,4 +1,4 @@
-"""The corpus: every kind of file gives the same ids, splits are by document, and damaged input is one line."""
+"""The corpus: every kind of file gives the same ids, splits are by document, and damaged input is refused in one line."""
 
 import gzip
 import json
@@ -76,20 +76,20 @@ def test_the_split_is_by_document_and_ids_decode_to_the_text(tmp_path: Path, stu
         ids = np.asarray(getattr(made, split))
         texts = [tokenizer.decode(part) for part in np.split(ids, np.flatnonzero(ids == sep) + 1)[:-1]]
         wanted = [d for i, d in enumerate(DOCUMENTS) if held_out(0, 0, i, 0.2) == aside]
-        said = ["".join(t.removesuffix("[SEP]").split()) for t in texts]
-        assert said == ["".join(d.lower().split()) for d in wanted]
+        found = ["".join(t.removesuffix("[SEP]").split()) for t in texts]
+        assert found == ["".join(d.lower().split()) for d in wanted]
     assert 0 < len(made.valid) < len(made.train)
 
 
 def test_a_limit_cuts_training_text_only(tmp_path: Path, study: Callable[..., Any]) -> None:
     write(tmp_path / "data/a.txt", BLANK)
-    whole = built(study(valid_fraction=0.1))
+    full = built(study(valid_fraction=0.1))
     cut = built(study(valid_fraction=0.1, max_tokens=100))
     assert len(cut.train) == 100
-    assert np.array_equal(cut.train, whole.train[:100])
+    assert np.array_equal(cut.train, full.train[:100])
 
 
-def test_a_document_is_never_in_both_splits_when_they_are_given(tmp_path: Path, study: Callable[..., Any]) -> None:
+def test_a_file_in_both_splits_is_refused(tmp_path: Path, study: Callable[..., Any]) -> None:
     write(tmp_path / "data/a.txt", BLANK)
     with pytest.raises(GrowBenchError, match=r"corpus.valid: .*a.txt is training text too"):
         run.check(study(train="*.txt", valid="a.txt"))
@@ -117,6 +117,18 @@ def test_a_hub_name_is_streamed(tmp_path: Path, study: Callable[..., Any]) -> No
     assert made.manifest["train"]["documents"] + made.manifest["valid"]["documents"] == len(DOCUMENTS)
 
 
+def test_a_dataset_is_read_without_a_writable_home(tmp_path: Path, study: Callable[..., Any], monkeypatch) -> None:
+    """Nothing is written outside the study if Hugging Face's cache cannot be written."""
+    import datasets
+
+    (tmp_path / "file").touch()
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "file/datasets")
+    write(tmp_path / "data/train.jsonl", JSONL)
+    made = study(source="hub", train=str(tmp_path / "data"), text_key="body")
+    assert len(built(made).train) > 0
+    assert any(made.layout.hub.iterdir())
+
+
 def test_several_hub_names_are_one_corpus_and_a_name_may_carry_its_subset(tmp_path: Path, study, monkeypatch) -> None:
     import datasets
 
@@ -141,7 +153,7 @@ def test_the_synthetic_corpus_knows_its_floor(tmp_path: Path, study: Callable[..
     assert int(made.train.max()) < manifest["vocab"]
 
 
-def test_a_corpus_with_a_missing_part_is_not_opened(tmp_path: Path, study: Callable[..., Any]) -> None:
+def test_a_damaged_corpus_is_not_opened(tmp_path: Path, study: Callable[..., Any]) -> None:
     write(tmp_path / "data/a.txt", BLANK)
     folder = run.build(study()).parent
     with open(folder / "train.bin", "ab") as handle:
@@ -166,7 +178,7 @@ def test_a_corpus_with_a_missing_part_is_not_opened(tmp_path: Path, study: Calla
         ("a.txt", b"text", {"train": "b*.txt"}, "no file below .* matches 'b"),
     ],
 )
-def test_bad_text_is_one_line(
+def test_bad_text_is_refused_in_one_line(
     tmp_path: Path, study: Callable[..., Any], name: str, data: bytes, keys: dict[str, Any], wanted: str
 ) -> None:
     (tmp_path / "data" / name).write_bytes(data)
