@@ -75,8 +75,8 @@ def test_identities_follow_the_layer_that_they_repeat() -> None:
     ]  # fmt: skip
     assert not any(layer.silent for layer in depth.identities(4, 4))
     assert [layer.sources[0][0] for layer in depth.first(4, 2)] == [0, 1]
-    with pytest.raises(GrowBenchError, match="cannot grow"):
-        depth.first(2, 3)
+    with pytest.raises(GrowBenchError, match="takes layer 2 from source layer 2, but the source has layers 0"):
+        depth.check_depth(depth.first(2, 3), 2, 3)
 
 
 def test_the_middle_is_copied_right_behind_itself() -> None:

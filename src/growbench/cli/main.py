@@ -108,10 +108,12 @@ def _zeroshot(args: argparse.Namespace) -> None:
 
 
 def _grow(args: argparse.Namespace) -> None:
-    from growbench.pipeline.grow import run as grow
+    from growbench.pipeline.grow.check import Request
+    from growbench.pipeline.grow.report import lines
+    from growbench.pipeline.grow.run import run
     from growbench.spec import SHAPE_KEYS
 
-    request = grow.Request(
+    request = Request(
         source=args.source,
         out=args.out,
         method=args.method,
@@ -122,8 +124,8 @@ def _grow(args: argparse.Namespace) -> None:
         text=args.text,
         measure=not args.no_measure,
     )
-    report = grow.run(request)
-    print(json.dumps(report, indent=1) if args.json else grow.lines(report, args.out))
+    report = run(request)
+    print(json.dumps(report, indent=1) if args.json else lines(report, args.out))
 
 
 def _aggregate(args: argparse.Namespace) -> None:

@@ -66,11 +66,6 @@ def topped(source_layers: int, target_layers: int) -> Depth:
 
 def first(source_layers: int, target_layers: int) -> Depth:
     """Keep the first layers of a deeper source (Weight Selection)."""
-    if target_layers > source_layers:
-        raise GrowBenchError(
-            f"target.layers: {target_layers} is more than the source's {source_layers}, and selection cannot grow; "
-            f"use at most {source_layers}"
-        )
     return from_list(list(range(target_layers)))
 
 

@@ -121,13 +121,22 @@ class Method:
 
     def check(self, source: ModelSpec, target: ModelSpec, traits: Traits, options: Mapping[str, Any]) -> None:
         """Raise GrowBenchError if this method cannot make this target from this source."""
-        check_growth(*((target, source) if self.shrinks else (source, target)))
+        if self.shrinks:
+            self._check_shrinking(source, target)
+        else:
+            check_growth(source, target)
         for key in (k for k in SHAPE_KEYS if k != "head_size"):
             axis, small, big = "heads" if key == "kv_heads" else key, getattr(source, key), getattr(target, key)
             if big > small and axis not in self.grows:
                 raise GrowBenchError(
                     f"target.{key}: {self.name} grows {', '.join(self.grows) or 'nothing'}, not {axis}; keep {small}"
                 )
+
+    def _check_shrinking(self, source: ModelSpec, target: ModelSpec) -> None:
+        for key in SHAPE_KEYS:
+            large, wanted = getattr(source, key), getattr(target, key)
+            if wanted > large:
+                raise GrowBenchError(f"target.{key}: {wanted}, but {self.name} only shrinks; use at most {large}")
 
     def exact(self, source: ModelSpec, target: ModelSpec, traits: Traits, options: Mapping[str, Any]) -> bool:
         """Whether the target computes the source's function, for a growth that `check` accepts."""

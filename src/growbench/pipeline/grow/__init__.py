@@ -1,1 +1,1 @@
-"""Hugging Face directories: read tensor by tensor, grown, and written whole with a report of what growing did."""
+"""Grow Hugging Face directories: read and grow one tensor at a time, publish the result at once, with a report."""

@@ -1,6 +1,6 @@
-"""Hugging Face directories: the config is read, tensors are written one after another, and the whole appears at once.
+"""Files of Hugging Face directories: read the config, write tensors one at a time, publish a finished directory at once.
 
-Only safetensors are read: nothing is unpickled, and no code that lies beside a checkpoint is run.
+Only safetensors are read. Nothing is unpickled, and no code from a checkpoint's directory is run.
 """
 
 import json
@@ -22,16 +22,18 @@ from growbench.runtime import durable, lock
 WEIGHTS, INDEX, REPORT = "model.safetensors", "model.safetensors.index.json", "growth.json"
 TOKENIZER = ("tokenizer.json", "vocab.*", "merges.txt", "*.model")  # a tokenizer has one of these
 CARRIED = (
-    *(
-        "tokenizer*.json",
-        "vocab.*",
-        "merges.txt",
-        "special_tokens_map.json",
-        "added_tokens.json",
-        "*.model",
-        "chat_template.*",
-    ),
-    *("generation_config.json", "preprocessor_config.json", "processor_config.json", "LICENSE*", "NOTICE*"),
+    "tokenizer*.json",
+    "vocab.*",
+    "merges.txt",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "*.model",
+    "chat_template.*",
+    "generation_config.json",
+    "preprocessor_config.json",
+    "processor_config.json",
+    "LICENSE*",
+    "NOTICE*",
 )
 DTYPES = {"float64": "F64", "float32": "F32", "float16": "F16", "bfloat16": "BF16"}
 STORED = {code: getattr(torch, name) for name, code in DTYPES.items()}
@@ -39,37 +41,41 @@ CODES = {dtype: code for code, dtype in STORED.items()}
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Return a JSON file's mapping; raise GrowBenchError naming the file when it is missing or damaged."""
+    """Return a JSON file's mapping. Raises GrowBenchError with the file's name if it is missing or damaged."""
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        raise GrowBenchError(f"{path}: no such file; give a directory that save_pretrained wrote") from error
+        raise GrowBenchError(f"{path}: no such file; use a directory that save_pretrained wrote") from error
     except (OSError, ValueError) as error:
-        raise GrowBenchError(f"{path}: not a whole JSON file; write it again with save_pretrained") from error
+        raise GrowBenchError(f"{path}: not a complete JSON file; write it again with save_pretrained") from error
     if not isinstance(values, dict):
         raise GrowBenchError(f"{path}: not a JSON object; write it again with save_pretrained")
     return values
 
 
 def read_config(folder: Path) -> Any:
-    """Return the stock config of a directory, refused unless its family is known and its weights are plain."""
+    """Return the stock config of a directory. Raises GrowBenchError for an unknown family or quantized weights."""
     values = read_json(folder / "config.json")
     kind = values.get("model_type")
     if kind not in (known := families.names()):
-        raise GrowBenchError(f"{folder}/config.json: model_type {kind!r} is not known; known: {', '.join(known)}")
+        raise GrowBenchError(
+            f"{folder}/config.json: model_type {kind!r} is not known; use a model of one of {', '.join(known)}"
+        )
     if "quantization_config" in values:
-        raise GrowBenchError(f"{folder}/config.json: quantised weights cannot be grown; use the unquantised model")
+        raise GrowBenchError(
+            f"{folder}/config.json: quantized weights cannot be grown; use the model without quantization"
+        )
     from transformers import AutoConfig
 
     try:
         return AutoConfig.from_pretrained(folder.resolve(), local_files_only=True, trust_remote_code=False)
     except Exception as error:
         reason = " ".join(str(error).split())[:200]
-        raise GrowBenchError(f"{folder}/config.json: refused by transformers ({reason}); correct it") from error
+        raise GrowBenchError(f"{folder}/config.json: transformers refuses it ({reason}); correct it") from error
 
 
 def name_of(dtype: torch.dtype) -> str:
-    """The word for a dtype, as in config.json."""
+    """Return the name of a dtype, as in config.json."""
     return str(dtype).removeprefix("torch.")
 
 
@@ -77,10 +83,10 @@ Layout = Mapping[str, tuple[int, ...]]
 
 
 def write_tensors(path: Path, layout: Layout, dtype: torch.dtype, tensors: Iterable[tuple[str, Tensor]]) -> int:
-    """Write a safetensors file, tensors in the layout's order; return its bytes.
+    """Write a safetensors file, with its tensors in the layout's order. Return its bytes.
 
-    One tensor is written while the next is made; no others are alive. Raises RuntimeError when they are not the layout's.
-    Format: header length (8 bytes, little-endian), JSON header padded to 8, raw little-endian data without gaps.
+    One tensor is written while the next is made; no others are in memory. Raises RuntimeError if they differ from the
+    layout. Format: header length (8 bytes, little-endian), JSON header padded to 8, raw little-endian data without gaps.
     """
     header: dict[str, Any] = {"__metadata__": {"format": "pt"}}
     end = 0
@@ -110,7 +116,7 @@ def write_tensors(path: Path, layout: Layout, dtype: torch.dtype, tensors: Itera
 
 
 def _append(file: BinaryIO, data: memoryview) -> None:
-    """Write `data` and let the disk begin on it, so that less is left for the final sync."""
+    """Write `data` and start writing it to disk, so that less remains for the final sync."""
     begin = file.tell()
     file.write(data)
     file.flush()
@@ -119,23 +125,25 @@ def _append(file: BinaryIO, data: memoryview) -> None:
 
 
 def check_out(source: Path, out: Path) -> None:
-    """Raise GrowBenchError unless `out` is absent or empty, and neither lies in the other."""
+    """Raise GrowBenchError unless `out` is absent or empty, and not inside the source."""
     if not source.is_dir():
-        raise GrowBenchError(f"{source}: no such directory; give one that save_pretrained wrote")
+        raise GrowBenchError(f"{source}: no such directory; use one that save_pretrained wrote")
     a, b = source.resolve(), out.resolve()
     if a == b or a in b.parents:
-        raise GrowBenchError(f"{out}: lies in the source directory {source}; give another place")
+        raise GrowBenchError(f"{out}: is inside the source directory {source}; use another directory")
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise GrowBenchError(f"{out}: exists already; remove it or give another name")
+        raise GrowBenchError(f"{out}: already exists; remove it or use another name")
     if b == Path.cwd() or b in Path.cwd().parents:
-        raise GrowBenchError(f"{out}: is or holds the current directory, which cannot be replaced; give another place")
-    part = partial(out)
-    if part == a or part in a.parents:
         raise GrowBenchError(
-            f"{part}: is where {out} is written before it is whole, and the source; rename one of them"
+            f"{out}: is or contains the current directory, which cannot be replaced; use another directory"
         )
-    if part.exists() and not _unfinished(part):
-        raise GrowBenchError(f"{part}: is in the way and not an unfinished growth; move it")
+    folder = partial(out)
+    if folder == a or folder in a.parents:
+        raise GrowBenchError(
+            f"{folder}: is the source, but also where {out} is written until it is complete; rename one of them"
+        )
+    if folder.exists() and not _unfinished(folder):
+        raise GrowBenchError(f"{folder}: is in the way, and it is not an unfinished growth; move it")
 
 
 def require_room(out: Path, size: int) -> None:
@@ -143,46 +151,46 @@ def require_room(out: Path, size: int) -> None:
     place = next(p for p in out.resolve().parents if p.is_dir())
     if (free := shutil.disk_usage(place).free) < size:
         raise GrowBenchError(
-            f"{out}: needs {size / 1e9:.3g} GB, {free / 1e9:.3g} GB are free; give a place with more room"
+            f"{out}: needs {size / 1e9:.3g} GB, but {free / 1e9:.3g} GB are free; use a disk with more room"
         )
 
 
-def _unfinished(part: Path) -> bool:
-    """Whether a folder is what a crash left: its report is there and empty."""
-    report = part / REPORT
+def _unfinished(folder: Path) -> bool:
+    """Whether a folder was left by a crash: its report exists and is empty."""
+    report = folder / REPORT
     return report.is_file() and report.stat().st_size == 0
 
 
 def partial(out: Path) -> Path:
-    """Where a directory is written before it is whole."""
+    """Return the folder that a directory is written to until it is complete."""
     return out.resolve().with_name(out.resolve().name + ".tmp")
 
 
 @contextmanager
 def whole(out: Path) -> Iterator[Path]:
-    """Give a folder to write into that becomes `out` at the end; nothing is left of it after an error.
+    """Yield a folder to write into. It becomes `out` at the end, and is removed after an error.
 
-    Its empty report marks it as unfinished, so that the same command can take it away after a crash.
+    Its empty report marks it as unfinished, so that the same command can remove it after a crash.
     """
-    part, out = partial(out), out.resolve()
-    with lock.held(part.with_name(f".{out.name}.lock")), durable.writing(out):
-        if _unfinished(part):
-            shutil.rmtree(part)
-        part.mkdir(parents=True)
+    folder, out = partial(out), out.resolve()
+    with lock.held(folder.with_name(f".{out.name}.lock")), durable.writing(out):
+        if _unfinished(folder):
+            shutil.rmtree(folder)
+        folder.mkdir(parents=True)
         try:
-            (part / REPORT).touch()
-            yield part
-            for path in [*part.iterdir(), part]:
+            (folder / REPORT).touch()
+            yield folder
+            for path in [*folder.iterdir(), folder]:
                 durable.sync(path)
-            os.replace(part, out)
+            os.replace(folder, out)
             durable.sync(out.parent)
         except BaseException:
-            shutil.rmtree(part, ignore_errors=True)
+            shutil.rmtree(folder, ignore_errors=True)
             raise
 
 
 def carry(source: Path, out: Path) -> list[str]:
-    """Copy tokenizer, generation config and licence; return their names."""
+    """Copy tokenizer, generation config and license files. Return their names."""
     names = sorted({path.name for pattern in CARRIED for path in source.glob(pattern) if path.is_file()})
     for name in names:
         shutil.copyfile(source / name, out / name)

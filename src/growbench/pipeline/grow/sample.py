@@ -1,4 +1,4 @@
-"""What a source and its target are compared on: random inputs, or the beginning of a text."""
+"""The inputs on which a source and its target are compared: random ones, or the beginning of a text."""
 
 from pathlib import Path
 from typing import Any
@@ -10,13 +10,15 @@ from growbench.families import Family
 from growbench.growth.preservation import Sample, hidden_tokens, next_tokens
 from growbench.pipeline.grow.files import TOKENIZER
 
-ROWS, LENGTH, TEXT_BYTES = 4, 128, 1 << 16  # sequences, tokens of one at most, bytes read of a text
+ROWS = 4  # sequences at most
+LENGTH = 128  # tokens of a sequence at most
+TEXT_BYTES = 1 << 16  # bytes read of a text
 
 
 def sample_of(family: Family, config: Any, model: Any, folder: Path, text: Path | None, seed: int) -> Sample:
-    """Return what both models are run on: random inputs, or the beginning of a text read by the folder's tokenizer.
+    """Return the inputs for both models: random ones, or the beginning of a text read by the folder's tokenizer.
 
-    model: a stock one, which may lack storage. Raises GrowBenchError where the text or the tokenizer cannot be used.
+    model: a stock model, with or without storage. Raises GrowBenchError if the text or the tokenizer cannot be used.
     """
     length = min(LENGTH, family.spec(config).max_length)
     labelled = family.objective in ("mlm", "clm") and model.get_output_embeddings() is not None
@@ -26,12 +28,14 @@ def sample_of(family: Family, config: Any, model: Any, folder: Path, text: Path 
         words = "random tokens" if model.main_input_name == "input_ids" else "random images"
     else:
         if model.main_input_name != "input_ids":
-            raise GrowBenchError(f"--text {text}: {family.name} reads no text; leave it out")
+            raise GrowBenchError(f"--text {text}: {family.name} does not read text; leave --text out")
         tokenizer = _tokenizer(folder)
         rows = _rows(tokenizer, text, length)
         words, mask, special = str(text), tokenizer.mask_token_id, tokenizer.all_special_ids
         if (largest := max(int(row.max()) for row in rows)) >= config.vocab_size:
-            raise GrowBenchError(f"{folder}: the tokenizer gives {largest}, beyond vocab_size; fix the tokenizer")
+            raise GrowBenchError(
+                f"{folder}: the tokenizer makes token id {largest}, beyond vocab_size; fix the tokenizer"
+            )
     if not labelled:
         return Sample(tuple(rows), (), words)
     if family.objective == "clm":
@@ -43,17 +47,17 @@ def _tokenizer(folder: Path) -> Any:
     from transformers import AutoTokenizer
 
     if not any(any(folder.glob(pattern)) for pattern in TOKENIZER):
-        raise GrowBenchError(f"{folder}: no tokenizer beside the model, as --text needs; leave --text out")
+        raise GrowBenchError(f"{folder}: no tokenizer, which --text needs; leave --text out")
     try:
         return AutoTokenizer.from_pretrained(folder.resolve(), local_files_only=True, trust_remote_code=False)
     except Exception as error:
         raise GrowBenchError(
-            f"{folder}: its tokenizer could not be loaded, as --text needs; leave --text out"
+            f"{folder}: the tokenizer, which --text needs, cannot be loaded; leave --text out"
         ) from error
 
 
 def _rows(tokenizer: Any, path: Path, length: int) -> list[torch.Tensor]:
-    """Return the first token ids of a text as rows [1, T]."""
+    """Return the first token ids of a text as rows [1, T], at most ROWS of them."""
     try:
         with open(path, "rb") as file:
             text = file.read(TEXT_BYTES).decode("utf-8", errors="ignore")
@@ -63,5 +67,5 @@ def _rows(tokenizer: Any, path: Path, length: int) -> list[torch.Tensor]:
     ids = found["input_ids"]
     pieces = [piece for piece in (ids if ids and isinstance(ids[0], list) else [ids]) if piece][:ROWS]
     if not pieces or not set(pieces[0]) - set(tokenizer.all_special_ids):
-        raise GrowBenchError(f"--text {path}: it holds no token; name a text file")
+        raise GrowBenchError(f"--text {path}: it has no tokens; name a file with text")
     return [torch.tensor([piece]) for piece in pieces]

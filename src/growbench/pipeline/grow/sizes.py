@@ -1,4 +1,4 @@
-"""The target's shape from the sizes that a user gives: what is left out follows from the source."""
+"""The target's shape from the sizes that a user gives. Sizes left out follow from the source."""
 
 import math
 from collections.abc import Mapping
@@ -7,37 +7,37 @@ from growbench import methods
 from growbench.errors import GrowBenchError
 from growbench.families import Family
 from growbench.methods import Method
-from growbench.spec import SHAPE_KEYS, ModelSpec, check_growth
+from growbench.spec import SHAPE_KEYS, ModelSpec
 
 MOST_LAYERS, WIDEST = 10_000, 1 << 22
-AXIS = {"kv_heads": "heads", "head_size": "heads"}  # the word of Method.grows, where it is not the size's own
+AXIS = {"kv_heads": "heads", "head_size": "heads"}  # the axis in Method.grows, where its name differs from the size's
 
 
 def flag(key: str) -> str:
-    """The command line's name of a size, e.g. `--kv-heads`."""
+    """Return the command line's name of a size, such as `--kv-heads`."""
     return "--" + key.replace("_", "-")
 
 
 def require_plausible(spec: ModelSpec) -> None:
-    """Raise GrowBenchError for a size that no model has, before anything is made of it."""
+    """Raise GrowBenchError for a size that no model has, before anything is allocated for it."""
     for key in SHAPE_KEYS:
         largest = MOST_LAYERS if key == "layers" else WIDEST
         if (value := getattr(spec, key)) > largest:
-            raise GrowBenchError(f"{flag(key)} {value}: no model is that large; give at most {largest}")
+            raise GrowBenchError(f"{flag(key)} {value}: no model is that large; use at most {largest}")
 
 
 def target_spec(family: Family, source: ModelSpec, asked: Mapping[str, int | None]) -> ModelSpec:
-    """Return the shape asked for, the rest as the source has it.
+    """Return the shape that the user asks for, with all other sizes as in the source.
 
-    A new hidden size keeps the head size and scales heads, key/value heads and FFN in proportion; new heads scale the
-    key/value heads. Raises GrowBenchError where nothing is asked for or the sizes do not fit.
+    A new hidden size keeps the head size and scales heads, key/value heads and FFN in proportion. New heads scale the
+    key/value heads. Raises GrowBenchError if there are no sizes or they do not fit together.
     """
     given = {key: value for key, value in asked.items() if value is not None}
     if not given:
-        raise GrowBenchError(f"sizes: none is given; give {' or '.join(flag(key) for key in SHAPE_KEYS)}")
+        raise GrowBenchError(f"sizes: none given; use {' or '.join(flag(key) for key in SHAPE_KEYS)}")
     for key, value in given.items():
         if value < 1:
-            raise GrowBenchError(f"{flag(key)} {value}: not a size; give a whole number of at least 1")
+            raise GrowBenchError(f"{flag(key)} {value}: not a size; use an integer of at least 1")
     hidden = given.get("hidden", source.hidden)
     heads, head_size = _heads(family, source, given)
     sizes = {
@@ -51,67 +51,63 @@ def target_spec(family: Family, source: ModelSpec, asked: Mapping[str, int | Non
     target = ModelSpec(family=source.family, vocab=source.vocab, max_length=source.max_length, **sizes)
     require_plausible(target)
     if target == source:
-        raise GrowBenchError(f"sizes: the source has them already, {source.short()}; give a bigger one")
+        raise GrowBenchError(f"sizes: the source already has them, {source.short()}; use a bigger one")
     return target
 
 
 def _heads(family: Family, source: ModelSpec, given: Mapping[str, int]) -> tuple[int, int]:
-    """Heads and head size. Unless the family frees it, head size x heads is the hidden size."""
+    """Return heads and head size. Unless the family frees the head size, heads x head size is the hidden size."""
     hidden = given.get("hidden", source.hidden)
-    free, whole = "head_size" in family.sizes, source.heads * source.head_size == source.hidden
+    free, filled = "head_size" in family.sizes, source.heads * source.head_size == source.hidden
     if "head_size" in given:
         fixed = given["head_size"]
-        heads = given.get("heads") or (hidden // fixed if "hidden" in given and whole else source.heads)
+        heads = given.get("heads") or (hidden // fixed if "hidden" in given and filled else source.heads)
     elif "heads" in given:
         heads, fixed = given["heads"], source.head_size
-        if "hidden" in given and whole:
+        if "hidden" in given and filled:
             fixed = hidden // heads if hidden % heads == 0 else 0
     else:
         heads, fixed = _proportional(source, given, hidden), source.head_size
-    if heads * fixed != hidden and (not free or fixed == 0 or ("hidden" in given and whole)):
+    if heads * fixed != hidden and (not free or fixed == 0 or ("hidden" in given and filled)):
         size = fixed or source.head_size
         raise GrowBenchError(
-            f"heads: {heads} heads of {size} are not hidden {hidden}; give {flag('hidden')} {heads * size}"
+            f"heads: {heads} heads of {size} do not make hidden {hidden}; use {flag('hidden')} {heads * size}"
             + (f" or {flag('heads')} {hidden // size}" if hidden % size == 0 else "")
         )
     return heads, fixed
 
 
 def _proportional(source: ModelSpec, given: Mapping[str, int], hidden: int) -> int:
-    """As many more heads as the hidden size is bigger."""
+    """Return heads in proportion to the hidden size."""
     step = source.hidden // math.gcd(source.hidden, source.heads if "kv_heads" in given else source.kv_heads)
     if hidden % step:
         below, above = hidden // step * step, -(-hidden // step) * step
         fitting = f"{below} or {above}" if below > source.hidden else f"{above}"
         raise GrowBenchError(
-            f"--hidden {hidden}: not a whole number of heads of {source.head_size}; use {fitting}, or give --heads"
+            f"--hidden {hidden}: not an integer number of heads of {source.head_size}; use {fitting}, or add --heads"
         )
     return source.heads * hidden // source.hidden
 
 
 def _kv_heads(source: ModelSpec, heads: int) -> int:
-    """Key/value heads in proportion to heads."""
+    """Return key/value heads in proportion to heads."""
     if source.kv_heads * heads % source.heads:
         raise GrowBenchError(
-            f"--heads {heads}: {source.kv_heads} key/value heads of {source.heads} do not scale to it; give --kv-heads"
+            f"--heads {heads}: no integer number of key/value heads is in proportion to it (the source has "
+            f"{source.kv_heads} for {source.heads} heads); add --kv-heads"
         )
     return source.kv_heads * heads // source.heads
 
 
 def check_sizes(method: Method, source: ModelSpec, target: ModelSpec) -> None:
-    """Raise GrowBenchError unless the method grows (or, where it shrinks, cuts) every size that differs."""
+    """Raise GrowBenchError unless the method can change every size that differs, without data."""
     if not method.grows:
-        raise GrowBenchError(f"--method {method.name}: it grows nothing; use one of {', '.join(_growing(set()))}")
+        raise GrowBenchError(
+            f"--method {method.name}: it does not grow models; use one of {', '.join(_growing(set()))}"
+        )
     if method.needs_data:
-        raise GrowBenchError(f"--method {method.name}: its operator is learned from data; run it in a study")
+        raise GrowBenchError(f"--method {method.name}: it learns its operator from data; use it in a study")
     changed = [key for key in SHAPE_KEYS if getattr(source, key) != getattr(target, key)]
-    if method.shrinks:
-        for key in changed:
-            if getattr(target, key) > getattr(source, key):
-                big, small = getattr(target, key), getattr(source, key)
-                raise GrowBenchError(f"{flag(key)} {big}: {method.name} only shrinks; give at most {small}")
-    else:
-        check_growth(source, target)
     axes = {AXIS.get(key, key) for key in changed}
     for key in changed:
         if (axis := AXIS.get(key, key)) not in method.grows:
@@ -120,6 +116,6 @@ def check_sizes(method: Method, source: ModelSpec, target: ModelSpec) -> None:
 
 
 def _growing(axes: set[str]) -> list[str]:
-    """Methods that grow all these axes without data."""
+    """Return the names of methods that grow all these axes without data."""
     found = [methods.load(name) for name in methods.names()]
     return [m.name for m in found if m.grows and axes <= set(m.grows) and not m.shrinks and not m.masked]

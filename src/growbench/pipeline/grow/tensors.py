@@ -1,4 +1,4 @@
-"""The tensors of a Hugging Face directory, found under their stock names and read one by one from safetensors."""
+"""The tensors of a Hugging Face directory, by their stock names, read one at a time from safetensors."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -16,7 +16,7 @@ PICKLED = ("*.bin", "*.pt", "*.pth", "*.ckpt")
 
 
 def shards(folder: Path) -> list[Path]:
-    """Return the directory's safetensors files; raise GrowBenchError where there are none, or only pickled weights."""
+    """Return the directory's safetensors files. Raises GrowBenchError if there are none, or only pickled weights."""
     if (folder / WEIGHTS).is_file():
         return [folder / WEIGHTS]
     if (folder / INDEX).is_file():
@@ -24,16 +24,18 @@ def shards(folder: Path) -> list[Path]:
         names = sorted({str(name) for name in listed.values()}) if isinstance(listed, dict) else []
         for name in names:
             if Path(name).name != name or not (folder / name).is_file():
-                raise GrowBenchError(f"{folder / INDEX}: no file {name} beside it; fetch the directory again")
+                raise GrowBenchError(
+                    f"{folder / INDEX}: there is no file {name} beside it; download the directory again"
+                )
         if names:
             return [folder / name for name in names]
     pickled = sorted(path.name for pattern in PICKLED for path in folder.glob(pattern))
     if pickled:
         raise GrowBenchError(
-            f"{folder}: only pickled weights ({', '.join(pickled[:3])}), which are never loaded; "
+            f"{folder}: has only pickled weights ({', '.join(pickled[:3])}), which are never loaded; "
             "convert them with save_pretrained(safe_serialization=True)"
         )
-    raise GrowBenchError(f"{folder}: no {WEIGHTS}; give a directory that save_pretrained wrote")
+    raise GrowBenchError(f"{folder}: has no {WEIGHTS}; use a directory that save_pretrained wrote")
 
 
 def skeleton(model_class: Any, config: Any) -> nn.Module:
@@ -57,15 +59,22 @@ def stored_names(model: Any) -> dict[str, str]:
 
 
 def _modern(name: str) -> str:
-    """A stored name with a norm's TensorFlow words, which transformers 5.0 reverts to but does not write, taken back."""
+    """Undo the TensorFlow names of norms, to which transformers 5.0 reverts a name but which it does not write."""
     return name.replace("LayerNorm.gamma", "LayerNorm.weight").replace("LayerNorm.beta", "LayerNorm.bias")
 
 
 class Checkpoint(Mapping[str, Tensor]):
-    """The parameters of a directory under their stock names; each is read, and cast to `compute`, when asked for.
+    """The parameters of a directory by their stock names. Each is read, and cast to `compute`, when it is asked for.
 
-    left_out: tensors that the model's class has no place for. Raises GrowBenchError at once for a tensor that is missing,
-    or of another shape or dtype than the config's.
+    Raises GrowBenchError at once for a tensor that is missing, or whose shape or dtype does not fit the config.
+
+    folder: the directory.
+    compute: dtype of the tensors that are returned; None for their stored dtype.
+    files: open safetensors files, by path.
+    where: the file of each stored tensor.
+    keys_of: the stored tensors of each parameter; more than one if it is tied.
+    left_out: stored tensors that the model's class has no place for.
+    widest: the widest stored dtype.
     """
 
     def __init__(self, folder: Path, model: Any, compute: torch.dtype | None = None) -> None:
@@ -78,7 +87,7 @@ class Checkpoint(Mapping[str, Tensor]):
         dtypes = {self._check(name, parameter) for name, parameter in model.named_parameters()}
         if not dtypes:
             raise GrowBenchError(
-                f"{folder}/config.json: architectures names {type(model).__name__}, which has no tensors; name a model's class"
+                f"{folder}/config.json: architectures is {type(model).__name__}, which has no tensors; use a model's class"
             )
         self.widest = max(dtypes, key=lambda dtype: (dtype.itemsize, dtype == torch.bfloat16))
 
@@ -87,10 +96,10 @@ class Checkpoint(Mapping[str, Tensor]):
         try:
             return safe_open(path, framework="pt", device="cpu")
         except (SafetensorError, OSError) as error:
-            raise GrowBenchError(f"{path}: not a whole safetensors file; fetch it again") from error
+            raise GrowBenchError(f"{path}: not a complete safetensors file; download it again") from error
 
     def _match(self, model: Any) -> dict[str, list[str]]:
-        """Stored keys of each parameter: its own name, the one save_pretrained uses, or a tied one's."""
+        """Return the stored keys of each parameter: its name, the name that save_pretrained uses, or a tied one's."""
         stored, prefix = stored_names(model), f"{model.base_model_prefix}."
         known = {id(p): name for name, p in model.named_parameters()}
         found: dict[str, list[str]] = {name: [] for name in known.values()}
@@ -109,7 +118,7 @@ class Checkpoint(Mapping[str, Tensor]):
                 )
 
     def _unknown(self, model: Any) -> list[str]:
-        """Tensors that the stock class has no place for, and that from_pretrained would drop too."""
+        """Return the tensors that the stock class has no place for; from_pretrained would drop them too."""
         used = {key for keys in self.keys_of.values() for key in keys}
         ignored = [*(model._keys_to_ignore_on_load_unexpected or ()), r"rotary_emb\.inv_freq$", r"(^|\.)position_ids$"]
         return sorted(k for k in self.where if k not in used and not any(re.search(pattern, k) for pattern in ignored))
@@ -120,7 +129,7 @@ class Checkpoint(Mapping[str, Tensor]):
             shape, code = list(piece.get_shape()), str(piece.get_dtype())
             if shape != list(parameter.shape):
                 raise GrowBenchError(
-                    f"{self.folder}: tensor {key} is {shape}, config.json says {list(parameter.shape)}; correct one"
+                    f"{self.folder}: tensor {key} is {shape}, but config.json says {list(parameter.shape)}; correct one of them"
                 )
             if code not in STORED:
                 raise GrowBenchError(f"{self.folder}: tensor {key} is {code}; use one of {', '.join(STORED)}")
@@ -132,7 +141,7 @@ class Checkpoint(Mapping[str, Tensor]):
         return STORED[code]
 
     def close(self) -> None:
-        """Let go of the files, so that what was read of them need not stay in memory."""
+        """Close the files, so that the memory of what was read can be freed."""
         self.files.clear()
 
     def _read(self, key: str) -> Tensor:
@@ -150,7 +159,7 @@ class Checkpoint(Mapping[str, Tensor]):
 
 
 def _spellings(name: str, prefix: str) -> Iterator[str]:
-    """Names under which a tensor may be stored: with or without the base model's prefix, and TensorFlow's norms."""
+    """Yield the names under which a tensor may be stored: with or without the base model's prefix, and TensorFlow's."""
     for spelling in (name, name.removeprefix(prefix), prefix + name):
         yield spelling
         yield re.sub(r"LayerNorm\.weight$", "LayerNorm.gamma", re.sub(r"LayerNorm\.bias$", "LayerNorm.beta", spelling))

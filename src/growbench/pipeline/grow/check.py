@@ -1,0 +1,170 @@
+"""Check a request to grow a directory: everything that can be refused before tensors are read or files written."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from growbench import families, methods
+from growbench.errors import GrowBenchError, nearest
+from growbench.families import Family
+from growbench.growth.model import operator_of
+from growbench.growth.operator import Operator
+from growbench.growth.preservation import Sample
+from growbench.methods import COMMON, Method
+from growbench.pipeline.grow import files
+from growbench.pipeline.grow.sample import sample_of
+from growbench.pipeline.grow.sizes import check_sizes, require_plausible, target_spec
+from growbench.pipeline.grow.tensors import Checkpoint, skeleton
+from growbench.study.files import change
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What the command line asks for.
+
+    source: directory to grow.
+    out: directory to write.
+    method: name of the method.
+    sizes: of the target, by the keys in SHAPE_KEYS; None where left out.
+    options: of the method, each as `name=value`.
+    seed: of new weights and of the maps.
+    dtype: of the target's tensors; None for the source's.
+    text: file whose beginning is used to compare both models; None for random inputs.
+    measure: whether both models are compared.
+    """
+
+    source: Path
+    out: Path
+    method: str
+    sizes: Mapping[str, int | None]
+    options: tuple[str, ...] = ()
+    seed: int = 0
+    dtype: str | None = None
+    text: Path | None = None
+    measure: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """One growth that has been checked. Nothing has been written yet.
+
+    family: of both models.
+    method: the method.
+    options: of the method, defaults filled in.
+    config: the source's stock config.
+    model_class: the stock class of both models.
+    model: the source without storage.
+    source: the source's tensors.
+    operator: the maps.
+    grown_config: the target's stock config.
+    grown: the target without storage.
+    dtype: of the target's tensors.
+    sample: inputs on which both models are compared; None for no comparison.
+    """
+
+    family: Family
+    method: Method
+    options: dict[str, Any]
+    config: Any
+    model_class: Any
+    model: nn.Module
+    source: Checkpoint
+    operator: Operator
+    grown_config: Any
+    grown: nn.Module
+    dtype: torch.dtype
+    sample: Sample | None
+
+
+def check(request: Request) -> Job:
+    """Return the growth that a request describes. Raises GrowBenchError if it is not possible."""
+    files.check_out(request.source, request.out)
+    method, options = _method(request)
+    if not 0 <= request.seed < 2**63:
+        raise GrowBenchError(f"--seed {request.seed}: not a seed; use an integer from 0 to 2^63 - 1")
+    config = files.read_config(request.source)
+    family = families.of(config)
+    with stock(request.source):
+        spec = family.spec(config)
+        traits = family.traits(config)
+    require_plausible(spec)
+    target = target_spec(family, spec, request.sizes)
+    check_sizes(method, spec, target)
+    method.check(spec, target, traits, options)
+    with stock(request.source):
+        model_class = family.auto_class(config)
+        model = skeleton(model_class, config)
+        operator, grown_config = operator_of(family, config, target, method, options, request.seed, model_class)
+        grown = skeleton(model_class, grown_config)
+    source = Checkpoint(request.source, model)
+    dtype = _dtype(request.dtype, source)
+    files.require_room(request.out, dtype.itemsize * parameters(grown))
+    source.compute = torch.promote_types(torch.promote_types(source.widest, dtype), torch.float32)
+    sample = None
+    if request.measure:
+        sample = sample_of(family, config, model, request.source, request.text, request.seed)
+    return Job(
+        family=family,
+        method=method,
+        options={key: options[key] for key in method.options},
+        config=config,
+        model_class=model_class,
+        model=model,
+        source=source,
+        operator=operator,
+        grown_config=grown_config,
+        grown=grown,
+        dtype=dtype,
+        sample=sample,
+    )
+
+
+def _method(request: Request) -> tuple[Method, dict[str, Any]]:
+    """Return the method and its options. Raises GrowBenchError for one that cannot grow a checkpoint."""
+    if request.method not in methods.names():
+        raise GrowBenchError(f"--method {request.method}: not known; {nearest(request.method, methods.names())}")
+    method = methods.load(request.method)
+    given: dict[str, Any] = {}
+    for text in request.options:
+        given |= change(text, "map=random")
+    if studied := sorted(COMMON.keys() & given):
+        raise GrowBenchError(f"--set {studied[0]}: it is only for runs in a study; leave it out")
+    options = method.check_options(given)
+    if method.masked:
+        raise GrowBenchError(
+            f"--method {method.name}: it hides what it adds behind masks while training, and a checkpoint has no masks; "
+            "use it in a study, or use --method lemon or zero_pad here"
+        )
+    return method, options
+
+
+@contextmanager
+def stock(folder: Path) -> Iterator[None]:
+    """Turn an error of the stock classes on a config that they cannot build into one line that names the config."""
+    try:
+        yield
+    except (GrowBenchError, KeyboardInterrupt):
+        raise
+    except Exception as error:
+        reason = " ".join(str(error).split())[:200]
+        raise GrowBenchError(
+            f"{folder / 'config.json'}: the stock model cannot be built ({type(error).__name__}: {reason}); correct it"
+        ) from error
+
+
+def _dtype(name: str | None, source: Checkpoint) -> torch.dtype:
+    if name is None:
+        return source.widest
+    if name not in files.DTYPES:
+        raise GrowBenchError(f"--dtype {name}: not known; {nearest(name, files.DTYPES)}")
+    return files.STORED[files.DTYPES[name]]
+
+
+def parameters(model: nn.Module) -> int:
+    """Return the number of parameters of a model."""
+    return sum(parameter.numel() for parameter in model.parameters())

@@ -1,0 +1,125 @@
+"""`growbench grow`: one tensor at a time, and a finished directory or none."""
+
+import weakref
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from support.checkpoints import grow, refusal, request
+
+from growbench.errors import GrowBenchError
+from growbench.growth.transfer import transfer
+from growbench.pipeline.grow import files
+from growbench.pipeline.grow import run as verb
+from growbench.pipeline.grow.check import check
+from growbench.pipeline.grow.tensors import Checkpoint
+
+
+@pytest.mark.parametrize("moment", ["transfer", "measure"])
+@pytest.mark.parametrize("error", [OSError("disk full"), KeyboardInterrupt()])
+def test_a_failure_leaves_nothing(
+    moment: str, error: BaseException, tmp_path: Path, source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any, **__: Any) -> Iterator[Any]:
+        raise error
+        yield
+
+    out = tmp_path / "out"
+    with monkeypatch.context() as patch:
+        patch.setattr(verb, moment, fail if moment == "transfer" else lambda *_: next(fail()))
+        with pytest.raises(GrowBenchError if isinstance(error, OSError) else KeyboardInterrupt):
+            grow(source, out, layers=4)
+    assert {path.name for path in tmp_path.iterdir()} == {"source"}
+    left = tmp_path / "out.tmp"
+    left.mkdir()
+    (left / "growth.json").touch()
+    (left / files.WEIGHTS).write_bytes(b"half")
+    out.mkdir()
+    grow(source, out, layers=4, measure=False)
+    assert not left.exists() and (out / "growth.json").stat().st_size > 0
+
+
+def test_tensors_are_read_and_made_one_at_a_time(tmp_path: Path, source: Path) -> None:
+    job = check(request(source, tmp_path / "out", hidden=64, layers=4, measure=False))
+    alive: list[weakref.ref[torch.Tensor]] = []
+    most = 0
+
+    class Recording(Checkpoint):
+        def __getitem__(self, name: str) -> torch.Tensor:
+            nonlocal most
+            tensor = super().__getitem__(name).clone()
+            alive.append(weakref.ref(tensor))
+            most = max(most, sum(ref() is not None for ref in alive))
+            return tensor
+
+    recording = Recording(source, job.model)
+    assert not alive
+    roles = [job.family.roles(config, job.model_class) for config in (job.config, job.grown_config)]
+    made: list[weakref.ref[torch.Tensor]] = []
+    held = 0
+
+    def watched() -> Iterator[tuple[str, torch.Tensor]]:
+        nonlocal held
+        for name, tensor in transfer(job.operator, recording, *roles):
+            made.append(weakref.ref(tensor))
+            held = max(held, sum(ref() is not None for ref in made))
+            yield name, tensor
+            del tensor
+
+    layout = {name: tuple(parameter.shape) for name, parameter in job.grown.named_parameters()}
+    files.write_tensors(tmp_path / "file", layout, torch.float32, watched())
+    assert most == 1 and held <= 2 and len(made) == len(layout)
+
+
+def test_the_writer_refuses_what_its_header_does_not_say(tmp_path: Path) -> None:
+    layout = {"a": (2,), "b": (3,)}
+    for tensors in ([("a", torch.ones(2))], [("b", torch.ones(3))], [("a", torch.ones(3))]):
+        with pytest.raises(RuntimeError, match="file"):
+            files.write_tensors(tmp_path / "file", layout, torch.float32, tensors)
+    written = {"a": torch.tensor(1.5), "b": torch.arange(6.0).reshape(2, 3).T}
+    shapes = {name: tuple(tensor.shape) for name, tensor in written.items()}
+    for dtype in files.STORED.values():
+        size = files.write_tensors(tmp_path / "file", shapes, dtype, written.items())
+        assert size == (tmp_path / "file").stat().st_size
+        assert all(torch.equal(t, written[n].to(dtype)) for n, t in load_file(tmp_path / "file").items())
+
+
+def test_a_source_or_a_finished_growth_named_tmp_is_never_taken_away(
+    tmp_path: Path, source: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    spare = tmp_path / "out.tmp"
+    grow(source, spare, layers=4)
+    before = (spare / files.WEIGHTS).read_bytes()
+    assert "is in the way" in refusal(capsys, source, tmp_path / "out", "--layers", "4")
+    assert "is the source, but also where" in refusal(capsys, spare, tmp_path / "out", "--layers", "6")
+    assert (spare / files.WEIGHTS).read_bytes() == before
+
+
+def test_the_current_directory_is_refused(
+    tmp_path: Path, source: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    assert "is or contains the current directory" in refusal(capsys, source, Path("."), "--layers", "4")
+
+
+def test_the_place_of_the_target_is_checked(tmp_path: Path, source: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    full = tmp_path / "full"
+    full.mkdir()
+    (full / "mine").touch()
+    assert "already exists; remove it" in refusal(capsys, source, full, "--layers", "4")
+    for inside in (source, source / "out"):
+        assert "is inside the source directory" in refusal(capsys, source, inside, "--layers", "4")
+    (tmp_path / "new.tmp").mkdir()
+    assert "in the way" in refusal(capsys, source, tmp_path / "new", "--layers", "4")
+    assert "no such directory" in refusal(capsys, tmp_path / "nowhere", tmp_path / "out", "--layers", "4")
+
+
+def test_a_file_in_the_way_of_the_parent_is_one_line(
+    tmp_path: Path, source: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("")
+    assert "Not a directory" in refusal(capsys, source, tmp_path / "file" / "out", "--layers", "4")
