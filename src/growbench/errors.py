@@ -1,15 +1,15 @@
-"""The exceptions a user is meant to read, and what their lines need."""
+"""Errors for the user: one line each, and its `did you mean` hint."""
 
 import difflib
 from collections.abc import Iterable
 
 
 class GrowBenchError(ValueError):
-    """One line: what is wrong, where (key or file), and the remedy. The CLI prints it and exits with 2."""
+    """One line: what is wrong, where (key or file), and the remedy. The command line prints it and exits with 2."""
 
 
 def nearest(word: str, allowed: Iterable[str]) -> str:
-    """Return a `did you mean` hint listing the allowed words, for the end of an error line."""
+    """Return the end of an error line: the nearest of the allowed words, if one is near, and all of them."""
     options = sorted(str(o) for o in allowed)
     folded = {o.casefold(): o for o in options}
     word = str(word).casefold()

@@ -1,4 +1,4 @@
-"""ModelSpec: the shape of one model, the same words for every family."""
+"""ModelSpec: the shape of one model, in the same words for every family."""
 
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal
@@ -6,7 +6,7 @@ from typing import Any, Literal
 from growbench.errors import GrowBenchError, nearest
 
 Norm = Literal["layer", "rms"]
-SOURCE = "source"  # what the small model is called among runs and records
+SOURCE = "source"  # name of the small model among runs and records
 SHAPE_KEYS = ("layers", "hidden", "heads", "kv_heads", "head_size", "ffn")
 
 
@@ -14,9 +14,17 @@ SHAPE_KEYS = ("layers", "hidden", "heads", "kv_heads", "head_size", "ffn")
 class ModelSpec:
     """Shape of a Transformer.
 
-    family: name of a file in families/. layers, hidden, heads, ffn: sizes. vocab: rows of the token table
-    (0 for vision). max_length: longest input. kv_heads: key/value heads (= heads unless grouped).
-    head_size: coordinates of one head (= hidden / heads unless the family frees it).
+    family: name of a file in families/.
+    layers: Transformer layers.
+    hidden: width of the residual stream.
+    heads: attention (query) heads.
+    ffn: width of the feed-forward layers.
+    vocab: rows of the token table (0 for vision).
+    max_length: tokens of the longest input.
+    kv_heads: key/value heads; 0 takes `heads`.
+    head_size: coordinates of one head; 0 takes hidden / heads.
+
+    Raises GrowBenchError, one line with the key as `model.key`, for a size that is impossible.
     """
 
     family: str
@@ -31,7 +39,7 @@ class ModelSpec:
 
     def __post_init__(self) -> None:
         if not isinstance(self.family, str):
-            raise GrowBenchError(f"model.family: {self.family!r} is not a family's name")
+            raise GrowBenchError(f"model.family: {self.family!r} is not the name of a family; use a string")
         for key in ("layers", "hidden", "heads", "ffn", "max_length", "vocab", "kv_heads", "head_size"):
             value, least = getattr(self, key), 0 if key in ("vocab", "kv_heads", "head_size") else 1
             if not isinstance(value, int) or isinstance(value, bool) or value < least:
@@ -65,7 +73,7 @@ class ModelSpec:
         return cls(**values)
 
     def resized(self, **sizes: int) -> "ModelSpec":
-        """Return a copy with other sizes; kv_heads and head_size follow heads and hidden unless given."""
+        """Return a copy with other sizes. kv_heads and head_size follow heads and hidden unless given."""
         free: dict[str, Any] = {"kv_heads": 0, "head_size": 0}
         if self.kv_heads != self.heads or "heads" not in sizes:
             free.pop("kv_heads")
@@ -74,7 +82,7 @@ class ModelSpec:
         return replace(self, **{**free, **sizes})
 
     def short(self) -> str:
-        """Return the papers' way of writing it, e.g. `(12, 768)`."""
+        """Return the papers' notation, (layers, hidden), for example `(12, 768)`."""
         return f"({self.layers}, {self.hidden})"
 
 
@@ -82,9 +90,10 @@ class ModelSpec:
 class Traits:
     """What decides whether growth preserves a function, besides sizes.
 
-    norm: kind of normalisation. pre_norm: residual blocks normalise their input (pre-LN), not their sum (post-LN).
-    rotary: positions turn the coordinates of a head, so that a head's size cannot change. eps: the norm's epsilon;
-    None when the stock config cannot set it.
+    norm: LayerNorm (`layer`) or RMSNorm (`rms`).
+    pre_norm: whether residual blocks normalize their input (pre-LN) instead of their sum (post-LN).
+    rotary: whether positions rotate the coordinates of a head; the size of a head then cannot change.
+    eps: the norm's epsilon; None if the stock config cannot set it.
     """
 
     norm: Norm = "layer"
@@ -99,11 +108,12 @@ def integer(value: Any) -> Any:
 
 
 def divisors(n: int) -> list[int]:
+    """Return the divisors of n, in order."""
     return [d for d in range(1, n + 1) if n % d == 0]
 
 
 def check_growth(source: ModelSpec, target: ModelSpec) -> None:
-    """Raise unless target is at least as large as source on every axis and of the same family."""
+    """Raise GrowBenchError unless target is at least as large as source on every axis, and of the same family."""
     if source.family != target.family:
         raise GrowBenchError(f"target.family: {target.family} cannot be grown from {source.family}; use one family")
     for key in ("layers", "hidden", "heads", "kv_heads", "ffn"):

@@ -177,7 +177,7 @@ def test_a_wrong_config_ends_in_one_line_before_the_plan(tree: Path) -> None:
     assert "Traceback" not in done.stderr
     path = tree / "config/demo.yaml"
     path.write_text(path.read_text(encoding="utf-8") + "seeds: [1]\n", encoding="utf-8")
-    assert "seeds: this key stands there twice" in snakemake(tree, "-n").stderr
+    assert "seeds appears twice; give it once" in snakemake(tree, "-n").stderr
 
 
 def test_seeds_are_trained_in_one_job_or_in_one_each(tree: Path) -> None:

@@ -11,7 +11,7 @@ from growbench.spec import ModelSpec
 def body(spec: ModelSpec, family: Family, length: int, *, rank: float | None = None, shared: bool = False) -> float:
     """Forward FLOPs of all layers for one sequence of `length` tokens: projections, attention products, FFN.
 
-    rank, shared: of a thin model (train/thin.py); a light layer has half the projections and half the products.
+    rank, shared: of a thin model (train/variants/thin.py). A layer that shares attention has half the projections and products.
     """
     attention, grouped = spec.heads * spec.head_size, spec.kv_heads * spec.head_size
     projections = 2 * length * spec.hidden * (2 * attention + 2 * grouped)
@@ -22,14 +22,14 @@ def body(spec: ModelSpec, family: Family, length: int, *, rank: float | None = N
 
 
 def matrix(spec: ModelSpec, rank: float | None) -> int:
-    """Multiplications of one token with one FFN matrix, or with its two factors."""
+    """Return the multiplications of one token with one FFN matrix, or with its two factors."""
     if rank is None:
         return spec.hidden * spec.ffn
     return factor_rank(rank, spec.hidden, spec.ffn) * (spec.hidden + spec.ffn)
 
 
 def factor_rank(rank: float, rows: int, columns: int) -> int:
-    """The common side of the two factors of a matrix; rank: as a share of its shorter side."""
+    """Return the common side of the two factors of a matrix. rank: as a share of its shorter side."""
     return max(1, round(rank * min(rows, columns)))
 
 
@@ -39,29 +39,30 @@ def queries_keys_values(spec: ModelSpec, length: int) -> float:
 
 
 def head(spec: ModelSpec, family: Family, positions: int, *, classes: int = 0) -> float:
-    """Forward FLOPs of the head on `positions` positions, over the vocabulary or, where given, `classes`."""
+    """Forward FLOPs of the head on `positions` positions, over the vocabulary or over `classes`, if given."""
     rows = classes or spec.vocab
     return float(2 * positions * (family.head_matrices * spec.hidden**2 + spec.hidden * rows))
 
 
 def parameters(spec: ModelSpec, family: Family) -> float:
-    """Parameters in a model's matrices: a layer's multiply every token once, and there is a token table."""
-    pairs = (
-        4 * spec.heads * spec.head_size
-    )  # FLOPs of one token's attention to itself, in which no parameter takes part
+    """Return the parameters in a model's matrices: those that multiply each token once, and the token table."""
+    pairs = 4 * spec.heads * spec.head_size  # FLOPs of one token's attention to itself, which uses no parameter
     return (body(spec, family, 1) - spec.layers * pairs) / 2 + spec.vocab * spec.hidden
 
 
 def patches(spec: ModelSpec, values: int) -> float:
-    """Forward FLOPs of projecting one image's patches, `values` = channels x height x width numbers each."""
+    """Return the forward FLOPs of projecting one image's patches. values: channels x height x width of one patch."""
     return float(2 * (spec.max_length - 1) * spec.hidden * values)
 
 
 @dataclass(frozen=True, slots=True)
 class StepCost:
-    """Cost of one optimizer step: forward FLOPs and tokens read.
+    """Cost of one optimizer step.
 
-    inputs: the share of forward whose inputs need no gradient. frozen: the share that has no backward at all.
+    forward: forward FLOPs.
+    tokens: number of tokens read.
+    inputs: the part of `forward` whose inputs need no gradient.
+    frozen: the part of `forward` that has no backward at all.
     """
 
     forward: float
@@ -71,21 +72,21 @@ class StepCost:
 
     @property
     def flops(self) -> float:
-        """Backward = 2 x forward, once where the input needs no gradient, never where a layer is frozen."""
+        """Return all FLOPs: backward = 2 x forward, 1 x if the input needs no gradient, 0 if a layer is frozen."""
         return 3 * self.forward - self.inputs - 2 * self.frozen
 
     @property
     def flops_electra(self) -> float:
-        """ELECTRA's convention: backward = forward."""
+        """Return all FLOPs by ELECTRA's convention: backward = forward."""
         return 2 * self.forward - self.frozen
 
     def beside(self, forward: float) -> "StepCost":
-        """This step with another model beside it, which only runs forward."""
+        """Return the cost with a second model, which only runs `forward` FLOPs forward."""
         return replace(self, forward=self.forward + forward, frozen=self.frozen + forward)
 
 
 def mean(costs: Sequence[StepCost]) -> StepCost:
-    """The mean step of several kinds that take turns; they read equally many tokens."""
+    """Return the mean cost of several kinds of step that take turns and read the same number of tokens."""
     forward, inputs, frozen = (fmean(getattr(c, key) for c in costs) for key in ("forward", "inputs", "frozen"))
     return StepCost(forward, costs[0].tokens, inputs, frozen)
 
@@ -103,11 +104,13 @@ def step(
     rank: float | None = None,
     shared: bool = False,
 ) -> StepCost:
-    """Cost of a step on `batch` sequences of `length` tokens whose head sees `positions` positions each.
+    """Return the cost of a step.
 
-    top: only so many top layers and the head learn; None trains all. Under post-LN the lowest of them projects an input
-    that needs no gradient. For images: length is the number of patches + 1, positions 1, classes and patch_values as
-    `head` and `patches` say; rank and shared as `body` says.
+    batch: sequences. length: tokens of each; for images, the number of patches + 1.
+    positions: positions of each sequence to which the head is applied; for images, 1.
+    top: number of top layers that learn, with the head; None: all. Under post-LN the lowest of them projects an input
+        that needs no gradient.
+    classes: see `head`. patch_values: see `patches`. rank, shared: see `body`.
     """
     inputs = batch * patches(spec, patch_values) if patch_values else 0.0
     layers = batch * body(spec, family, length, rank=rank, shared=shared)

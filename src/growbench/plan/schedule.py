@@ -1,13 +1,13 @@
 """Learning rate as a function of the FLOPs spent.
 
-    curve(F)    rises to the peak over the warm-up; then `trunk` keeps it, `paper` falls linearly to 0 at the total
+    curve(F)    rises to the peak during the warm-up; then `trunk` stays there, and `paper` falls linearly to 0 at the total
 
-A stage that began after F_0 FLOPs follows it by its policy:
+A stage that began after F_0 FLOPs follows the curve according to its policy:
 
     continue    curve(F)
-    rewarm      curve(F) times a new warm-up from F_0 on
-    shift       as rewarm, but read at another place: from shift * F_0 on, re-scaled to end where the curve ends. That is
-                the place at which the grown model, trained from scratch, would stand (Staged Training, section 3.3)
+    rewarm      curve(F) times a new warm-up that starts at F_0
+    shift       as rewarm, but the curve is read from shift * F_0 on, rescaled to end where the curve ends. That is
+                where the grown model would be if it had been trained from scratch (Staged Training, section 3.3)
 """
 
 from dataclasses import dataclass
@@ -18,7 +18,16 @@ from growbench.plan.plan import Rate
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """peak: LR after warm-up. warmup, total: FLOPs. policy, began, shift: the stage's, began in FLOPs."""
+    """LR of one stage.
+
+    peak: LR after the warm-up.
+    warmup: FLOPs of the warm-up.
+    total: FLOPs of the largest budget.
+    protocol: `trunk` (constant) or `paper` (linear decay).
+    policy: how the stage follows the curve.
+    began: FLOPs spent when the stage began.
+    shift: for the policy `shift`, where the curve is read, as a multiple of `began`.
+    """
 
     peak: float
     warmup: float
@@ -29,7 +38,7 @@ class Schedule:
     shift: float = 1.0
 
     def lr(self, spent: float, step_flops: float) -> float:
-        """LR of the step that starts after `spent` FLOPs and costs `step_flops`."""
+        """Return the LR of the step that starts after `spent` FLOPs and costs `step_flops`."""
         if self.policy == "continue":
             return self._curve(spent, step_flops)
         warm = (spent - self.began + step_flops) / self.warmup if self.warmup else 1.0
@@ -50,10 +59,10 @@ class Schedule:
         return self.peak * max(0.0, (self.total - spent) / (self.total - self.warmup))
 
     def lr_of_step(self, spent: float, step_flops: float, step: int) -> float:
-        """LR of step 0, 1, ... of equal steps after `spent` FLOPs."""
+        """Return the LR of step 0, 1, ... of equal steps after `spent` FLOPs."""
         return self.lr(spent + step * step_flops, step_flops)
 
 
 def cooldown(lr: float, steps: int, step: int) -> float:
-    """LR of step 0 .. steps - 1 of a linear decay from `lr` that would be 0 at step `steps`."""
+    """Return the LR of step 0 .. steps - 1 of a linear decay from `lr` that would reach 0 at step `steps`."""
     return lr * (steps - step) / (steps + 1)

@@ -1,10 +1,10 @@
-"""When a model has learnt what its size can: the slope of its loss (Staged Training, section 3.3; the authors' notebook).
+"""When a model has learned what its size allows: the slope of its loss (Staged Training, section 3.3; the authors' notebook).
 
     slope(F) = d log L / d log F,   L smoothed over WINDOW evaluations
 
-A model's slope falls to a steepest value and rises from there on as it saturates; the rule fires at the first evaluation
-after the steepest one whose slope is above the threshold. A curve that has never been steeper than the threshold (a
-plateau at the start, say) does not fire.
+A model's slope falls to its steepest value and rises again as the model saturates. The rule fires at the first evaluation
+after the steepest one whose slope is above the threshold. A curve that has never been steeper than the threshold, such as a
+plateau at the start, does not fire.
 """
 
 from collections.abc import Sequence
@@ -15,7 +15,12 @@ WINDOW = 5
 
 
 def flattened(flops: Sequence[float], losses: Sequence[float], threshold: float) -> bool:
-    """Whether the rule has fired on a curve. flops: rising. losses: validation losses in nats. threshold: below 0."""
+    """Return whether the rule has fired on a curve.
+
+    flops: FLOPs spent at each evaluation, increasing.
+    losses: validation losses in nats.
+    threshold: a slope below 0.
+    """
     if len(flops) <= WINDOW:
         return False
     kernel = np.full(WINDOW, 1 / WINDOW)

@@ -1,4 +1,4 @@
-"""What a study's values may not say together: sizes, budgets, inputs and methods that contradict one another."""
+"""Check a study's values against one another: sizes, budgets, inputs and methods that contradict each other."""
 
 import re
 
@@ -15,7 +15,7 @@ NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
 
 
 def check(study: Study) -> None:
-    """Raise GrowBenchError if values that are each allowed contradict one another, sizes aside."""
+    """Raise GrowBenchError if values that are each allowed contradict each other; `check_sizes` checks the sizes."""
     _check_budget(study)
     _check_split(study)
     _check_inputs(study)
@@ -47,10 +47,12 @@ def check_sizes(study: Study) -> None:
 def _check_budget(study: Study) -> None:
     points, budget = study.budget.points, study.budget
     if list(points) != sorted(points) or points[-1] != 1.0:
-        raise GrowBenchError(f"budget.points: {list(points)} is not allowed; use rising shares, the last one 1.0")
+        raise GrowBenchError(f"budget.points: {list(points)} is not allowed; use increasing shares, the last one 1.0")
     names = [point_name(p) for p in points]
     if len(set(names)) < len(names) or "p0" in names:
-        raise GrowBenchError(f"budget.points: {list(points)} is not allowed; use shares that differ in whole percents")
+        raise GrowBenchError(
+            f"budget.points: {list(points)} is not allowed; use shares that differ when rounded to percent"
+        )
     for key, chosen in (("finetune", study.finetune.points), ("zeroshot", study.zeroshot.points)):
         for point in chosen:
             if point not in points:
@@ -59,7 +61,7 @@ def _check_budget(study: Study) -> None:
                 raise GrowBenchError(f"{key}.points: {point} is not one of budget.points ({given}); nearest: {near}")
     if study.optimizer.warmup >= budget.branch(points[0]):
         raise GrowBenchError(
-            f"optimizer.warmup: {study.optimizer.warmup} is not over before the first point leaves the trunk; "
+            f"optimizer.warmup: {study.optimizer.warmup} does not end before the first point leaves the trunk; "
             f"use less than {budget.branch(points[0]):g}, or a later first point in budget.points"
         )
 
@@ -68,7 +70,7 @@ def _check_split(study: Study) -> None:
     train = study.train
     launch.check_split(study.optimizer.batch, train.processes, train.accumulate, f"train.processes {train.processes}")
     if train.shard == "always" and train.processes == 1:
-        raise GrowBenchError("train.shard: always, but train.processes is 1; there is nothing to split over, use auto")
+        raise GrowBenchError("train.shard: always, but train.processes is 1; use auto, or more processes")
 
 
 def _check_inputs(study: Study) -> None:
@@ -76,7 +78,7 @@ def _check_inputs(study: Study) -> None:
     for key in ("train", "valid"):
         if corpus.source == "synthetic" and getattr(corpus, key) is not None:
             raise GrowBenchError(
-                f"corpus.{key}: {getattr(corpus, key)!r}, but corpus.source is synthetic, which reads none; use null, or "
+                f"corpus.{key}: {getattr(corpus, key)!r}, but corpus.source is synthetic, which reads no files; use null, or "
                 "source local or hub"
             )
     if corpus.tokenizer != "pretrained" and corpus.tokenizer_name is not None:
@@ -85,7 +87,7 @@ def _check_inputs(study: Study) -> None:
             "tokenizer pretrained"
         )
     if corpus.source != "synthetic" and corpus.train is None:
-        raise GrowBenchError(f"corpus.train: null, but corpus.source is {corpus.source}; name its files or its dataset")
+        raise GrowBenchError(f"corpus.train: null, but corpus.source is {corpus.source}; name the files or the dataset")
     if corpus.source == "synthetic" and corpus.max_tokens is None:
         raise GrowBenchError("corpus.max_tokens: null, but the synthetic language never ends; give a number of tokens")
     if corpus.tokenizer == "word" and corpus.source != "synthetic":
@@ -99,7 +101,7 @@ def _check_inputs(study: Study) -> None:
         )
     if tasks.source == "toyglue" and corpus.source != "synthetic":
         raise GrowBenchError(
-            f"tasks.source: toyglue is made of the synthetic language, but corpus.source is {corpus.source}; use local or hub"
+            f"tasks.source: toyglue is made from the synthetic language, but corpus.source is {corpus.source}; use local or hub"
         )
     known = TASK_NAMES[tasks.source]
     for name in tasks.names:
@@ -114,12 +116,12 @@ def _check_zeroshot(study: Study) -> None:
     if family.objective != "clm" or study.objective.kind != "clm":
         causal = ", ".join(name for name in families.names() if families.load(name).objective == "clm")
         raise GrowBenchError(
-            f"zeroshot.names: {', '.join(study.zeroshot.names)} ask for a causal model, but target.family is "
+            f"zeroshot.names: {', '.join(study.zeroshot.names)} need a causal model, but target.family is "
             f"{family.name} and objective.kind {study.objective.kind}; use clm and one of {causal}, or names: []"
         )
     if study.zeroshot.stride > study.objective.length:
         raise GrowBenchError(
-            f"zeroshot.stride: {study.zeroshot.stride} is more than a window holds; "
+            f"zeroshot.stride: {study.zeroshot.stride} is more than the tokens of a window; "
             f"use at most objective.length {study.objective.length}"
         )
 
@@ -131,10 +133,12 @@ def _check_finetune(study: Study) -> None:
             raise GrowBenchError(f"finetune.tasks.{name}: not one of tasks.names; {nearest(name, names)}")
     several = [place for place, own in _settings(study).items() if len(own.rates) > 1]
     if several and finetune.protocol == "single":
-        raise GrowBenchError(f"{several[0]}.lr: a list, but finetune.protocol is single; give one LR, or use grid")
+        raise GrowBenchError(
+            f"{several[0]}.lr: a list, but finetune.protocol is single; give one LR, or use protocol grid"
+        )
     if not several and finetune.protocol == "grid":
         raise GrowBenchError(
-            f"finetune.lr: {finetune.lr} is no list, but finetune.protocol is grid; list the LRs to try"
+            f"finetune.lr: {finetune.lr} is not a list, but finetune.protocol is grid; list the LRs to try"
         )
     for name in names:
         if name in SQUAD_TASKS:
@@ -142,7 +146,7 @@ def _check_finetune(study: Study) -> None:
 
 
 def _settings(study: Study) -> dict[str, FinetuneConfig]:
-    """The settings that tasks are fine-tuned with, by where they stand in the config."""
+    """Return the settings that tasks are fine-tuned with, by their place in the config."""
     own = study.finetune.tasks
     return {f"finetune.tasks.{n}" if n in own else "finetune": study.finetune.of(n) for n in study.tasks.names}
 
@@ -151,8 +155,8 @@ def _check_spans(study: Study, name: str) -> None:
     able = [family for family in families.names() if families.load(family).spans]
     if study.target.family not in able:
         raise GrowBenchError(
-            f"tasks.names: {name} needs a stock question-answering head, which {study.target.family} has not; leave it "
-            f"out, or use one of {', '.join(able)}"
+            f"tasks.names: {name} needs a stock question-answering head, which {study.target.family} does not have; "
+            f"leave it out, or use one of {', '.join(able)}"
         )
     own = study.finetune.of(name)
     room = least_room(own.max_length)
@@ -160,13 +164,13 @@ def _check_spans(study: Study, name: str) -> None:
         remedy = f"use at most {room} or a longer max_length" if room > 0 else "use a longer max_length"
         raise GrowBenchError(
             f"finetune.doc_stride: {own.doc_stride} is more than the {max(room, 0)} tokens of context that a window of "
-            f"max_length {own.max_length} is sure to hold for {name}; {remedy}"
+            f"max_length {own.max_length} always holds for {name}; {remedy}"
         )
 
 
 def _check_methods(study: Study) -> None:
     if "scratch" not in study.methods:
-        raise GrowBenchError("methods.scratch: missing; every saving is measured against it, add `scratch:`")
+        raise GrowBenchError("methods.scratch: missing; every saving is measured against it; add `scratch:`")
     for name in study.methods:
         _check_name(study, name)
         study.options(name)
@@ -180,7 +184,7 @@ def _check_methods(study: Study) -> None:
 
 
 def _check_grown(study: Study, name: str, run: timeline.Timeline) -> None:
-    """Raise where a method has not grown to its target at the last point, or at one that is fine-tuned or evaluated."""
+    """Raise GrowBenchError if a method has not grown to its target at the last point, or at one that is fine-tuned or scored."""
     needed = {"budget": (1.0,), "finetune": study.finetune.points, "zeroshot": study.zeroshot.points}
     grown = run.plan.settled(study.optimizer.warmup)
     for key, points in needed.items():
@@ -193,7 +197,7 @@ def _check_grown(study: Study, name: str, run: timeline.Timeline) -> None:
 
 
 def _check_text(study: Study, name: str, run: timeline.Timeline) -> None:
-    """Raise where a run would read more than corpus.max_tokens allows the text to have; it may have less."""
+    """Raise GrowBenchError if a run would read more tokens than corpus.max_tokens."""
     if study.corpus.max_tokens is None:
         return
     run.check_text(name, study.corpus.max_tokens)
@@ -207,7 +211,7 @@ def _check_name(study: Study, name: str) -> None:
         return
     if name == SOURCE or name in methods.names() or not NAME.fullmatch(name):
         raise GrowBenchError(
-            f"methods.{name}.of: {name!r} cannot name a variant of {of}; use up to 40 small letters, digits and _, and no method's name"
+            f"methods.{name}.of: {name!r} cannot name a variant of {of}; use up to 40 lower-case letters, digits and _, and not the name of a method"
         )
     if of not in methods.names():
         raise GrowBenchError(f"methods.{name}.of: {of!r} is not a method; {nearest(str(of), methods.names())}")

@@ -1,4 +1,4 @@
-"""What a plan may not ask for: stages that each are well formed, and make no sense together or in this study."""
+"""Check a plan against its study: stages that are each well formed may not fit together, or may not fit the study."""
 
 import numpy as np
 
@@ -14,16 +14,18 @@ from growbench.study.timeline import Timeline
 
 
 def check(study: Study, name: str, run: Timeline) -> None:
-    """Raise GrowBenchError, naming the stage, where a method's plan makes no sense in a study."""
+    """Raise GrowBenchError, naming the stage, if a method's plan does not fit the study."""
     method, stages = study.method(name), run.plan.stages
     source, target = study.source_spec(study.corpus.vocab), study.target_spec(study.corpus.vocab)
     wanted = {"target": target, "source": source}[method.ends]
     if stages[-1].spec != wanted:
         raise GrowBenchError(
-            f"plan: it ends with {_shape(stages[-1].spec)}; end with the {method.ends}, {_shape(wanted)}"
+            f"plan: the last stage trains {_shape(stages[-1].spec)}; it must train the {method.ends}, {_shape(wanted)}"
         )
     if method.needs_source and not any(stage.enter == "source" or stage.teacher for stage in stages):
-        raise GrowBenchError("plan: it pays for the source and never uses it; enter the first stage by 'source'")
+        raise GrowBenchError(
+            "plan: it counts the source's FLOPs, but no stage uses the source; enter the first stage by 'source'"
+        )
     before = source
     for number, stage in enumerate(stages):
         try:
@@ -49,11 +51,11 @@ def _check_stage(study: Study, method: Method, stage: Stage, *, last: bool) -> N
             stage.enter == "source" and not method.needs_source,
             f"enter: {method.name} does not count a source's cost; use init, or a method that starts from the source",
         ),
-        (last and stage.slope is not None, "slope: nothing comes after the last stage; leave it out"),
-        (stage.mask > 0 and not method.masked, f"mask: {method.name} hides nothing behind masks; leave it out"),
+        (last and stage.slope is not None, "slope: no stage follows the last one; leave it out"),
+        (stage.mask > 0 and not method.masked, f"mask: {method.name} does not use masks; leave it out"),
         (
             stage.mask > 0 and not grown,
-            "mask: only a growth adds what can be masked; enter the stage by grow or source",
+            "mask: only growth adds what can be masked; enter the stage by grow or source",
         ),
         (
             stage.teacher > 0 and not method.needs_source,
@@ -61,30 +63,45 @@ def _check_stage(study: Study, method: Method, stage: Stage, *, last: bool) -> N
         ),
         (
             stage.teacher > 0 and (part or stage.pool > 1),
-            "teacher: it sees whole models; leave out top, block and pool",
+            "teacher: it needs whole models; leave out top, block and pool",
         ),
-        (stage.mask > 0 and stage.slope is not None, "mask: the stage may end before it is lifted; leave out slope"),
-        (stage.block is not None and stage.top is not None, "block: it says what learns; leave out top"),
+        (
+            stage.mask > 0 and stage.slope is not None,
+            "mask: the stage may end before the masks are lifted; leave out slope",
+        ),
+        (stage.block is not None and stage.top is not None, "block: it already sets which layers learn; leave out top"),
         (
             last and (frozen or stage.block is not None),
-            "top, block: the last stage trains the whole target; leave them out",
+            "top, block: the last stage must train the whole target; leave them out",
         ),
         (
             last and (stage.pool > 1 or stage.cut > 1),
-            "pool, cut: the last stage trains on whole inputs; leave them out",
+            "pool, cut: the last stage must read whole inputs; leave them out",
         ),
-        (last and stage.teacher > 0, "teacher: finished points would lie inside it; end it with a stage of its own"),
-        (stage.pool >= length, f"pool: {stage.pool} of {length} tokens leave nothing to average; use a smaller one"),
-        (stage.pool > 1 and not mlm, "pool: pooled embeddings show a causal model its future; pool by 1, or cut"),
+        (
+            last and stage.teacher > 0,
+            "teacher: finished points would lie inside this stage; end it and add a stage without a teacher",
+        ),
+        (
+            stage.pool >= length,
+            f"pool: {stage.pool} is not less than the {length} tokens of a sequence; use a smaller one",
+        ),
+        (
+            stage.pool > 1 and not mlm,
+            "pool: pooled embeddings would show a causal model the tokens that it predicts; use pool 1, or cut",
+        ),
         (
             lengths.after_cut(length, stage.cut) < 2,
-            f"cut: less than two of {length} tokens would be left; use a smaller one",
+            f"cut: fewer than two of {length} tokens would be left; use a smaller one",
         ),
         (
             stage.enter == "keep" and stage.optimizer not in ("reset", "copy"),
-            "optimizer: a kept model resets or copies",
+            "optimizer: a model that is kept needs reset or copy; use one of them",
         ),
-        (stage.enter == "init" and frozen, f"top: layers below the top {stage.top} would stay random; leave it out"),
+        (
+            stage.enter == "init" and frozen,
+            f"top: the layers below the top {stage.top} would stay random; leave it out",
+        ),
     ]
     for found, line in faults:
         if found:
@@ -92,24 +109,24 @@ def _check_stage(study: Study, method: Method, stage: Stage, *, last: bool) -> N
 
 
 def _check_thin(stage: Stage, before: Stage | None, *, last: bool) -> None:
-    """Raise where a thin model (train/thin.py) is to come from a stock one, or to be the target."""
+    """Raise GrowBenchError if a thin model (train/variants/thin.py) would come from a stock one, or be the target."""
     if stage.thin == (None, False):
         return
-    kept = stage.enter == "keep" and before is not None and before.thin == stage.thin
-    if stage.enter != "init" and not kept:
+    same = stage.enter == "keep" and before is not None and before.thin == stage.thin
+    if stage.enter != "init" and not same:
         raise GrowBenchError(
-            "rank, shared: they would throw away what was learnt; enter the stage by init, or leave them out"
+            "rank, shared: they would discard what was learned; enter the stage by init, or leave them out"
         )
     if last:
-        raise GrowBenchError("rank, shared: the last stage trains the stock target; leave them out")
+        raise GrowBenchError("rank, shared: the last stage must train the stock target; leave them out")
     if stage.top is not None or stage.block is not None or stage.teacher:
         raise GrowBenchError(
-            "rank, shared: such a model is trained as a whole and without a teacher; leave out top and block"
+            "rank, shared: such a model trains as a whole and without a teacher; leave out top, block and teacher"
         )
 
 
 def _check_length(study: Study, run: Timeline, number: int) -> None:
-    """Raise where a stage is shorter than a step, than its warm-up, or than its masks take to be lifted."""
+    """Raise GrowBenchError if a stage is shorter than a step, than its warm-up, or than the time to lift its masks."""
     stage, start = run.plan.stages[number], run.plan.start(number)
     length = stage.until - start
     if (number == 0 or stage.lr != "continue") and study.optimizer.warmup > length:
@@ -128,7 +145,7 @@ def _check_length(study: Study, run: Timeline, number: int) -> None:
 
 
 def _check_growth(study: Study, method: Method, run: Timeline, before: ModelSpec, stage: Stage) -> None:
-    """Raise where a growth is impossible at these sizes, or what it adds would not learn."""
+    """Raise GrowBenchError if a growth is impossible at these sizes, or what it adds would not learn."""
     if stage.enter not in ("grow", "source"):
         return
     small = study.source_spec(stage.spec.vocab) if stage.enter == "source" else before
@@ -141,11 +158,11 @@ def _check_growth(study: Study, method: Method, run: Timeline, before: ModelSpec
 
 
 def _check_frozen(small: ModelSpec, stage: Stage, depth: Depth) -> None:
-    """Raise where a layer or coordinates that a growth adds are frozen and in no optimizer."""
+    """Raise GrowBenchError if a layer or coordinates that a growth adds are frozen."""
     layers, top = stage.spec.layers, stage.top or stage.spec.layers
     if small.resized(layers=layers) != stage.spec:
         raise GrowBenchError(
-            f"top: {small.short()} grows wider too, and frozen layers would never learn what is new; leave it out"
+            f"top: {small.short()} also grows wider, and frozen layers would never learn what is new; leave it out"
         )
     moved = [t for t in range(layers - top) if depth[t].sources != ((t, 1.0),)]
     if moved:

@@ -14,8 +14,9 @@ from growbench.errors import GrowBenchError
 from growbench.methods import Method
 from growbench.records.layout import Layout
 from growbench.spec import SOURCE, ModelSpec
-from growbench.study.sections import STRICT, Config, SourceConfig, TargetConfig
+from growbench.study.sections import Config, SourceConfig, TargetConfig
 from growbench.study.squad import SQUAD_TASKS
+from growbench.study.types import STRICT
 
 # Where and how fast a model is trained. Like another machine, these change its rounding, and with dropout its draws.
 HOW = ("device", "processes", "accumulate", "shard", "threads", "together", "checkpoint_seconds")

@@ -1,6 +1,6 @@
-"""The course of one run: its plan, its budget, what its steps cost, and what happens when.
+"""The timeline of one run: its plan, its budget, the cost of its steps, and what happens when.
 
-The runner takes its steps from here, and so does the forecast. No torch: a config is checked, and a plan made, without it.
+The runner and the forecast both take their steps from here. No torch: checking a config and making a plan need none.
 """
 
 from collections.abc import Mapping
@@ -19,7 +19,14 @@ from growbench.study.study import Study, point_name
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """`steps` equal steps of one stage. phase: trunk or cooldown; point: the finished point they lead to, if any."""
+    """Equal steps of one stage.
+
+    phase: whether they belong to the trunk or to a cool-down.
+    stage: number of the stage.
+    point: name of the finished point that a cool-down leads to; empty on the trunk.
+    steps: number of steps.
+    cost: of one step.
+    """
 
     phase: Literal["trunk", "cooldown"]
     stage: int
@@ -30,8 +37,14 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
-    """What one run does. options: of its method, all of them. budget: FLOPs. points: those of budget.points at which the
-    method has grown to its target. costs: of a step, stage by stage.
+    """What one run does, and when.
+
+    study: the study that it belongs to.
+    options: all options of its method.
+    plan: its stages.
+    budget: FLOPs that it may spend.
+    points: those of budget.points at which the method has grown to its target.
+    costs: cost of one step, for each stage.
     """
 
     study: Study
@@ -42,20 +55,23 @@ class Timeline:
     costs: tuple[flops.StepCost, ...]
 
     def at(self, lr: float | None) -> "Timeline":
-        """The same with another peak LR, unless it is None."""
+        """Return the same timeline with another peak LR, unless it is None."""
         return self if lr is None else replace(self, options={**self.options, "lr": lr})
 
     def events(self) -> list[tuple[float, Literal["stage", "point"], float]]:
-        """What happens at which share of the budget (Plan.events)."""
+        """Return what happens at which share of the budget (Plan.events)."""
         return self.plan.events({point: self.study.budget.branch(point) for point in self.points})
 
     def steps(self, share: float, spent: float, stage: int) -> int:
-        """Steps of a stage until a share of the budget is spent, each kind of step equally often."""
+        """Return the steps of a stage until a share of the budget is spent, each kind of step equally often.
+
+        spent: FLOPs before the first of these steps.
+        """
         turn = len(self.plan.stages[stage].submodels())
         return max(0, turn * round((share * self.budget - spent) / self.costs[stage].flops / turn))
 
     def sequences(self) -> int:
-        """Sequences that the run reads; cool-downs read what the trunk reads after them."""
+        """Return the number of sequences that the run reads; a cool-down reads those that the trunk reads next."""
         rows, start = 0.0, 0.0
         for stage, cost in zip(self.plan.stages, self.costs, strict=True):
             rows += (stage.until - start) * self.budget / cost.flops * self.study.optimizer.batch
@@ -63,28 +79,28 @@ class Timeline:
         return round(rows)
 
     def check_text(self, name: str, tokens: int) -> None:
-        """Raise GrowBenchError where the run called `name` would read a text of so many tokens twice, unless it may."""
+        """Raise GrowBenchError if the run `name` would read a text of `tokens` tokens twice, unless data.repeat is true."""
         rows, windows = self.sequences(), tokens // (self.study.objective.length - 1)
         if rows > windows and not self.study.data.repeat:
             raise GrowBenchError(
-                f"data.repeat: false, but {name} reads {rows} sequences, the corpus has {windows}; "
-                "give more text (corpus.max_tokens), a smaller budget, or set data.repeat: true"
+                f"data.repeat: false, but {name} reads {rows} sequences and the corpus has {windows}; "
+                "use more text (corpus.max_tokens), a smaller budget, or data.repeat: true"
             )
 
     def cooldown(self, point: float, spent: float, stage: int) -> int:
-        """Steps of the cool-down to a finished point, for a trunk that has spent so many FLOPs."""
+        """Return the steps of the cool-down to a finished point, for a trunk that has spent `spent` FLOPs."""
         if self.study.budget.protocol != "trunk":
             return 0
         return max(0, round((point * self.budget - spent) / self.costs[stage].flops))
 
     def schedule(self, stage: int, began: float) -> Schedule:
-        """The LR of a stage that began when so many FLOPs were spent."""
+        """Return the LR schedule of a stage that began after `began` FLOPs."""
         o, b, s = self.study.optimizer, self.study.budget, self.plan.stages[stage]
         peak = self.options.get("lr") or o.lr
         return Schedule(peak, o.warmup * self.budget, self.budget, b.protocol, s.lr, began, s.shift)
 
     def entries(self) -> list[Entry]:
-        """All steps in order; a stage that ends by the slope of its loss is taken to last as long as it may."""
+        """Return all steps in order; a stage that ends by the slope of its loss is assumed to last as long as it may."""
         spent, stage = 0.0, 0
         found: list[Entry] = []
         for share, kind, what in self.events():
@@ -99,8 +115,11 @@ class Timeline:
 
 
 def of(study: Study, name: str, *, vocab: int | None = None, raised: float | None = None) -> Timeline:
-    """The course of a method, or of the source. vocab: what the corpus really has, if known. raised: FLOPs that a control
-    may spend on top, what the source cost; None takes what it is to cost. Raises GrowBenchError for a bad option or plan.
+    """Return the timeline of a method, or of the source.
+
+    vocab: size of the corpus' vocabulary; None takes corpus.vocab.
+    raised: FLOPs of the source, which a control may spend as well; None takes the source's budget.
+    Raises GrowBenchError for a bad option or plan.
     """
     vocab = vocab or study.corpus.vocab
     source, target = study.source_spec(vocab), study.target_spec(vocab)
@@ -116,8 +135,8 @@ def of(study: Study, name: str, *, vocab: int | None = None, raised: float | Non
         budget += raised if raised is not None else of(study, SOURCE, vocab=vocab).budget
     family, tokens = families.load(target.family), study.optimizer.batch * study.objective.length
     prices = Prices(budget, lambda s: step_cost(study, s).flops, tokens, flops.parameters(target, family))
-    given = options["plan"]
-    plan = _given(study, name, given, vocab) if given else method.plan(source, target, options, prices)
+    path = options["plan"]
+    plan = _from_file(study, name, path, vocab) if path else method.plan(source, target, options, prices)
     costs = tuple(step_cost(study, stage) for stage in plan.stages)
     grown = plan.settled(study.optimizer.warmup)
     points = tuple(point for point in study.budget.points if study.budget.branch(point) >= grown)
@@ -125,7 +144,7 @@ def of(study: Study, name: str, *, vocab: int | None = None, raised: float | Non
 
 
 def short(study: Study, share: float) -> Study:
-    """The study with a share of all its budgets and one finished point at their end; the study itself at 1."""
+    """Return the study with a share of all its budgets and one finished point at their end; at share 1 the study itself."""
     if share == 1:
         return study
     steps, source = max(1, round(share * study.budget.steps)), max(1, round(share * study.source.steps))
@@ -133,8 +152,8 @@ def short(study: Study, share: float) -> Study:
     return replace(study, budget=budget, source=replace(study.source, steps=source))
 
 
-def _given(study: Study, name: str, path: str, vocab: int) -> Plan:
-    """The plan in a file, which was printed before the vocabulary's true size was known."""
+def _from_file(study: Study, name: str, path: str, vocab: int) -> Plan:
+    """Return the plan in a file, for a vocabulary whose size may differ from the printed one."""
     stages, target = planfile.read(path, name, study.method(name).name).stages, study.target_spec(study.corpus.vocab)
     for number, stage in enumerate(stages):
         for key in ("family", "vocab", "max_length"):
@@ -146,12 +165,12 @@ def _given(study: Study, name: str, path: str, vocab: int) -> Plan:
 
 
 def whole(spec: ModelSpec) -> Stage:
-    """Training a spec as a whole from a random start to the end of the budget."""
+    """Return the stage that trains a spec as a whole, from a random start to the end of the budget."""
     return Stage(spec=spec, until=1.0, enter="init")
 
 
 def step_cost(study: Study, stage: Stage) -> flops.StepCost:
-    """What one step of a stage costs under a study's batch, length and objective, the mean over its kinds of step."""
+    """Return the cost of one step of a stage under a study's batch, length and objective: the mean over its kinds of step."""
     family, batch = families.load(stage.spec.family), study.optimizer.batch
     read = lengths.after_cut(study.objective.length, stage.cut)
     positions = study.objective.positions(read)
