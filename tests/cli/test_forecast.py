@@ -43,6 +43,14 @@ def test_totals_are_of_all_seeds(name: str) -> None:
     assert "at most 16 GB of corpus" in told
 
 
+def test_methods_that_all_leaves_out_are_listed_with_the_reason(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["plan", "--config", DEMO, "--no-timing"]) == 0
+    listed = capsys.readouterr().out.partition("\nleft out ")[2].partition("\n\n")[0]
+    reasons = config.load(DEMO).left_out
+    assert [line.split()[0] for line in listed.splitlines()[1:] if line[0] != " "] == list(reasons)
+    assert "stack        target.hidden: stack grows layers, not hidden; keep 32" in listed
+
+
 def test_points_that_a_method_does_not_have_are_named(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["plan", "--config", str(ROOT / "config/mini-gpt.yaml"), "--no-timing"]) == 0
     assert (

@@ -42,6 +42,9 @@ def lines(study: Study, rows: Sequence[Row], speed: float, stages: bool = False)
     for row in rows:
         if row["method"] != SOURCE and len(row["points"]) < len(study.budget.points):
             yield f"  {row['method']}: only at {_shares(row['points'])}; its last stage starts after the other points"
+    if study.left_out:
+        yield ""
+        yield table(("left out", "why `all` in `methods` does not stand for it"), {"": study.left_out.items()}, left=2)
     if stages:
         for row in rows:
             yield ""
