@@ -19,6 +19,7 @@ from growbench import methods
 from growbench.analysis.frames.accounting import AT_ISO
 from growbench.analysis.pages.markdown import grid
 from growbench.analysis.ranking import ranked
+from growbench.records.layout import Layout
 
 ROOT = Path(__file__).resolve().parents[1]
 FRONT_STUDY = "mini-gpt"  # of the reference studies, the one whose curves have no plateau
@@ -59,7 +60,7 @@ def front() -> str:
     columns = [head.index(name) for name in FRONT if name in head]
     tables = _ranked(study, "savings", FRONT, [[row[i] for i in columns] for row in rows])
     notes = [line for line in page.splitlines() if line.startswith(("- Scale: ", "- Records: "))]
-    figure = f"![loss against FLOPs, study {study}](figures/{study}/loss_vs_flops.png)"
+    figure = f"![loss against FLOPs, study {study}]({Layout(study).figure('loss_vs_flops', 'png')})"
     title = f"Study `{study}`, the largest saving (everything counted) first:"
     return "\n\n".join([title, tables, "\n".join(notes), figure])
 
@@ -68,9 +69,10 @@ def results() -> str:
     """Return the tables and figures of every committed study."""
     blocks = []
     for study, page in studies().items():
-        folder, figures = ROOT / "results" / study / "tables", sorted((ROOT / "figures" / study).glob("*.png"))
+        layout = Layout(study)
+        folder, figures = ROOT / layout.tables, sorted(ROOT.glob(str(layout.figure("*", "png"))))
         blocks.append(f"## {study}\n\n{_deeper(_with_ranked_tables(study, page))}")
-        blocks += [f"![{figure.stem} of study {study}](../figures/{study}/{figure.name})" for figure in figures]
+        blocks += [f"![{figure.stem} of study {study}](../{layout.figure(figure.stem, 'png')})" for figure in figures]
         others = (folder / name for name in ("scores.md", "zeroshot.md"))
         blocks += [_deeper(other.read_text(encoding="utf-8")) for other in others if other.is_file()]
     return "\n\n".join(blocks)
@@ -78,7 +80,7 @@ def results() -> str:
 
 def studies() -> dict[str, str]:
     """Return the savings page of every committed study by its name."""
-    command = ["git", "ls-files", "results/*/tables/savings.md"]
+    command = ["git", "ls-files", str(Layout("*").tables / "savings.md")]
     found = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
     return {Path(name).parts[1]: (ROOT / name).read_text(encoding="utf-8") for name in sorted(found)}
 
@@ -94,7 +96,7 @@ def _with_ranked_tables(study: str, page: str) -> str:
 
 def _ranked(study: str, frame: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Return two tables: the growing methods with the largest saving first, and the controls."""
-    folder = ROOT / "results" / study / "tables"
+    folder = ROOT / Layout(study).tables
     plans = pd.read_csv(folder / "plans.csv", usecols=["method", "base"])
     bases = dict(zip(plans["method"], plans["base"], strict=True))
     cells = {row[0]: row for row in rows}
