@@ -204,7 +204,7 @@ class Family:
                 model = build(config)
             model.tie_weights()
             return model
-        with torch.random.fork_rng():
+        with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             return build(config)
 

@@ -23,7 +23,6 @@ from growbench.errors import GrowBenchError
 from growbench.pipeline.pretrain import run as pretrain
 from growbench.runtime import interrupt, launch
 from growbench.study import config, files
-from growbench.train import device
 from growbench.train.loop import Trainer
 from growbench.train.objective import CausalLM, MaskedLM
 from growbench.train.processes.ranks import Ranks
@@ -143,17 +142,6 @@ def test_a_batch_that_does_not_split_is_refused(changes: dict[str, Any], line: s
     words = [f"{key}={value}" for key, value in changes.items()]
     with pytest.raises(GrowBenchError, match=line):
         config.gather([ROOT / "config/demo.yaml"], words)
-
-
-def test_a_study_that_wants_a_gpu_ends_without_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
-    assert device.resolve("auto", "float32") == device.resolve("cpu", "float32") == device.CPU
-    with pytest.raises(GrowBenchError, match=r"train\.device: gpu, but no GPU"):
-        device.resolve("gpu", "auto")
-    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
-    monkeypatch.setenv("LOCAL_WORLD_SIZE", "4")
-    with pytest.raises(GrowBenchError, match=r"train\.processes: 4 on a machine with 2 GPU"):
-        device.resolve("auto", "auto")
 
 
 def failure(exitcode: int, message: str = "") -> Any:
