@@ -1,4 +1,4 @@
-"""Every discovered method x family x case: legal, seeded, apart from its source, and preserving where it claims to."""
+"""Every method x family x case: legal, seeded, separate from its source, and function-preserving if it claims to be."""
 
 import pytest
 import torch
@@ -17,7 +17,7 @@ VISIBLE = 1e-9
 
 
 def accepted(method: str, family: str) -> dict[str, tuple[ModelSpec, ModelSpec]]:
-    """The cases that a method accepts with its defaults."""
+    """Return the cases that a method accepts with its default options."""
     found, chosen = {}, families.load(family)
     for name, (source, target) in cases(family).items():
         try:

@@ -1,4 +1,4 @@
-"""Small models with every parameter moved off its default, and the shapes that the contract tests grow."""
+"""Small models with every parameter moved off its default, and the shapes that the tests grow."""
 
 import sys
 from typing import Any
@@ -66,9 +66,9 @@ def perturbed(
     steps: int = 2,
     **settings: Any,
 ) -> nn.Module:
-    """A model whose biases, gains and head are far from their defaults, after a few optimizer steps.
+    """Return a model whose biases, gains and head are far from their defaults, after a few optimizer steps.
 
-    settings: of the stock config, over those of SETTINGS.
+    settings: of the stock config; they override SETTINGS.
     """
     given = {**family.dropout(0.0), **SETTINGS[family.name], **settings}
     model = move(family.build(family.config(spec, **given), seed=seed).to(dtype), seed + 1)

@@ -1,4 +1,4 @@
-"""The contract's matrix: every method x family x case x option, with models to grow made once."""
+"""The matrix of the contract tests: every method x family x case x option. Models to grow are made once."""
 
 from collections.abc import Iterator, Mapping
 from functools import cache
@@ -19,7 +19,7 @@ PAIRS = [(method, family) for method in GROWING for family in FAMILIES]
 
 
 def cases(family: str) -> dict[str, tuple[ModelSpec, ModelSpec]]:
-    """(source, target) by what grows."""
+    """Return (source, target) by what grows."""
     spec = SPECS[family].resized(layers=2)
     three = spec.resized(layers=3)
     made = {
@@ -38,7 +38,7 @@ def cases(family: str) -> dict[str, tuple[ModelSpec, ModelSpec]]:
 
 
 def variants(method: str) -> Iterator[dict[str, Any]]:
-    """The defaults, then each option's other values one at a time; for a number, its default and four times that."""
+    """Yield the defaults, then each option's other values, one option at a time; for a number, four times its default."""
     chosen = methods.load(method)
     yield chosen.check_options({})
     for name, option in chosen.options.items():
@@ -52,7 +52,7 @@ def variants(method: str) -> Iterator[dict[str, Any]]:
 
 @cache
 def source_model(family: str, spec: ModelSpec, dtype: torch.dtype = torch.float64) -> nn.Module:
-    """A perturbed model; growing must not touch it, so that it can be shared."""
+    """Return a perturbed model. Growing must not change it, so that it can be shared."""
     return perturbed(families.load(family), spec, dtype=dtype)
 
 
@@ -65,7 +65,7 @@ def grow(
     dtype: torch.dtype = torch.float64,
     seed: int = 0,
 ) -> tuple[nn.Module, nn.Module]:
-    """Return (source, target) of one growth; a masked method's target has its masks at 0."""
+    """Return (source, target) of one growth. A masked method's target has its masks at 0."""
     chosen, model = methods.load(method), source_model(family, case[0], dtype)
     given = options if options is not None else chosen.check_options({})
     target = grow_model(model, families.load(family), case[1], chosen, given, seed=seed)
@@ -82,7 +82,7 @@ def mask(
     options: Mapping[str, Any],
     seed: int = 0,
 ) -> Masks:
-    """Put the masks of a growth over its target, at 0."""
+    """Put the masks of a growth on its target, at 0."""
     chosen, model = families.load(family), source_model(family, case[0])
     operator, config = operator_of(chosen, model.config, case[1], methods.load(method), options, seed)
     return Masks(operator, target, chosen.roles(config))
