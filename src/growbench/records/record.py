@@ -88,7 +88,7 @@ def _commit() -> tuple[str, bool]:
 
     def git(*words: str) -> str:
         return subprocess.run(
-            ["git", "-C", str(root), *words], capture_output=True, text=True, check=True
+            ["git", "--no-optional-locks", "-C", str(root), *words], capture_output=True, text=True, check=True
         ).stdout.strip()
 
     try:

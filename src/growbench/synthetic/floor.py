@@ -59,8 +59,8 @@ class Reader:
     def forward(self, window: np.ndarray) -> tuple[list[Step], list[float]]:
         """Read the word numbers of a window cut from running text, HIDDEN for unknown words.
 
-        Returns a Step and the log-probability of each token given those before it. It stops at the first impossible token,
-        whose log-probability is -inf.
+        Returns a Step and the log-probability of each token given those before it. Stops at the first impossible
+        token, whose log-probability is -inf.
         """
         keep = self.prior.sum(axis=1) > 0
         states, live, alpha = np.flatnonzero(keep), np.arange(len(LATENTS)), self.prior[keep]
@@ -90,7 +90,7 @@ class Reader:
         return Step(arcs, self.net.p[arcs][:, None] * likelihood[self.net.emits[arcs]], before, alpha, live)
 
     def _advance(self, step: Step) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return states (ascending), latents and message [states, latents] after a token. A separator draws a new latent."""
+        """Return states (ascending), latents and message [states, latents] after a token. A separator draws a latent."""
         mass, live = step.alpha[step.before] * step.weights, step.live
         ends = self.net.emits[step.arcs] == self.sep
         if ends.any():
@@ -103,7 +103,7 @@ class Reader:
         return states, live, np.add.reduceat(mass[order], starts, axis=0) if len(states) else mass
 
     def posteriors(self, window: np.ndarray, places: np.ndarray) -> Iterator[np.ndarray]:
-        """Yield the distribution over words [words] at each place, last place first, given the window without these places."""
+        """Yield the distribution over words [words] at each place, last first, given the window without these places."""
         hidden = window.copy()
         hidden[places] = HIDDEN
         steps, _ = self.forward(hidden)

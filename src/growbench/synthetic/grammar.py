@@ -107,7 +107,7 @@ RULES: dict[str, Callable[..., list[Rule]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Automaton:
-    """Arcs between states, sorted by the state that they leave. State 0 begins a document, and arcs that emit SEP lead there.
+    """Arcs between states, sorted by source. State 0 begins a document, and arcs that emit SEP lead there.
 
     states: the number of states.
     source: the state that each arc leaves, [arcs].

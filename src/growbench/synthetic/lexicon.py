@@ -41,7 +41,8 @@ TOPICAL, FOCUSED, MOODY = 0.95, 0.75, 0.95
 class Latent:
     """What is constant in a document.
 
-    topic: decides most words. mood: decides adjectives and adverbs. focus: the number of its favorite word in every group.
+    topic: decides most words. mood: decides adjectives and adverbs.
+    focus: the number of its favorite word in every group.
     """
 
     topic: str
@@ -88,7 +89,7 @@ def vocabulary() -> list[str]:
 
 @cache
 def emissions(seed: int) -> np.ndarray:
-    """Return P(word | class, latent), [classes, latents, words]. The seed decides how likely the words of a group are."""
+    """Return P(word | class, latent), [classes, latents, words]. The seed ranks the words of each group."""
     names, words = classes(), {word: i for i, word in enumerate(vocabulary())}
     table = np.zeros((len(names), len(LATENTS), len(words)))
     for c, name in enumerate(names):

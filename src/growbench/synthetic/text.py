@@ -28,7 +28,7 @@ class Drawn:
 
 
 def documents(seed: int, stream: int = 0) -> Iterator[str]:
-    """Yield documents endlessly: words separated by spaces, without [SEP]. Streams of the same language are independent."""
+    """Yield documents endlessly: words separated by spaces, without [SEP]. Streams of a language are independent."""
     words = np.array(vocabulary(), dtype=object)
     block = 0
     while True:

@@ -76,7 +76,7 @@ def load(task: Task, study: Study) -> tuple[Task, Rows, Rows]:
 
 
 def task(name: str, study: Study) -> Task:
-    """Return the task of this name in the study's suite. Raises GrowBenchError with the most similar name if there is none."""
+    """Return the task of this name in the study's suite. Raises GrowBenchError if there is none."""
     if study.tasks.source == "toyglue":
         from growbench.tasks.toyglue import TASKS as known
     else:

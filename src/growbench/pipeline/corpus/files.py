@@ -54,7 +54,7 @@ def text_of(row: Any, text_key: str, place: str) -> Iterator[str]:
 
 
 class _Zstd(io.RawIOBase):
-    """Decompressed bytes of a .zst file of one or more frames. Unlike zstandard's own reader it detects a truncated file."""
+    """Decompressed bytes of a .zst file of one or more frames. Unlike zstandard's reader, it notices truncation."""
 
     def __init__(self, raw: BinaryIO) -> None:
         self.raw, self.rest, self.waiting = raw, b"", b""
@@ -110,7 +110,7 @@ def _lines(path: Path) -> Iterator[str]:
 def _groups(
     lines: Iterator[str], starts: Callable[[str], Any] | None, ends: Callable[[str], Any] | None
 ) -> Iterator[str]:
-    """Join lines into documents. A line for which `starts` is true opens a document, one for which `ends` is true ends it."""
+    """Join lines into documents, each begun by a line for which `starts` is true or ended by one for which `ends` is."""
     group: list[str] = []
     for line in lines:
         if group and ((starts and starts(line)) or (ends and ends(line))):

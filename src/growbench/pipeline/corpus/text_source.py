@@ -141,7 +141,7 @@ def _matches(folder: Path, key: str, patterns: str | Iterable[str] | None) -> li
 
 
 def _hub(study: Study) -> TextSource:
-    """Datasets of the hub, streamed. A name may carry its own configuration as `name:subset`; corpus.valid names a split."""
+    """Datasets of the hub, streamed. A name may include a configuration, `name:subset`; corpus.valid names a split."""
     config = study.corpus
     names = _names(config.train)
     if not names:

@@ -38,7 +38,7 @@ def build(study: Study, text: Iterable[str], folder: Path) -> tuple[Tokenizer, d
 
 
 def train(kind: str, text: Iterable[str], vocab: int, lowercase: bool) -> Tokenizer:
-    """Train a vocabulary of at most `vocab` entries, the five special tokens first. The same text gives the same entries.
+    """Train a vocabulary of at most `vocab` entries, special tokens first. The same text gives the same entries.
 
     kind: `word` for words between spaces, `wordpiece` for BERT's normalizer and pieces, `bpe` for bytes as in GPT-2.
     """
@@ -72,8 +72,8 @@ def _bytes(lines: Iterable[str], vocab: int, lower: normalizers.Normalizer | Non
 def _wordpieces(lines: Iterable[str], vocab: int, lower: normalizers.Normalizer | None) -> Tokenizer:
     """Pieces merged by frequency, as by the library's WordPiece trainer, but with ties always broken the same way.
 
-    That trainer numbers the continuing letters in the order of a hash map. Here they come first, sorted. Rare characters
-    of other scripts become [UNK], because each one costs two entries that a small vocabulary needs for words.
+    That trainer numbers the continuing letters in the order of a hash map. Here they come first, sorted. Rare
+    characters of other scripts become [UNK], because each costs two entries that a small vocabulary needs for words.
     """
     normal = normalizers.BertNormalizer(lowercase=lower is not None)
     text = [normal.normalize_str(line) for line in lines]

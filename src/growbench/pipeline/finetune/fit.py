@@ -71,7 +71,10 @@ def _renew(model: Any, seed: int) -> None:
 
 
 def share(step: int, steps: int, warmup: float, decay: str) -> float:
-    """Return the LR at a step as a share of its peak: a linear rise for a share `warmup` of the steps, then a fall to 0."""
+    """Return the LR at a step as a share of its peak.
+
+    It rises linearly for a share `warmup` of the steps, then falls to 0.
+    """
     warm = max(1, round(warmup * steps))
     left = (steps - step) / max(1, steps - warm)
     if decay == "cosine" and left < 1:

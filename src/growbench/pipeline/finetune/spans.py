@@ -77,7 +77,10 @@ class Spans(TokenizedTask):
         return outcome(self.task.name, self.questions, chosen, silence, finite)
 
     def _gather(self, rows: np.ndarray, logits: Tensor, found: list[list[Candidate]], silence: np.ndarray) -> None:
-        """Add the best spans of windows to the lists of their questions. A question's null score is the minimum over its windows."""
+        """Add the best spans of windows to the lists of their questions.
+
+        A question's null score is the minimum over its windows.
+        """
         dev, (start, end) = self.dev, logits
         place, count = (torch.from_numpy(column[rows])[:, None] for column in (dev.place, dev.count))
         columns = torch.arange(start.shape[1])[None]
@@ -130,7 +133,9 @@ def choose(context: str, found: Sequence[Candidate]) -> tuple[str, float]:
 def outcome(
     name: str, questions: Sequence[Question], chosen: Sequence[tuple[str, float]], silence: np.ndarray, finite: bool
 ) -> Outcome:
-    """Score the chosen spans. Under 2.0 a question stays unanswered if its null score (silence) is higher than its span's.
+    """Score the chosen spans.
+
+    Under 2.0 a question stays unanswered if its null score (silence) is higher than the score of its span.
 
     best_*: scores with the threshold on that difference that is best on these same questions, so an upper bound.
     """

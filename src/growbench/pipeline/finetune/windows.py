@@ -94,7 +94,7 @@ def context_windows(
 
 
 def cuts(length: int, room: int, stride: int) -> list[tuple[int, int]]:
-    """Return the windows (first token, one past the last) of a context of `length` tokens. The last one ends with it."""
+    """Return the windows (first token, one past the last) of a context of `length` tokens, up to its end."""
     found, start = [(0, min(room, length))], 0
     while found[-1][1] < length:
         start += min(stride, room)

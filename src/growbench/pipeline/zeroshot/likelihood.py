@@ -29,7 +29,10 @@ class ScoredWindow:
 
 @dataclass(frozen=True, slots=True)
 class Likelihood:
-    """The scored tokens of one window. nats: [scored], float64. right: whether each is the most likely token, [scored]."""
+    """The scored tokens of one window.
+
+    nats: of each token, [scored], float64. right: whether each is the most likely token, [scored].
+    """
 
     nats: np.ndarray
     right: np.ndarray
@@ -51,7 +54,7 @@ def windows(ids: np.ndarray, length: int, stride: int) -> list[ScoredWindow]:
 
 @torch.no_grad()
 def score(family: Family, model: Any, cut: Sequence[ScoredWindow], batch: int, compute: Compute) -> list[Likelihood]:
-    """Return the likelihood of every window, in order. Windows of similar length are run together, `batch` at a time."""
+    """Return the likelihood of every window, in order. Windows of similar length run together, `batch` at a time."""
     order = sorted(range(len(cut)), key=lambda i: len(cut[i].ids))
     found: dict[int, Likelihood] = {}
     for begin in range(0, len(order), batch):
@@ -67,7 +70,7 @@ def score(family: Family, model: Any, cut: Sequence[ScoredWindow], batch: int, c
 
 
 def _padded(cut: Sequence[ScoredWindow]) -> tuple[Tensor, Tensor, Tensor]:
-    """Return inputs [B, T], predicted positions [B, T] and their targets [K]. Padding is at the end, where it is not seen."""
+    """Return inputs [B, T], predicted positions [B, T] and their targets [K]. Padding is at the end."""
     longest = max(len(window.ids) for window in cut) - 1
     inputs = torch.zeros(len(cut), longest, dtype=torch.int64)
     chosen = torch.zeros(len(cut), longest, dtype=torch.bool)

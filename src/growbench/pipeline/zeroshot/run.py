@@ -76,7 +76,8 @@ def measured(test: TokenizedTest, scored: list[Likelihood]) -> dict[str, Any]:
     perplexity: per token.
     word_perplexity: per word separated by spaces, so that different tokenizers can be compared.
     word_perplexity_eos: per word and line end, as word-level models count.
-    accuracy: the share of last words of which greedy decoding gets every token right. A word with an unknown token is wrong.
+    accuracy: the share of last words of which greedy decoding gets every token right; a word with an unknown token is
+    wrong.
     """
     text, nats = test.text, math.fsum(float(part.nats.sum()) for part in scored)
     tokens, words = sum(len(part.nats) for part in scored), text.words

@@ -43,7 +43,7 @@ def load_tokenizer(folder: Path) -> Any:
 
 
 def description(study: Study, tokenizer: Any) -> dict[str, Any]:
-    """Return what a reader needs to compare perplexities: the kind of tokens, and which differences in text they lose."""
+    """Return what is needed to compare perplexities: the kind of tokens, and which differences in text they lose."""
     encoder, corpus = tokenizer.backend_tokenizer, study.corpus
     lower, upper = (encoder.encode(letter, add_special_tokens=False).ids for letter in "aA")
     return {

@@ -19,8 +19,8 @@ def normalize(text: str) -> str:
 def each(prediction: str, answers: Sequence[str]) -> tuple[float, float]:
     """Return exact match and F1 of one prediction, each the maximum over the gold answers.
 
-    If there is no gold answer (2.0), only the empty prediction is right. A gold answer of punctuation and articles alone
-    does not count as an answer, as in 2.0's script.
+    If there is no gold answer (2.0), only the empty prediction is right. A gold answer of punctuation and articles
+    alone does not count, as in 2.0's script.
     """
     golds = [gold for gold in map(normalize, answers) if gold] or [""]
     predicted = normalize(prediction)

@@ -8,7 +8,7 @@ from growbench.tasks.metrics import modules, squad
 
 
 class Metric(modules.InMemory):
-    """exact_match and f1, 0 to 1. predictions: strings, "" for no answer; references: the list of gold answers of each."""
+    """exact_match and f1, 0 to 1. predictions: strings, "" for no answer. references: the gold answers of each."""
 
     def _info(self) -> Any:
         text = datasets.Value("string")
