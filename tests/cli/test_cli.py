@@ -72,6 +72,10 @@ def test_methods_lists_every_discovered_method(capsys: pytest.CaptureFixture[str
         (["check", "--config", DEMO, "--set", "corpus.vocb=3"], "did you mean 'vocab'"),
         (["check", "--config", DEMO, "--set", "corpus"], "KEY=VALUE"),
         (["pretrain", "--config", DEMO, "--method", "scrach", "--seed", "0"], "did you mean 'scratch'"),
+        (
+            ["pretrain", "--config", DEMO, "--method", "stack", "--seed", "0"],
+            "--method stack: it cannot make the target of study demo: target.hidden: stack grows layers",
+        ),
         (["pretrain", "--config", DEMO, "--method", "scratch", "--seed", "77"], "--seed 77: not a seed of study demo"),
         (
             ["finetune", "--config", DEMO, "--method", "scratch", "--seed", "0", "--points", "p1"],

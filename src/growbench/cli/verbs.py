@@ -1,0 +1,211 @@
+"""What each verb does. One verb per step of the pipeline; each imports what it needs when it is called."""
+
+import argparse
+import json
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from growbench.errors import GrowBenchError, nearest
+from growbench.runtime import launch
+
+if TYPE_CHECKING:
+    from growbench.study.study import Study
+
+
+def _study(args: argparse.Namespace) -> "Study":
+    """Return the study of `--config` (several files are merged in order), changed by `--set`."""
+    from growbench.study import config
+
+    return config.gather(args.config, args.set)
+
+
+def _check_run(study: "Study", args: argparse.Namespace, seeds: Sequence[int]) -> None:
+    """Raise if the study does not have this method or one of these seeds."""
+    if reason := study.left_out.get(vars(args).get("method", "")):
+        raise GrowBenchError(f"--method {args.method}: it cannot make the target of study {study.study}: {reason}")
+    if "method" in args and args.method not in (known := [*study.methods, "source"]):
+        raise GrowBenchError(
+            f"--method {args.method}: not a method of study {study.study}; {nearest(args.method, known)}"
+        )
+    for seed in seeds:
+        if seed not in study.seeds:
+            raise GrowBenchError(
+                f"--seed {seed}: not a seed of study {study.study}; {nearest(str(seed), map(str, study.seeds))}"
+            )
+
+
+def _check_points(args: argparse.Namespace, section: str, known: Sequence[str]) -> None:
+    """Raise if one of these points is not in the `points` of the study's section."""
+    for point in args.points:
+        if point not in known:
+            raise GrowBenchError(f"--points {point}: not in {section}.points; {nearest(point, known)}")
+
+
+def _shared(study: "Study", args: argparse.Namespace) -> bool:
+    """Start the study's processes on this verb if it asks for several; return whether they ran."""
+    several = launch.needed(study.train.processes)
+    if several:
+        launch.run(study.train.processes, args.words)
+    return several
+
+
+def _corpus(args: argparse.Namespace) -> None:
+    from growbench.pipeline.corpus import run as corpus
+
+    corpus.run(_study(args))
+
+
+def _pretrain(args: argparse.Namespace) -> None:
+    study = _study(args)
+    _check_run(study, args, args.seed)
+    if _shared(study, args):
+        return
+    from growbench.pipeline import search
+    from growbench.pipeline.pretrain import run as pretrain
+
+    for seed in args.seed:
+        pretrain.run(study, args.method, seed, search.chosen(study, args.method))
+
+
+def _search(args: argparse.Namespace) -> None:
+    study = _study(args)
+    _check_run(study, args, [])
+    if _shared(study, args):
+        return
+    from growbench.pipeline import search
+
+    search.run(study, args.method)
+
+
+def _finetune(args: argparse.Namespace) -> None:
+    study = _study(args)
+    _check_run(study, args, args.seed)
+    _check_points(args, "finetune", study.finetuned_points(args.method))
+    from growbench.pipeline.finetune import run as finetune
+
+    finetune.run(study, args.method, list(args.seed), list(args.points))
+
+
+def _zeroshot(args: argparse.Namespace) -> None:
+    study = _study(args)
+    _check_run(study, args, args.seed)
+    if not study.zeroshot.names:
+        raise GrowBenchError(
+            f"zeroshot.names: empty in study {study.study}; name test sets, for example --set zeroshot.names=[WikiText-2]"
+        )
+    _check_points(args, "zeroshot", study.zeroshot_points())
+    from growbench.pipeline.zeroshot import run as zeroshot
+
+    zeroshot.run(study, args.method, list(args.seed), list(args.points))
+
+
+def _grow(args: argparse.Namespace) -> None:
+    from growbench.pipeline.grow.check import Request
+    from growbench.pipeline.grow.report import lines
+    from growbench.pipeline.grow.run import run
+    from growbench.spec import SHAPE_KEYS
+
+    request = Request(
+        source=args.source,
+        out=args.out,
+        method=args.method,
+        sizes={key: getattr(args, key) for key in SHAPE_KEYS},
+        options=tuple(args.set),
+        seed=args.seed,
+        dtype=args.dtype,
+        text=args.text,
+        measure=not args.no_measure,
+    )
+    report = run(request)
+    print(json.dumps(report, indent=1) if args.json else lines(report, args.out))
+
+
+def _aggregate(args: argparse.Namespace) -> None:
+    study = _study(args)
+    from growbench.pipeline.aggregate import run as aggregate
+
+    aggregate.run(study)
+
+
+def _attention(args: argparse.Namespace) -> None:
+    study = _study(args)
+    _check_run(study, args, [args.seed])
+    from growbench.pipeline import attention
+
+    attention.run(study, args.seed)
+
+
+def _methods(args: argparse.Namespace) -> None:
+    from growbench import methods
+    from growbench.cli.tables import table
+
+    rows = [methods.load(name).row() for name in methods.names()]
+    if args.json:
+        print(json.dumps(rows, indent=1))
+        return
+    head = ("method", "paper", "grows", "ratios", "needs", "preserves the function")
+    for row in rows:
+        row["needs"] = ", ".join(what for what in ("source", "data") if row[f"needs {what}"] == "yes") or "-"
+    print(table(head, {"": ([str(row[key]) for key in head] for row in rows)}, left=len(head)))
+    print("\nOptions and their defaults (in a study's `methods`, or `growbench grow --set OPTION=VALUE`):\n")
+    options = [[row["method"], str(row["options"])] for row in rows if row["options"] != "-"]
+    print(table(("method", "options"), {"": options}, left=2))
+
+
+def _plan(args: argparse.Namespace) -> None:
+    study = _study(args)
+    from growbench.cli import forecast as text
+    from growbench.pipeline import forecast
+
+    timing = not args.no_timing and study.train.device != "gpu"  # steps are timed on the CPU
+    rows = forecast.forecast(study, timing=timing)
+    speed = args.speed or text.SPEED
+    print(json.dumps(rows, indent=1) if args.json else "\n".join(text.lines(study, rows, speed, args.stages)))
+
+
+def _show(args: argparse.Namespace) -> None:
+    from growbench.cli import show
+
+    print("\n".join(show.lines(_study(args))))
+
+
+def _check(args: argparse.Namespace) -> None:
+    study = _study(args)
+    if args.print:
+        from growbench.study import config
+
+        print(config.printed(args.config, args.set), end="")
+        return
+    from growbench.pipeline.corpus import run as corpus
+
+    corpus.check(study)
+    if study.tasks.source == "local":
+        from growbench.tasks import glue, squad
+
+        glue.check(study)
+        squad.check(study)
+    if study.zeroshot.names:
+        from growbench.tasks import language
+
+        language.check(study)
+    print(f"{' + '.join(args.config)}: no problems found")
+
+
+Verb = Callable[[argparse.Namespace], None]
+VERBS: dict[str, tuple[Verb, str]] = {
+    "corpus": (_corpus, "tokenize a study's text, and generate its toyglue tasks if it uses them"),
+    "search": (_search, "search the learning rate of one method (or the source)"),
+    "pretrain": (_pretrain, "train one method (or the source)"),
+    "finetune": (_finetune, "fine-tune finished points on every task"),
+    "zeroshot": (
+        _zeroshot,
+        "score finished points of a causal family on WikiText-2, PTB and LAMBADA without fine-tuning",
+    ),
+    "grow": (_grow, "grow a checkpoint directory into a bigger one"),
+    "attention": (_attention, "measure where the attention heads of one seed's finished models look"),
+    "aggregate": (_aggregate, "turn records into tables"),
+    "show": (_show, "print a study's savings, and where its tables, figures and report are"),
+    "methods": (_methods, "list the growth methods"),
+    "plan": (_plan, "print what a study will cost, method by method, before anything is spent"),
+    "check": (_check, "check a config and the files that it names"),
+}
