@@ -4,6 +4,7 @@ A method file defines a subclass of Method and its instance METHOD. It knows not
 the file is the method's name everywhere: config, DAG, records, tables, colors.
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -167,8 +168,13 @@ class Method:
             "needs source": "yes" if self.needs_source else "no",
             "needs data": "yes" if self.needs_data else "no",
             "preserves the function": self.preserves,
-            "options": ", ".join(f"{k}={o.default}" for k, o in self.options.items()) or "-",
+            "options": ", ".join(f"{key}={_as_yaml(option.default)}" for key, option in self.options.items()) or "-",
         }
+
+
+def _as_yaml(value: Any) -> str:
+    """Return an option's default as a config spells it."""
+    return json.dumps(value) if value is None or isinstance(value, bool) else str(value)
 
 
 def integer_ratio(source: ModelSpec, target: ModelSpec) -> bool:
