@@ -43,13 +43,15 @@ def write(
 def read(path: Path, kind: str, method: str, seed: int, point: str | None = None) -> dict[str, Any]:
     """Return a record. Raises GrowBenchError, naming the file, if it is missing, damaged or the record of something else."""
     found = durable.read_json(path)
+    if not isinstance(found, dict):
+        raise GrowBenchError(f"{path}: not a record; delete the file and run its job again")
     wanted = {"kind": kind, "version": VERSIONS[kind], "method": method, "seed": seed}
     for key, value in (wanted | ({} if point is None else {"point": point})).items():
         if found.get(key) != value:
             raise GrowBenchError(
                 f"{path}: {key} is {found.get(key)!r}, but must be {value!r}; delete the file and run its job again"
             )
-    return dict(found)
+    return found
 
 
 def digest(values: Any) -> str:

@@ -1,0 +1,77 @@
+"""Records: written and checked in one place, and committed ones still fit."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.workflow import ROOT
+
+from growbench.errors import GrowBenchError
+from growbench.records import finished, record
+from growbench.records.layout import Layout
+from growbench.runtime import durable
+
+WHOSE: dict[str, Any] = {"study": "made", "method": "scratch", "seed": 0, "config_hash": "ha5h"}
+COMMITTED = sorted((ROOT / "results").glob("*/records/*/*.json"))
+
+
+def test_a_record_says_what_it_is_first(tmp_path: Path) -> None:
+    path = record.write(tmp_path / "a/b.json", "finetune", **WHOSE, point="p100", runs=[1])
+    assert path.read_text().endswith("]\n}\n")
+    values = json.loads(path.read_text())
+    assert list(values) == ["kind", "version", "study", "method", "seed", "point", "config_hash", "runs"]
+    assert record.read(path, "finetune", "scratch", 0, "p100") == values
+
+
+@pytest.mark.parametrize(
+    ("changes", "line"),
+    [
+        ({"kind": "pretrain"}, "kind is 'pretrain', but must be 'finetune'"),
+        ({"version": 2}, "version is 2, but must be 1"),
+        ({"method": "stackbert"}, "method is 'stackbert', but must be 'scratch'"),
+        ({"seed": 1}, "seed is 1, but must be 0"),
+        ({"point": "p50"}, "point is 'p50', but must be 'p100'"),
+    ],
+)
+def test_the_record_of_something_else_is_refused(changes: dict[str, Any], line: str, tmp_path: Path) -> None:
+    path = record.write(tmp_path / "b.json", "finetune", **WHOSE, point="p100", runs=[])
+    durable.write_json(path, {**durable.read_json(path), **changes})
+    with pytest.raises(GrowBenchError, match=rf"b\.json: {line}; delete the file and run its job again"):
+        record.read(path, "finetune", "scratch", 0, "p100")
+
+
+@pytest.mark.parametrize("text", ["[]", "3", "null", '"a"'])
+def test_a_file_that_is_no_record_is_one_line(text: str, tmp_path: Path) -> None:
+    (tmp_path / "b.json").write_text(text)
+    with pytest.raises(GrowBenchError, match=r"b\.json: not a record; delete the file and run its job again"):
+        record.read(tmp_path / "b.json", "pretrain", "scratch", 0)
+
+
+def test_numbers_that_json_does_not_know_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError):
+        record.write(tmp_path / "b.json", "pretrain", **WHOSE, loss=float("nan"))
+    assert not list(tmp_path.iterdir())
+
+
+def test_committed_records_are_read() -> None:
+    assert COMMITTED
+    for path in COMMITTED:
+        values = durable.read_json(path)
+        record.read(path, path.parent.name, values["method"], values["seed"], values.get("point"))
+
+
+def test_a_finished_run_is_of_the_same_config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    layout = Layout("made")
+    record.write(layout.run_record("scratch", 0), "pretrain", **WHOSE, points=[])
+    assert finished.values(layout, "ha5h", "scratch", 0)["points"] == []
+    line = "config_hash is ha5h, but this config's is 0ther; run `growbench pretrain --method scratch` again"
+    with pytest.raises(GrowBenchError, match=line):
+        finished.values(layout, "0ther", "scratch", 0)
+    with pytest.raises(GrowBenchError, match=line):
+        finished.point(layout, "0ther", "scratch", 0, "p100")
+    with pytest.raises(
+        GrowBenchError, match=r"p100: no finished point here; run `growbench pretrain --method scratch` first"
+    ):
+        finished.point(layout, "ha5h", "scratch", 0, "p100")
