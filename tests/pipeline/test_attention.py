@@ -40,7 +40,7 @@ def test_a_head_that_looks_one_to_the_left_has_all_its_mass_there() -> None:
     )  # that of the second token, whose left neighbour is the first
 
 
-def test_likeness_finds_the_likest_head_whatever_its_place() -> None:
+def test_likeness_finds_the_most_similar_head_wherever_it_is() -> None:
     source = np.stack([[looking(-1), looking(2)]])
     assert attention.likeness(source[:, ::-1], source) == pytest.approx(1.0)
     assert attention.likeness(np.stack([[looking(-1), looking(0)]]), source) < 0.7
@@ -49,11 +49,11 @@ def test_likeness_finds_the_likest_head_whatever_its_place() -> None:
 
 def test_kept_maps_are_few_and_ordered_from_near_to_far() -> None:
     maps = np.stack([[looking(k, 20) for k in (5, 0, -1, 9, 2, 12)]] * 9)
-    kept = attention.kept(maps)
-    assert [row["layer"] for row in kept[::4]] == [0, 3, 5, 8]
+    rows = attention.examples(maps)
+    assert [row["layer"] for row in rows[::4]] == [0, 3, 5, 8]
     order = np.argsort([5, 0, 1, 9, 2, 12])
-    assert kept[0]["head"] == order[0] and kept[3]["head"] in (3, 5) and len(kept) == 16
-    assert np.shape(kept[0]["weights"]) == (16, 16)
+    assert rows[0]["head"] == order[0] and rows[3]["head"] in (3, 5) and len(rows) == 16
+    assert np.shape(rows[0]["weights"]) == (16, 16)
 
 
 @pytest.mark.parametrize("family", TEXT)
@@ -67,7 +67,7 @@ def test_every_family_that_reads_text_is_measured(family: str, tmp_path: Path, m
     for name in ("source", *methods):
         spec = study.source_spec(64) if name == "source" else study.target_spec(64)
         torch.manual_seed(len(name))
-        checkpoint.save_model(Path(f"results/tiny/runs/{name}-s0/points/p100"), kind.build(kind.config(spec)))
+        checkpoint.save_model(study.layout.run(name, 0).point("p100"), kind.build(kind.config(spec)))
     found = durable.read_json(attention.run(study, 0))
     assert [model["method"] for model in found["models"]] == ["source", *methods]
     assert found["models"][0]["likeness"] == pytest.approx(1.0, abs=1e-3)
@@ -91,7 +91,7 @@ def test_tables_of_another_config_s_attention_are_refused(tmp_path: Path, monkey
     study = constructed.study({"scratch": None}, attention=True)
     constructed.write(tmp_path, study, {})
     monkeypatch.chdir(tmp_path)
-    path = tmp_path / "results/made/records/attention/s0.json"
+    path = study.layout.attention_record(0)
     made = {"kind": "attention", "version": 1, "study": "made", "method": "all", "seed": 0, "models": []}
     durable.write_json(path, {**made, "config_hash": "0ther", "provenance": constructed.provenance()})
     with pytest.raises(GrowBenchError, match=f"config_hash {constructed.HASH} differs from 0ther"):

@@ -1,4 +1,4 @@
-"""Files and checkpoints through crashes, damage and full disks: whole or absent, said in one line, the one before used."""
+"""Files and checkpoints after crashes, damage and full disks: complete or absent, reported in one line, the previous one used."""
 
 import dataclasses
 import errno
@@ -41,16 +41,16 @@ def flipped(path: Path) -> None:
 
 
 DAMAGE = {
-    "truncated": (lambda f: os.truncate(f / checkpoint.TENSORS, 1000), "1000 bytes where"),
-    "altered": (lambda f: flipped(f / checkpoint.TENSORS), "its SHA-256 is not"),
+    "truncated": (lambda f: os.truncate(f / checkpoint.TENSORS, 1000), "1000 bytes, but"),
+    "altered": (lambda f: flipped(f / checkpoint.TENSORS), "its SHA-256 does not match"),
     "half missing": (lambda f: (f / checkpoint.STATE).unlink(), "state.json: No such file"),
     "unsealed": (lambda f: (f / durable.SEAL).unlink(), "manifest.json: No such file"),
-    "seal altered": (lambda f: os.truncate(f / durable.SEAL, 20), "not a whole list of files"),
+    "seal altered": (lambda f: os.truncate(f / durable.SEAL, 20), "not a complete list of files"),
 }
 
 
 @pytest.mark.parametrize("kind", DAMAGE)
-def test_a_damaged_checkpoint_is_said_and_the_one_before_is_used(tmp_path, kind, caplog) -> None:
+def test_a_damaged_checkpoint_is_reported_and_the_previous_one_is_used(tmp_path, kind, caplog) -> None:
     harm, why = DAMAGE[kind]
     for step in (1, 2, 3):
         checkpoint.save_state(tmp_path / "state", {"model/a": torch.full((999,), float(step))}, {"step": step})
@@ -70,8 +70,8 @@ def test_a_damaged_checkpoint_is_said_and_the_one_before_is_used(tmp_path, kind,
 
 
 @pytest.mark.parametrize("point", [0, 1])
-def test_a_run_that_goes_on_from_the_checkpoint_before_ends_with_the_same_bytes(study, point, monkeypatch) -> None:
-    """A finished point and rows of the curve are younger than what the run goes back to."""
+def test_a_run_that_resumes_from_the_previous_checkpoint_ends_with_the_same_bytes(study, point, monkeypatch) -> None:
+    """A finished point and rows of the curve are newer than the checkpoint that the run goes back to."""
     first = ending(monkeypatch, set(), lambda: None)
     pretrain.run(study, "stackbert", 0)
     taken, whole = list(first), (weights("stackbert"), curve("stackbert"))
@@ -95,7 +95,7 @@ def points(state: Path) -> list[Any]:
     return durable.read_json(state / checkpoint.STATE)["points"]
 
 
-def test_a_checkpoint_of_another_config_is_said(study, caplog) -> None:
+def test_a_checkpoint_of_another_config_is_reported(study, caplog) -> None:
     pretrain.run(study, "scratch", 0)
     other = dataclasses.replace(study, optimizer=dataclasses.replace(study.optimizer, lr=1e-4))
     with caplog.at_level(logging.WARNING):
@@ -150,7 +150,7 @@ def test_a_damaged_finished_point_is_refused(study) -> None:
     assert finished.point(study.layout, record.digest(study.trained_part()), "stackbert", 0, "p100") == POINT
     flipped(POINT / "model.safetensors")
     with pytest.raises(
-        GrowBenchError, match=r"p100/model\.safetensors: its SHA-256 is not .* delete .*stackbert-s0 and"
+        GrowBenchError, match=r"p100/model\.safetensors: its SHA-256 does not match .* delete .*stackbert-s0 and"
     ):
         finished.point(study.layout, record.digest(study.trained_part()), "stackbert", 0, "p100")
 
@@ -191,7 +191,7 @@ def test_a_loss_far_above_ignorance_stops_the_run(study, monkeypatch) -> None:
         pretrain.run(study, "scratch", 0)
 
 
-@pytest.mark.parametrize(("number", "remedy"), [(errno.ENOSPC, "free space"), (errno.EROFS, "make it writable")])
+@pytest.mark.parametrize(("number", "remedy"), [(errno.ENOSPC, "free some space"), (errno.EROFS, "make it writable")])
 def test_what_the_file_system_refuses_is_one_line_and_leaves_the_old(
     study, number, remedy, monkeypatch, capsys
 ) -> None:
@@ -232,7 +232,7 @@ def test_a_tokenizer_with_gaps_in_its_ids_is_refused(tmp_path) -> None:
     assert writer.close()["tokens"] == 4 and np.fromfile(tmp_path / "train.bin", np.uint16).tolist() == [1, 2, 63, 3]
 
 
-def test_a_record_that_is_no_text_is_one_line(tmp_path) -> None:
+def test_a_record_that_is_not_text_is_one_line(tmp_path) -> None:
     (tmp_path / "a.json").write_bytes(b"\xff\xfe{")
     with pytest.raises(GrowBenchError, match=r"a\.json: not a complete JSON file \(not UTF-8 text\)"):
         durable.read_json(tmp_path / "a.json")

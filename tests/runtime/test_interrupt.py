@@ -1,4 +1,4 @@
-"""Signals: a run keeps a checkpoint of the very step and ends; the same command ends with the same bytes."""
+"""Signals: a run saves a checkpoint at the current step and stops; the same command then ends with the same bytes."""
 
 import os
 import shutil
@@ -33,7 +33,7 @@ def test_a_signal_loses_no_step_and_no_byte(study, method, at, monkeypatch) -> N
     whole = ending(monkeypatch, set(), lambda: None)
     pretrain.run(study, method, 0)
     wanted = weights(method), curve(method), list(whole)
-    for path in sorted(Path("results/tiny/runs").glob(f"{method}-s0/**/*"), reverse=True):
+    for path in sorted(study.layout.run(method, 0).path.rglob("*"), reverse=True):
         path.unlink() if path.is_file() else path.rmdir()
     taken = ending(monkeypatch, at, lambda: os.kill(os.getpid(), signal.SIGTERM))
     for number in sorted(at):
@@ -46,14 +46,15 @@ def test_a_signal_loses_no_step_and_no_byte(study, method, at, monkeypatch) -> N
 
 
 def test_the_seeds_of_a_job_are_the_runs_of_their_own_jobs(study, tmp_path, monkeypatch) -> None:
-    """A signal in the second seed ends the job; given again, it takes only the steps that are left."""
+    """A signal in the second seed ends the job; the same command then takes only the remaining steps."""
     study = replace(study, seeds=(0, 1))
     monkeypatch.setattr(config, "gather", lambda *words: study)
     whole = ending(monkeypatch, set(), lambda: None)
     for seed in study.seeds:
         pretrain.run(study, "scratch", seed)
     wanted = [(weights("scratch", seed), curve("scratch", seed)) for seed in study.seeds], list(whole)
-    shutil.rmtree("results/tiny/runs")
+    for seed in study.seeds:
+        shutil.rmtree(study.layout.run("scratch", seed).path)
     taken = ending(monkeypatch, {len(whole) - 5}, lambda: os.kill(os.getpid(), signal.SIGTERM))
     words = ["pretrain", "--config", "x", "--method", "scratch", "--seed", "0", "1"]
     assert cli.main(words) == 143

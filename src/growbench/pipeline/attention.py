@@ -1,7 +1,8 @@
-"""growbench attention: where the heads of the finished models of one seed look, measured on validation text.
+"""growbench attention: measure where the heads of one seed's finished models look, on validation text.
 
-What bert2BERT and StackBERT start from: a small and a big model attend alike, and so do the layers of a model, to the
-first token and to near ones. Every family that reads text; attention by the stock classes' own plain code ("eager").
+bert2BERT and StackBERT build on an observation: a small and a big model attend alike, and so do the layers of one model,
+to the first token and to near ones. This works for every family that reads text, with the stock classes' plain ("eager")
+attention.
 """
 
 import logging
@@ -24,13 +25,13 @@ from growbench.train.data import PackedSequences
 
 log = logging.getLogger(__name__)
 
-POSITIONS, LAYERS, HEADS = 16, 4, 4  # what the kept maps show at most: enough to see, little enough to commit
+POSITIONS, LAYERS, HEADS = 16, 4, 4  # the most that stored maps show: enough to see, little enough to commit
 SEQUENCES, BATCH = 256, 16
 BASE, LAST = "scratch", "p100"
 
 
 def run(study: Study, seed: int) -> Path:
-    """Measure the source and every method's largest finished point; return the record's path."""
+    """Measure the source's and every method's last finished point; return the record's path."""
     with lock.held(study.layout.lock("attention", f"s{seed}")):
         return _run(study, seed)
 
@@ -60,7 +61,7 @@ def _run(study: Study, seed: int) -> Path:
 
 @torch.no_grad()
 def measure(study: Study, folder: Path, ids: Tensor) -> np.ndarray:
-    """Return the mean attention [layers, heads, T, T] over sequences ids [N, T] of the model in a folder; rows sum to 1."""
+    """Return the attention [layers, heads, T, T] of the model in a folder, the mean over sequences ids [N, T]; rows sum to 1."""
     family = families.load(study.target.family)
     compute = device.resolve(study.train.device, study.train.precision)
     model = family.model_class().from_pretrained(folder, attn_implementation="eager")
@@ -81,15 +82,15 @@ def _row(method: str, maps: np.ndarray, source: np.ndarray | None, shown: bool) 
         "heads": maps.shape[1],
         "likeness": None if source is None else round(likeness(maps, source), 4),
         "profiles": [profile(layer.mean(0)) for layer in maps],
-        "maps": kept(maps) if shown else [],
+        "maps": examples(maps) if shown else [],
     }
 
 
 def profile(mean: np.ndarray) -> dict[str, Any]:
-    """Return what a mean map [T, T] gives to the first token and to each relative distance, key minus query.
+    """Return how much a mean map [T, T] attends to the first token and to each relative distance (key minus query).
 
-    The first token counts neither as a query nor at a distance. weights: mean over the pairs at a distance; uniform
-    attention gives 1 / T at each. Distances to which nothing may attend are left out.
+    The first token counts neither as a query nor at any distance. weights: the mean over the pairs at a distance; uniform
+    attention has 1 / T at each. Distances that no query may attend to are left out.
     """
     length, inner = len(mean), mean[1:, 1:]
     weights = {d: float(np.diagonal(inner, d).mean()) for d in range(2 - length, length - 1)}
@@ -97,9 +98,9 @@ def profile(mean: np.ndarray) -> dict[str, Any]:
 
 
 def likeness(maps: np.ndarray, source: np.ndarray) -> float:
-    """Return the mean, over the heads of `maps` [layers, heads, T, T], of the correlation with the source's likest head.
+    """Return the correlation of each head of `maps` [layers, heads, T, T] with its most similar head of the source, on average.
 
-    Over the pairs that may attend to one another, the first POSITIONS of them a side.
+    It is taken over the pairs that may attend to one another, among the first POSITIONS queries and keys.
     """
     own, other = (m[..., :POSITIONS, :POSITIONS].reshape(-1, min(m.shape[-1], POSITIONS) ** 2) for m in (maps, source))
     allowed = (own > 0).any(0) | (other > 0).any(0)
@@ -108,12 +109,12 @@ def likeness(maps: np.ndarray, source: np.ndarray) -> float:
 
 
 def _unit(rows: np.ndarray) -> np.ndarray:
-    centred = rows - rows.mean(1, keepdims=True)
-    return centred / np.maximum(np.linalg.norm(centred, axis=1, keepdims=True), 1e-12)
+    centered = rows - rows.mean(1, keepdims=True)
+    return centered / np.maximum(np.linalg.norm(centered, axis=1, keepdims=True), 1e-12)
 
 
-def kept(maps: np.ndarray) -> list[dict[str, Any]]:
-    """Return the maps that are kept: evenly chosen layers, and in each, evenly chosen heads from near to far looking."""
+def examples(maps: np.ndarray) -> list[dict[str, Any]]:
+    """Return the maps to store: evenly spaced layers, and in each, evenly spaced heads, sorted by how far they look."""
     length = maps.shape[-1]
     far = np.abs(np.subtract.outer(np.arange(length), np.arange(length)))
     rows = []
@@ -126,5 +127,5 @@ def kept(maps: np.ndarray) -> list[dict[str, Any]]:
 
 
 def spread(count: int, most: int) -> list[int]:
-    """Return at most `most` of `count` numbers from 0, evenly spread, the first and the last among them."""
+    """Return at most `most` of the numbers 0 to count - 1, evenly spaced, with the first and the last."""
     return sorted({round(i) for i in np.linspace(0, count - 1, min(most, count))})

@@ -1,1 +1,1 @@
-"""What a finished job leaves behind, and where."""
+"""What a finished job leaves behind, and where everything of a study lies."""

@@ -1,4 +1,4 @@
-"""Records: one JSON file per finished job, written last and atomically, with its provenance."""
+"""Records: one JSON file per finished job, with its provenance, written last and atomically."""
 
 import datetime
 import hashlib
@@ -6,6 +6,7 @@ import json
 import os
 import platform
 import subprocess
+import sys
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -60,7 +61,7 @@ def digest(values: Any) -> str:
 
 
 def provenance(threads: int, processes: int = 1) -> dict[str, Any]:
-    """Return commit, versions, hardware and date of the running job, which has so many processes of so many CPU threads."""
+    """Return commit, versions, hardware and date of the running job, whose processes have this many CPU threads each."""
     commit, dirty = _commit()
     return {
         "commit": commit,
@@ -102,8 +103,8 @@ def _commit() -> tuple[str, bool]:
 
 @cache
 def _hardware(processes: int) -> str:
-    """Return the device class: the GPU's name and number where some are used, else the CPU's model and core count."""
-    torch = __import__("sys").modules.get("torch")
+    """Return the hardware class: number and name of the GPUs if any is used, else the CPU's model and core count."""
+    torch = sys.modules.get("torch")
     if torch is not None and torch.cuda.is_initialized():
         return f"{processes} x " * (processes > 1) + str(torch.cuda.get_device_name())
     name = platform.machine()

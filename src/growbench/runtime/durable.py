@@ -1,7 +1,7 @@
-"""Files and folders that are whole or absent, through a crash, a full disk and a power cut.
+"""Files and folders that are complete or absent, even after a crash, a full disk or a power cut.
 
-Everything is written under a temporary name, synced to the disk, and renamed. A sealed folder holds manifest.json with
-the size and SHA-256 of each of its files, written last, so that a damaged one is not taken for whole.
+Everything is written under a temporary name, synced to disk, and renamed. A sealed folder contains manifest.json with the
+size and SHA-256 of each of its files. The manifest is written last, so that a damaged folder can be detected.
 """
 
 import errno
@@ -18,25 +18,26 @@ from typing import Any
 from growbench.errors import GrowBenchError
 
 SEAL = "manifest.json"
-RUST = re.compile(r"\(os error (\d+)\)")  # how safetensors and tokenizers say it
+RUST = re.compile(r"\(os error (\d+)\)")  # how safetensors and tokenizers report a system error
+RESUME = "then run the same command to resume"
 REMEDIES = {
-    errno.ENOSPC: "free space there, the same command goes on",
-    errno.EDQUOT: "free space there, the same command goes on",
-    errno.EROFS: "make it writable, the same command goes on",
-    errno.EACCES: "give the right to it, the same command goes on",
-    errno.EPERM: "give the right to it, the same command goes on",
+    errno.ENOSPC: f"free some space, {RESUME}",
+    errno.EDQUOT: f"free some space, {RESUME}",
+    errno.EROFS: f"make it writable, {RESUME}",
+    errno.EACCES: f"allow access to it, {RESUME}",
+    errno.EPERM: f"allow access to it, {RESUME}",
 }
 
 
 def fault(place: Path | str, error: OSError) -> GrowBenchError:
-    """Return the one line for an error of the file system at a place."""
-    remedy = REMEDIES.get(error.errno or 0, "correct or replace it, the same command goes on")
+    """Return the one-line error for a fault of the file system at a place."""
+    remedy = REMEDIES.get(error.errno or 0, f"correct or replace it, {RESUME}")
     return GrowBenchError(f"{place}: {error.strerror or error}; {remedy}")
 
 
 @contextmanager
 def writing(place: Path) -> Iterator[None]:
-    """Turn what the file system refuses while this lasts into one line that names the place."""
+    """Turn every error of the file system in this context into one line that names the place."""
     try:
         yield
     except OSError as error:
@@ -49,7 +50,7 @@ def writing(place: Path) -> Iterator[None]:
 
 
 def sync(path: Path) -> None:
-    """Bring a file, or a folder's list of names, to the disk; on file systems that cannot sync a folder, do nothing."""
+    """Flush a file, or the list of names in a folder, to disk. File systems that cannot sync a folder are left alone."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -61,7 +62,7 @@ def sync(path: Path) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write `text` so that `path` is either absent, the old content, or all of the new one."""
+    """Write text atomically: `path` is absent, or has all of the old content, or all of the new."""
     temporary = path.with_name(f".{path.name}.tmp")
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -84,7 +85,7 @@ def write_json(path: Path, values: Any) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """Return what a JSON file says; raise GrowBenchError, naming the file, if it is missing or damaged."""
+    """Return the content of a JSON file. Raises GrowBenchError, naming the file, if it is missing or damaged."""
     try:
         with open(path, encoding="utf-8") as handle:
             return json.load(handle)
@@ -97,9 +98,9 @@ def read_json(path: Path) -> Any:
 
 @contextmanager
 def folder(place: Path, *, keep: bool = False) -> Iterator[Path]:
-    """Give a folder to write into that becomes `place` at the end, sealed; nothing is left of it after an error.
+    """Yield a temporary folder to write into. At the end it is sealed and becomes `place`; after an error it is removed.
 
-    keep: the folder that was there before stays, as older(place).
+    keep: whether the previous folder is kept, as older(place).
     """
     temporary = clear(place)
     with writing(place):
@@ -114,12 +115,12 @@ def folder(place: Path, *, keep: bool = False) -> Iterator[Path]:
 
 
 def older(place: Path) -> Path:
-    """Where the folder that was at `place` before is kept."""
+    """Return where the previous folder of `place` is kept."""
     return place.with_name(f"{place.name}.old")
 
 
 def clear(place: Path) -> Path:
-    """Take away what a crash left of a folder() for this place; return where it was."""
+    """Remove what a crash left behind of a folder() for this place; return where that was."""
     temporary = place.with_name(f"{place.name}.tmp")
     shutil.rmtree(temporary, ignore_errors=True)
     return temporary
@@ -145,19 +146,19 @@ def _swap(temporary: Path, place: Path, keep: bool) -> None:
 
 
 def damage(place: Path) -> str | None:
-    """Return which file of a sealed folder is not what was written and why; None where all of them are."""
+    """Return which file of a sealed folder is damaged and how; None if the folder is as it was written."""
     try:
         listed = json.loads((place / SEAL).read_text(encoding="utf-8"))
         for name, wanted in listed.items():
             size = (place / name).stat().st_size
             if size != wanted["bytes"]:
-                return f"{place / name}: {size} bytes where {wanted['bytes']} were written"
+                return f"{place / name}: {size} bytes, but {wanted['bytes']} were written"
             if digest(place / name) != wanted["sha256"]:
-                return f"{place / name}: its SHA-256 is not that of what was written"
+                return f"{place / name}: its SHA-256 does not match its manifest"
     except FileNotFoundError as error:
         return f"{error.filename}: {error.strerror}"
     except (ValueError, TypeError, KeyError, AttributeError):
-        return f"{place / SEAL}: not a whole list of files"
+        return f"{place / SEAL}: not a complete list of files"
     return None
 
 

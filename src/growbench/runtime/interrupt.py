@@ -1,7 +1,7 @@
-"""SIGTERM and SIGINT (Ctrl-C): end at once, or where something would be lost, as soon as it is kept.
+"""SIGTERM and SIGINT (Ctrl-C): stop at once, or as soon as a checkpoint is saved.
 
-A verb ends at once, by an exception; nothing it writes is in its place before it is whole. Inside deferred() a signal is
-only remembered: training looks at it after each step, keeps a checkpoint, and ends.
+A verb stops at once, by an exception: no file of it gets its final name before it is complete. Inside deferred() a signal
+is only noted: training checks for one after each step, saves a checkpoint, and stops.
 """
 
 import signal
@@ -13,7 +13,7 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 class Stopped(KeyboardInterrupt):
-    """Raised where a signal ends the work. A KeyboardInterrupt, because libraries clean up after those and let them pass."""
+    """A signal stopped the work. A KeyboardInterrupt, because libraries clean up after those and do not swallow them."""
 
     def __init__(self, number: int) -> None:
         super().__init__(number)
@@ -21,7 +21,11 @@ class Stopped(KeyboardInterrupt):
 
 
 class _Seen:
-    """The first signal that has not ended anything yet, and how many deferred() are open."""
+    """The state of signal handling.
+
+    number: the first signal that arrived, None before.
+    depth: how many deferred() contexts are open.
+    """
 
     number: int | None = None
     depth: int = 0
@@ -36,9 +40,9 @@ def _handle(number: int, frame: FrameType | None) -> None:
 
 @contextmanager
 def handled() -> Iterator[None]:
-    """Turn SIGTERM and SIGINT into Stopped while this lasts; one that the parent made us ignore stays ignored.
+    """Turn SIGTERM and SIGINT into Stopped in this context. A signal that the parent process set to ignored stays ignored.
 
-    Only the main thread may do this. A second signal changes nothing: what the first one began is being finished.
+    Only the main thread may do this. A second signal has no effect: the first one is already being handled.
     """
     before = {number: signal.getsignal(number) for number in SIGNALS}
     before = {number: handler for number, handler in before.items() if handler is not signal.SIG_IGN}
@@ -54,7 +58,7 @@ def handled() -> Iterator[None]:
 
 @contextmanager
 def deferred() -> Iterator[None]:
-    """Let signals wait: the work inside asks wanted(), keeps what it has and calls check()."""
+    """Hold signals back: the work inside asks wanted(), saves its state, and calls check()."""
     _Seen.depth += 1
     try:
         yield
@@ -63,11 +67,11 @@ def deferred() -> Iterator[None]:
 
 
 def wanted() -> bool:
-    """Whether a signal waits."""
+    """Whether a signal is pending."""
     return _Seen.number is not None
 
 
 def check(elsewhere: bool = False) -> None:
-    """Raise Stopped if a signal waits. elsewhere: it may wait in another process of the run, and end this one alike."""
+    """Raise Stopped if a signal is pending. elsewhere: whether one is pending in another process of the run."""
     if _Seen.number is not None or elsewhere:
         raise Stopped(_Seen.number or signal.SIGTERM)

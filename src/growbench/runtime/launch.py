@@ -1,8 +1,8 @@
-"""Start the processes that train one model together: torchrun's agent, with one line for whatever ends them.
+"""Start the processes that train one model together, by torchrun's agent, and report in one line why they ended.
 
 `torchrun --standalone --nproc-per-node N -m growbench pretrain ...` does the same by hand. The agent starts the processes,
-passes signals on to them, waits while they keep a checkpoint, and ends all of them when one is lost. A process that fails
-leaves a note for the agent instead of printing, so that one fault is one line however many processes meet it.
+passes signals on to them, waits while they save a checkpoint, and stops all of them if one is lost. A process that fails
+leaves a note for the agent instead of printing, so that a fault is one line however many processes it occurs in.
 """
 
 import ctypes
@@ -23,8 +23,8 @@ from growbench.runtime import interrupt
 
 log = logging.getLogger(__name__)
 NOTE = "TORCHELASTIC_ERROR_FILE"  # where the agent looks for the note of a process that failed
-GRACE = 100  # seconds that processes get to keep a checkpoint in
-LOST = "train.processes: another process of this run has ended; the same command goes on from the last checkpoint"
+GRACE = 100  # seconds that processes get to save a checkpoint
+LOST = "train.processes: another process of this run has ended; run the same command to resume"
 SIGNALLED = 128
 PARENT_DEATH = 1  # prctl's PR_SET_PDEATHSIG
 
@@ -44,18 +44,18 @@ def threads(configured: int, processes: int = 1) -> int:
 
 
 def follow() -> None:
-    """Let the kernel end this process, one of several, with the one that started it, which cannot end it when it is killed."""
+    """Have the kernel end this process, one of several, when the process that started it ends, even by SIGKILL."""
     if "WORLD_SIZE" in os.environ and sys.platform == "linux":
         ctypes.CDLL(None).prctl(PARENT_DEATH, signal.SIGKILL)
 
 
 def needed(processes: int) -> bool:
-    """Whether a run of so many processes has yet to start them."""
+    """Whether a run of this many processes still has to start them."""
     return processes > 1 and "WORLD_SIZE" not in os.environ
 
 
 def check_split(batch: int, processes: int, accumulate: int, named: str) -> None:
-    """Raise GrowBenchError unless a batch splits evenly. named: the processes, in the words of its line."""
+    """Raise GrowBenchError unless a batch splits evenly. named: how the message calls the processes."""
     if batch % (pieces := processes * accumulate):
         raise GrowBenchError(
             f"optimizer.batch: {batch} sequences do not split evenly into {named} x train.accumulate {accumulate}; "
@@ -64,28 +64,28 @@ def check_split(batch: int, processes: int, accumulate: int, named: str) -> None
 
 
 def note(line: str) -> bool:
-    """Leave a note of what ended this process, with the traceback of an unforeseen fault; False where nobody reads it."""
+    """Leave the agent a note of why this process ended, with the traceback of an unexpected error. False without an agent."""
     if NOTE not in os.environ:
         return False
     error = sys.exc_info()[1]
-    foreseen = isinstance(error, GrowBenchError | OSError | KeyboardInterrupt)
-    trace = "" if error is None or foreseen else traceback.format_exc()
+    expected = isinstance(error, GrowBenchError | OSError | KeyboardInterrupt)
+    trace = "" if error is None or expected else traceback.format_exc()
     values = {"message": line, "timestamp": str(int(time.time())), "traceback": trace}
     Path(os.environ[NOTE]).write_text(json.dumps(values), encoding="utf-8")
     return True
 
 
 def run(processes: int, words: Sequence[str]) -> None:
-    """Run `growbench words` in so many processes on this machine, to the end of all.
+    """Run `growbench words` in this many processes on this machine and wait for all of them.
 
-    Raises GrowBenchError with the line of the process that failed first, and Stopped where a signal ended them.
+    Raises GrowBenchError with the line of the process that failed first, and Stopped if a signal ended them.
     """
     from torch.distributed.elastic.multiprocessing.api import DefaultLogsSpecs, SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
     for name in [name for name in logging.root.manager.loggerDict if name.startswith("torch.distributed")]:
-        logging.getLogger(name).setLevel(logging.CRITICAL)  # what they would say is said in one line below
+        logging.getLogger(name).setLevel(logging.CRITICAL)  # one line below reports it
     with tempfile.TemporaryDirectory(prefix="growbench-") as notes:
         config = LaunchConfig(
             min_nodes=1, max_nodes=1, nproc_per_node=processes, run_id=Path(notes).name, max_restarts=0,
@@ -101,12 +101,12 @@ def run(processes: int, words: Sequence[str]) -> None:
 
 
 def _fault(failures: dict[int, Any], processes: int) -> BaseException:
-    """What ended the processes: a kill before a fault, a fault before the loss of the others that followed from it."""
+    """Return what ended the processes: a kill comes before an error, an error before the losses that followed from it."""
     number, first = min(failures.items(), key=lambda item: (item[1].exitcode >= 0, _followed(item[1]), item[0]))
     who = f"process {number} of {processes}"
     if first.exitcode < 0:
         name = signal.Signals(-first.exitcode).name
-        return GrowBenchError(f"{who} was ended by {name}; the same command goes on from the last checkpoint")
+        return GrowBenchError(f"{who} was killed by {name}; run the same command to resume")
     if first.exitcode - SIGNALLED in interrupt.SIGNALS:
         return interrupt.Stopped(first.exitcode - SIGNALLED)
     if trace := first.error_file_data.get("traceback"):

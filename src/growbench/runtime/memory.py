@@ -1,20 +1,20 @@
-"""Freed memory serves the next tensor, where glibc would give it back to the system and fetch it again, page by page."""
+"""Keep freed memory for the next tensor. By default glibc returns it to the system and fetches it again, page by page."""
 
 import ctypes
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-# glibc's malloc.h. The defaults move with what a program frees; these are where they end, and once set they stay.
+# Constants of glibc's malloc.h. Its defaults adapt to what a program frees: these are their final values.
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_MMAP_MAX = -1, -3, -4
 DEFAULTS = {M_MMAP_MAX: 1 << 16, M_MMAP_THRESHOLD: 1 << 25, M_TRIM_THRESHOLD: 1 << 26}
-KEPT = {M_MMAP_MAX: 0, M_TRIM_THRESHOLD: 1 << 30}
+REUSE = {M_MMAP_MAX: 0, M_TRIM_THRESHOLD: 1 << 30}
 
 
 @contextmanager
 def reuse_freed_memory() -> Iterator[None]:
-    """Let freed memory serve the next tensor; other C libraries than glibc are left as they are."""
+    """Keep freed memory in the process in this context. Does nothing with a C library other than glibc."""
     libc = _glibc()
-    _set(libc, KEPT)
+    _set(libc, REUSE)
     try:
         yield
     finally:

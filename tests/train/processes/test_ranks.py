@@ -151,7 +151,7 @@ def failure(exitcode: int, message: str = "") -> Any:
 def test_what_ended_the_processes_is_the_fault_that_came_first() -> None:
     lost = failure(2, launch.LOST)
     killed = launch._fault({0: lost, 1: failure(-9)}, 2)
-    assert str(killed) == "process 1 of 2 was ended by SIGKILL; the same command goes on from the last checkpoint"
+    assert str(killed) == "process 1 of 2 was killed by SIGKILL; run the same command to resume"
     assert str(launch._fault({0: lost, 3: failure(2, "a.bin: no space"), 5: lost}, 8)) == "a.bin: no space"
     stopped = launch._fault({0: failure(143, "ended by SIGTERM")}, 2)
     assert isinstance(stopped, interrupt.Stopped) and stopped.signal == signal.SIGTERM
@@ -179,10 +179,8 @@ def test_a_lost_process_ends_the_run_in_one_line_and_one_process_goes_on(tmp_pat
     _, told = agent.communicate(timeout=120)
     lines = [line for line in told.splitlines() if not line[:2].isdigit()]
     assert agent.returncode == 2
-    assert lines == [
-        "growbench: process 1 of 2 was ended by SIGKILL; the same command goes on from the last checkpoint"
-    ]
-    assert Path("run.log").read_text().count("process 1 of 2 was ended by SIGKILL") == 1
+    assert lines == ["growbench: process 1 of 2 was killed by SIGKILL; run the same command to resume"]
+    assert Path("run.log").read_text().count("process 1 of 2 was killed by SIGKILL") == 1
     assert not any(Path(f"/proc/{child}").exists() for child in children)
     monkeypatch.setattr(Trainer, "step", lambda *given: (_ for _ in ()).throw(InterruptedError))
     with caplog.at_level("INFO"), pytest.raises(InterruptedError):
