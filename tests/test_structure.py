@@ -14,6 +14,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "src/growbench"
 FILES = sorted(PACKAGE.rglob("*.py"))
 LAYOUT = PACKAGE / "records/layout.py"
+LONGEST = 350  # lines of a file
 # From the bottom to the top: a room imports only from lines above its own.
 ORDER = (
     {"errors", "__version__"},
@@ -119,3 +120,20 @@ def test_only_the_layout_spells_where_a_study_lies() -> None:
 @pytest.mark.parametrize("text", ['a / "records" / b', 'f"{method}-s{seed}"', '"results/{study}/x"', "Path('runs/a')"])
 def test_a_spelled_path_is_found(text: str) -> None:
     assert SPELLED.search(text)
+
+
+TESTS = sorted((ROOT / "tests").rglob("*.py"))
+
+
+@pytest.mark.parametrize("path", TESTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_no_test_imports_another_test(path: Path) -> None:
+    names = []
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            names += [getattr(node, "module", None) or "", *(alias.name for alias in node.names)]
+    assert not [name for name in names if any(part.startswith("test_") for part in name.split("."))]
+
+
+@pytest.mark.parametrize("path", [*FILES, *TESTS, *sorted((ROOT / "bench").glob("*.py"))], ids=lambda path: path.stem)
+def test_no_file_is_long(path: Path) -> None:
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= LONGEST, f"{path}: split it by what it does"

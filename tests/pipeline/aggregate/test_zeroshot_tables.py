@@ -1,0 +1,66 @@
+"""Zero-shot tables from constructed records."""
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from support import constructed
+from support.aggregated import edit
+
+from growbench.errors import GrowBenchError
+from growbench.pipeline.aggregate import run as aggregate
+
+
+def test_zero_shot_means_gaps_and_intervals_are_those_that_were_put_in(scored: tuple[Any, Path]) -> None:
+    tables = aggregate.run(scored[0])
+    table = pd.read_csv(tables / "zeroshot.csv").set_index(["method", "task", "metric"])
+    found = table.loc[("bert2bert_fpi", "WikiText-2", "word_perplexity")]
+    values = [math.exp(3 + 0.1 * seed) for seed in range(3)]
+    gaps = [v - math.exp(4 + 0.1 * seed) for seed, v in enumerate(values)]
+    assert found["mean"] == pytest.approx(sum(values) / 3) and found["n"] == 3 and found["main"]
+    assert (found["lo"], found["hi"]) == (pytest.approx(values[0]), pytest.approx(values[2]))
+    assert found["gap"] == pytest.approx(sum(gaps) / 3) and found["gap_lo"] == pytest.approx(min(gaps))
+    assert found["flops_total"] - found["flops"] == pytest.approx(constructed.SOURCE)
+    assert table.loc[("scratch", "LAMBADA", "accuracy"), "gap"] == 0
+    runs = pd.read_csv(tables / "runs.csv")
+    rows = runs[(runs["kind"] == "zeroshot") & runs["main"].eq(True)]
+    assert len(rows) == 5 * 3 * 2 and set(rows["n"]) == {10, 8} and rows["subset"].all()
+    text = (tables / "zeroshot.md").read_text()
+    for word in ("WikiText-2* word perplexity", "LAMBADA* accuracy", "50.0 %", "n = 10 words in 2 lines", "at least 33",
+                 "ignores case", "< unk >", "95 % bootstrap"):  # fmt: skip
+        assert word in text
+
+
+def test_a_zero_shot_run_without_a_value_is_counted_not_averaged(scored: tuple[Any, Path]) -> None:
+    study, records = scored
+    path = records / "zeroshot" / "stackbert-s1-p100.json"
+    runs = json.loads(path.read_text())["runs"]
+    runs[0] |= {"failed": True, "nats": None, "score": None, "metrics": dict.fromkeys(runs[0]["metrics"])}
+    edit(path, runs=runs)
+    tables = aggregate.run(study)
+    found = pd.read_csv(tables / "zeroshot.csv").set_index(["method", "task", "metric"])
+    row = found.loc[("stackbert", "WikiText-2", "word_perplexity")]
+    assert row["n"] == 2 and row["failed"] == 1
+    assert row["mean"] == pytest.approx((math.exp(3.5) + math.exp(3.7)) / 2)
+
+
+def test_zero_shot_records_must_be_whole(scored: tuple[Any, Path]) -> None:
+    study, records = scored
+    path = records / "zeroshot" / "stackbert-s1-p100.json"
+    whole = json.loads(path.read_text())
+    edit(path, runs=whole["runs"][:1])
+    with pytest.raises(GrowBenchError, match=r"stackbert-s1-p100\.json: test set LAMBADA is missing"):
+        aggregate.run(study)
+    path.unlink()
+    with pytest.raises(GrowBenchError, match=r"zeroshot/stackbert-s1-p100\.json"):
+        aggregate.run(study)
+
+
+def test_zero_shot_tables_of_an_earlier_config_do_not_stay(scored: tuple[Any, Path]) -> None:
+    study, _ = scored
+    assert (aggregate.run(study) / "zeroshot.md").exists()
+    study.zeroshot.names = []
+    assert not list(aggregate.run(study).glob("zeroshot.*"))
