@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[3]
         ("vit", {}, "vit is trained"),
         ("bert", {"doc_stride": 5}, "finetune.doc_stride: 5 is more than the 4 tokens"),
         ("bert", {"lr": [1e-3, 1e-4]}, "finetune.lr: a list, but finetune.protocol is single"),
-        ("bert", {"protocol": "grid"}, "is no list"),
+        ("bert", {"protocol": "grid"}, "is not a list"),
         ("bert", {"tasks": {"SQuAD": {}}}, "finetune.tasks.SQuAD: not one of tasks.names"),
         ("bert", {"tasks": {"SQuAD1.1": {"lr": [1e-3, 1e-4]}}}, "finetune.tasks.SQuAD1.1.lr: a list"),
         ("bert", {"tasks": {"SQuAD1.1": {"points": [1.0]}}}, "finetune.tasks.SQuAD1.1.points: unknown key"),

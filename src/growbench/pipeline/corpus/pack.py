@@ -76,7 +76,7 @@ class Writer:
         numbers = np.asarray(flat[:room], dtype=np.int64)
         if len(numbers) and numbers.max() >= self.vocab:
             raise GrowBenchError(
-                f"corpus.tokenizer: gives id {numbers.max()}, but has only {self.vocab} tokens; use one without gaps in its ids"
+                f"corpus.tokenizer: it gives id {numbers.max()}, but has only {self.vocab} tokens; use one without gaps in its ids"
             )
         block = numbers.astype(self.dtype)
         self.counts += np.bincount(block, minlength=self.vocab)
