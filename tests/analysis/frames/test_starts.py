@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from growbench.analysis.frames import starts
-from growbench.analysis.frames.curves import COLUMNS
 from growbench.errors import GrowBenchError
+from growbench.records.curve import COLUMNS
 
 HEAD = ",".join(COLUMNS)
 

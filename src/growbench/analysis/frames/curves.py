@@ -4,12 +4,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from growbench.errors import GrowBenchError
+from growbench.records import curve
 
-COLUMNS = (
-    "step", "phase", "stage", "point", "flops", "flops_total", "tokens", "lr", "train_loss", "valid_loss",
-    "wall_seconds",
-)  # fmt: skip
 ROWS = 500  # about how many rows of a run are kept
 
 
@@ -40,22 +36,5 @@ def trunk(path: Path) -> pd.DataFrame:
 
     Raises GrowBenchError if the file is missing, damaged or lacks a column.
     """
-    table = _read(path)
+    table = curve.read(path)
     return table[(table["phase"] == "trunk") & table["valid_loss"].notna()]
-
-
-def _read(path: Path) -> pd.DataFrame:
-    try:
-        table = pd.read_csv(path)
-    except FileNotFoundError as error:
-        raise GrowBenchError(f"{path}: no such curve; delete the record beside it and run its job again") from error
-    except (pd.errors.EmptyDataError, pd.errors.ParserError) as error:
-        raise GrowBenchError(
-            f"{path}: not a complete CSV file; delete it and its record, then run the job again"
-        ) from error
-    missing = [name for name in COLUMNS if name not in table]
-    if missing:
-        raise GrowBenchError(
-            f"{path}: column '{missing[0]}' is missing; delete it and its record, then run the job again"
-        )
-    return table[list(COLUMNS)].copy()

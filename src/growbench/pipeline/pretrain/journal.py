@@ -1,18 +1,13 @@
 """The journal of one run: its position, what it spent, its curve and its finished points, all JSON-able."""
 
-import csv
-import io
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from growbench.plan.flops import StepCost
+from growbench.records.curve import COLUMNS
 from growbench.train.ledger import Ledger
 from growbench.train.segment import Segment
 
-COLUMNS = (
-    "step", "phase", "stage", "point", "flops", "flops_total", "tokens", "lr", "train_loss", "valid_loss",
-    "wall_seconds",
-)  # fmt: skip
 FREE = {"flops": 0.0, "flops_electra": 0.0, "tokens": 0, "wall_seconds": 0.0}
 
 
@@ -50,7 +45,7 @@ class Journal:
     at: position at the start of the current segment.
     segment: the current segment.
     points: finished points.
-    curve: rows of COLUMNS.
+    curve: its rows, values by column.
     ledger: what each phase and stage cost.
     """
 
@@ -109,20 +104,13 @@ class Journal:
     def state(self) -> dict[str, Any]:
         """Return everything that must survive an interruption."""
         own = {"points": self.points, "curve": self.curve, "ledger": self.ledger.entries}
-        return {"at": asdict(self.at), "leg": asdict(self.segment), **own}
+        return {"at": asdict(self.at), "leg": asdict(self.segment), **own}  # "leg" since version 2
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go back to what state() returned."""
         self.at, self.segment = Position(**state["at"]), Segment(**state["leg"])
         self.points, self.curve = state["points"], state["curve"]
         self.ledger.entries = state["ledger"]
-
-    def curve_csv(self) -> str:
-        text = io.StringIO()
-        writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(self.curve)
-        return text.getvalue()
 
     def full_ledger(self) -> list[dict[str, Any]]:
         """Return the ledger, with the source's cost as its first entry if there is a source."""

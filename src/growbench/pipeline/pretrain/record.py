@@ -10,19 +10,22 @@ from growbench import methods
 from growbench.methods import Method
 from growbench.pipeline.pretrain.journal import Journal
 from growbench.pipeline.pretrain.stages import Stages
-from growbench.records import record
+from growbench.records import curve, record
 from growbench.runtime import durable
 from growbench.spec import SOURCE
 from growbench.study.study import Study
 
 
 def write(study: Study, method: str, stages: Stages, journal: Journal, manifest: Mapping[str, Any]) -> Path:
-    """Write the record of a run in the first of its processes; return its path. manifest: of the corpus."""
+    """Write the record of a run, in the first of its processes, and return its path.
+
+    method: a method of the study, or the source. manifest: of the corpus.
+    """
     layout, timeline, seed = study.layout, stages.timeline, stages.models.seed
     path = layout.run_record(method, seed)
     if not stages.ranks.first:
         return path
-    durable.write_text(layout.curve(method, seed), journal.curve_csv())
+    curve.write(layout.curve(method, seed), journal.curve)
     return record.write(
         path, "pretrain", study=study.study, method=method, seed=seed,
         config_hash=record.digest(study.trained_part()), method_hash=method_hash(stages.method),
@@ -36,7 +39,7 @@ def write(study: Study, method: str, stages: Stages, journal: Journal, manifest:
 
 
 def method_hash(method: Method | None) -> str:
-    """The first 12 hex digits of a digest of the files that a method is made of; `source` for the source."""
+    """Return the digest of a method's files, 12 hex digits; `source` for the source, which is None."""
     if method is None:
         return SOURCE
     return record.digest([durable.digest(path) for path in methods.files(method.name)])
