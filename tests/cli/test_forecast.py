@@ -36,7 +36,7 @@ def test_stages_are_listed_on_request(capsys: pytest.CaptureFixture[str]) -> Non
 @pytest.mark.parametrize("name", ["base", "base-gpt"])
 def test_totals_are_of_all_seeds(name: str) -> None:
     study = config.load(ROOT / f"config/{name}.yaml")
-    rows = forecast.forecast(study, timing=False)
+    rows = forecast.run(study, timing=False)
     spent = sum(3 * row["flops"] for row in rows)
     told = "\n".join(text.lines(study, rows, speed=1e14))
     assert f"{spent:.4g} FLOPs, {spent / 1e14 / 86400:.4g} GPU-days at an assumed 1e+14 FLOP/s" in told

@@ -37,7 +37,7 @@ STEPS = {
     "finetune": lambda study: finetune.run(study, "scratch", [0], ["p100"]),
     "zeroshot": lambda study: zeroshot.run(study, "scratch", [0], ["p100"]),
     "attention": lambda study: attention.run(study, 0),
-    "forecast": lambda study: forecast.forecast(study, timing=True),
+    "forecast": lambda study: forecast.run(study, timing=True),
 }
 
 

@@ -66,7 +66,7 @@ def test_a_base_study_spends_what_the_paper_spent(name: str, flops: float, param
     from growbench.pipeline import forecast
 
     chosen = config.load(ROOT / f"config/{name}.yaml")
-    rows = {row["method"]: row for row in forecast.forecast(chosen, timing=False)}
+    rows = {row["method"]: row for row in forecast.run(chosen, timing=False)}
     assert timeline.of(chosen, "scratch").budget == pytest.approx(flops, rel=0.05)
     assert rows["scratch"]["stages"][0]["parameters"] == pytest.approx(parameters, rel=1e-3)
     assert rows["scratch"]["disk_bytes"] == pytest.approx(4 * parameters * (3 + 18), rel=1e-3)

@@ -158,7 +158,7 @@ def _plan(args: argparse.Namespace) -> None:
     from growbench.pipeline import forecast
 
     timing = not args.no_timing and study.train.device != "gpu"  # steps are timed on the CPU
-    rows = forecast.forecast(study, timing=timing)
+    rows = forecast.run(study, timing=timing)
     speed = args.speed or text.SPEED
     print(json.dumps(rows, indent=1) if args.json else "\n".join(text.lines(study, rows, speed, args.stages)))
 

@@ -1,6 +1,6 @@
 """growbench plan: what a study will do and cost, before anything is spent.
 
-The steps are the runner's own (timeline.py), so that a run's ledger ends at the FLOPs and tokens printed here.
+The steps come from the timeline that a run follows, so that its ledger ends at the FLOPs and tokens forecast here.
 """
 
 import time
@@ -28,42 +28,47 @@ from growbench.train.data import PackedSequences
 from growbench.train.variants.teacher import Teacher
 from growbench.train.variants.thin import Thin, thin
 
-TIMED, WARMED = 4, 2  # steps of each kind that a timing takes, and those before it
-SPECIAL = {"cls": 2, "mask": 4}  # ids that stand in for a vocabulary that is not there yet
+TIMED, WARMUP = 4, 2  # steps of each kind that are timed, and steps before them
+SPECIAL = {"cls": 2, "mask": 4}  # ids to be used before there is a vocabulary
 BYTES = (4, 8)  # of a parameter in float32 and in float64
-KEPT = 3 * 3 * 2  # of two checkpoints and one being written: weights and two moments, of a trunk and its cool-down
+CHECKPOINTS = 3 * 3 * 2  # three checkpoints (one is being written) of weights and two moments, for trunk and cool-down
 
 
-def forecast(study: Study, *, timing: bool) -> list[dict[str, Any]]:
-    """One mapping per method, the source first where a method needs it: stages and totals of one seed, and of all seeds."""
+def run(study: Study, *, timing: bool) -> list[dict[str, Any]]:
+    """Return one mapping per method, and first one for the source if a method needs it: stages and totals of one seed.
+
+    timing: whether to measure the time of a step on this machine.
+    """
     family, clock = families.load(study.target.family), Stopwatch(study) if timing else None
     names = sorted(study.trained(), key=lambda name: name != SOURCE)
     return [_method(study, family, name, clock) for name in names]
 
 
 def _method(study: Study, family: Family, method: str, clock: "Stopwatch | None") -> dict[str, Any]:
-    run = timeline.of(study, method)
-    stages, entries = run.plan.stages, run.entries()
-    seconds = sum(e.steps * clock.step(stages[e.stage], run.costs[e.stage]) for e in entries) if clock else None
+    line = timeline.of(study, method)
+    stages, entries = line.plan.stages, line.entries()
+    seconds = sum(e.steps * clock.step(stages[e.stage], line.costs[e.stage]) for e in entries) if clock else None
     sizes = [Sizes.of(family, stage) for stage in stages]
     return {
         "method": method,
         "seeds": list(study.seeds),
-        "plan": run.plan.to_list(),
-        "points": list(run.points),
+        "plan": line.plan.to_list(),
+        "points": list(line.points),
         "stages": [
-            {"start": run.plan.start(i), **asdict(size), **_sums(entries, stage=i)} for i, size in enumerate(sizes)
+            {"start": line.plan.start(i), **asdict(size), **_sums(entries, stage=i)} for i, size in enumerate(sizes)
         ],
         **_sums(entries),
         "phases": {phase: _sums(entries, phase=phase) for phase in ("trunk", "cooldown")},
         "search_flops": _search(study, method),
         "seconds": None if seconds is None else round(seconds, 1),
-        "disk_bytes": BYTES[study.train.precision == "float64"] * sizes[-1].parameters * (len(run.points) + KEPT),
+        "disk_bytes": BYTES[study.train.precision == "float64"]
+        * sizes[-1].parameters
+        * (len(line.points) + CHECKPOINTS),
     }
 
 
 def _search(study: Study, method: str) -> float:
-    """FLOPs of all trials of the search for a method's LR; 0 where the study does not search it."""
+    """Return the FLOPs of all trials of the search for a method's LR; 0 if the study does not search it."""
     if not study.searched(method):
         return 0.0
     trial = timeline.of(timeline.short(study, study.search.share), method)
@@ -71,7 +76,7 @@ def _search(study: Study, method: str) -> float:
 
 
 def _sums(entries: Sequence[Entry], **which: Any) -> dict[str, float]:
-    """FLOPs in both conventions, tokens and steps of the entries of one phase or stage."""
+    """Return FLOPs in both conventions, tokens and steps of the entries of one phase or stage."""
     chosen = [e for e in entries if all(getattr(e, key) == value for key, value in which.items())]
     amounts = {key: sum(e.steps * getattr(e.cost, key) for e in chosen) for key in ("flops", "flops_electra", "tokens")}
     return {**amounts, "steps": sum(e.steps for e in chosen)}
@@ -79,14 +84,18 @@ def _sums(entries: Sequence[Entry], **which: Any) -> dict[str, float]:
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """parameters: of a stage's model. learning: those that its steps change."""
+    """How many parameters a stage has.
+
+    parameters: of its model.
+    learning: those that its steps change.
+    """
 
     parameters: int
     learning: int
 
     @classmethod
     def of(cls, family: Family, stage: Stage) -> "Sizes":
-        """Count on a model without storage; raise GrowBenchError where nothing learns."""
+        """Count the parameters of a stage on a model without storage."""
         model = thin(family, family.build(family.config(stage.spec), seed=None), Thin(*stage.thin))
         total = sum(parameter.numel() for parameter in model.parameters())
         if stage.thin != (None, False):
@@ -104,7 +113,11 @@ class Sizes:
 
 
 def _learns(roles: Mapping[str, Role], name: str, lowest: int, whole: bool, tied: bool) -> bool:
-    """Whether a parameter is changed: all of them, or those of the layers from `lowest` on and of what follows."""
+    """Return whether a stage's steps change a parameter.
+
+    lowest: the first layer that learns; later layers and what follows them learn as well. whole: whether everything learns.
+    tied: whether the head shares the token table.
+    """
     role, names = roles[name], list(roles)
     if role.layer is not None:
         return role.layer >= lowest
@@ -114,14 +127,14 @@ def _learns(roles: Mapping[str, Role], name: str, lowest: int, whole: bool, tied
 
 
 class Stopwatch:
-    """Seconds of one step of each kind of stage on this machine, measured once on random tokens."""
+    """Measures the seconds of one step of each kind of stage on this machine, once each, on random tokens."""
 
     def __init__(self, study: Study) -> None:
         self.study, self.known = study, dict[tuple[Any, ...], float]()
         torch.set_num_threads(launch.threads(study.train.threads))
 
     def step(self, stage: Stage, cost: StepCost) -> float:
-        """Mean seconds of a step of this stage."""
+        """Return the mean seconds of a step of a stage."""
         key = (stage.spec, stage.submodels(), stage.pool, stage.cut, stage.thin, stage.teacher > 0)
         if key not in self.known:
             self.known[key] = self._measure(stage, cost)
@@ -140,7 +153,7 @@ class Stopwatch:
         recipe, variant = replace(recipe_of(study), compile=False, accumulate=1), variant_of(stage, None, teacher)
         trainer = build.trainer(family, model, batches, cost, recipe, variant=variant)
         turns = len(variant.submodels)
-        for i in range(WARMED * turns):
+        for i in range(WARMUP * turns):
             trainer.step(i, 0.0)
         start = time.perf_counter()
         for i in range(TIMED * turns):

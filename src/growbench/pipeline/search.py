@@ -1,7 +1,7 @@
-"""growbench search: try learning rates for one method, or for the source, with the first seed and a part of the budget.
+"""growbench search: try learning rates for one method, or for the source, with the first seed and a share of the budget.
 
-Every method and the source get the same LRs and the same share of their own budget; the LR with the lowest validation loss after its
-cool-down is the one that all seeds of the method are trained with. A trial whose loss is not finite is kept as failed.
+Every method and the source get the same LRs and the same share of their own budget. All seeds are then trained with the LR
+that has the lowest validation loss after its cool-down. A trial that diverges is recorded as failed.
 """
 
 import logging
@@ -25,22 +25,29 @@ log = logging.getLogger(__name__)
 
 
 def chosen(study: Study, method: str) -> float | None:
-    """Return the LR that the search of a method found; None where the study does not search it."""
+    """Return the LR that the search chose for a method; None if the study does not search it.
+
+    Raises GrowBenchError if there is no record of this search.
+    """
     if not study.searched(method):
         return None
     path = study.layout.search_record(method)
     values = record.read(path, "search", method, study.seeds[0])
     tried = [trial["lr"] for trial in values["trials"]]
     if tried != list(study.search.lrs):
-        raise GrowBenchError(f"{path}: it tried {tried}, search.lrs has {list(study.search.lrs)}; run its job again")
+        raise GrowBenchError(
+            f"{path}: it tried {tried}, but search.lrs is {list(study.search.lrs)}; run the search again"
+        )
     return float(values["lr"])
 
 
 @reuse_freed_memory()
 def run(study: Study, method: str) -> Path:
-    """Try every LR of search.lrs and write the record. Raises GrowBenchError where none of them trains."""
+    """Try every LR of search.lrs and return the path of the record. Raises GrowBenchError if every trial diverges."""
     if not study.searched(method):
-        raise GrowBenchError(f"search.lrs: no LR is searched for {method} in study {study.study}; give at least two")
+        raise GrowBenchError(
+            f"search.lrs: study {study.study} searches no LR for {method}; give at least two, and no lr in its options"
+        )
     seed = study.seeds[0]
     with pretrain.together(study, study.layout.search(method)) as joined:
         trials = [_trial(study, method, seed, joined, lr) for lr in study.search.lrs]
@@ -48,9 +55,10 @@ def run(study: Study, method: str) -> Path:
 
 
 def _conclude(study: Study, method: str, trials: list[dict[str, Any]], processes: int) -> Path:
+    """Choose the LR, write the record and delete the trials' folders; return the path of the record."""
     finite = [trial for trial in trials if trial["loss"] is not None]
     if not finite:
-        raise GrowBenchError(f"search.lrs: the loss of {method} is not finite at any of them; add smaller ones")
+        raise GrowBenchError(f"search.lrs: {method} diverges at each of them; add smaller ones")
     best = min(finite, key=lambda trial: float(trial["loss"]))
     path = record.write(
         study.layout.search_record(method), "search", study=study.study, method=method, seed=study.seeds[0],
@@ -65,6 +73,7 @@ def _conclude(study: Study, method: str, trials: list[dict[str, Any]], processes
 
 
 def _trial(study: Study, method: str, seed: int, ranks: Ranks, lr: float) -> dict[str, Any]:
+    """Train with one LR; return it with the loss and the FLOPs of its finished point, None if it diverged."""
     trial: dict[str, Any] = {"lr": lr, "loss": None, "flops": None}
     share = study.search.share
     folder = study.layout.trial(method, share, lr)

@@ -12,7 +12,12 @@ from growbench.plan.lengths import predicted
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """inputs: ids [B, T]. positions: flat indices [P] into B*T whose hidden states are used. labels: ids [P]."""
+    """One batch of B sequences of T tokens, P of which are predicted.
+
+    inputs: ids [B, T].
+    positions: indices [P] of the predicted positions in the flattened inputs.
+    labels: ids [P].
+    """
 
     inputs: Tensor
     positions: Tensor
@@ -22,7 +27,7 @@ class Batch:
         return Batch(*(t.to(device, non_blocking=True) for t in (self.inputs, self.positions, self.labels)))
 
     def piece(self, number: int, pieces: int) -> "Batch":
-        """Rows of the `number`-th of `pieces` equal parts; every row predicts equally many positions."""
+        """Return the rows of one of `pieces` equal parts; every row predicts the same number of positions."""
         if pieces == 1:
             return self
         rows, length = self.inputs.shape
@@ -34,18 +39,23 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class MaskedLM:
-    """Predict a fixed number of positions per sequence; of these 80 % [MASK], 10 % random, 10 % kept (BERT, 3.1)."""
+    """Predict a fixed number of positions per sequence: 80 % become [MASK], 10 % random, 10 % stay (BERT, 3.1).
+
+    rate: share of positions that are predicted.
+    mask_id: id of [MASK].
+    vocab: size of the vocabulary, from which random ids are drawn.
+    """
 
     rate: float
     mask_id: int
     vocab: int
 
     def positions(self, length: int) -> int:
-        """Predicted positions of one sequence; the first token, [CLS], is never one."""
+        """Return how many positions of a sequence are predicted; the first token, [CLS], never is."""
         return predicted(length, self.rate)
 
     def batch(self, ids: Tensor, seed: int, step: int) -> Batch:
-        """Corrupt ids [B, T]; masks are a function of (seed, step) alone."""
+        """Return ids [B, T] with predicted positions replaced, as a function of (seed, step) alone."""
         rng = torch.Generator().manual_seed((seed * 1_000_003 + step) % 2**63)
         rows, length = ids.shape
         count = self.positions(length)
@@ -79,15 +89,15 @@ Objective = MaskedLM | CausalLM
 
 
 def logits(family: Family, model: nn.Module, batch: Batch) -> Tensor:
-    """Logits [P, vocab] of the predicted positions."""
+    """Return the logits [P, vocab] of the predicted positions."""
     return family.head(model, family.encode(model, batch.inputs).flatten(0, 1)[batch.positions])
 
 
 def loss(family: Family, model: nn.Module, batch: Batch) -> Tensor:
-    """Mean cross-entropy in nats over the predicted positions."""
+    """Return the mean cross-entropy in nats over the predicted positions."""
     return F.cross_entropy(wide(logits(family, model, batch)), batch.labels)
 
 
 def wide(values: Tensor) -> Tensor:
-    """The values in float32 at least."""
+    """Return the values in float32, or in float64 if they are."""
     return values.to(torch.promote_types(values.dtype, torch.float32))

@@ -242,7 +242,7 @@ def test_controls_spend_what_a_growing_method_and_its_source_spend_together(stud
 
 
 def test_a_forecast_says_what_learns(study) -> None:
-    rows = {row["method"]: row for row in forecast.forecast(study, timing=False)}
+    rows = {row["method"]: row for row in forecast.run(study, timing=False)}
     assert rows["source"]["seconds"] is None and rows["scratch"]["flops"] == pytest.approx(
         sum(phase["flops"] for phase in rows["scratch"]["phases"].values())
     )

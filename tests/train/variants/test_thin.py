@@ -276,5 +276,5 @@ def test_autocast_and_dropout(name: str) -> None:
 
 def test_a_thin_model_is_not_made_thin_again() -> None:
     model = trained("gpt2", SHARED, steps=0)
-    with pytest.raises(GrowBenchError, match="thin already"):
+    with pytest.raises(GrowBenchError, match="already thin"):
         thin(families.load("gpt2"), model, RANK)

@@ -34,7 +34,7 @@ def pooled(model: nn.Module, embeddings: str, factor: int, positions: Tensor) ->
 
 
 def loss(family: Family, model: nn.Module, embeddings: str, batch: Batch, factor: int) -> Tensor:
-    """Mean cross-entropy in nats over the predicted positions of pooled inputs."""
+    """Return the mean cross-entropy in nats over the predicted positions of pooled inputs."""
     rows, length = batch.inputs.shape
     places = batch.positions.view(rows, -1) - length * torch.arange(rows, device=batch.inputs.device)[:, None]
     with pooled(model, embeddings, factor, places):

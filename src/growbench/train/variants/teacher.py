@@ -31,7 +31,7 @@ class Teacher:
     weight: float = 1.0
 
     def loss(self, model: nn.Module, batch: Batch) -> Tensor:
-        """Mean loss in nats over the predicted positions."""
+        """Return the mean loss in nats over the predicted positions."""
         own = wide(logits(self.family, model, batch))
         with torch.no_grad():
             taught = wide(logits(self.family, self.model, batch))

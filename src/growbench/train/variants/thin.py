@@ -1,13 +1,13 @@
-"""Thin variants of a stock model, trained for a while and then turned back (CompoundGrow, section 3; grow_bert).
+"""Thin variants of a stock model, trained for a while and then restored (CompoundGrow, section 3; grow_bert).
 
 Low-rank FFN: every FFN matrix W [out, in] is a product B A of B [out, r] and A [r, in], r = max(1, round(rank x
 min(in, out))); biases stay. Both factors start at N(0, std / sqrt(r)), so that the entries of B A have the standard
-deviation std of a stock start. W = B A turns it back: exact.
+deviation std of a stock initialization. W = B A restores the stock model exactly.
 
 Shared ("light") attention: layers 1, 3, ..., counted from 0, have no queries and keys of their own. With P_l =
-softmax(Q_l K_l^T / sqrt(d) + mask), layer l computes P_(l-1) V_l. The query and key matrices of layer l - 1 are copied
-to turn it back: not exact, because they then read the input of layer l. P is shared before dropout, which each layer
-applies as the stock one does.
+softmax(Q_l K_l^T / sqrt(d) + mask), layer l computes P_(l-1) V_l. Restoring copies the query and key matrices
+of layer l - 1. That is not exact, because they then read the input of layer l. P is shared before dropout, which each
+layer applies as in the stock model.
 """
 
 from copy import deepcopy
@@ -32,7 +32,11 @@ QUERY_KEY = ("q", "k")
 
 @dataclass(frozen=True, slots=True)
 class Thin:
-    """rank: of the FFN's factors, as a share of a matrix's shorter side; None: no factors. shared: light attention."""
+    """How a model is thin.
+
+    rank: of the FFN's factors, as a share of a matrix's shorter side; None: no factors.
+    shared: whether attention is shared.
+    """
 
     rank: float | None = None
     shared: bool = False
@@ -41,7 +45,7 @@ class Thin:
 def thin(family: Family, model: nn.Module, how: Thin) -> nn.Module:
     """Make a stock model thin, in place, and return it. torch's global generator draws the factors."""
     if any(isinstance(module, Stand) for module in model.modules()):
-        raise GrowBenchError("thin: the model is thin already; turn it back first")
+        raise GrowBenchError("thin: the model is already thin; restore it first")
     paths = _paths(family, model)
     if how.rank is not None:
         for path, role in paths.items():
@@ -54,7 +58,7 @@ def thin(family: Family, model: nn.Module, how: Thin) -> nn.Module:
 
 
 def whole(family: Family, model: nn.Module) -> nn.Module:
-    """Turn a thin model back into the stock one, in place, and return it; a stock model stays as it is."""
+    """Restore a thin model to the stock one, in place, and return it; a stock model stays as it is."""
     paths = _paths(family, model)
     before = {(role.kind, role.layer): path for path, role in paths.items()}
     for path, role in paths.items():
@@ -96,7 +100,7 @@ def _share(family: Family, model: Any, paths: dict[str, Role]) -> None:
 
 
 def _configure(model: Any, config: Any) -> None:
-    """Give a model and its modules another config; other models made from the old one keep it."""
+    """Give a model and its modules another config; the old one, which other models may share, is not changed."""
     old = model.config
     for module in model.modules():
         if getattr(module, "config", None) is old:
@@ -104,15 +108,15 @@ def _configure(model: Any, config: Any) -> None:
 
 
 class Stand(nn.Module):
-    """Stands in for a stock linear module (Linear or Conv1D), which it keeps out of sight and empty."""
+    """Stands in for a stock linear module (Linear or Conv1D), which it holds without its parameters."""
 
     def __init__(self, stock: Any) -> None:
         super().__init__()
-        self.stock = (stock,)  # a tuple, so that it is no submodule
+        self.stock = (stock,)  # a tuple, so that PyTorch does not register it as a submodule
         stock.weight = stock.bias = None
 
     def filled(self, weight: Tensor, bias: nn.Parameter | None) -> nn.Module:
-        """The stock module with these parameters."""
+        """Return the stock module with these parameters."""
         stock = self.stock[0].train(self.training)
         stock.weight, stock.bias = nn.Parameter(weight.detach().contiguous()), bias
         return stock
@@ -141,7 +145,7 @@ class LowRank(Stand):
 
 
 class Nothing(Stand):
-    """The query or key projection of a light layer: zeros [..., out] that nobody reads."""
+    """The query or key projection of a light layer: zeros [..., out] that are not used."""
 
     def __init__(self, stock: Any, role: Role) -> None:
         rows = stock.weight.shape[0 if _rows_first(role) else 1]
@@ -157,7 +161,7 @@ class Nothing(Stand):
 
 
 class ValueOnly(Stand):
-    """The fused projection of a light layer: values, with zeros in the places of queries and keys."""
+    """The fused projection of a light layer: values, with zeros in place of queries and keys."""
 
     def __init__(self, stock: Any, role: Role, spec: ModelSpec) -> None:
         weight, bias = stock.weight, stock.bias
@@ -179,7 +183,7 @@ class ValueOnly(Stand):
         return self.filled(self._joined(before.weight.detach(), self.weight.detach()), bias)
 
     def _role(self, tensor: Tensor) -> Role:
-        """The role of the weight, or of the bias, which lies along the fused axis alone."""
+        """Return the role of the weight, or of the bias, which has the fused axis only."""
         if tensor.dim() == 2:
             return self.role
         components = tuple(
@@ -191,12 +195,12 @@ class ValueOnly(Stand):
         return split(tensor, self._role(tensor), self.spec)
 
     def _joined(self, before: Tensor, value: Tensor) -> Tensor:
-        """Queries and keys of the layer before with these values."""
+        """Return the previous layer's queries and keys joined with these values."""
         components = self._split(before)
         components[self.place] = value
         return join(components, self._role(before), self.spec)
 
 
 def _rows_first(role: Role) -> bool:
-    """Whether a weight is stored [out, in]."""
+    """Return whether a weight is stored [out, in]."""
     return role.components[0].axes[0].verb == "writes"
