@@ -85,7 +85,7 @@ def test_same_seed_same_bytes_and_no_shared_storage(method: str, family: str) ->
 
 
 @pytest.mark.parametrize(("method", "family"), PAIRS)
-def test_tie_is_kept_and_the_directory_reloads(method: str, family: str, tmp_path) -> None:
+def test_ties_survive_and_the_directory_reloads(method: str, family: str, tmp_path) -> None:
     chosen = families.load(family)
     case = list(accepted(method, family).values())[-1]
     source, target = grow(method, family, case, dtype=torch.float32)
@@ -118,7 +118,7 @@ def test_impossible_growth_is_refused_naming_the_key(method: str, family: str) -
 
 
 @pytest.mark.parametrize("method", methods.names())
-def test_declares_itself(method: str) -> None:
+def test_a_method_declares_itself(method: str) -> None:
     chosen = methods.load(method)
     assert chosen.name == method and chosen.title and chosen.paper and chosen.ratios and chosen.preserves
     assert set(chosen.grows) <= set(SHAPE_KEYS)

@@ -35,7 +35,7 @@ def test_every_layer_has_the_modules_that_the_engine_looks_for(name: str) -> Non
         assert ("gate" in kinds) == (family.ffn_matrices == 3)
 
 
-def test_a_head_that_nobody_described_is_refused() -> None:
+def test_an_undescribed_head_is_refused() -> None:
     family = families.load("gpt2")
     with pytest.raises(GrowBenchError, match=r"multiple_choice_head.*has no role"):
         family.roles(stock("gpt2"), transformers.GPT2DoubleHeadsModel)
@@ -54,7 +54,7 @@ def test_split_and_join_are_inverse(name: str) -> None:
         assert torch.equal(join(components, role, SPECS[name]), model.get_parameter(key))
 
 
-def test_neox_heads_are_interleaved_and_gpt2_parts_are_not() -> None:
+def test_neox_interleaves_heads_and_gpt2_does_not() -> None:
     rows = torch.arange(3 * 48)
     role = families.load("gpt_neox").roles(stock("gpt_neox"))["gpt_neox.layers.0.attention.query_key_value.bias"]
     query, _, value = split(rows, role, SPECS["gpt_neox"])
@@ -74,7 +74,7 @@ def test_conv1d_reads_rows_and_writes_columns() -> None:
         assert torch.allclose(target.get_parameter(name), small.repeat(2, 2) / 2)
 
 
-def test_tables_outside_the_residual_are_left_as_they_are() -> None:
+def test_tables_outside_the_residual_do_not_change() -> None:
     family = families.load("opt")
     source = perturbed(family, SPECS["opt"], word_embed_proj_dim=16)
     target = grown(family, source, doubled(SPECS["opt"]))

@@ -27,7 +27,7 @@ def test_an_unknown_stock_config_is_refused_in_one_line() -> None:
 
 
 @pytest.mark.parametrize("name", families.names())
-def test_what_is_not_a_size_is_kept(name: str) -> None:
+def test_settings_other_than_sizes_do_not_change(name: str) -> None:
     family = families.load(name)
     base = stock(name, num_labels=7, initializer_range=0.05, **family.dropout(0.25))
     again = family.config(doubled(SPECS[name]), base=base)
@@ -37,7 +37,7 @@ def test_what_is_not_a_size_is_kept(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", families.names())
-def test_named_keys_are_the_stock_config_s(name: str) -> None:
+def test_the_stock_config_has_every_key_that_a_family_names(name: str) -> None:
     family, keys = families.load(name), vars(getattr(transformers, f"{families.load(name).stock}Config")())
     assert set(family.dropouts) <= keys.keys()
     assert family.norm_eps in {None, *keys}
@@ -62,7 +62,7 @@ def test_shapes_that_the_stock_model_cannot_have_are_refused(name: str, sizes: d
 
 
 @pytest.mark.parametrize("name", families.names())
-def test_the_longest_input_runs_and_holds_no_padding(name: str) -> None:
+def test_the_longest_input_runs_and_has_no_padding(name: str) -> None:
     family, config = families.load(name), stock(name)
     given = family.inputs(config, batch=2, length=10**6, seed=1)
     assert torch.equal(given, family.inputs(config, batch=2, length=10**6, seed=1))
@@ -73,7 +73,7 @@ def test_the_longest_input_runs_and_holds_no_padding(name: str) -> None:
         assert not (given == (config.pad_token_id if config.pad_token_id is not None else -1)).any()
 
 
-def test_a_classification_token_s_logits_are_the_stock_ones() -> None:
+def test_logits_of_the_class_token_equal_the_stock_ones() -> None:
     family = families.load("vit")
     model = perturbed(family, SPECS["vit"], dtype=torch.float32)
     given = inputs(family, model.config)
@@ -82,7 +82,7 @@ def test_a_classification_token_s_logits_are_the_stock_ones() -> None:
 
 
 @pytest.mark.parametrize("pooled", [24, 16])
-def test_the_pooler_s_own_size_is_kept_and_the_hidden_one_follows(pooled: int) -> None:
+def test_a_pooler_grows_only_if_it_has_the_hidden_size(pooled: int) -> None:
     family = families.load("vit")
     base = stock("vit", pooler_output_size=pooled)
     assert family.config(doubled(SPECS["vit"]), base=base).pooler_output_size == (48 if pooled == 24 else 16)
@@ -93,7 +93,7 @@ def test_the_pooler_s_own_size_is_kept_and_the_hidden_one_follows(pooled: int) -
     assert (before - after).abs().max() <= 1e-10
 
 
-def test_attention_scaled_by_a_layers_number_cannot_grow_deeper() -> None:
+def test_attention_scaled_by_layer_number_cannot_grow_deeper() -> None:
     model = perturbed(families.load("gpt2"), SPECS["gpt2"], scale_attn_by_inverse_layer_idx=True)
     with pytest.raises(GrowBenchError, match=r"target\.layers: 6 .* keep 3"):
         grown(families.load("gpt2"), model, SPECS["gpt2"].resized(layers=6))

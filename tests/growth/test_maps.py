@@ -1,4 +1,4 @@
-"""Maps: counts, draws, grouped heads, and the algebra that keeps a product."""
+"""Maps: counts, draws, grouped heads, and the algebra that preserves a product."""
 
 import numpy as np
 import pytest

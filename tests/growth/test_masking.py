@@ -1,4 +1,4 @@
-"""Masks: the source's function at 0 whatever the new part holds, the stock model at 1, and nothing left after."""
+"""Masks: the source's function at 0 for any new entries, the stock model at 1, and nothing left after removal."""
 
 import pytest
 import torch
@@ -22,7 +22,7 @@ def models(family: str, case: str):
 
 @pytest.mark.parametrize("case", ["both", "width x 1.5", "depth 3 to 5"])
 @pytest.mark.parametrize("family", FAMILIES)
-def test_zero_is_the_source_and_one_is_the_stock_model(family: str, case: str) -> None:
+def test_mask_0_is_the_source_and_mask_1_is_the_stock_model(family: str, case: str) -> None:
     chosen, source, target = models(family, case)
     given = inputs(chosen, source.config)
     stock = measure(chosen, source, target, given).relative_delta
@@ -39,7 +39,7 @@ def test_zero_is_the_source_and_one_is_the_stock_model(family: str, case: str) -
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_new_entries_may_hold_anything(family: str) -> None:
+def test_new_entries_may_have_any_value(family: str) -> None:
     chosen, source, target = models(family, "ffn x 2")
     spec = cases(family)["ffn x 2"][0]
     with torch.no_grad():
@@ -50,7 +50,7 @@ def test_new_entries_may_hold_anything(family: str) -> None:
     assert measure(chosen, source, target, inputs(chosen, source.config)).relative_delta <= 1e-10
 
 
-def test_hidden_growth_keeps_the_heads_bias() -> None:
+def test_hidden_growth_keeps_the_bias_of_the_head() -> None:
     _, source, target = models("bert", "both")
     assert torch.equal(target.cls.predictions.bias, source.cls.predictions.bias)
     assert source.cls.predictions.bias.detach().abs().min() > 0

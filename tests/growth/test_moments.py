@@ -1,4 +1,4 @@
-"""Moments: they grow by name, with the factor that the gradient grows by."""
+"""Moments: they grow by parameter name, with the factor of the gradient."""
 
 import pytest
 import torch
@@ -21,7 +21,7 @@ COPYING = [
 
 
 def gradients(family: str, model: torch.nn.Module) -> dict[str, torch.Tensor]:
-    """The gradient of one loss, by parameter name."""
+    """Return the gradient of one loss, by parameter name."""
     chosen, given = families.load(family), inputs(families.load(family), model.config)
     logits = chosen.head(model, chosen.encode(model, given)).flatten(0, 1)
     loss = torch.nn.functional.cross_entropy(logits, torch.arange(len(logits)) % logits.shape[-1])
@@ -43,7 +43,7 @@ def grown_state(method: str, family: str, case: str, options, moments, policy):
 
 @pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize(("method", "options"), COPYING)
-def test_scaled_moments_are_those_of_the_grown_models_own_gradient(method: str, options, family: str) -> None:
+def test_scaled_moments_equal_those_of_the_grown_models_gradient(method: str, options, family: str) -> None:
     made = methods.load(method)
     source, target = grow(method, family, cases(family)["width x 2"], made.check_options(options))
     old, true = gradients(family, source), gradients(family, target)
@@ -69,7 +69,7 @@ def test_moments_have_their_parameters_names_and_shapes(family: str, policy) -> 
         assert {n: s[key].shape for n, s in found.items()} == shapes
 
 
-def test_asymmetric_keeps_the_sources_own_and_starts_copies_at_zero() -> None:
+def test_asymmetric_keeps_the_sources_moments_and_starts_copies_at_zero() -> None:
     source, _ = grow("bert2bert_fpi", "bert", cases("bert")["width x 2"])
     old = state(gradients("bert", source))
     found = grown_state("bert2bert_fpi", "bert", "width x 2", {}, old, "asymmetric")

@@ -1,4 +1,4 @@
-"""Tail energy: constructed truths, and what the methods that copy exactly leave behind."""
+"""Tail energy: known values, and what it is after methods that copy exactly."""
 
 import pytest
 import torch
@@ -19,12 +19,12 @@ def test_exact_copies_have_no_energy_beyond_their_source_and_a_random_model_has(
     assert of(family, source_model(family, case[1]), case[0].hidden) > 0.1
 
 
-def test_the_noise_of_hypercloning_is_seen() -> None:
+def test_hypercloning_noise_is_visible() -> None:
     case, given = cases("gpt2")["width x 2"], methods.load("hypercloning").check_options({"variant": "noisy_symmetric"})
     assert 0.01 < of("gpt2", grow("hypercloning", "gpt2", case, given)[1], case[0].hidden) < 0.1
 
 
-def test_it_is_the_mean_over_matrices_of_the_share_of_squared_singular_values() -> None:
+def test_tail_energy_is_the_mean_share_of_squared_singular_values() -> None:
     model = source_model("gpt2", cases("gpt2")["width x 2"][1])
     width = model.config.n_embd
     parts = ("attn.c_attn", "attn.c_proj", "mlp.c_fc", "mlp.c_proj")  # not the token table, of fewer rows than columns
@@ -37,7 +37,7 @@ def test_it_is_the_mean_over_matrices_of_the_share_of_squared_singular_values() 
     assert of("gpt2", model, 10) == pytest.approx(sum(shares) / len(shares), rel=1e-9)
 
 
-def test_there_is_none_where_the_width_is_not_larger() -> None:
+def test_there_is_no_tail_energy_without_added_width() -> None:
     model = source_model("bert", cases("bert")["depth x 2"][0])
     assert of("bert", model, model.config.hidden_size) is None
     assert of("bert", model, model.config.hidden_size + 1) is None

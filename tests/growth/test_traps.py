@@ -1,4 +1,4 @@
-"""Faults found in public code for these methods, each with the test that would have caught it."""
+"""Faults found in public code for these methods, each with a test that would have caught it."""
 
 import numpy as np
 import pytest
@@ -47,7 +47,7 @@ def test_heads_made_wider_scale_their_queries() -> None:
         )
 
 
-def test_identity_layers_are_no_copies() -> None:
+def test_identity_layers_are_not_copies() -> None:
     """Staged training: the identity flag was dead, so that identity and copy gave the same weights."""
     case = cases("gpt2")["depth x 2"]
     method = methods.load("staged")
@@ -82,7 +82,7 @@ def test_lemon_is_exact_under_post_norm_at_equal_and_at_any_depth(sizes: dict[st
     assert drift("bert", source, grown("lemon", "bert", source, **sizes)) <= 1e-10
 
 
-def test_lemon_at_a_broken_ratio_is_exact_under_pre_norm_and_refused_under_post_norm() -> None:
+def test_lemon_at_a_non_integer_ratio_is_exact_under_pre_norm_and_refused_under_post_norm() -> None:
     source = source_model("gpt2", SPECS["gpt2"])
     assert drift("gpt2", source, grown("lemon", "gpt2", source, hidden=60, heads=5, ffn=99)) <= 1e-10
     with pytest.raises(GrowBenchError, match="not a multiple"):
@@ -103,8 +103,8 @@ def test_one_residual_map_serves_the_whole_network() -> None:
         assert torch.equal(b.attention.output.dense.bias, a.attention.output.dense.bias[index])
 
 
-def test_fused_query_key_value_is_taken_apart_by_head_before_it_is_copied() -> None:
-    """G_stack's baselines: an interleaved QKV matrix indexed as if it were three stacked ones."""
+def test_fused_query_key_value_is_split_by_head_before_it_is_copied() -> None:
+    """G_stack's baselines: an interleaved QKV matrix was indexed as if it were three stacked ones."""
     chosen = families.load("gpt_neox")
     source, target = grow("bert2bert_fpi", "gpt_neox", cases("gpt_neox")["width x 2"])
     name = "gpt_neox.layers.0.attention.query_key_value.weight"
@@ -117,7 +117,7 @@ def test_fused_query_key_value_is_taken_apart_by_head_before_it_is_copied() -> N
 
 @pytest.mark.parametrize("method", ["stackbert", "stack", "lemon", "msg"])
 def test_every_parameter_of_a_grown_model_is_in_the_optimizer(method: str) -> None:
-    """G_stack, MSLT: blocks appended after the first growth were never handed to the optimizer."""
+    """G_stack, MSLT: blocks added after the first growth were never given to the optimizer."""
     _, target = grow(method, "bert", cases("bert")["depth x 2"])
     made = adamw(target, lr=1e-3, betas=(0.9, 0.999), weight_decay=0.01)
     held = {id(p) for group in made.param_groups for p in group["params"]}
@@ -134,8 +134,8 @@ def test_zero_padding_corrects_the_gain_of_rms_norm_and_its_epsilon() -> None:
     assert drift("llama", source, target) <= 1e-10
 
 
-def test_zeros_never_stand_on_both_sides_of_a_product() -> None:
-    """Zero padding on both sides gives new entries no gradient for ever."""
+def test_zeros_are_never_on_both_sides_of_a_product() -> None:
+    """With zeros on both sides, new entries never get a gradient."""
     for method, family in (("zero_pad", "llama"), ("composable", "llama"), ("lemon", "gpt2"), ("zero_pad", "gpt2")):
         case = next(c for n, c in cases(family).items() if n == ("width x 1.5" if family == "llama" else "ffn odd"))
         source, target = grow(method, family, case)
@@ -166,7 +166,7 @@ def test_a_warm_up_that_outlasts_the_run_is_refused() -> None:
 
 
 def test_round_trip_by_selection() -> None:
-    """select(grow(W)) = W: what copying in turn did, rescaled selection of the first coordinates undoes."""
+    """select(grow(W)) = W: rescaled selection of the first coordinates undoes copying in turn."""
     for family in families.names():
         spec = SPECS[family]
         for method in ("bert2bert_fpi", "hypercloning"):
@@ -180,15 +180,15 @@ def test_round_trip_by_selection() -> None:
         assert spec
 
 
-def test_a_balanced_map_is_what_makes_layer_norm_exact() -> None:
-    """FPI's random map copies unevenly: inexact by nature, at any ratio."""
+def test_layer_norm_is_exact_only_with_a_balanced_map() -> None:
+    """FPI's random map copies unevenly, so that it is inexact at any ratio."""
     even, random = ({"map": m, "depth": "stack", "lr": None} for m in ("balanced", "random"))
     case = cases("bert")["width x 2"]
     assert drift("bert", *grow("bert2bert_fpi", "bert", case, even)) <= 1e-10
     assert drift("bert", *grow("bert2bert_fpi", "bert", case, random)) > 1e-3
 
 
-def test_anchors_of_the_papers_hold_at_initialisation() -> None:
+def test_growth_starts_in_the_order_that_the_papers_report() -> None:
     """AKI drifts far more than FPI at ratio 1.5; interpolation keeps the order of layers, stacking does not."""
     case = cases("bert")["width x 1.5"]
     fpi, aki = (drift("bert", *grow(m, "bert", case)) for m in ("bert2bert_fpi", "bert2bert_aki"))
@@ -228,7 +228,7 @@ def test_wider_heads_without_scaled_products_are_refused() -> None:
 def test_noise_that_cancels_over_the_copies_is_as_strong_as_documented(
     method: str, options, share: float, times: int
 ) -> None:
-    """Noise less its mean over n copies has lost 1 / n of its energy: 3 decibel for two copies."""
+    """Noise minus its mean over n copies has lost 1 / n of its energy: 3 decibels for two copies."""
     spec = SPECS["gpt2"]
     source = source_model("gpt2", spec)
     sizes = {"hidden": times * spec.hidden, "heads": times * spec.heads, "ffn": times * spec.ffn}

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from support.helpers import TEXT
 from support.tiny import tiny
 
 from growbench import families
@@ -16,7 +17,6 @@ from growbench.runtime import durable
 from growbench.train import checkpoint
 
 UNIFORM = np.full((2, 3, 8, 8), 1 / 8)
-TEXT = ("bert", "roberta", "gpt2", "llama", "gpt_neox", "opt")
 
 
 def looking(distance: int, length: int = 8) -> np.ndarray:

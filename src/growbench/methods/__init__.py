@@ -4,9 +4,28 @@ import importlib
 from pathlib import Path
 
 from growbench.errors import GrowBenchError, nearest
-from growbench.methods._contract import COMMON, Method, Option
+from growbench.methods._contract import (
+    COMMON,
+    Method,
+    Option,
+    identity_depth,
+    integer_ratio,
+    require_equal_groups,
+    require_multiples,
+)
 
-__all__ = ["COMMON", "Method", "Option", "files", "load", "names"]
+__all__ = [
+    "COMMON",
+    "Method",
+    "Option",
+    "files",
+    "identity_depth",
+    "integer_ratio",
+    "load",
+    "names",
+    "require_equal_groups",
+    "require_multiples",
+]
 
 
 def names() -> list[str]:

@@ -17,7 +17,7 @@ from dataclasses import replace
 
 from growbench.errors import GrowBenchError
 from growbench.growth.widening import Widening
-from growbench.methods._contract import Option
+from growbench.methods import Option
 from growbench.methods.bert2bert_aki import Bert2BertAki
 from growbench.methods.bert2bert_fpi import OPTIONS, Bert2BertFpi
 from growbench.plan.plan import Plan, Stage

@@ -19,7 +19,7 @@ LayerNorm only if every residual coordinate is copied equally often: `balanced` 
 
 from growbench.growth.depth import Depth, interpolated, stacked
 from growbench.growth.widening import Widening, widen
-from growbench.methods._contract import Method, Option, integer_ratio
+from growbench.methods import Method, Option, integer_ratio
 
 OPTIONS = {
     "map": Option("balanced", "how added coordinates choose their source", choices=("balanced", "random")),

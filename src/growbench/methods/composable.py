@@ -15,7 +15,7 @@ random.
 """
 
 from growbench.errors import GrowBenchError
-from growbench.methods._contract import identity_depth
+from growbench.methods import identity_depth
 from growbench.methods.zero_pad import ZeroPad
 
 

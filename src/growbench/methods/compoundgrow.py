@@ -24,7 +24,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from growbench.errors import GrowBenchError
-from growbench.methods._contract import Method, Option
+from growbench.methods import Method, Option
 from growbench.plan.plan import Enter, Plan, Stage, in_steps
 from growbench.spec import ModelSpec
 

@@ -8,7 +8,7 @@ function if a width grows.
 """
 
 from growbench.growth.widening import Widening, widen
-from growbench.methods._contract import Method
+from growbench.methods import Method
 
 
 class DirectCopy(Method):

@@ -18,7 +18,7 @@ below, d exceeds the budget, and the plan is refused.
 from math import log10
 
 from growbench.errors import GrowBenchError
-from growbench.methods._contract import Option, require_multiples
+from growbench.methods import Option, require_multiples
 from growbench.methods.stack import Stack
 from growbench.plan.plan import Plan, Prices, Stage
 from growbench.spec import divisors

@@ -11,7 +11,7 @@ FLOPs; only the stages before `last` rise as i^alpha, and the target trains for 
 """
 
 from growbench.growth.depth import Depth, middle, stacked
-from growbench.methods._contract import Method, Option
+from growbench.methods import Method, Option
 from growbench.plan.plan import Plan, Stage
 
 

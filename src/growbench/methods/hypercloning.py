@@ -18,7 +18,7 @@ from dataclasses import replace
 
 from growbench.errors import GrowBenchError
 from growbench.growth.widening import Widening, widen, widen_heads
-from growbench.methods._contract import Method, Option, require_equal_groups, require_multiples
+from growbench.methods import Method, Option, require_equal_groups, require_multiples
 
 VARIANTS = ("symmetric", "diagonal", "noisy_symmetric", "noisy_diagonal")
 

@@ -11,7 +11,7 @@ Defaults are those of the authors' script: 55k of 125k updates with the teacher,
 of FLOPs.
 """
 
-from growbench.methods._contract import Method, Option
+from growbench.methods import Method, Option
 from growbench.plan.plan import Plan, Stage
 
 

@@ -21,7 +21,7 @@ from dataclasses import replace
 from growbench.errors import GrowBenchError
 from growbench.growth.depth import Depth, identities
 from growbench.growth.widening import Widening, neutral, widen
-from growbench.methods._contract import Method, Option, identity_depth, integer_ratio
+from growbench.methods import Method, Option, identity_depth, integer_ratio
 
 
 class Lemon(Method):

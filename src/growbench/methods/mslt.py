@@ -13,7 +13,7 @@ Deviations: shares are of FLOPs. A head that shares the token table keeps traini
 otherwise frozen from stage 2 on. The paper's large-batch optimizer is not used.
 """
 
-from growbench.methods._contract import Method, Option
+from growbench.methods import Method, Option
 from growbench.plan.plan import Enter, Plan, Stage, in_steps
 
 

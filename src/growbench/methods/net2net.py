@@ -21,7 +21,7 @@ from dataclasses import replace
 
 from growbench.growth.depth import Depth, identities
 from growbench.growth.widening import Widening, widen
-from growbench.methods._contract import Method, Option, identity_depth, integer_ratio
+from growbench.methods import Method, Option, identity_depth, integer_ratio
 
 
 class Net2Net(Method):

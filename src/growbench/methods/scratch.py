@@ -1,6 +1,6 @@
 """Scratch: train the target from random weights. The baseline that every saving is measured against."""
 
-from growbench.methods._contract import Method
+from growbench.methods import Method
 from growbench.plan.plan import Plan, Stage
 
 

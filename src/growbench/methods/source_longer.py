@@ -5,7 +5,7 @@
 If it ends at a lower loss than the grown target, growing was not worth its compute at this budget.
 """
 
-from growbench.methods._contract import Method
+from growbench.methods import Method
 from growbench.plan.plan import Plan, Stage
 
 

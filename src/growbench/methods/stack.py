@@ -7,7 +7,7 @@ ratio the source's top layers are added on top (bert2BERT, section 3.4). Width d
 function.
 """
 
-from growbench.methods._contract import Method
+from growbench.methods import Method
 
 
 class Stack(Method):

@@ -20,7 +20,7 @@ from itertools import pairwise
 
 from growbench.errors import GrowBenchError
 from growbench.growth.depth import Depth, stacked, topped
-from growbench.methods._contract import Method, Option, identity_depth
+from growbench.methods import Method, Option, identity_depth
 from growbench.plan.plan import POLICIES, Plan, Stage, in_steps
 
 

@@ -26,7 +26,7 @@ from dataclasses import replace
 
 from growbench.growth.depth import Depth, identities, interpolated
 from growbench.growth.widening import Widening, widen
-from growbench.methods._contract import Method, Option, identity_depth, require_equal_groups, require_multiples
+from growbench.methods import Method, Option, identity_depth, require_equal_groups, require_multiples
 from growbench.plan.plan import POLICIES, Plan, Stage
 
 SLOPES = {"depth": -0.0575, "width": -0.0475, "both": -0.03}

@@ -19,7 +19,7 @@ from growbench.growth import maps
 from growbench.growth.depth import Depth, first
 from growbench.growth.maps import Ints, SpaceMap
 from growbench.growth.widening import Widening
-from growbench.methods._contract import Method, Option
+from growbench.methods import Method, Option
 
 
 class WeightSelection(Method):

@@ -17,7 +17,7 @@ from dataclasses import replace
 
 from growbench.growth.depth import Depth, identities
 from growbench.growth.widening import Fill, Widening, widen
-from growbench.methods._contract import Method, Option, identity_depth
+from growbench.methods import Method, Option, identity_depth
 
 PADDED = (("residual", "writes"), ("heads", "reads"), ("ffn", "reads"))
 

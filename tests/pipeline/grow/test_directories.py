@@ -35,7 +35,7 @@ def test_every_family_doubles_exactly_and_loads_as_a_stock_model(name: str, tmp_
     assert all(torch.equal(tensor, again[key]) for key, tensor in load_file(out / files.WEIGHTS).items())
 
 
-def test_a_tied_matrix_is_stored_once_and_an_untied_one_is_its_own(tmp_path: Path, source: Path) -> None:
+def test_a_tied_matrix_is_stored_once_and_an_untied_one_apart(tmp_path: Path, source: Path) -> None:
     decoder = "cls.predictions.decoder.weight"
     grow(source, tmp_path / "tied", layers=4)
     assert decoder not in keys(tmp_path / "tied")

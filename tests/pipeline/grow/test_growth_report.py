@@ -36,7 +36,7 @@ def test_the_report_says_what_was_done(tmp_path: Path, source: Path, capsys: pyt
     assert "no-measure" in json.loads((tmp_path / "plain/growth.json").read_text())["measured"]
 
 
-def test_tensors_that_the_class_has_no_place_for_are_left_out_and_named(
+def test_tensors_that_the_class_does_not_have_are_left_out_and_named(
     tmp_path: Path, source: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """As in bert-base-uncased, whose masked LM directory holds a pooler and a next-sentence head."""

@@ -86,7 +86,7 @@ def test_numbers_that_are_not_finite_are_refused_and_named(
     ("key", "value"),
     [("hidden_act", "nonsense"), ("pad_token_id", 1000), ("architectures", ["BertPreTrainedModel"]), ("vocab_size", 0)],
 )
-def test_a_config_that_the_stock_class_refuses_is_one_line(
+def test_a_config_that_the_stock_class_refuses_is_refused_in_one_line(
     key: str, value: object, tmp_path: Path, source: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     config = json.loads((source / "config.json").read_text())
@@ -129,7 +129,7 @@ def test_a_wrong_request_is_refused_in_one_line(
         ("stackbert", "does not grow hidden; methods that do: "),
     ],
 )
-def test_a_method_that_cannot_is_refused(
+def test_a_method_that_cannot_grow_the_checkpoint_is_refused(
     method: str, wanted: str, tmp_path: Path, source: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     line = refusal(capsys, source, tmp_path / "out", "--hidden", "64", method=method)

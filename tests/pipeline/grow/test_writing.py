@@ -42,7 +42,7 @@ def test_a_failure_leaves_nothing(
     assert not left.exists() and (out / "growth.json").stat().st_size > 0
 
 
-def test_tensors_are_read_and_made_one_at_a_time(tmp_path: Path, source: Path) -> None:
+def test_tensors_are_read_and_written_one_at_a_time(tmp_path: Path, source: Path) -> None:
     job = check(request(source, tmp_path / "out", hidden=64, layers=4, measure=False))
     alive: list[weakref.ref[torch.Tensor]] = []
     most = 0
@@ -74,7 +74,7 @@ def test_tensors_are_read_and_made_one_at_a_time(tmp_path: Path, source: Path) -
     assert most == 1 and held <= 2 and len(made) == len(layout)
 
 
-def test_the_writer_refuses_what_its_header_does_not_say(tmp_path: Path) -> None:
+def test_the_writer_refuses_tensors_that_are_not_in_its_header(tmp_path: Path) -> None:
     layout = {"a": (2,), "b": (3,)}
     for tensors in ([("a", torch.ones(2))], [("b", torch.ones(3))], [("a", torch.ones(3))]):
         with pytest.raises(RuntimeError, match="file"):
@@ -87,7 +87,7 @@ def test_the_writer_refuses_what_its_header_does_not_say(tmp_path: Path) -> None
         assert all(torch.equal(t, written[n].to(dtype)) for n, t in load_file(tmp_path / "file").items())
 
 
-def test_a_source_or_a_finished_growth_named_tmp_is_never_taken_away(
+def test_a_source_or_a_finished_growth_named_tmp_is_never_removed(
     tmp_path: Path, source: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     spare = tmp_path / "out.tmp"
@@ -106,7 +106,7 @@ def test_the_current_directory_is_refused(
     assert "is or contains the current directory" in refusal(capsys, source, Path("."), "--layers", "4")
 
 
-def test_the_place_of_the_target_is_checked(tmp_path: Path, source: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_target_directory_is_checked(tmp_path: Path, source: Path, capsys: pytest.CaptureFixture[str]) -> None:
     full = tmp_path / "full"
     full.mkdir()
     (full / "mine").touch()
@@ -118,7 +118,7 @@ def test_the_place_of_the_target_is_checked(tmp_path: Path, source: Path, capsys
     assert "no such directory" in refusal(capsys, tmp_path / "nowhere", tmp_path / "out", "--layers", "4")
 
 
-def test_a_file_in_the_way_of_the_parent_is_one_line(
+def test_a_file_in_place_of_the_parent_directory_is_refused_in_one_line(
     tmp_path: Path, source: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "file").write_text("")
