@@ -4,13 +4,13 @@ from snakemake.utils import min_version
 
 min_version("9.20")
 
-# A study's file stands alone: the demo is the default, and nothing of it is merged into another study.
+# The demo is the default; nothing of it is merged into another study.
 if not workflow.overwrite_configfiles:
 
     configfile: "config/demo.yaml"
 
 
-# The Python that is tested. The packages come from constraints.txt (make) or environment.yml, not from an image.
+# The Python version that is tested. Packages come from constraints.txt (make) or environment.yml, not from an image.
 container: "docker://python:3.11-slim"
 
 
@@ -21,7 +21,7 @@ include: "workflow/rules/common.smk"
 
 
 rule all:
-    """Make a study's tables and figures, and the pages that its report shows."""
+    """Make a study's tables and figures, and the pages of its report."""
     input:
         tables=[STUDY.layout.tables / table for table in TABLES],
         figures=[STUDY.layout.figure(name, ending) for name in FIGURES for ending in ("png", "pdf")],

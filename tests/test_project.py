@@ -84,7 +84,7 @@ def test_the_readme_s_file_tree_is_the_package_s() -> None:
 
 
 def test_nothing_is_unpickled() -> None:
-    """Names that unpickle, or may be told to, stand nowhere in the code; messages may say that pickled weights are refused."""
+    """No name that unpickles, or can be told to, appears in the code. Messages may say that pickled weights are refused."""
     unpickling = re.compile(
         r"import pickle|from pickle|torch\.load\(|np\.load\(|allow_pickle|read_pickle|joblib|marshal|shelve"
     )

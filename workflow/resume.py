@@ -1,10 +1,10 @@
-"""Go on after snakemake itself was killed (kill -9, a lost connection, a machine that went down), with the words of its command:
+"""Resume after snakemake itself was killed (kill -9, a lost connection, a crashed machine), with the options of its command:
 
     python workflow/resume.py --cores all --profile slurm [--configfile ...]
 
-Ends what the dead snakemake left at work, on SLURM and on this machine, and waits until it has ended, so that no two jobs
-write the same files; takes the lock away; starts snakemake. Training keeps a checkpoint when it is ended. Refuses where a
-snakemake is still at work in this folder. Run it from the repository's root.
+Run it from the repository root. It stops the jobs that the dead snakemake left running, on SLURM and on this machine, and
+waits for them, so that no two jobs write the same files. Training saves a checkpoint when it is stopped. Then it removes
+the lock and starts snakemake. It refuses if a snakemake is still running in this folder.
 """
 
 import os
@@ -17,11 +17,11 @@ from pathlib import Path
 from typing import NoReturn
 
 PROCESSES = Path("/proc")
-RUNS = Path(".snakemake/runs")  # HOST-PID of every snakemake at work here: the Snakefile keeps them
+RUNS = Path(".snakemake/runs")  # one file HOST-PID per running snakemake, made by the Snakefile
 ENDED = {
     "BOOT_FAIL", "CANCELLED", "COMPLETED", "DEADLINE", "FAILED", "NODE_FAIL", "OUT_OF_MEMORY", "PREEMPTED", "REVOKED", "TIMEOUT",
 }  # fmt: skip
-PATIENCE = 600.0  # seconds that jobs get to end in: SLURM waits KillWait, then for its nodes
+PATIENCE = 600.0  # seconds that jobs get to end: SLURM waits KillWait, then for its nodes
 
 
 def stop(line: str) -> NoReturn:
@@ -29,19 +29,19 @@ def stop(line: str) -> NoReturn:
 
 
 def check_dead() -> None:
-    """Refuse where a snakemake is at work here, or may be on another machine."""
+    """Refuse if a snakemake is running here, or may be running on another machine."""
     here = os.uname().nodename
     for note in sorted(RUNS.glob("*")):
         host, _, pid = note.name.rpartition("-")
         if host != here:
             stop(f"{note}: snakemake ran on {host}, process {pid}; run this there, or remove the file if it has ended")
         if alive(int(pid)):
-            stop(f"snakemake is at work here, process {pid}; it needs no help, or end it first: kill -INT {pid}")
+            stop(f"snakemake is still running here, process {pid}; let it finish, or stop it first: kill -INT {pid}")
         note.unlink()
 
 
 def words(pid: int) -> str:
-    """Return the command line of a process; empty when it has ended."""
+    """Return the command line of a process; empty if it has ended."""
     try:
         return (PROCESSES / str(pid) / "cmdline").read_bytes().decode(errors="replace").replace("\0", " ")
     except OSError:
@@ -49,7 +49,7 @@ def words(pid: int) -> str:
 
 
 def alive(pid: int) -> bool:
-    """Whether a process is there, and is snakemake where /proc tells."""
+    """Whether a process exists, and is snakemake (checked only if there is /proc)."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -60,9 +60,9 @@ def alive(pid: int) -> bool:
 
 
 def submitted(needed: bool) -> list[str]:
-    """Return the numbers of the SLURM jobs that Snakemake submitted from this folder and that have not ended.
+    """Return the ids of the SLURM jobs that Snakemake submitted from this folder and that have not ended.
 
-    needed: stop where SLURM does not tell; else there is none on this machine.
+    needed: whether it is an error if SLURM does not answer; otherwise that means that there are no jobs.
     """
     command = ["squeue", "--noheader", "--states=all", "--format=%i|%T|%Z|%k"]
     try:
@@ -70,7 +70,7 @@ def submitted(needed: bool) -> list[str]:
     except FileNotFoundError:
         done = subprocess.CompletedProcess(command, 127, "", "not installed here")
     if done.returncode and needed:
-        stop(f"squeue: {done.stderr.strip()}; jobs may be at work here, so run this where and when SLURM answers")
+        stop(f"squeue: {done.stderr.strip()}; jobs may still be running; run this where SLURM answers")
     jobs = [line.split("|", 3) for line in done.stdout.splitlines()]
     here = Path.cwd().resolve()
     return [
@@ -81,7 +81,7 @@ def submitted(needed: bool) -> list[str]:
 
 
 def left() -> list[int]:
-    """Return the processes of this folder's rules on this machine, where /proc tells."""
+    """Return the processes of this folder's jobs on this machine, as far as there is /proc."""
     return [int(place.name) for place in PROCESSES.glob("[0-9]*") if ours(place)]
 
 
@@ -90,21 +90,21 @@ def ours(place: Path) -> bool:
         if (place / "cwd").resolve(strict=True) != Path.cwd().resolve():
             return False
     except OSError:
-        return False  # it has ended, or is another user's
+        return False  # it has ended, or belongs to another user
     command = words(int(place.name))
     return ("-m growbench" in command and "--log" in command) or "/.snakemake/scripts/" in command
 
 
 def end_jobs(slurm: bool) -> None:
-    """End jobs and processes that are left, and wait until none is. slurm: whether SLURM has to be asked."""
+    """Stop the jobs and processes that are left, and wait for them. slurm: whether SLURM must answer."""
     told, until = "", time.monotonic() + PATIENCE
     while (jobs := submitted(slurm)) or (processes := left()):
         what = f"jobs {' '.join(jobs)}" if jobs else f"processes {' '.join(map(str, processes))}"
         if what != told:
-            print(f"resume: ending {what} of a snakemake that was killed", file=sys.stderr, flush=True)
+            print(f"resume: stopping {what} of a snakemake that was killed", file=sys.stderr, flush=True)
             told = what
         if time.monotonic() > until:
-            stop(f"{what} have not ended in {PATIENCE:.0f} s; end them by hand, then run this again")
+            stop(f"{what} are still running after {PATIENCE:.0f} s; stop them by hand, then run this again")
         if jobs:
             subprocess.run(["scancel", *jobs], check=False)
         else:
@@ -122,7 +122,7 @@ def main(given: list[str]) -> None:
     if not given or given[0] in ("-h", "--help"):
         sys.exit(__doc__)
     if not Path("Snakefile").exists():
-        stop("no Snakefile here; run this from the repository's root")
+        stop("no Snakefile here; run this from the repository root")
     check_dead()
     end_jobs(slurm="slurm" in " ".join(given))
     check_dead()

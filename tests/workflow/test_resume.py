@@ -1,4 +1,4 @@
-"""Going on after snakemake was killed, on one machine; tests/test_slurm.py has the same under SLURM."""
+"""Resuming after snakemake was killed, on one machine; test_slurm.py does the same under SLURM."""
 
 import os
 import signal
@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 from support.workflow import snakemake
 
-TARGET = "results/demo/corpus/manifest.json"
+from growbench.records.layout import Layout
+
+TARGET = str(Layout("demo").corpus_manifest)
 STUB = """
 import sys, time
 from pathlib import Path
@@ -40,7 +42,7 @@ def wait(ready: Callable[[], bool]) -> None:
         time.sleep(0.1)
 
 
-def test_what_a_killed_snakemake_left_is_ended_before_its_work_is_done_again(tree: Path) -> None:
+def test_what_a_killed_snakemake_left_running_is_stopped_before_its_work_is_repeated(tree: Path) -> None:
     (tree / "src/growbench/__main__.py").write_text(STUB, encoding="utf-8")
     (tree / "wait").touch()
     told = tree / "told.txt"
@@ -49,7 +51,7 @@ def test_what_a_killed_snakemake_left_is_ended_before_its_work_is_done_again(tre
     wait(lambda: told.exists() and "began" in told.read_text())
     refused = resume(tree, *words)
     assert refused.returncode == 1 and refused.stderr == (
-        f"resume: snakemake is at work here, process {first.pid}; it needs no help, or end it first: kill -INT {first.pid}\n"
+        f"resume: snakemake is still running here, process {first.pid}; let it finish, or stop it first: kill -INT {first.pid}\n"
     )
     first.send_signal(signal.SIGKILL)
     first.wait()
@@ -60,7 +62,7 @@ def test_what_a_killed_snakemake_left_is_ended_before_its_work_is_done_again(tre
     wait(lambda: told.read_text().count("began") == 2)
     (tree / "wait").unlink()
     said = second.communicate(timeout=60)[1]
-    assert second.returncode == 0 and "resume: ending processes " in said, said
+    assert second.returncode == 0 and "resume: stopping processes " in said, said
     assert told.read_text().split() == ["began", "began", "ended"]
     assert not list((tree / ".snakemake/runs").iterdir())
 

@@ -18,15 +18,16 @@ import pytest
 from support import same_bytes, slurm_node
 from support.slurm_node import Node
 
+from growbench.records.layout import Layout, run_name
 from growbench.study import files
 
 ROOT = Path(__file__).resolve().parents[2]
 QUICK = ("--slurm-init-seconds-before-status-checks", "1", "--latency-wait", "5")
 LITERAL = ("--cores", "all", "--profile", "slurm")
 STUDY = ("--configfile", "config/cluster.yaml")
-RECORD = "results/cluster/records/pretrain/scratch-s0.json"
-LOG = "logs/cluster/pretrain/scratch-s0.log"
-LOCK = "results/cluster/runs/scratch-s0/.lock"
+LAYOUT = Layout("cluster")
+RECORD, LOCK = str(LAYOUT.run_record("scratch", 0)), LAYOUT.run("scratch", 0).lock
+LOG = str(LAYOUT.log("pretrain", run_name("scratch", 0)))
 GOES_ON = "stopped by SIGTERM; run the same command to resume"
 SECONDS = 60
 ONE_RUN: dict[str, Any] = {"methods": {"scratch": None}, "attention": False}
@@ -80,7 +81,7 @@ def environment(folder: Path) -> dict[str, str]:
 
 
 def start(folder: Path, *words: str) -> subprocess.Popen[str]:
-    """Start Python with these words; what it says goes to said.txt."""
+    """Start Python with these arguments; its output goes to said.txt."""
     with open(folder / "said.txt", "a", encoding="utf-8") as said:
         process = subprocess.Popen(
             [sys.executable, *words], cwd=folder, env=environment(folder), stdout=said, stderr=said, text=True
@@ -90,7 +91,7 @@ def start(folder: Path, *words: str) -> subprocess.Popen[str]:
 
 
 def ended(process: subprocess.Popen[str], folder: Path, status: int = 0, seconds: float = 900) -> str:
-    """Wait for the end of what start() started, with this exit status; return what was said in this folder."""
+    """Wait until the process that start() started ends with this exit status; return its output."""
     found = process.wait(seconds)
     said = (folder / "said.txt").read_text(encoding="utf-8")
     assert found == status, said[-8000:]
@@ -102,18 +103,18 @@ def snakemake(folder: Path, *words: str) -> subprocess.Popen[str]:
 
 
 def differences(one: Path, other: Path, *parts: str) -> list[str]:
-    """Return which files of these parts of the results differ but for times."""
+    """Return which files of these parts of the results differ, apart from times."""
     return [
         line for part in parts for line in same_bytes.differences(*(f / "results/cluster" / part for f in (one, other)))
     ]
 
 
 def submitted(node: Node, folder: Path, rule: str = "") -> list[dict[str, str]]:
-    """Return this folder's jobs (of a rule), in order, as SLURM knows them."""
+    """Return this folder's jobs (of a rule), in order, as SLURM lists them."""
     return [job for job in node.jobs() if job["WorkDir"] == str(folder) and job["Comment"].startswith(f"rule_{rule}")]
 
 
-def test_a_study_runs_through_slurm_and_ends_as_on_one_machine(node: Node, tmp_path: Path) -> None:
+def test_a_study_ends_under_slurm_as_on_one_machine(node: Node, tmp_path: Path) -> None:
     methods = {"scratch": None, "bert2bert_aki": None}
     far, near = (tree(tmp_path / name, steps=60, methods=methods) for name in ("far", "near"))
     local = snakemake(near, "--cores", "1", "--", "results/cluster/tables/savings.md")
@@ -142,7 +143,7 @@ def test_a_study_runs_through_slurm_and_ends_as_on_one_machine(node: Node, tmp_p
 
 @pytest.fixture(scope="module")
 def prepared(node: Node, tmp_path_factory: pytest.TempPathFactory) -> Prepared:
-    """A run of about SECONDS; its corpus is built, and it trains undisturbed in a copy."""
+    """A run of about SECONDS. Its corpus is built, and an undisturbed reference run trains in a copy."""
     sample, folder = (tmp_path_factory.mktemp(name) / "study" for name in ("sample", "prepared"))
     tree(sample, 200, **ONE_RUN)
     ended(snakemake(sample, "--cores", "2", "--", RECORD), sample)
@@ -155,13 +156,13 @@ def prepared(node: Node, tmp_path_factory: pytest.TempPathFactory) -> Prepared:
 
 
 def told(folder: Path) -> str:
-    """Return the log of the run's job in hand: Snakemake takes away that of the job before."""
+    """Return the log of the run's current job: Snakemake removes that of the previous one."""
     path = folder / LOG
     return path.read_text(encoding="utf-8") if path.exists() else ""
 
 
 def steps(folder: Path) -> int:
-    """Return the last training step that the log tells, 0 where the job has ended."""
+    """Return the last training step in the log, 0 if the job has ended."""
     found = re.findall(r"trunk step (\d+) ", told(folder))
     return int(found[-1]) if found and GOES_ON not in told(folder) else 0
 
@@ -173,7 +174,7 @@ def trains(node: Node, folder: Path, more: int = 0) -> dict[str, str]:
 
 
 def terminated(process: int) -> bool:
-    """Whether SIGTERM waits for this process, or it has ended."""
+    """Whether SIGTERM is pending for this process, or the process has ended."""
     try:
         status = Path(f"/proc/{process}/status").read_text(encoding="utf-8")
     except FileNotFoundError:
@@ -183,7 +184,7 @@ def terminated(process: int) -> bool:
 
 @contextlib.contextmanager
 def still(node: Node, folder: Path) -> Iterator[None]:
-    """The run stands still until SLURM's SIGTERM, which the block asks for, is there: a fast one would end before it."""
+    """Stop the run's process until the SIGTERM that the block asks for has arrived: a fast run would end before it."""
     process = json.loads((folder / LOCK).read_text(encoding="utf-8"))["pid"]
     os.kill(process, signal.SIGSTOP)
     try:
@@ -195,13 +196,13 @@ def still(node: Node, folder: Path) -> Iterator[None]:
 
 
 def stops(node: Node, folder: Path) -> int:
-    """Wait until SIGTERM has ended the job in hand; return how far it came."""
+    """Wait until SIGTERM has ended the current job; return how far it came."""
     node.wait("the end by SIGTERM", lambda: GOES_ON in told(folder), 180)
     return int(re.findall(r"trunk step (\d+) ", told(folder))[-1])
 
 
 def ends_the_same(folder: Path, undisturbed: Prepared) -> None:
-    """The last job went on from a checkpoint, and the run ended as the undisturbed one."""
+    """Check that the last job resumed from a checkpoint, and that the run ended like the undisturbed one."""
     went_on = re.search(r"resumes at step (\d+)", told(folder))
     assert went_on and int(went_on[1]) > 0, told(folder)
     ended(undisturbed.process, undisturbed.reference)
@@ -225,7 +226,7 @@ def test_a_run_longer_than_its_time_limits_finishes_over_three_jobs(
     ends_the_same(disturbed, prepared)
 
 
-def test_a_preempted_and_a_requeued_run_go_on(node: Node, prepared: Prepared, tmp_path: Path) -> None:
+def test_a_preempted_and_a_requeued_run_resume(node: Node, prepared: Prepared, tmp_path: Path) -> None:
     disturbed = Path(shutil.copytree(prepared.folder, tmp_path / "study"))
     process = snakemake(disturbed, *LITERAL, *QUICK, "--", RECORD)
     trains(node, disturbed)
@@ -241,7 +242,7 @@ def test_a_preempted_and_a_requeued_run_go_on(node: Node, prepared: Prepared, tm
     ends_the_same(disturbed, prepared)
 
 
-def test_after_snakemake_was_killed_resume_ends_its_jobs_and_goes_on(
+def test_after_snakemake_was_killed_resume_stops_its_jobs_and_continues(
     node: Node, prepared: Prepared, tmp_path: Path
 ) -> None:
     disturbed = Path(shutil.copytree(prepared.folder, tmp_path / "study"))
@@ -250,13 +251,13 @@ def test_after_snakemake_was_killed_resume_ends_its_jobs_and_goes_on(
     old = trains(node, disturbed)["JobId"]
     with still(node, disturbed):
         refused = ended(start(disturbed, "workflow/resume.py", *words), disturbed, status=1)
-        assert f"resume: snakemake is at work here, process {process.pid}" in refused
+        assert f"resume: snakemake is still running here, process {process.pid}" in refused
         process.send_signal(signal.SIGKILL)
         process.wait()
         assert "cannot be locked" in ended(start(disturbed, "-m", "snakemake", *words), disturbed, status=1)
         assert submitted(node, disturbed, "pretrain")[-1]["JobState"] == "RUNNING"
         said = ended(start(disturbed, "workflow/resume.py", *words), disturbed)
-        assert f"resume: ending jobs {old} of a snakemake that was killed" in said
+        assert f"resume: stopping jobs {old} of a snakemake that was killed" in said
     first, second = submitted(node, disturbed, "pretrain")
     assert (first["JobId"], first["JobState"], second["JobState"]) == (old, "CANCELLED", "COMPLETED")
     assert first["EndTime"] <= second["StartTime"]

@@ -1,4 +1,4 @@
-"""The workflow, through snakemake itself: what is planned, what runs again, and how bad input ends."""
+"""The workflow, through snakemake itself: which jobs are planned, what is rerun, and how bad input ends."""
 
 import json
 import os
@@ -60,7 +60,7 @@ TABLES = [
 
 
 def build(tree: Path) -> None:
-    """Run the whole workflow of one seed, with stages and figures that only write their files."""
+    """Run the whole workflow for one seed, with steps and figures that only write their files."""
     path = tree / "config/demo.yaml"
     text = re.sub(r"^seeds:.*$", "seeds: [0]", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
     path.write_text(re.sub(r"^  points:.*$", "  points: [1.0]", text, flags=re.MULTILINE), encoding="utf-8")
@@ -147,7 +147,7 @@ def test_a_base_study_is_planned_without_a_network_for_nodes_of_eight_gpus(tree:
     assert "exec python -m growbench pretrain --config" in text and "torchrun" not in text
 
 
-def test_zero_shot_is_planned_where_a_causal_study_names_test_sets(tree: Path) -> None:
+def test_zero_shot_is_planned_if_a_causal_study_names_test_sets(tree: Path) -> None:
     study = config.load(tree / "config/demo-gpt.yaml")
     words = ("-n", "--configfile", "config/demo-gpt.yaml")
     assert "zeroshot" not in planned(snakemake(tree, *words))
@@ -181,7 +181,7 @@ def test_a_wrong_config_ends_in_one_line_before_the_plan(tree: Path) -> None:
 
 
 def test_seeds_are_trained_in_one_job_or_in_one_each(tree: Path) -> None:
-    """The records are the same files; a log and a benchmark belong to a job."""
+    """The records are the same files; logs and benchmarks are one per job."""
     study, said = config.load(tree / "config/demo.yaml"), {}
     for together in (True, False):
         done = snakemake(tree, "-n", "-p", "--config", f"train={{together: {str(together).lower()}}}")
@@ -223,7 +223,7 @@ def test_a_variant_gets_its_jobs_and_its_plan_file_is_read_before_them(tree: Pat
     assert "methods.given.plan: plan.json: not a list of stages" in snakemake(tree, *words).stderr
 
 
-def test_only_what_depends_on_a_change_runs_again(tree: Path) -> None:
+def test_only_what_depends_on_a_change_is_rerun(tree: Path) -> None:
     build(tree)
     study = config.load(tree / "config/demo.yaml")
     runs, figures = len(study.methods), len(list((tree / "workflow/figures").glob("[!_]*.py")))
@@ -252,7 +252,7 @@ def test_a_study_that_searches_tries_every_method_and_the_source_first(tree: Pat
     assert "search" not in planned(snakemake(tree, "-n"))
 
 
-def test_attention_is_measured_only_where_the_study_asks_for_it(tree: Path) -> None:
+def test_attention_is_measured_only_if_the_study_asks_for_it(tree: Path) -> None:
     without = planned(snakemake(tree, "-n", "--config", "attention=false"))
     figures = [path.stem for path in (ROOT / "workflow/figures").glob("[!_]*.py")]
     assert "attention" not in without
@@ -261,7 +261,7 @@ def test_attention_is_measured_only_where_the_study_asks_for_it(tree: Path) -> N
 
 
 def test_committed_records_are_drawn_without_training_again(tree: Path) -> None:
-    """A study whose checkpoints are not there gets its tables, figures and pages from its records."""
+    """A study without checkpoints gets its tables, figures and pages from its records."""
     records = tree / "results/mini/records"
     shutil.copytree(ROOT / "results/mini/records", records, copy_function=shutil.copyfile)
     for age, pattern in ((3, "pretrain/source*"), (2, "pretrain/[!s]*"), (2, "pretrain/s[!o]*"), (1, "finetune/*")):

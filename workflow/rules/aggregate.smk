@@ -1,5 +1,5 @@
 rule aggregate:
-    """Turn all records into tables: runs, finished points, savings, scores, and the papers' tables that they fill."""
+    """Turn all records into tables: runs, finished points, savings, scores, and the papers' tables."""
     input:
         search=search_records,
         pretrain=pretrain_records,

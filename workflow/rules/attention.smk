@@ -1,5 +1,5 @@
 rule attention:
-    """Measure where the heads of one seed's finished models look, for studies that ask for it."""
+    """Measure where the heads of one seed's finished models look."""
     input:
         expand(RECORD, method=STUDY.trained(), allow_missing=True),
     output:

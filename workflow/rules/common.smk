@@ -1,6 +1,6 @@
-# Shared by all rules: the study, what a stage depends on, and how a rule calls the command line.
-# Rules say `exec`: SLURM signals every process of a job, and a shell that waits for training would die of SIGTERM at once
-# and end the job before training has kept its checkpoint.
+# Shared by all rules: the study, what each step depends on, and how a rule calls the command line.
+# Rules use `exec`: SLURM signals every process of a job. A shell that waits for training would die of SIGTERM at once, and
+# the job would end before training has saved its checkpoint.
 import atexit
 import os
 import shlex
@@ -25,7 +25,7 @@ from growbench.records.layout import Layout, run_name
 
 
 def load_study(files, changes):
-    """Return the study of the config files and of `--config`; a fault ends the run in one line."""
+    """Return the study of the config files and of `--config`. A faulty config ends the run with one line."""
     try:
         return gather(files, changes)
     except GrowBenchError as error:
@@ -34,7 +34,7 @@ def load_study(files, changes):
 
 
 def check_inputs():
-    """End the run before its first job where text or task files are missing; tables from records need none."""
+    """End the run before its first job if text or task files are missing. Tables from records need neither."""
     if "corpus" not in (workflow.dag_settings.allowed_rules or ["corpus"]):
         return
     words = [sys.executable, "-m", "growbench", "check", *shlex.split(OPTIONS)]
@@ -43,7 +43,7 @@ def check_inputs():
 
 
 def announce():
-    """Note which process runs the workflow here until it ends; workflow/resume.py goes on after one that was killed."""
+    """Leave a note of the process that runs the workflow here; a note of a killed one tells workflow/resume.py to clean up."""
     note = Path(".snakemake/runs", f"{os.uname().nodename}-{os.getpid()}")
     note.parent.mkdir(parents=True, exist_ok=True)
     note.touch()
@@ -51,22 +51,22 @@ def announce():
 
 
 def memory(mb):
-    """Return a job's memory (MB): `mb`, and twice that when it is tried again. Not more: most are, because time was up."""
+    """Return a job's memory (MB): `mb`, and twice that in every retry. Not more: most retries follow a time limit."""
     return lambda wildcards, attempt: mb * min(attempt, 2)
 
 
 def gpus(count):
-    """Return the resource of a job that needs so many GPUs, and none of a job that needs none."""
+    """Return the resource of a job that needs this many GPUs; a job that needs none asks for nothing."""
     return {"gpu": count} if count else {}
 
 
 def options(wildcards, input):
-    """Return a job's options that name the study. Taking `input` keeps them out of the re-run triggers."""
+    """Return the options that name the study. A function that takes `input` is no rerun trigger."""
     return OPTIONS
 
 
 def trained(wildcards):
-    """Return the config values that a trained model depends on; a change trains it again."""
+    """Return the config values that a trained model depends on. If one changes, the model is trained again."""
     return STUDY.trained_part() | {"options": STUDY.methods.get(wildcards.get("method"))}
 
 
@@ -81,19 +81,18 @@ def evaluated(wildcards):
 
 
 def method_files(wildcards):
-    """Return the files that a method is made of, and its plan's: editing one runs its methods again and no other."""
-    method, plan = STUDY.method(wildcards.method), STUDY.options(wildcards.method)["plan"]
-    plan = [plan] if plan else []
-    return [os.path.relpath(path) for path in methods.files(method.name)] + plan
+    """Return the files that a method consists of, and its plan file: editing one reruns only the methods that use it."""
+    method, plan_file = STUDY.method(wildcards.method), STUDY.options(wildcards.method)["plan"]
+    return [*map(os.path.relpath, methods.files(method.name)), *filter(None, [plan_file])]
 
 
 def of_seeds(pattern):
-    """Return a pre-training job's files of this pattern: one, or each seed's where all of a method are trained together."""
+    """Return a pre-training job's files: one, or one per seed if all seeds of a method are trained in one job."""
     return expand(pattern, seed=STUDY.seeds, allow_missing=True) if STUDY.train.together else pattern
 
 
 def job_name(method):
-    """Return the name of a pre-training job: a run's, or the method's if all of its seeds are trained together."""
+    """Return the name of a pre-training job: the run's, or the method's if all its seeds are trained in one job."""
     return method if STUDY.train.together else run_name(method, "{seed}")
 
 
@@ -103,12 +102,12 @@ def seeds(wildcards):
 
 
 def source_records(wildcards):
-    """Return the job's records of the source for methods that start from it, and for controls that spend what it cost."""
+    """Return the source's records for methods that start from it, and for controls that spend as much as it cost."""
     return of_seeds(SOURCE_RECORD) if STUDY.method(wildcards.method).reads_source else []
 
 
 def search_record(wildcards):
-    """Return the record of the search for a method's LR, where the study searches it."""
+    """Return the record of the search for a method's LR, if the study searches for it."""
     return SEARCH_RECORD if STUDY.searched(wildcards.method) else []
 
 
@@ -119,7 +118,7 @@ def search_records(wildcards):
 
 
 def first_source(wildcards):
-    """Return the first seed's source for a search of a method that starts from it, or spends what it cost."""
+    """Return the first seed's source record, if the method starts from the source or spends as much as it cost."""
     reads = STUDY.method(wildcards.method).reads_source
     return expand(SOURCE_RECORD, study=STUDY.study, seed=STUDY.seeds[:1]) if reads else []
 
@@ -135,7 +134,7 @@ def pretrain_records(wildcards):
 
 
 def points(wildcards, input):
-    """Return the points of a fine-tuning job, which are no re-run trigger: a new one has no record yet."""
+    """Return the points of a fine-tuning job. They are no rerun trigger: a new point has no record yet anyway."""
     return STUDY.finetuned_points()
 
 
@@ -146,22 +145,22 @@ def finetune_records(wildcards):
 
 
 def zeroshot_points(wildcards, input):
-    """Return the points of a zero-shot job, which are no re-run trigger either."""
+    """Return the points of a zero-shot job. They are no rerun trigger either."""
     return STUDY.zeroshot_points()
 
 
 def zeroshot_records(wildcards):
-    """Return the records of every point that is evaluated zero-shot; none where the study names no test set."""
+    """Return the records of every point that is evaluated zero-shot; none if the study names no test set."""
     return expand(ZEROSHOT_RECORDS, study=STUDY.study, method=STUDY.methods if STUDY.zeroshot.names else [])
 
 
 def attention_record(wildcards):
-    """Return the attention record of the first seed where the study asks for it."""
+    """Return the attention record of the first seed, if the study asks for it."""
     return expand(ATTENTION, study=STUDY.study, seed=STUDY.seeds[:1]) if STUDY.attention else []
 
 
 def figure_tables(wildcards):
-    """Return the tables that a figure reads, by name; those of attention for its figures alone."""
+    """Return the tables that a figure reads, by name. Only attention figures read the attention tables."""
     names = ["points", "savings", "scores", "curves", "runs", "plans"]
     names += [Path(name).stem for name in ATTENTION_TABLES if wildcards.figure.startswith("attention")]
     return {name: Layout(wildcards.study).tables / f"{name}.csv" for name in names}

@@ -1,5 +1,5 @@
 rule figures:
-    """Draw one figure from the tables; each script in workflow/figures is one figure."""
+    """Draw one figure from the tables. Each script in workflow/figures is one figure."""
     input:
         unpack(figure_tables),
     output:

@@ -1,5 +1,5 @@
 rule pages:
-    """Turn tables, protocol and configuration into pages that `snakemake --report` shows."""
+    """Turn tables, protocol and configuration into the pages of `snakemake --report`."""
     input:
         tables=[LAYOUT.tables / table for table in TABLES],
         protocol=f"{workflow.basedir}/docs/PROTOCOL.md",

@@ -1,5 +1,5 @@
 rule pretrain:
-    """Run one method's plan, for one seed or for all of them: trunk, growths, and a finished point at each share of the budget."""
+    """Train one method, for one seed or all of them: trunk, growths, and a finished point at each share of the budget."""
     input:
         corpus=CORPUS,
         source=source_records,

@@ -1,5 +1,5 @@
 rule search:
-    """Try learning rates for a method, each with a share of the budget."""
+    """Try learning rates for a method, each with a fraction of the budget."""
     input:
         corpus=CORPUS,
         source=first_source,

@@ -1,5 +1,5 @@
 rule zeroshot:
-    """Score the finished points of a method's runs on text they were not trained for."""
+    """Score the finished points of a method's runs on test sets, without fine-tuning."""
     input:
         expand(RECORD, seed=STUDY.seeds, allow_missing=True),
         corpus=CORPUS,
