@@ -52,7 +52,7 @@ def test_a_fine_tuning_record_without_a_task_is_refused(made: tuple[Any, Path]) 
         aggregate.run(study)
 
 
-def test_mixed_commits_are_warned_of(made: tuple[Any, Path], caplog: pytest.LogCaptureFixture) -> None:
+def test_mixed_commits_are_reported(made: tuple[Any, Path], caplog: pytest.LogCaptureFixture) -> None:
     study, records = made
     edit(records / "pretrain" / "stackbert-s1.json", provenance=constructed.provenance() | {"dirty": True})
     with caplog.at_level(logging.WARNING):

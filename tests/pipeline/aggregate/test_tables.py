@@ -39,7 +39,7 @@ def test_a_method_that_has_fewer_points_keeps_its_saving(made: tuple[Any, Path])
     assert found["saving_target_only"] == pytest.approx(0.2) and found["status_target_only"] == "reached"
 
 
-def test_a_method_that_never_gets_there_stays_in_the_table(made: tuple[Any, Path]) -> None:
+def test_a_method_that_never_reaches_the_loss_stays_in_the_table(made: tuple[Any, Path]) -> None:
     tables = aggregate.run(made[0])
     worse = row(tables, "direct_copy")
     assert worse["status_target_only"] == "not reached" and pd.isna(worse["saving_target_only"])
@@ -97,7 +97,7 @@ def test_every_number_of_every_record_is_in_runs(made: tuple[Any, Path]) -> None
     assert {"source", *COSTS} == set(table["method"])
 
 
-def test_failed_runs_are_counted_and_kept(made: tuple[Any, Path]) -> None:
+def test_failed_runs_are_counted_and_listed(made: tuple[Any, Path]) -> None:
     study, records = made
     values = constructed.finetune("stackbert", 0, "p100", 0.8, failed=True)
     values["runs"][-2]["score"] = None
@@ -111,7 +111,7 @@ def test_failed_runs_are_counted_and_kept(made: tuple[Any, Path]) -> None:
     assert table.loc[("stackbert", "average"), "failed"] == 2
 
 
-def test_scores_are_the_right_statistics(made: tuple[Any, Path]) -> None:
+def test_scores_have_the_right_statistics(made: tuple[Any, Path]) -> None:
     tables = aggregate.run(made[0])
     table = pd.read_csv(tables / "scores.csv").set_index(["method", "task"])
     found = table.loc[("bert2bert_fpi", "average")]
@@ -145,7 +145,7 @@ def test_published_values_carry_their_grade(made: tuple[Any, Path]) -> None:
     assert pd.isna(row(tables, "direct_copy")["published"])
 
 
-def test_one_seed_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_single_seed_is_declared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     study = constructed.study(dict.fromkeys(COSTS), seeds=(0,))
     constructed.write(tmp_path, study, COSTS)

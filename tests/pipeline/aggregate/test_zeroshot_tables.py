@@ -47,7 +47,7 @@ def test_a_zero_shot_run_without_a_value_is_counted_not_averaged(scored: tuple[A
     assert row["mean"] == pytest.approx((math.exp(3.5) + math.exp(3.7)) / 2)
 
 
-def test_zero_shot_records_must_be_whole(scored: tuple[Any, Path]) -> None:
+def test_zero_shot_records_must_be_complete(scored: tuple[Any, Path]) -> None:
     study, records = scored
     path = records / "zeroshot" / "stackbert-s1-p100.json"
     whole = json.loads(path.read_text())
