@@ -62,7 +62,7 @@ class Option:
 
 COMMON = {
     "lr": Option(None, "peak LR of this method; null takes optimizer.lr", range=(1e-8, 1.0)),
-    "of": Option(None, "the method of which this is a variant with a name of its own; null takes the name", text=True),
+    "of": Option(None, "the method of which this is a variant; null takes the method of the same name", text=True),
     "plan": Option(
         None, "a file with the plan, as printed by `growbench plan --json`; null lets the method make it", text=True
     ),

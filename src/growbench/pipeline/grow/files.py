@@ -167,7 +167,7 @@ def partial(out: Path) -> Path:
 
 
 @contextmanager
-def whole(out: Path) -> Iterator[Path]:
+def atomic(out: Path) -> Iterator[Path]:
     """Yield a folder to write into. It becomes `out` at the end, and is removed after an error.
 
     Its empty report marks it as unfinished, so that the same command can remove it after a crash.

@@ -26,7 +26,7 @@ def run(request: Request) -> dict[str, Any]:
     clock = [time.monotonic()]
     job = check(request)
     clock.append(time.monotonic())
-    with files.whole(request.out) as folder:
+    with files.atomic(request.out) as folder:
         size = write(job, request.source, folder)
         clock.append(time.monotonic())
         measured = measure(job, job.sample, request.source, folder) if job.sample is not None else None
