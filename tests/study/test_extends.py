@@ -96,6 +96,13 @@ def test_each_value_is_printed_with_what_set_it(folder: Path, monkeypatch: pytes
     assert (origins["dir"], origins["repeat"]) == (config.DATA_VARIABLE, "--set")
 
 
+def test_methods_that_replace_others_are_printed_with_their_own_file(folder: Path) -> None:
+    write(folder / "one.yaml", "extends: base.yaml\nstudy: one\nmethods: {scratch: null, mslt: null}\n")
+    two = write(folder / "two.yaml", "extends: one.yaml\nstudy: two\nmethods: {all: null}\n")
+    rows = [row for row in config.printed([two]).splitlines() if row.startswith(("  mslt:", "  scratch:"))]
+    assert len(rows) == 2 and all(row.endswith(f"# {two}") for row in rows)
+
+
 def test_the_printed_study_is_a_config_of_the_same_study(tmp_path: Path) -> None:
     for path in sorted((ROOT / "config").glob("*.yaml")):
         study = config.load(path)

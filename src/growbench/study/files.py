@@ -127,6 +127,9 @@ def _extended(base: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]
 
 def origin(parts: Sequence[Layer], path: Sequence[str]) -> str:
     """Return the name of the layer that set the value at a path of keys, or the closest one above it; "" if none did."""
+    replacing = [number for number, layer in enumerate(parts) if layer.extends and path[0] in layer.values]
+    if path[0] in REPLACED and replacing:
+        parts = parts[replacing[-1] :]
     for depth in range(len(path), 0, -1):
         for layer in reversed(parts):
             value: Any = layer.values

@@ -1,4 +1,4 @@
-"""Study: what one config file says, frozen. Its words are explained in config/demo.yaml.
+"""Study: a checked config and what follows from it, frozen. config/demo.yaml explains its words.
 
 No torch here: the Snakefile loads the study each time it is parsed.
 """
@@ -18,7 +18,7 @@ from growbench.study.sections import Config, SourceConfig, TargetConfig
 from growbench.study.squad import SQUAD_TASKS
 from growbench.study.types import STRICT
 
-# Where and how fast a model is trained. Like another machine, these change its rounding, and with dropout its draws.
+# Where and how fast a model is trained. Like another machine, these change rounding and, with dropout, random draws.
 HOW = ("device", "processes", "accumulate", "shard", "threads", "together", "checkpoint_seconds")
 
 
@@ -38,7 +38,7 @@ class Study(Config):
 
     @property
     def layout(self) -> Layout:
-        """Where everything of the study lies."""
+        """Paths of everything that belongs to the study."""
         return Layout(self.study)
 
     def source_spec(self, vocab: int) -> ModelSpec:
@@ -50,11 +50,11 @@ class Study(Config):
         return self._spec("target", self.target, vocab)
 
     def method(self, name: str) -> Method:
-        """Return the method of this name in the study: a file's, or the one it is a variant of."""
+        """Return the method of this name in the study: the file of this name, or the method that it is a variant of."""
         return methods.load((self.methods.get(name) or {}).get("of") or name)
 
     def options(self, name: str) -> dict[str, Any]:
-        """Return all options of a method of the study, defaults filled in."""
+        """Return all options of a method of the study, with defaults filled in."""
         return self.method(name).check_options(self.methods.get(name), name)
 
     def unable(self, name: str) -> str:
@@ -70,12 +70,12 @@ class Study(Config):
         return ""
 
     def trained(self) -> tuple[str, ...]:
-        """Return the names of what is trained: every method, and the source where one of them reads it."""
+        """Return the names of what is trained: every method, and the source if one of them reads it."""
         reads = any(self.method(name).reads_source for name in self.methods)
         return (*self.methods, SOURCE) if reads else tuple(self.methods)
 
     def searched(self, name: str) -> bool:
-        """Whether the LR of a method (or of the source) is searched: the study searches, and the method names none itself."""
+        """Return whether the LR of a method (or of the source) is searched: the study has LRs to try, and the method no own LR."""
         return bool(self.search.lrs) and (name == SOURCE or self.options(name)["lr"] is None)
 
     def finetuned_points(self, method: str = "") -> tuple[str, ...]:
