@@ -7,10 +7,17 @@ from typing import Any
 import pandas as pd
 from support import constructed
 
+from growbench.study.study import Study
+
 COSTS = {"scratch": 1.0, "stackbert": 0.8, "direct_copy": 1.3, "bert2bert_fpi": 0.5, "bert2bert_aki": 0.5}
 """FLOPs that a method needs for scratch's loss, as a share of scratch's."""
 NATS = {"scratch": 4.0, "stackbert": 3.5, "direct_copy": 4.2, "bert2bert_fpi": 3.0, "bert2bert_aki": 3.0}
 """Zero-shot loss per word, in nats."""
+
+
+def causal(test_sets: list[str]) -> Study:
+    """Return a study of these methods for a family that can be evaluated without fine-tuning, on these test sets."""
+    return constructed.study(dict.fromkeys(COSTS), **{"target.family": "gpt2", "zeroshot.names": test_sets})
 
 
 def row(tables: Path, method: str) -> "pd.Series[Any]":

@@ -19,18 +19,15 @@ from growbench.analysis.figures import tables as figure_tables
 from growbench.analysis.figures.style import KNOWN, order, style
 from growbench.errors import GrowBenchError
 from growbench.pipeline.aggregate import run as aggregate
+from growbench.records import record
+from growbench.study.study import Study
 
 SCRIPTS = Path(__file__).parents[2] / "workflow" / "figures"
 NEW = ("plans", "initial_loss", "ablation", "attention_maps", "attention_distance")
 FIGURES = ("loss_vs_flops", "score_vs_flops", "savings", *NEW)
 VARIANTS = {"two_stage_quarter": 0.25, "two_stage_half": 0.5}
-COSTS = {"scratch": 1.0, "stackbert": 1.2, "bert2bert_fpi": 0.5, "a_new_method": 0.1, "bert2bert": 0.8}
+COSTS = {"scratch": 1.0, "stackbert": 1.2, "bert2bert_fpi": 0.5, "net2net": 0.1, "bert2bert": 0.8}
 COSTS |= {"bert2bert_aki": 0.7, **dict.fromkeys(VARIANTS, 0.9)}
-
-
-def _folder(path: Path) -> Path:
-    path.mkdir()
-    return path
 
 
 def _plans(records: Path) -> None:
@@ -54,7 +51,7 @@ def _plans(records: Path) -> None:
         constructed.dump(path, made)
 
 
-def attention_record() -> dict[str, Any]:
+def attention_record(study: Study) -> dict[str, Any]:
     """A source whose one head looks left, and targets that do so half; every profile has its mass on distance -1."""
     left = [[float(k == max(q - 1, 0)) for k in range(4)] for q in range(4)]
     models = [
@@ -65,7 +62,7 @@ def attention_record() -> dict[str, Any]:
         }
         for name, layers in {"source": 2, **dict.fromkeys(COSTS, 4)}.items()
     ]  # fmt: skip
-    return {"kind": "attention", "version": 1, "study": "made", "method": "all", "seed": 0, "config_hash": constructed.HASH,
+    return {"kind": "attention", "version": 1, "study": "made", "method": "all", "seed": 0, "config_hash": record.digest(study.trained_part()),
             "sequences": 32, "length": 4, "models": models, "provenance": constructed.provenance()}  # fmt: skip
 
 
@@ -77,10 +74,10 @@ def tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The tables of a study with a crossing, one that is not reached and one below at its first point."""
     folder = tmp_path_factory.mktemp("figures")
     methods = {name: {"of": "bert2bert"} if name in VARIANTS else None for name in COSTS}
-    study = constructed.study(methods, points=[0.5, 1.0], attention=True)
+    study = constructed.study(methods, attention=True, **{"finetune.points": [0.5, 1.0]})
     records = constructed.write(folder, study, COSTS, {0: 0.0, 1: 0.02, 2: -0.015})
     _plans(records)
-    constructed.dump(_folder(records / "attention") / "s0.json", attention_record())
+    constructed.dump(records / "attention" / "s0.json", attention_record(study))
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         return aggregate.run(study).resolve()
@@ -206,7 +203,7 @@ def test_the_ablation_has_its_methods_their_variants_and_no_others(tables: Path)
     said = texts(figured)
     for name in ("scratch", "bert2bert_fpi", "bert2bert_aki", "bert2bert", *VARIANTS):
         assert name in said
-    assert "stackbert" not in said and "a_new_method" not in said
+    assert "stackbert" not in said and "net2net" not in said
     setting = figured.axes[1].lines[0].get_xdata()
     assert list(setting) == [0.0, 0.125, 0.25, 0.5]
 
@@ -233,7 +230,7 @@ def test_a_variant_has_its_base_s_color_and_a_look_of_its_own(tables: Path) -> N
     for name in VARIANTS:
         own, base = found.look(name), style("bert2bert")
         assert own.color == base.color and own.marker != base.marker and own.dash != base.dash
-    assert found.look("a_new_method") == style("a_new_method")
+    assert found.look("net2net") == style("net2net")
 
 
 def test_labels_are_moved_apart_as_little_as_it_takes() -> None:

@@ -16,6 +16,7 @@ from growbench.analysis import papers as tables
 from growbench.analysis.papers.shared import latex
 from growbench.analysis.papers.shared.table import Cell, Head, Table
 from growbench.pipeline.aggregate import run as aggregate
+from growbench.study.study import Study
 
 METHODS: dict[str, Any] = {
     "scratch": None, "stackbert": None, "identity": {"of": "stackbert", "added": "identity"}, "direct_copy": None, "bert2bert_fpi": None, "bert2bert": None,
@@ -27,7 +28,9 @@ METHODS: dict[str, Any] = {
 COSTS = {"stackbert": 0.8, "direct_copy": 1.3, "bert2bert_fpi": 0.5, "bert2bert": 0.6, "long": 0.9, "compoundgrow": 0.1}
 
 
-def made(folder: Path, monkeypatch: pytest.MonkeyPatch, methods: Mapping[str, Any], **changes: Any) -> tuple[Any, Path]:
+def made(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, methods: Mapping[str, Any], **changes: Any
+) -> tuple[Study, Path]:
     """Write a study's records; return the study and the folder of its records."""
     monkeypatch.chdir(folder)
     study = constructed.study(methods, **changes)
@@ -38,7 +41,7 @@ def made(folder: Path, monkeypatch: pytest.MonkeyPatch, methods: Mapping[str, An
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The tables of a study of METHODS with three equal seeds; compoundgrow takes half as many steps again."""
     with pytest.MonkeyPatch.context() as patch:
-        study, records = made(tmp_path_factory.mktemp("tables"), patch, METHODS, source=True)
+        study, records = made(tmp_path_factory.mktemp("tables"), patch, METHODS, **{"finetune.source": True})
         for path in records.glob("pretrain/compoundgrow-s*.json"):
             values = json.loads(path.read_text())
             for point in values["points"]:
@@ -61,7 +64,7 @@ def row(folder: Path, name: str, **wanted: str) -> dict[str, str]:
 NAMES = [
     ({"scratch": None}, ["overview"]),
     ({"scratch": None, "lemon": None}, ["overview", "bert2bert_initial_loss"]),
-    ({"scratch": None, "g_stack": None, "weight_selection": None}, ["overview", "bert2bert_initial_loss"]),
+    ({"scratch": None, "g_stack": None}, ["overview"]),
     ({"scratch": None, "ki": None}, ["overview", "ligo"]),
     ({"scratch": None, "later": {"of": "compoundgrow"}}, ["overview", "compoundgrow", "compoundgrow_speedup"]),
     ({"scratch": None, "mslt": None}, ["overview", "bert2bert", "ligo"]),
@@ -122,7 +125,7 @@ def test_variants_stand_in_the_table_of_their_option_only(folder: Path) -> None:
 
 
 def test_a_variant_alone_takes_the_methods_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    study, _ = made(tmp_path, monkeypatch, {"scratch": None, "long": {"of": "bert2bert", "E_b": 0.5}}, seeds=(0,))
+    study, _ = made(tmp_path, monkeypatch, {"scratch": None, "long": {"of": "bert2bert", "E_b": 0.5}}, seeds=[0])
     found = row(aggregate.run(study), "bert2bert", method="bert2BERT, AKI + two-stage: long")
     assert float(found["saving_target_only"]) == pytest.approx(0.1)
 
@@ -150,19 +153,19 @@ def test_ligo_is_complete_and_says_what_was_not_run(folder: Path) -> None:
 
 
 def test_glue_and_squad_get_the_papers_columns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(constructed, "TASKS", ("SST-2", "RTE", "SQuAD-1.1"))
-    study, records = made(tmp_path, monkeypatch, {"scratch": None, "stackbert": None}, seeds=(0,))
+    tasks = {"source": "hub", "names": ["SST-2", "RTE", "SQuAD1.1"]}
+    study, records = made(tmp_path, monkeypatch, {"scratch": None, "stackbert": None}, seeds=[0], tasks=tasks)
     for path in records.glob("finetune/*.json"):
         values = json.loads(path.read_text())
         for run in values["runs"]:
-            run["metrics"] = {"f1": 0.8, "exact_match": 0.7} if run["task"] == "SQuAD-1.1" else run["metrics"]
+            run["metrics"] = {"f1": 0.8, "exact_match": 0.7} if run["task"] == "SQuAD1.1" else run["metrics"]
             run["score"] = 0.9 if run["task"] == "RTE" else run["score"]
         constructed.dump(path, values)
     folder = aggregate.run(study)
     found = row(folder, "ligo", method="StackBERT", origin="this study")
     assert (float(found["SQuAD1.1 F1"]), float(found["SQuAD1.1 EM"])) == (pytest.approx(0.8), pytest.approx(0.7))
     assert float(found["GLUE"]) == float(found["SST-2"]), "RTE is none of the paper's seven tasks"
-    assert "RTE" in found and "SQuAD-1.1" not in found and found["MNLI"] == ""
+    assert "RTE" in found and "SQuAD1.1" not in found and found["MNLI"] == ""
     assert float(row(folder, "bert2bert", method="StackBERT", origin="this")["SQuAD1.1 F1"]) == pytest.approx(0.8)
 
 
@@ -214,8 +217,8 @@ def test_the_overview_has_everything_of_every_method(folder: Path) -> None:
 
 
 def test_a_study_that_fine_tunes_nothing_has_its_tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    study, _ = made(tmp_path, monkeypatch, METHODS, seeds=(0,))
-    study.finetuned_points = lambda method: ()
+    study, _ = made(tmp_path, monkeypatch, METHODS, seeds=[0])
+    monkeypatch.setattr(Study, "finetuned_points", lambda self, method="": ())
     folder = aggregate.run(study)
     assert all((folder / name).is_file() for name in tables.files(study))
     assert "At equal score" not in (folder / "savings.md").read_text()

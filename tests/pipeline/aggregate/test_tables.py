@@ -2,7 +2,6 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import pytest
@@ -13,9 +12,10 @@ from growbench.analysis import papers as tables
 from growbench.errors import GrowBenchError
 from growbench.pipeline.aggregate import run as aggregate
 from growbench.records import record
+from growbench.study.study import Study
 
 
-def test_savings_are_those_that_were_put_in(made: tuple[Any, Path]) -> None:
+def test_savings_are_those_that_were_put_in(made: tuple[Study, Path]) -> None:
     tables = aggregate.run(made[0])
     grown = row(tables, "bert2bert_fpi")
     assert grown["saving_target_only"] == pytest.approx(0.5)
@@ -30,7 +30,7 @@ def test_savings_are_those_that_were_put_in(made: tuple[Any, Path]) -> None:
     assert grown["threshold_loss"] == pytest.approx(constructed.loss_at(constructed.F))
 
 
-def test_a_method_that_has_fewer_points_keeps_its_saving(made: tuple[Any, Path]) -> None:
+def test_a_method_that_has_fewer_points_keeps_its_saving(made: tuple[Study, Path]) -> None:
     """It grew late; the crossing lies between the points that it has."""
     study, root = made
     for path in root.glob("records/pretrain/stackbert-s*.json"):
@@ -39,7 +39,7 @@ def test_a_method_that_has_fewer_points_keeps_its_saving(made: tuple[Any, Path])
     assert found["saving_target_only"] == pytest.approx(0.2) and found["status_target_only"] == "reached"
 
 
-def test_a_method_that_never_reaches_the_loss_stays_in_the_table(made: tuple[Any, Path]) -> None:
+def test_a_method_that_never_reaches_the_loss_stays_in_the_table(made: tuple[Study, Path]) -> None:
     tables = aggregate.run(made[0])
     worse = row(tables, "direct_copy")
     assert worse["status_target_only"] == "not reached" and pd.isna(worse["saving_target_only"])
@@ -47,7 +47,7 @@ def test_a_method_that_never_reaches_the_loss_stays_in_the_table(made: tuple[Any
     assert "| direct_copy | not reached |" in (tables / "savings.md").read_text()
 
 
-def test_a_method_without_a_source_pays_none(made: tuple[Any, Path]) -> None:
+def test_a_method_without_a_source_pays_none(made: tuple[Study, Path]) -> None:
     found = row(aggregate.run(made[0]), "stackbert")
     assert found["saving_total"] == found["saving_target_only"] == found["saving_amortised"]
     assert found["source_reuses"] == 0
@@ -79,13 +79,13 @@ def test_a_method_with_a_source_is_measured_against_scratch_with_its_flops_too(
         assert found["bert2bert_fpi"].startswith("45.0 %") and found["stackbert"] == "–"
 
 
-def test_a_study_without_scratch_iso_has_no_column_of_it(made: tuple[Any, Path]) -> None:
+def test_a_study_without_scratch_iso_has_no_column_of_it(made: tuple[Study, Path]) -> None:
     tables = aggregate.run(made[0])
     assert "scratch_iso" not in (tables / "savings.md").read_text() + (tables / "overview.md").read_text()
     assert "saving_iso" not in pd.read_csv(tables / "savings.csv")
 
 
-def test_every_number_of_every_record_is_in_runs(made: tuple[Any, Path]) -> None:
+def test_every_number_of_every_record_is_in_runs(made: tuple[Study, Path]) -> None:
     study, _ = made
     table = pd.read_csv(aggregate.run(study) / "runs.csv")
     scores = table[(table["kind"] == "finetune") & table["main"].eq(True)]
@@ -97,9 +97,9 @@ def test_every_number_of_every_record_is_in_runs(made: tuple[Any, Path]) -> None
     assert {"source", *COSTS} == set(table["method"])
 
 
-def test_failed_runs_are_counted_and_listed(made: tuple[Any, Path]) -> None:
+def test_failed_runs_are_counted_and_listed(made: tuple[Study, Path]) -> None:
     study, records = made
-    values = constructed.finetune("stackbert", 0, "p100", 0.8, failed=True)
+    values = constructed.finetune(study, "stackbert", 0, "p100", 0.8, failed=True)
     values["runs"][-2]["score"] = None
     values["runs"][-2]["failed"] = True
     constructed.dump(records / "finetune" / "stackbert-s0-p100.json", values)
@@ -111,20 +111,20 @@ def test_failed_runs_are_counted_and_listed(made: tuple[Any, Path]) -> None:
     assert table.loc[("stackbert", "average"), "failed"] == 2
 
 
-def test_scores_have_the_right_statistics(made: tuple[Any, Path]) -> None:
+def test_scores_have_the_right_statistics(made: tuple[Study, Path]) -> None:
     tables = aggregate.run(made[0])
     table = pd.read_csv(tables / "scores.csv").set_index(["method", "task"])
     found = table.loc[("bert2bert_fpi", "average")]
     assert found["mean"] == pytest.approx(0.835) and found["best"] == pytest.approx(0.845)
     assert found["median"] == pytest.approx(0.835) and found["majority"] == 0.5
     assert found["gap"] == pytest.approx(0.025) and found["gap_lo"] == pytest.approx(0.025)
-    assert found["flops_total"] - found["flops"] == pytest.approx(constructed.SOURCE)
+    assert found["flops_total"] - found["flops"] == pytest.approx(constructed.SOURCE_FLOPS)
     assert table.loc[("scratch", "topic"), "subset"] and not table.loc[("scratch", "similarity"), "subset"]
     text = (tables / "scores.md").read_text()
     assert "not GLUE" in text and "topic*" in text and "average*" in text
 
 
-def test_captions_say_scale_n_protocol_commit_and_hardware(made: tuple[Any, Path]) -> None:
+def test_captions_say_scale_n_protocol_commit_and_hardware(made: tuple[Study, Path]) -> None:
     text = (aggregate.run(made[0]) / "savings.md").read_text()
     for word in (
         "bert (2, 64) → (4, 128)",
@@ -138,7 +138,7 @@ def test_captions_say_scale_n_protocol_commit_and_hardware(made: tuple[Any, Path
         assert word in text
 
 
-def test_published_values_carry_their_grade(made: tuple[Any, Path]) -> None:
+def test_published_values_carry_their_grade(made: tuple[Study, Path]) -> None:
     tables = aggregate.run(made[0])
     assert "34.1 %" in row(tables, "stackbert")["published"] and "[S]" in row(tables, "stackbert")["published"]
     assert "DeiT" not in row(tables, "stackbert")["published"], "the study's family is bert"
@@ -147,7 +147,7 @@ def test_published_values_carry_their_grade(made: tuple[Any, Path]) -> None:
 
 def test_a_single_seed_is_declared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    study = constructed.study(dict.fromkeys(COSTS), seeds=(0,))
+    study = constructed.study(dict.fromkeys(COSTS), seeds=[0])
     constructed.write(tmp_path, study, COSTS)
     tables = aggregate.run(study)
     found = row(tables, "bert2bert_fpi")
@@ -158,7 +158,7 @@ def test_a_single_seed_is_declared(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 def test_the_papers_protocol_reads_the_logged_curve(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The curve lies 0.05 nats above the law, so that cost 0.5 crosses where 0.5 e^0.2 of the budget is spent."""
     monkeypatch.chdir(tmp_path)
-    study = constructed.study(dict.fromkeys(COSTS), protocol="paper")
+    study = constructed.study(dict.fromkeys(COSTS), **{"budget.protocol": "paper"})
     constructed.write(tmp_path, study, COSTS)
     found = row(aggregate.run(study), "bert2bert_fpi")
     assert found["saving_target_only"] == pytest.approx(1 - 0.5 * 2.718281828**0.2, abs=1e-3)
@@ -166,7 +166,7 @@ def test_the_papers_protocol_reads_the_logged_curve(tmp_path: Path, monkeypatch:
     assert found["saving_electra_target_only"] == pytest.approx(0.5), "points, as the curve has no such column"
 
 
-def test_the_same_records_give_the_same_bytes(made: tuple[Any, Path]) -> None:
+def test_the_same_records_give_the_same_bytes(made: tuple[Study, Path]) -> None:
     def read() -> dict[str, bytes]:
         return {path.name: path.read_bytes() for path in sorted(aggregate.run(made[0]).iterdir())}
 
@@ -180,7 +180,7 @@ def test_a_grid_s_score_is_the_best_on_dev_for_each_run_and_task(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    study = constructed.study(dict.fromkeys(COSTS), lr=(5e-4, 1e-3))
+    study = constructed.study(dict.fromkeys(COSTS), **{"finetune.lr": [5e-4, 1e-3], "finetune.protocol": "grid"})
     records = constructed.write(tmp_path, study, COSTS)
     with pytest.raises(GrowBenchError, match=r"task acceptability with seed 0 is missing at LR 0\.001"):
         aggregate.run(study)
@@ -208,7 +208,7 @@ def test_a_grid_s_score_is_the_best_on_dev_for_each_run_and_task(
     assert "best on the development set over the grid" in text and "topic 4" in text and "protocol single" not in text
 
 
-def test_the_caption_says_which_number_is_printed(made: tuple[Any, Path]) -> None:
+def test_the_caption_says_which_number_is_printed(made: tuple[Study, Path]) -> None:
     text = (aggregate.run(made[0]) / "scores.md").read_text()
     assert (
         "protocol single: one setting per task, mean ± standard deviation over n = 6 runs (3 pre-training × 2" in text
@@ -218,9 +218,8 @@ def test_the_caption_says_which_number_is_printed(made: tuple[Any, Path]) -> Non
 
 def test_every_trial_of_a_search_is_in_its_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    study = constructed.study({"scratch": None, "direct_copy": None}, searched=("scratch", "source"))
+    study = constructed.study({"scratch": None, "direct_copy": {"lr": 1e-3}}, **{"search.lrs": [1e-3, 2e-3]})
     records = constructed.write(tmp_path, study, COSTS)
-    (records / "search").mkdir()
     trials = [{"lr": 1e-3, "loss": 3.0, "flops": 1e9}, {"lr": 2e-3, "loss": None, "flops": None}]
     for method in ("scratch", "source"):
         values = {
@@ -229,7 +228,7 @@ def test_every_trial_of_a_search_is_in_its_table(tmp_path: Path, monkeypatch: py
             "study": "made",
             "method": method,
             "seed": 0,
-            "config_hash": record.digest({}),
+            "config_hash": record.digest(study.trained_part()),
         }
         values |= {"share": 0.4, "lr": 1e-3, "trials": trials, "provenance": constructed.provenance()}
         constructed.dump(records / "search" / f"{method}.json", values)
