@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from support import constructed
 from support.helpers import TEXT
 from support.tiny import tiny
 
