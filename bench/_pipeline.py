@@ -34,6 +34,7 @@ POINTS = ("p60", "p100")
 TARGET = {"layers": 4, "hidden": 64, "heads": 4, "ffn": 256}
 DECODER = "scratch"
 TEXT_LINES = 40  # of the stand-in for WikiText-2
+LOG = Path("log.txt")
 CLOSE = 0.3  # nats between the validation losses in a record and on other windows
 
 
@@ -86,7 +87,7 @@ class Pipeline:
         return {"tokens": manifest["train"]["tokens"], "vocab": manifest["vocab"]}
 
     def pretrain(self, study: Study, method: str) -> dict[str, Any]:
-        """Train one run; its loss must fall below that of a model that knows the tokens' frequencies only by chance."""
+        """Train one run; its loss must fall below that of a uniform guess."""
         verb("pretrain", study, "--method", method, "--seed", "0")
         found = durable.read_json(study.layout.run_record(method, 0))
         losses = [point["loss"] for point in found["points"]]
@@ -210,12 +211,18 @@ def verb(name: str, study: Study | None, *words: str, status: int = 0) -> str:
     if study is not None:
         words = ("--config", str(config_file(study.study)), *words)
     with redirect_stdout(io.StringIO()) as out, redirect_stderr(io.StringIO()) as messages:
-        found = cli.main([name, *words])
-    said = messages.getvalue()
-    with open("log.txt", "a", encoding="utf-8") as log:
-        log.write(f"growbench {name} {' '.join(words)}: exit status {found}\n{said}")
-    require(found == status, f"growbench {name}: exit status {found}, not {status}: {said[-500:]}")
+        try:
+            found = cli.main([name, *words])
+        finally:
+            log(f"growbench {name} {' '.join(words)}\n{messages.getvalue()}")
+    require(found == status, f"growbench {name}: exit status {found}, not {status}: {messages.getvalue()[-500:]}")
     return out.getvalue()
+
+
+def log(text: str) -> None:
+    """Append to the log in the working folder."""
+    with open(LOG, "a", encoding="utf-8") as file:
+        file.write(text)
 
 
 def require(holds: bool, otherwise: str) -> None:

@@ -1,12 +1,12 @@
 """How fast small models train on one device when 1, 2, 4 or 8 processes share it.
 
-Small models are bound by the launching of kernels: a step's kernels take less time than it takes to start them. Several
+Small models are launch-bound: the kernels of a step run for less time than it takes to launch them. Several
 processes at once, one CUDA graph for the whole step, or compiled layers fill the gaps. Each process is a worker of its own:
 this file run as a script, which reads one JSON request per line and answers each with one JSON line.
 
 A request `prepare` builds a GPT-2 and takes the steps that compile it; `measure` trains for some seconds and returns the
-steps taken and the seconds that they took; `profile` returns the number of kernels of a step and the milliseconds that they
-ran, measured on the device.
+number of steps and their seconds; `profile` returns the number of kernels of a step and the milliseconds for which they ran,
+measured on the device.
 """
 
 import json
@@ -53,6 +53,7 @@ class Worker:
 
     def __init__(self) -> None:
         environment = {**os.environ, "OMP_NUM_THREADS": "1", "TORCHINDUCTOR_COMPILE_THREADS": "1"}
+        environment.pop("CUBLAS_WORKSPACE_CONFIG", None)
         environment["PYTHONPATH"] = os.pathsep.join([str(ROOT / "src"), os.environ.get("PYTHONPATH", "")])
         self.process = subprocess.Popen(
             [sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
@@ -108,7 +109,7 @@ def together(chosen: Sequence[Worker], verb: str, **values: Any) -> list[dict[st
 
 
 def measured(pool: Pool, case: Case, counts: Sequence[int], seconds: float) -> Iterator[dict[str, Any]]:
-    """Yield one row per number of processes, the smallest number first; an error ends the case with a row that says so."""
+    """Yield one row per number of processes, the smallest number first; an error ends the case with a row that reports it."""
     shape = {"layers": case.layers, "hidden": case.hidden, "mode": case.mode}
     alone: float | None = None
     kernels: dict[str, Any] = {}
@@ -133,7 +134,7 @@ def measured(pool: Pool, case: Case, counts: Sequence[int], seconds: float) -> I
 
 
 def _row(case: Case, found: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """The speed of one process, and of all of them in tokens and FLOPs per second."""
+    """Return the time of a step in one process, and the rates of all processes together."""
     rate = sum(one["steps"] / one["seconds"] for one in found)
     return {
         "ms_per_step": round(_milliseconds(found), 3),
@@ -145,12 +146,12 @@ def _row(case: Case, found: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _milliseconds(found: Sequence[dict[str, Any]]) -> float:
-    """Mean over processes of the milliseconds of a step."""
+    """Return the milliseconds of a step, averaged over processes."""
     return 1000 * sum(one["seconds"] / one["steps"] for one in found) / len(found)
 
 
 def _launching(kernels: dict[str, Any], alone: float) -> dict[str, Any]:
-    """What the profiler saw, and the share of a lone process's step in which the device had nothing to do."""
+    """Return what the profiler measured, and the share of the step of a single process in which the device was idle."""
     busy = kernels["kernel_ms"]
     share = None if busy is None else round(max(0.0, 1 - busy / alone), 3)
     return {"kernels_per_step": kernels["kernels"], "kernel_ms_per_step": busy, "launch_bound_share": share}
@@ -187,7 +188,7 @@ class Bench:
         self.run(WARM)
 
     def run(self, steps: int) -> None:
-        """Take steps as the loop does: the loss is read after the last one, which waits for the device."""
+        """Take steps as the loop does: reading the loss of the last one waits for the device."""
         for number in range(self.taken, self.taken + steps):
             value = self.step(number)
         self.taken += steps
@@ -207,7 +208,7 @@ class Bench:
         return {"steps": steps, "seconds": passed, "flops": self.trainer.cost.flops, "memory_mb": memory / 2**20}
 
     def profile(self) -> dict[str, Any]:
-        """Kernels of a step and the milliseconds that they ran; None on a CPU."""
+        """Return the kernels of a step and the milliseconds for which they ran; None on a CPU."""
         if self.device.type != "cuda":
             return {"kernels": None, "kernel_ms": None}
         from torch.autograd import DeviceType
@@ -226,7 +227,7 @@ class Bench:
 
 def captured(trainer: Any) -> Step:
     """Return a step that copies a batch to the device and replays one CUDA graph of the forward, the backward, the
-    clipping and the optimizer. Raises RuntimeError where a part of it cannot be captured.
+    clipping and the optimizer. Raises RuntimeError if a part of it cannot be captured.
     """
     import torch
 

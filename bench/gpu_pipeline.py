@@ -6,7 +6,8 @@ fine-tuning, attention, `growbench grow`, and a decoder with its zero-shot evalu
 with 1, 2, 4 and 8 processes on the one device (see _rates.py): plain, with one CUDA graph per step, and with compiled layers.
 
 `--out` gets gpu_pipeline.json, written after each check, and log.txt. After `--budget` seconds the script stops where it is
-and prints what it has; the exit status is 1 if a check failed. Without a GPU it runs on the CPU, with small sizes:
+and prints what it has. The exit status is 1 if a check failed. Besides torch and transformers it needs pydantic, ruamel.yaml,
+zstandard, scipy and scikit-learn, but neither Snakemake nor datasets. Without a GPU it runs on the CPU, with small sizes:
 
     PYTHONPATH=src python bench/gpu_pipeline.py --out /tmp/check
     PYTHONPATH=src python bench/gpu_pipeline.py --out /tmp/check --steps 20 --tokens 20000 --shapes 1x64 --processes 1 2 \
@@ -23,6 +24,7 @@ import signal
 import sys
 import tempfile
 import time
+import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -42,12 +44,12 @@ NAME = "gpu_pipeline"
 
 
 class TimeUp(BaseException):
-    """The budget is spent. No Exception, so that nothing between takes it for a failure."""
+    """The budget is spent. Not an Exception, so that no handler on the way takes it for a failure."""
 
 
 @contextmanager
 def limited(seconds: float) -> Iterator[None]:
-    """Raise TimeUp in the main thread when some seconds have passed."""
+    """Raise TimeUp in the main thread after this many seconds."""
 
     def ring(number: int, frame: FrameType | None) -> None:
         raise TimeUp
@@ -62,7 +64,7 @@ def limited(seconds: float) -> Iterator[None]:
 
 
 class Report:
-    """The JSON object, which is written to a file each time that something is added."""
+    """The JSON object, which is written to a file after every addition."""
 
     def __init__(self, path: Path, device: torch.device) -> None:
         self.path, self.began, self.device = path, time.monotonic(), device
@@ -74,7 +76,7 @@ class Report:
         }  # fmt: skip
 
     def check(self, name: str, work: Callable[[], dict[str, Any]]) -> None:
-        """Run a check; note whether it passed, its seconds, the device's peak memory, and what it measured or its error."""
+        """Run a check; add whether it passed, its seconds, the peak memory of the device, and what it measured or its error."""
         began = time.monotonic()
         if self.device.type == "cuda":
             torch.cuda.reset_peak_memory_stats()
@@ -83,6 +85,7 @@ class Report:
         except Exception as error:
             found = {"passed": False, "error": f"{type(error).__name__}: {error}"}
             self.values["passed"] = False
+            _pipeline.log(traceback.format_exc())
         found["wall_seconds"] = round(time.monotonic() - began, 2)
         if self.device.type == "cuda":
             found["peak_memory_mb"] = round(torch.cuda.max_memory_allocated() / 2**20, 1)
@@ -97,7 +100,7 @@ class Report:
         self.write()
 
     def write(self) -> None:
-        """Write what there is so far."""
+        """Write the report as it is now."""
         self.values["seconds"] = round(time.monotonic() - self.began, 1)
         self.path.write_text(json.dumps(self.values, indent=1) + "\n", encoding="utf-8")
 
@@ -110,7 +113,7 @@ def matmul(device: torch.device) -> dict[str, Any]:
 
 
 def rates(report: Report, args: argparse.Namespace) -> None:
-    """Measure every shape in every mode with every number of processes; the plain mode of all shapes comes first."""
+    """Measure every shape in every mode with every number of processes, mode after mode."""
     with _rates.Pool(max(args.processes)) as pool:
         for mode in args.modes:
             for layers, hidden in (map(int, name.split("x")) for name in args.shapes):
@@ -126,9 +129,19 @@ def arguments(words: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--budget", type=float, default=360.0, help="seconds after which the script stops (360)")
     parser.add_argument("--steps", type=int, default=200, help="steps of a run of the demo (200)")
     parser.add_argument("--tokens", type=int, default=400_000, help="training tokens of the demo (400000)")
-    parser.add_argument("--shapes", nargs="*", default=["4x128", "4x256", "6x384"], metavar="LxH")
-    parser.add_argument("--processes", nargs="+", type=int, default=[1, 2, 4, 8], metavar="N")
-    parser.add_argument("--modes", nargs="+", default=list(_rates.MODES), choices=_rates.MODES)
+    parser.add_argument(
+        "--shapes",
+        nargs="*",
+        default=["4x128", "4x256", "6x384"],
+        metavar="LxH",
+        help="models of the rates; none: no rates",
+    )
+    parser.add_argument(
+        "--processes", nargs="+", type=int, default=[1, 2, 4, 8], metavar="N", help="of the rates (1 2 4 8)"
+    )
+    parser.add_argument(
+        "--modes", nargs="+", default=list(_rates.MODES), choices=_rates.MODES, help="of the rates (all)"
+    )
     parser.add_argument("--seconds", type=float, default=1.0, help="seconds of one measurement (1)")
     for name, usual in (("vocab", 8192), ("length", 128), ("batch", 16)):
         parser.add_argument(f"--{name}", type=int, default=usual, help=f"of the rates ({usual})")
@@ -164,8 +177,8 @@ def main(words: Sequence[str] | None = None) -> int:
         finally:
             os.chdir(here)
             logging.shutdown()
-            if (log := Path(folder) / "log.txt").exists():
-                shutil.copy(log, out / "log.txt")
+            if (log := Path(folder) / _pipeline.LOG).exists():
+                shutil.copy(log, out)
     report.write()
     print(json.dumps(report.values))
     return int(not report.values["passed"])

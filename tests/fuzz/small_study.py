@@ -6,7 +6,7 @@ from typing import Any
 
 from support.tiny import ROOT
 
-from growbench.study import config
+from growbench.study import files
 
 CHANGES: dict[str, Any] = {
     "study": "small",
@@ -28,7 +28,7 @@ FILE = "study.json"
 def values(**changes: Any) -> dict[str, Any]:
     """Return the study's mapping; sections of `changes` are merged in, `methods` replaces its methods."""
     methods = changes.pop("methods", METHODS)
-    merged = config.merged(config.merged(config.read(ROOT / "config/demo.yaml"), CHANGES), changes)
+    merged = files.merged(files.merged(files.read(ROOT / "config/demo.yaml"), CHANGES), changes)
     return merged | {"methods": methods}
 
 
