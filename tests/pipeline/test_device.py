@@ -16,6 +16,7 @@ from growbench.pipeline import attention
 from growbench.pipeline.finetune import run as finetune
 from growbench.pipeline.pretrain import run as pretrain
 from growbench.pipeline.zeroshot import run as zeroshot
+from growbench.records.layout import Layout
 from growbench.study.study import Study
 
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *(f"w{i}" for i in range(tiny.VOCAB - 5))]
@@ -61,7 +62,7 @@ def test_device_cpu_keeps_every_verb_off_the_gpu(study: Callable[..., Study], mo
     for run in VERBS.values():
         run(study(device="cpu"))
     pretend_gpu(monkeypatch)
-    records = {path: json.loads(path.read_text()) for path in Path("results/tiny/records").rglob("*.json")}
+    records = {path: json.loads(path.read_text()) for path in (Layout("tiny").root / "records").rglob("*.json")}
     assert {path.parent.name for path in records} == set(VERBS)
     for run in VERBS.values():
         run(study(device="cpu"))

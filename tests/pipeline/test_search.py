@@ -30,10 +30,10 @@ def test_the_lr_with_the_lowest_loss_trains_the_method(study) -> None:
     trials = {trial["lr"]: trial for trial in values["trials"]}
     assert tuple(trials) == LRS and values["lr"] == 4e-3 == search.chosen(study, "scratch")
     assert trials[4e-3]["loss"] < trials[1e-5]["loss"] < trials[1e-7]["loss"]
-    assert not Path("results/tiny/search/scratch").exists()
+    assert not study.layout.search("scratch").path.exists()
     found = result(pretrain.run(study, "scratch", 0, search.chosen(study, "scratch")))
     assert found["options"]["lr"] == 4e-3
-    curve = pd.read_csv("results/tiny/records/pretrain/scratch-s0.csv")
+    curve = pd.read_csv(study.layout.curve("scratch", 0))
     assert curve["lr"].max() == pytest.approx(4e-3)
     for trial in trials.values():
         assert trial["flops"] == pytest.approx(0.5 * found["points"][-1]["flops"], rel=0.06)

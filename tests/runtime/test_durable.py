@@ -180,7 +180,7 @@ def test_numbers_that_are_not_finite_are_never_kept(study, monkeypatch) -> None:
     kept = r"diverged: model/\S+ is not finite after step 12, stage 0; the last good checkpoint is results/\S+state, step 12;"
     with pytest.raises(GrowBenchError, match=kept):
         pretrain.run(study, "scratch", 0)
-    tensors, state = checkpoint.load_state(Path("results/tiny/runs/scratch-s0/state"))
+    tensors, state = checkpoint.load_state(Layout("tiny").run("scratch", 0).state)
     assert checkpoint.infinite(tensors) is None
     assert state["at"]["step"] + state["leg"]["done"] == 12
 
@@ -216,7 +216,7 @@ def test_what_the_file_system_refuses_is_one_line_and_leaves_the_old(
 
 
 def test_ids_that_are_too_small_for_the_vocabulary_are_refused(study) -> None:
-    path = Path("results/tiny/corpus/manifest.json")
+    path = study.layout.corpus_manifest
     durable.write_json(path, {**durable.read_json(path), "vocab": 70_000})
     with pytest.raises(GrowBenchError, match=r"train\.bin: uint16 is too small for a vocabulary of 70000 tokens"):
         corpus.load(path.parent)

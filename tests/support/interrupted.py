@@ -2,14 +2,14 @@
 
 import csv
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 
+from growbench.records.layout import Layout
 from growbench.train.loop import Trainer
 
-CURVE = Path("results/tiny/records/pretrain")
+CURVE = Layout("tiny").curve("scratch", 0).parent
 
 
 def curve(method: str, seed: int = 0) -> list[dict[str, str]]:

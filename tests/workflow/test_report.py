@@ -13,6 +13,7 @@ from support import constructed
 from support.workflow import ROOT, snakemake
 
 from growbench.analysis.pages import html as html_pages
+from growbench.records.layout import Layout
 from growbench.study import config, files
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
@@ -104,19 +105,22 @@ def console(done: subprocess.CompletedProcess[str]) -> list[str]:
 def test_the_report_holds_every_figure_and_table_with_its_caption(study: Path, report: str) -> None:
     found = embedded(report)
     figures = [path.stem for path in (study / "workflow/figures").glob("[!_]*.py") if "attention" not in path.stem]
-    tables = {str(path.relative_to(study)) for path in (study / "results/made/tables").iterdir()}
+    tables = {str(path.relative_to(study)) for path in (study / Layout("made").tables).iterdir()}
     assert len(figures) >= 6 and {f"figures/made/{name}.png" for name in figures} <= set(found)
     assert tables <= set(found)
     assert all(len(result["caption"]) > 60 and result["data_uri"].startswith("data:") for result in found.values())
 
 
 def test_the_report_says_protocol_configuration_and_versions(study: Path, report: str) -> None:
-    pages = {path.stem: path.read_text(encoding="utf-8") for path in (study / "results/made/report").iterdir()}
+    pages = {
+        path.stem: path.read_text(encoding="utf-8")
+        for path in (study / Layout("made").page("savings").parent).iterdir()
+    }
     assert "cooled down linearly to LR 0" in pages["protocol"] and "<h2>Saving</h2>" in pages["protocol"]
     for word in ("study: made", "mask_rate: 0.3", "abc123def456", "torch"):
         assert word in pages["configuration"]
     assert "not reached" in pages["savings"] and "<table>" in pages["savings"]
-    assert all("results/made/report/" + name + ".html" in embedded(report) for name in pages)
+    assert all(str(Layout("made").page(name)) in embedded(report) for name in pages)
     assert "constant learning rate" in report and "rulegraph_spec" in report
 
 

@@ -104,9 +104,7 @@ def snakemake(folder: Path, *words: str) -> subprocess.Popen[str]:
 
 def differences(one: Path, other: Path, *parts: str) -> list[str]:
     """Return which files of these parts of the results differ, apart from times."""
-    return [
-        line for part in parts for line in same_bytes.differences(*(f / "results/cluster" / part for f in (one, other)))
-    ]
+    return [line for part in parts for line in same_bytes.differences(*(f / LAYOUT.root / part for f in (one, other)))]
 
 
 def submitted(node: Node, folder: Path, rule: str = "") -> list[dict[str, str]]:
@@ -117,7 +115,7 @@ def submitted(node: Node, folder: Path, rule: str = "") -> list[dict[str, str]]:
 def test_a_study_ends_under_slurm_as_on_one_machine(node: Node, tmp_path: Path) -> None:
     methods = {"scratch": None, "bert2bert_aki": None}
     far, near = (tree(tmp_path / name, steps=60, methods=methods) for name in ("far", "near"))
-    local = snakemake(near, "--cores", "1", "--", "results/cluster/tables/savings.md")
+    local = snakemake(near, "--cores", "1", "--", str(LAYOUT.tables / "savings.md"))
     gpu = ("--set-resources", "finetune:gpu=1")
     said = ended(snakemake(far, *LITERAL, *QUICK, *gpu), far)
     assert "rule aggregate:" in said and (far / "figures/cluster/savings.png").exists()
@@ -149,7 +147,7 @@ def prepared(node: Node, tmp_path_factory: pytest.TempPathFactory) -> Prepared:
     ended(snakemake(sample, "--cores", "2", "--", RECORD), sample)
     trunk = next(row for row in json.loads((sample / RECORD).read_text())["ledger"] if row["phase"] == "trunk")
     tree(folder, max(3000, int(SECONDS * trunk["steps"] / trunk["wall_seconds"])), **ONE_RUN)
-    ended(snakemake(folder, "--cores", "2", "--", "results/cluster/corpus/manifest.json"), folder)
+    ended(snakemake(folder, "--cores", "2", "--", str(LAYOUT.corpus_manifest)), folder)
     reference = Path(shutil.copytree(folder, folder.with_name("reference")))
     words = ("pretrain", "--config", STUDY[1], "--method", "scratch", "--seed", "0", "--log", LOG)
     return Prepared(folder, reference, start(reference, "-m", "growbench", *words))

@@ -13,7 +13,10 @@ import pytest
 from support.workflow import ROOT, snakemake
 
 from growbench.analysis import papers as tables
+from growbench.records.layout import Layout
 from growbench.study import config, timeline
+
+DEMO = Layout("demo")
 
 
 def planned(done: subprocess.CompletedProcess[str]) -> Counter[str]:
@@ -31,21 +34,23 @@ def outputs(done: subprocess.CompletedProcess[str], rule: str) -> set[str]:
 
 STUB = """
 import sys
-from pathlib import Path
+
+from growbench.records.layout import Layout
 
 verb, *words = sys.argv[1:]
 given = dict(zip(words, words[1:]))
-run, records = f"{given.get('--method')}-s{given.get('--seed')}", Path("results/demo/records")
+run, layout = (given.get("--method"), given.get("--seed")), Layout("demo")
+points = [word for word in words if word.startswith("p1")]
 made = {
     "check": [],
-    "corpus": ["results/demo/corpus/manifest.json", "results/demo/tasks/manifest.json"],
-    "pretrain": [records / f"pretrain/{run}.json", records / f"pretrain/{run}.csv"],
-    "finetune": [records / f"finetune/{run}-{point}.json" for point in words if point.startswith("p1")],
-    "zeroshot": [records / f"zeroshot/{run}-{point}.json" for point in words if point.startswith("p1")],
-    "attention": [Path(f"results/demo/records/attention/s{given.get('--seed')}.json")],
-    "aggregate": [f"results/demo/tables/{name}" for name in TABLES],
+    "corpus": [layout.corpus_manifest, layout.tasks_manifest],
+    "pretrain": [layout.run_record(*run), layout.curve(*run)],
+    "finetune": [layout.finetune_record(*run, point) for point in points],
+    "zeroshot": [layout.zeroshot_record(*run, point) for point in points],
+    "attention": [layout.attention_record(given.get("--seed"))],
+    "aggregate": [layout.tables / name for name in TABLES],
 }
-for path in map(Path, made[verb]):
+for path in made[verb]:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("{}")
 """
@@ -115,7 +120,7 @@ def test_another_study_stands_alone(tree: Path) -> None:
     assert set(config.load(tree / "config/demo.yaml").methods) > {"scratch"}
     (tree / "config/other.yaml").write_text(other, encoding="utf-8")
     done = snakemake(tree, "-n", "-p", "--configfile", "config/other.yaml", "--config", "seeds=[4]")
-    assert outputs(done, "pretrain") == {"results/other/records/pretrain/scratch-s4.json"}
+    assert outputs(done, "pretrain") == {str(Layout("other").run_record("scratch", 4))}
     assert "demo" not in re.sub(r"Command: .*|Config.*", "", done.stdout)
     assert "--config config/other.yaml --set 'seeds=[4]' --method scratch --seed 4" in done.stdout + done.stderr
 
@@ -159,7 +164,7 @@ def test_zero_shot_is_planned_if_a_causal_study_names_test_sets(tree: Path) -> N
     assert "--method scratch --seed 3 4 --points p80 p100" in text
     made = re.findall(r"results/demo-gpt/records/zeroshot/scratch-s\d-p\d+\.json", text)
     assert {Path(name).stem for name in made} == {f"scratch-s{s}-{p}" for s in (3, 4) for p in ("p80", "p100")}
-    assert "results/demo-gpt/tables/zeroshot.md" in text
+    assert str(Layout("demo-gpt").tables / "zeroshot.md") in text
     refused = snakemake(tree, "-n", "--config", "zeroshot={names: [PTB]}").stderr.strip().splitlines()[-1]
     assert refused.startswith("growbench: config/demo.yaml: zeroshot.names: PTB need a causal model")
     missing = snakemake(tree, "--cores", "1", *words[1:], "--config", *changes, GROWBENCH_DATA=str(tree / "none"))
@@ -190,10 +195,10 @@ def test_seeds_are_trained_in_one_job_or_in_one_each(tree: Path) -> None:
         files = re.findall(r"results/demo/records/pretrain/[^\s,]+", "".join(re.findall(r"    output: .*\n", text)))
         said[together] = text
         assert set(files) == {
-            f"results/demo/records/pretrain/{name}-s{seed}.{kind}"
+            str(path(name, seed))
             for name in (*study.methods, "source")
             for seed in study.seeds
-            for kind in ("json", "csv")
+            for path in (DEMO.run_record, DEMO.curve)
         }
     seeds = " ".join(map(str, study.seeds))
     assert f"--method scratch --seed {seeds} --log logs/demo/pretrain/scratch.log" in said[True]
@@ -205,7 +210,7 @@ def test_a_copy_of_a_method_file_gets_its_jobs(tree: Path) -> None:
     folder = tree / "src/growbench/methods"
     shutil.copy(folder / "scratch.py", folder / "another.py")
     done = snakemake(tree, "-n")
-    assert "results/demo/records/pretrain/another-s0.json" in outputs(done, "pretrain")
+    assert str(DEMO.run_record("another", 0)) in outputs(done, "pretrain")
     assert any("another-s" in name for name in outputs(done, "finetune"))
 
 
@@ -217,7 +222,7 @@ def test_a_variant_gets_its_jobs_and_its_plan_file_is_read_before_them(tree: Pat
     words = ("-n", "--config", "methods={early: {of: mslt, partial: 0.3}, given: {of: mslt, plan: plan.json}}")
     done = snakemake(tree, *words)
     for name in ("early", "given"):
-        assert f"results/demo/records/pretrain/{name}-s0.json" in outputs(done, "pretrain")
+        assert str(DEMO.run_record(name, 0)) in outputs(done, "pretrain")
     assert "src/growbench/methods/mslt.py, plan.json" in done.stdout + done.stderr
     plan.write_text("[]", encoding="utf-8")
     assert "methods.given.plan: plan.json: not a list of stages" in snakemake(tree, *words).stderr
@@ -247,8 +252,8 @@ def test_a_study_that_searches_tries_every_method_and_the_source_first(tree: Pat
     done = snakemake(tree, "-n", "-p", "--config", "search={lrs: [1e-3, 2e-3]}", "methods={mslt: {lr: 1e-3}}")
     jobs = planned(done)
     assert jobs["search"] == len(study.methods) - 1 and jobs["search_source"] == 1, "mslt names its LR itself"
-    assert "results/demo/tables/search.csv" in done.stdout + done.stderr
-    assert outputs(done, "search_source") == {"results/demo/records/search/source.json"}
+    assert str(DEMO.tables / "search.csv") in done.stdout + done.stderr
+    assert outputs(done, "search_source") == {str(DEMO.search_record("source"))}
     assert "search" not in planned(snakemake(tree, "-n"))
 
 
@@ -257,13 +262,14 @@ def test_attention_is_measured_only_if_the_study_asks_for_it(tree: Path) -> None
     figures = [path.stem for path in (ROOT / "workflow/figures").glob("[!_]*.py")]
     assert "attention" not in without
     assert without["figures"] == len([name for name in figures if not name.startswith("attention")]) < len(figures)
-    assert outputs(snakemake(tree, "-n"), "attention") == {"results/demo/records/attention/s0.json"}
+    assert outputs(snakemake(tree, "-n"), "attention") == {str(DEMO.attention_record(0))}
 
 
 def test_committed_records_are_drawn_without_training_again(tree: Path) -> None:
     """A study without checkpoints gets its tables, figures and pages from its records."""
-    records = tree / "results/mini/records"
-    shutil.copytree(ROOT / "results/mini/records", records, copy_function=shutil.copyfile)
+    folder = Layout("mini").root / "records"
+    records = tree / folder
+    shutil.copytree(ROOT / folder, records, copy_function=shutil.copyfile)
     for age, pattern in ((3, "pretrain/source*"), (2, "pretrain/[!s]*"), (2, "pretrain/s[!o]*"), (1, "finetune/*")):
         for path in records.glob(pattern):
             os.utime(path, (path.stat().st_mtime - age,) * 2)

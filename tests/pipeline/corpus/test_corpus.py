@@ -15,6 +15,7 @@ import zstandard
 from growbench.errors import GrowBenchError
 from growbench.pipeline.corpus import corpus, run
 from growbench.pipeline.corpus.pack import held_out, unigram_entropy
+from growbench.records.layout import Layout
 from growbench.study import config, files
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -70,7 +71,7 @@ def test_the_split_is_by_document_and_ids_decode_to_the_text(tmp_path: Path, stu
 
     write(tmp_path / "data/a.txt", BLANK)
     made = built(study(vocab=400))
-    tokenizer = AutoTokenizer.from_pretrained(tmp_path / "results/demo/corpus/tokenizer")
+    tokenizer = AutoTokenizer.from_pretrained(tmp_path / Layout("demo").tokenizer)
     sep = made.manifest["special"]["sep"]
     for split, aside in (("train", False), ("valid", True)):
         ids = np.asarray(getattr(made, split))
@@ -187,7 +188,7 @@ def test_bad_text_is_refused_in_one_line(
         run.check(chosen)
         run.build(chosen)
     assert "\n" not in str(caught.value)
-    assert not (tmp_path / "results/demo/corpus/manifest.json").exists()
+    assert not (tmp_path / Layout("demo").corpus_manifest).exists()
 
 
 def test_a_missing_or_unset_folder_is_named(study: Callable[..., Any]) -> None:

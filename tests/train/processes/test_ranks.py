@@ -21,6 +21,7 @@ from support.together import CASES, study
 
 from growbench.errors import GrowBenchError
 from growbench.pipeline.pretrain import run as pretrain
+from growbench.records.layout import Layout
 from growbench.runtime import interrupt, launch
 from growbench.study import config, files
 from growbench.train.loop import Trainer
@@ -28,6 +29,7 @@ from growbench.train.objective import CausalLM, MaskedLM
 from growbench.train.processes.ranks import Ranks
 
 TORCHRUN = (sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
+LAYOUT = Layout("tiny")
 PLACES = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT / "tests")]), "OMP_NUM_THREADS": "1"}
 
 
@@ -69,12 +71,12 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Path], 
     two = root / "two"
     for case in CASES:
         (two / case).mkdir(parents=True)
-    kept = ("runs/source-s0", "records/pretrain/source-s0.json")
-    for place in kept:
-        (two / "split/results/tiny" / place).parent.mkdir(parents=True, exist_ok=True)
-    shutil.copytree(bert / "results/tiny" / kept[0], two / "split/results/tiny" / kept[0])
-    shutil.copy(bert / "results/tiny" / kept[1], two / "split/results/tiny" / kept[1])
-    shutil.copytree(bert / "results/tiny/corpus", two / "split/results/tiny/corpus")
+    copied = (LAYOUT.run("source", 0).path, LAYOUT.run_record("source", 0))
+    for place in copied:
+        (two / "split" / place).parent.mkdir(parents=True, exist_ok=True)
+    shutil.copytree(bert / copied[0], two / "split" / copied[0])
+    shutil.copy(bert / copied[1], two / "split" / copied[1])
+    shutil.copytree(bert / LAYOUT.corpus, two / "split" / LAYOUT.corpus)
     interrupted(two / "resumed", "mslt", at=13)
     done = subprocess.run(
         [*TORCHRUN, str(ROOT / "tests/support/together.py"), str(two)], env=PLACES, capture_output=True, text=True
@@ -84,7 +86,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Path], 
 
 
 def curve(folder: Path, method: str) -> list[dict[str, str]]:
-    with open(folder / f"results/tiny/records/pretrain/{method}-s0.csv", encoding="utf-8") as handle:
+    with open(folder / LAYOUT.curve(method, 0), encoding="utf-8") as handle:
         return [{k: v for k, v in row.items() if k != "wall_seconds"} for row in csv.DictReader(handle)]
 
 
@@ -97,7 +99,7 @@ def test_two_processes_train_what_one_does(trained, case: str, method: str) -> N
         for key in own:
             losses = key in ("train_loss", "valid_loss") and own[key]
             assert float(other[key]) == pytest.approx(float(own[key]), abs=1e-9) if losses else other[key] == own[key]
-    points = sorted((one / f"results/tiny/runs/{method}-s0/points").glob("*/model.safetensors"))
+    points = sorted((one / LAYOUT.run(method, 0).path).glob("points/*/model.safetensors"))
     assert len(points) == (1 if method == "source" else 3)
     for path in points:
         weights, others = load_file(path), load_file(two / path.relative_to(one))
@@ -105,12 +107,9 @@ def test_two_processes_train_what_one_does(trained, case: str, method: str) -> N
         for name, tensor in weights.items():
             assert tensor.dtype == torch.float64
             torch.testing.assert_close(others[name], tensor, rtol=0, atol=1e-9)
-    record = json.loads((two / f"results/tiny/records/pretrain/{method}-s0.json").read_text())
+    record = json.loads((two / LAYOUT.run_record(method, 0)).read_text())
     assert record["provenance"]["processes"] == 2
-    assert (
-        record["config_hash"]
-        == json.loads((one / f"results/tiny/records/pretrain/{method}-s0.json").read_text())["config_hash"]
-    )
+    assert record["config_hash"] == json.loads((one / LAYOUT.run_record(method, 0)).read_text())["config_hash"]
 
 
 def test_two_processes_went_on_where_one_was_ended(trained) -> None:
@@ -169,7 +168,7 @@ def test_a_lost_process_ends_the_run_in_one_line_and_one_process_goes_on(tmp_pat
     Path("tiny.yaml").write_text(json.dumps(values))
     words = ["pretrain", "--config", "tiny.yaml", "--method", "scratch", "--seed", "0", "--log", "run.log"]
     agent = subprocess.Popen([sys.executable, "-m", "growbench", *words], env=PLACES, stderr=subprocess.PIPE, text=True)
-    state = Path("results/tiny/runs/scratch-s0/state/state.json")
+    state = LAYOUT.run("scratch", 0).state / "state.json"
     until = time.monotonic() + 300
     while not state.exists() and agent.poll() is None and time.monotonic() < until:
         time.sleep(0.05)
