@@ -89,3 +89,26 @@ def test_staged_training_waits_for_its_slope_and_shifts_its_lr(
     ratio = PRICES.step(grown) / PRICES.step(small)
     assert (small.slope, grown.lr, grown.optimizer) == (slope, "shift", "scaled")
     assert grown.shift == pytest.approx(ratio / worth)
+
+
+COMPOUND = ModelSpec(family="bert", layers=4, hidden=32, heads=4, ffn=128, vocab=50, max_length=32)
+
+
+def test_a_compound_plan_grows_all_dimensions_at_once_and_one_dimension_by_option() -> None:
+    method = methods.load("compoundgrow")
+    first, last = method.plan(COMPOUND, COMPOUND, method.check_options({}), PRICES).stages
+    assert (first.spec.layers, first.spec.ffn, first.pool, last.enter) == (2, 64, 2, "grow")
+    cheap = 0.7 * 2 * (64 + 64) / 2
+    assert first.until == pytest.approx(cheap / (cheap + 0.3 * 4 * (64 + 128)))
+    single = method.check_options({"stages": [[0.5, 1, 1, 4], [0.5, 1, 1, 1]]})
+    first, last = method.plan(COMPOUND, COMPOUND, single, PRICES).stages
+    assert first.spec == last.spec == COMPOUND and last.enter == "keep" and first.until == pytest.approx(0.2)
+
+
+@pytest.mark.parametrize(
+    "stages", [[], [[1.0, 2, 1, 1]], [[0.5, 1, 1, 1]], [[0.5, 0, 1, 1], [0.5, 1, 1, 1]], [3], [[1, 1]]]
+)
+def test_impossible_compound_stages_are_refused(stages: Any) -> None:
+    method = methods.load("compoundgrow")
+    with pytest.raises(GrowBenchError, match=r"methods\.compoundgrow\.stages: .*; "):
+        method.plan(COMPOUND, COMPOUND, method.check_options({"stages": stages}), PRICES)

@@ -224,3 +224,10 @@ def test_a_variant_has_its_own_name(name: str, options: dict[str, Any], line: st
     with pytest.raises(GrowBenchError) as caught:
         chosen(**{name: options})
     assert line in str(caught.value)
+
+
+@pytest.mark.parametrize("ends", [(), (0.5,), (0.5, 0.4, 1.0), (0.0, 1.0)])
+def test_a_plan_must_end_each_stage_later_and_the_last_at_the_whole_budget(ends: tuple[float, ...]) -> None:
+    spec = ModelSpec(family="bert", layers=2, hidden=32, heads=2, ffn=64, vocab=50, max_length=16)
+    with pytest.raises(GrowBenchError, match="plan"):
+        Plan(stages=tuple(Stage(spec=spec, until=end, enter="init") for end in ends))

@@ -15,7 +15,6 @@ from growbench.families import layers_path
 from growbench.pipeline.pretrain import run as pretrain
 from growbench.pipeline.pretrain import stages
 from growbench.plan import flops
-from growbench.runtime import memory
 from growbench.spec import ModelSpec
 from growbench.study import timeline
 from growbench.train import build
@@ -113,25 +112,3 @@ def test_layers_that_change_at_every_step_are_left_as_they_are(tmp_path: Path, m
     assert stages.steady(plans["others"][-1])
     pretrain.run(study, "msg", 0)
     assert len(seen) == 1 + sum(map(stages.steady, plans["msg"]))
-
-
-def test_memory_is_kept_and_given_back_even_after_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
-    calls: list[tuple[int, ...]] = []
-
-    class Libc:
-        def mallopt(self, key: int, value: int) -> int:
-            calls.append((key, value))
-            return 1
-
-        def malloc_trim(self, pad: int) -> int:
-            calls.append((pad,))
-            return 1
-
-    monkeypatch.setattr(memory, "_glibc", Libc)
-    with pytest.raises(ValueError), memory.reuse_freed_memory():
-        assert dict(calls) == memory.KEPT  # type: ignore[arg-type]
-        raise ValueError
-    assert calls[len(memory.KEPT) :] == [*memory.DEFAULTS.items(), (0,)]
-    monkeypatch.setattr(memory, "_glibc", lambda: None)
-    with memory.reuse_freed_memory():
-        pass

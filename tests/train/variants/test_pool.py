@@ -1,14 +1,10 @@
 """Pooled embeddings: what is averaged, what stays, and that nothing is left behind."""
 
-import pytest
 import torch
-from support.helpers import PRICES, SPECS, perturbed
+from support.helpers import SPECS, perturbed
 
 from growbench import families
-from growbench.errors import GrowBenchError
-from growbench.methods import load
 from growbench.plan import lengths
-from growbench.spec import ModelSpec
 from growbench.train.objective import MaskedLM
 from growbench.train.variants import pool
 
@@ -42,26 +38,3 @@ def test_every_position_learns_and_predictions_belong_to_their_labels() -> None:
         value.backward()
         optimizer.step()
     assert float(value.detach()) < 0.1
-
-
-TARGET = ModelSpec(family="bert", layers=4, hidden=32, heads=4, ffn=128, vocab=50, max_length=32)
-
-
-def test_a_compound_plan_grows_all_dimensions_at_once_and_single_ones_by_option() -> None:
-    method = load("compoundgrow")
-    first, last = method.plan(TARGET, TARGET, method.check_options({}), PRICES).stages
-    assert (first.spec.layers, first.spec.ffn, first.pool, last.enter) == (2, 64, 2, "grow")
-    cheap = 0.7 * 2 * (64 + 64) / 2
-    assert first.until == pytest.approx(cheap / (cheap + 0.3 * 4 * (64 + 128)))
-    single = method.check_options({"stages": [[0.5, 1, 1, 4], [0.5, 1, 1, 1]]})
-    first, last = method.plan(TARGET, TARGET, single, PRICES).stages
-    assert first.spec == last.spec == TARGET and last.enter == "keep" and first.until == pytest.approx(0.2)
-
-
-@pytest.mark.parametrize(
-    "stages", [[], [[1.0, 2, 1, 1]], [[0.5, 1, 1, 1]], [[0.5, 0, 1, 1], [0.5, 1, 1, 1]], [3], [[1, 1]]]
-)
-def test_a_compound_plan_that_cannot_be_is_refused(stages) -> None:
-    method = load("compoundgrow")
-    with pytest.raises(GrowBenchError, match=r"methods\.compoundgrow\.stages: .*; "):
-        method.plan(TARGET, TARGET, method.check_options({"stages": stages}), PRICES)
