@@ -14,7 +14,7 @@ from support.workflow import ROOT, snakemake
 
 from growbench.analysis.pages import html as html_pages
 from growbench.records.layout import Layout
-from growbench.study import config, files
+from growbench.study import config
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 EXPECTED = "cdn.tailwindcss.com should not be used in production"  # Snakemake's page says so; it loads nothing
@@ -55,11 +55,11 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("workflow", "config", "src", "docs"):
         shutil.copytree(ROOT / name, tree / name, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
     shutil.copy(ROOT / "Snakefile", tree)
-    values = files.read(tree / "config/demo.yaml")
-    values.update(study="made", seeds=[0, 1], attention=False, methods=dict.fromkeys(METHODS))
-    values["budget"]["points"] = [0.5, 1.0]
-    values["tasks"]["names"] = list(constructed.TASKS)
-    values["finetune"].update(points=[1.0], seeds=[0, 1], lr=constructed.LR)
+    values = {
+        "extends": "demo.yaml", "study": "made", "seeds": [0, 1], "attention": False, "methods": dict.fromkeys(METHODS),
+        "budget": {"points": [0.5, 1.0]}, "tasks": {"names": list(constructed.TASKS)},
+        "finetune": {"points": [1.0], "seeds": [0, 1], "lr": constructed.LR},
+    }  # fmt: skip
     (tree / "config/made.yaml").write_text(json.dumps(values))
     constructed.write(tree, config.load(tree / "config/made.yaml"), METHODS, {0: 0.0, 1: 0.02})
     rules = ["--allowed-rules", "aggregate", "figures", "pages", "all"]

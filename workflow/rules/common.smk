@@ -177,6 +177,7 @@ CONFIG_FILES = [
 ]
 CHANGES = list(workflow.config_settings.config_args or [])
 STUDY = load_study(CONFIG_FILES, CHANGES)
+config.update(asdict(STUDY))  # the report's captions read it; a file that extends another lacks some of these values
 OPTIONS = shlex.join(["--config", *CONFIG_FILES, *(word for text in CHANGES for word in ("--set", text))])
 CORES = STUDY.train.threads * STUDY.train.processes  # of a pre-training job; `growbench pretrain` starts its processes
 LAYOUT = Layout("{study}")  # paths with wildcards, as rules want them
