@@ -30,6 +30,7 @@ class Family:
     """One architecture. A family file defines a subclass and its instance FAMILY. It knows nothing about methods.
 
     model_type: the stock config's model type; also the name of the file.
+    version: of its models; raised when the same config gives other models, roles or costs.
     stock: the prefix of the names of the stock classes.
     pretraining: name of the stock class with the pre-training head.
     objective: what the pre-training head predicts.
@@ -49,6 +50,7 @@ class Family:
     """
 
     model_type: str
+    version: int = 1
     stock: str
     pretraining: str
     objective: Literal["mlm", "clm", "classification"]

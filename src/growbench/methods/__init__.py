@@ -1,5 +1,6 @@
 """Methods: one file each, discovered by name. See _contract.py. Nothing here imports torch."""
 
+import ast
 import importlib
 from pathlib import Path
 
@@ -13,11 +14,13 @@ from growbench.methods._contract import (
     require_equal_groups,
     require_multiples,
 )
+from growbench.records import identity
 
 __all__ = [
     "COMMON",
     "Method",
     "Option",
+    "code",
     "files",
     "identity_depth",
     "integer_ratio",
@@ -26,6 +29,8 @@ __all__ = [
     "require_equal_groups",
     "require_multiples",
 ]
+
+CONTRACT = "_contract"
 
 
 def names() -> list[str]:
@@ -41,8 +46,35 @@ def load(name: str) -> Method:
     return method
 
 
+def code(name: str) -> str:
+    """Return the digest of a method's code: of all its files, without comments and docstrings."""
+    return identity.code_digest(files(name))
+
+
 def files(name: str) -> list[Path]:
-    """Return the files of a method: its own, and those of the methods that it is derived from."""
-    modules = {cls.__module__ for cls in type(load(name)).__mro__ if cls.__module__.startswith(f"{__name__}.")}
-    found = (Path(__file__).parent / f"{module.rpartition('.')[2]}.py" for module in sorted(modules))
-    return [path for path in found if not path.name.startswith("_")]
+    """Return the files that a method is made of: its own, and those in this folder that they import.
+
+    The contract counts as part of growth's engine, whose version stands for it.
+    """
+    load(name)
+    found, todo = {}, [name]
+    while todo:
+        module = todo.pop()
+        path = Path(__file__).parent / f"{module}.py"
+        if module not in found and module != CONTRACT and path.is_file():
+            found[module] = path
+            todo += _imported(path)
+    return [found[module] for module in sorted(found)]
+
+
+def _imported(path: Path) -> list[str]:
+    """Return the names of what a file imports from this folder; some may not be modules."""
+    named: list[str] = []
+    for node in ast.walk(identity.parsed(path)):
+        if isinstance(node, ast.Import):
+            named += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            origin = f"{__name__}.{node.module or ''}".rstrip(".") if node.level else node.module
+            named += [f"{origin}.{alias.name}" for alias in node.names] + [str(origin)]
+    inner = [name.removeprefix(f"{__name__}.") for name in named if name.startswith(f"{__name__}.")]
+    return [name.partition(".")[0] for name in inner]
