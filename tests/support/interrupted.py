@@ -1,4 +1,4 @@
-"""Runs that something happens to in the middle, and their curves."""
+"""Runs that are interrupted, and their curves."""
 
 import csv
 from collections.abc import Callable
@@ -18,7 +18,10 @@ def curve(method: str, seed: int = 0) -> list[dict[str, str]]:
 
 
 def ending(monkeypatch: pytest.MonkeyPatch, at: set[int], how: Callable[[], None]) -> list[int]:
-    """Let `how` happen within the steps of these places in the list that is returned: the numbers of all steps taken."""
+    """Call `how` in some steps, and return the list of the numbers of all steps that are taken.
+
+    at: positions in that list, from 1, at which `how` is called.
+    """
     honest, taken = Trainer.step, []
 
     def step(self: Trainer, number: int, lr: float) -> Any:

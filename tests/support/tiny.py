@@ -39,8 +39,8 @@ SMALL: dict[str, Any] = {  # what differs from the demo
 def study(**overrides: Any) -> Study:
     """Return a study of a few steps; nothing is written.
 
-    overrides: sections, such as `train={"compile": True}`, or dotted keys, such as `**{"train.compile": True}`. They are
-    merged into the tiny study, except `methods`, which replaces its methods. The objective follows the family.
+    overrides: sections, such as `train={"compile": True}`, or dotted keys, such as `**{"train.compile": True}`. They
+    are merged into the tiny study, except `methods`, which replaces its methods. The objective follows the family.
     Raises GrowBenchError if the config is wrong.
     """
     changes: dict[str, Any] = {}

@@ -1,6 +1,6 @@
-"""What two processes train in one start (tests/test_ranks.py): torchrun runs this file in the folder of the cases.
+"""Runs that two processes train: tests/train/processes/test_ranks.py starts this file with torchrun.
 
-Each case has a folder of its own; what lies there already, a source or a checkpoint, is used.
+Each case has a folder of its own. A source or a checkpoint that is already in it is used.
 """
 
 import dataclasses
@@ -47,7 +47,7 @@ def main(folder: Path) -> None:
         for case, (family, names, train) in CASES.items():
             os.chdir(folder / case)
             for name in names:
-                made = together.in_turn(partial(study, family, **train))  # the corpus is written by one
+                made = together.in_turn(partial(study, family, **train))  # the first process writes the corpus
                 run = pretrain.Run(made, name, 0, together)
                 run.execute()
                 assert _split(run.trainer) == (train.get("shard") == "always"), case
@@ -58,7 +58,7 @@ def main(folder: Path) -> None:
 
 
 def _split(trainer: Trainer) -> bool:
-    """Whether no process holds a whole weight matrix."""
+    """Return whether every weight matrix is split over the processes."""
     return all(hasattr(p, "full_tensor") for p in trainer.model.parameters() if p.dim() > 1)
 
 

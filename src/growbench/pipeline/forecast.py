@@ -115,8 +115,8 @@ class Sizes:
 def _learns(roles: Mapping[str, Role], name: str, lowest: int, whole: bool, tied: bool) -> bool:
     """Return whether a stage's steps change a parameter.
 
-    lowest: the first layer that learns; later layers and what follows them learn as well. whole: whether everything learns.
-    tied: whether the head shares the token table.
+    lowest: the first layer that learns; later layers and what follows them learn as well.
+    whole: whether everything learns. tied: whether the head shares the token table.
     """
     role, names = roles[name], list(roles)
     if role.layer is not None:

@@ -1,7 +1,7 @@
-"""growbench search: try learning rates for one method, or for the source, with the first seed and a share of the budget.
+"""growbench search: try learning rates for one method or the source, with the first seed and a share of the budget.
 
-Every method and the source get the same LRs and the same share of their own budget. All seeds are then trained with the LR
-that has the lowest validation loss after its cool-down. A trial that diverges is recorded as failed.
+Every method and the source get the same LRs and the same share of their own budget. All seeds are then trained with
+the LR that has the lowest validation loss after its cool-down. A trial that diverges is recorded as failed.
 """
 
 import logging

@@ -46,7 +46,7 @@ def trainer(
     variant: Variant = PLAIN,
     ranks: Ranks = ALONE,
 ) -> Trainer:
-    """Return the trainer of a model, which is changed in place: cast, moved to the device, compiled, split over processes.
+    """Return the trainer of a model, which is cast, moved to the device, compiled and split in place.
 
     Every process calls this; the weights of the first one count.
     """

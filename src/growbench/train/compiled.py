@@ -1,7 +1,7 @@
 """torch.compile, layer by layer, because the loop calls the backbone and the head and never the whole model.
 
-Equal layers share one compilation, so that compiling takes seconds at any depth. Sub-models (train/variants/submodel.py) run as
-they do without it.
+Equal layers share one compilation, so that compiling takes seconds at any depth. Sub-models
+(train/variants/submodel.py) run as they do without it.
 """
 
 from collections.abc import Callable

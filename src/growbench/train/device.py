@@ -40,8 +40,9 @@ CPU = Compute(torch.device("cpu"), torch.float32, None)
 def resolve(device: str, precision: str) -> Compute:
     """Return what `train.device` and `train.precision` of a study mean for this process.
 
-    device: auto (a GPU if there is one), cpu or gpu. precision: auto (bf16 on a GPU, float32 on a CPU), float32, bf16 or
-    float64. Raises GrowBenchError if a GPU is asked for and there is none, or fewer than processes on this machine.
+    device: auto (a GPU if there is one), cpu or gpu. precision: auto (bf16 on a GPU, float32 on a CPU), float32, bf16
+    or float64. Raises GrowBenchError if a GPU is asked for and there is none, or fewer than processes on this
+    machine.
     """
     place = _device(device)
     dtype = torch.float64 if precision == "float64" else torch.float32
@@ -60,7 +61,8 @@ def _device(wanted: str) -> torch.device:
     local, processes = int(os.environ.get("LOCAL_RANK", "0")), int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
     if processes > found:
         raise GrowBenchError(
-            f"train.processes: {processes} on a machine with {found} GPU(s); each process needs one, so use at most {found}"
+            f"train.processes: {processes} on a machine with {found} GPU(s), but each process needs one; "
+            f"use at most {found}"
         )
     torch.cuda.set_device(local)
     return torch.device("cuda", local)

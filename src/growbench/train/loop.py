@@ -75,9 +75,9 @@ class Trainer:
         return torch.promote_types(self.parameters[0].dtype, torch.float32)
 
     def step(self, number: int, lr: float) -> torch.Tensor:
-        """Take optimizer step `number` and return this process's share of its loss in nats, without waiting for the device.
+        """Take optimizer step `number` and return this process's share of its loss, in nats.
 
-        The mean over the processes is the loss of the whole batch.
+        The mean over the processes is the loss of the whole batch. Does not wait for the device.
         """
         batch = self.batches.of(number, self.variant.cut)
         set_lr(self.opt, lr)
@@ -131,7 +131,7 @@ class Trainer:
         return function(batch) if self.root is None else self.root(partial(function, batch))
 
     def _gradients(self, number: int, piece: int, rows: Batch) -> torch.Tensor:
-        """Add the gradients of one micro-batch, weighted by its share of this process's rows; return its loss so weighted."""
+        """Add the gradients of one micro-batch and return its loss, both divided by the number of micro-batches."""
         reseed(self.compute.device, (self.batches.seed * 1_000_003 + number + piece * PIECE) % 2**63)  # for dropout
         with self._submodel(number), self.compute.cast():
             value = self.value(rows, self._loss) / self.accumulate

@@ -1,4 +1,4 @@
-"""Several processes train one model: the same curve as one process, whatever trains; one line for whatever ends them."""
+"""Several processes train one model: the curve is that of one process, and whatever ends them is one line."""
 
 import csv
 import dataclasses
@@ -63,7 +63,7 @@ def interrupted(folder: Path, method: str, at: int) -> None:
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Path], Path]:
-    """By case, the folder of what one process trains; and the folder of what two processes train."""
+    """By case, the folder in which one process trains; and the folder in which two processes train all cases."""
     root = tmp_path_factory.mktemp("ranks")
     bert = alone(root / "bert", "bert", "source", "msg", "mslt", "compoundgrow")
     gpt2 = alone(root / "gpt2", "gpt2", "stackbert")
@@ -91,7 +91,7 @@ def curve(folder: Path, method: str) -> list[dict[str, str]]:
 
 
 @pytest.mark.parametrize(("case", "method"), [(case, method) for case in CASES for method in CASES[case][1]])
-def test_two_processes_train_what_one_does(trained, case: str, method: str) -> None:
+def test_two_processes_train_the_model_that_one_does(trained, case: str, method: str) -> None:
     one, two = trained[0][case], trained[1] / case
     first, second = curve(one, method), curve(two, method)
     assert len(first) == len(second) > 5
@@ -112,7 +112,7 @@ def test_two_processes_train_what_one_does(trained, case: str, method: str) -> N
     assert record["config_hash"] == json.loads((one / LAYOUT.run_record(method, 0)).read_text())["config_hash"]
 
 
-def test_two_processes_went_on_where_one_was_ended(trained) -> None:
+def test_two_processes_resume_what_one_process_began(trained) -> None:
     taken = json.loads((trained[1] / "resumed/taken.json").read_text())
     assert taken[0] == 13 and taken[0] not in taken[1:]
 
@@ -147,7 +147,7 @@ def failure(exitcode: int, message: str = "") -> Any:
     return SimpleNamespace(exitcode=exitcode, message=message, error_file_data={"message": message, "traceback": ""})
 
 
-def test_what_ended_the_processes_is_the_fault_that_came_first() -> None:
+def test_the_first_fault_is_reported() -> None:
     lost = failure(2, launch.LOST)
     killed = launch._fault({0: lost, 1: failure(-9)}, 2)
     assert str(killed) == "process 1 of 2 was killed by SIGKILL; run the same command to resume"
@@ -156,7 +156,9 @@ def test_what_ended_the_processes_is_the_fault_that_came_first() -> None:
     assert isinstance(stopped, interrupt.Stopped) and stopped.signal == signal.SIGTERM
 
 
-def test_a_lost_process_ends_the_run_in_one_line_and_one_process_goes_on(tmp_path: Path, monkeypatch, caplog) -> None:
+def test_a_killed_process_stops_the_run_with_one_line_and_one_process_resumes_it(
+    tmp_path: Path, monkeypatch, caplog
+) -> None:
     monkeypatch.chdir(tmp_path)
     made = study("bert")
     values = files.read(ROOT / "config/demo.yaml")

@@ -74,7 +74,10 @@ class Journal:
         self.curve.append({k: "" if v is None else v for k, v in zip(COLUMNS, values, strict=True)})
 
     def finish(self, point: str, fraction: float, budget: float, loss: float, tail: float | None) -> None:
-        """Add a finished point at the current position. budget: FLOPs of the largest budget. tail: spectrum.tail_energy."""
+        """Add a finished point at the current position.
+
+        budget: FLOPs of the largest budget. tail: spectrum.tail_energy of the model.
+        """
         a, extra = self.at, self.source
         self.points.append(
             {

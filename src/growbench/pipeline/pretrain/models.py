@@ -71,7 +71,10 @@ class Models:
         return model, opt.state
 
     def finished(self, stage: Stage, trainer: Trainer) -> Any | None:
-        """Return the whole model in the first process, which saves it, and None in the others; every process must call this."""
+        """Return the whole model in the first process, which saves it, and None in the others.
+
+        Every process must call this.
+        """
         first = trainer.ranks.first
         if trainer.root is None:
             return trainer.model if first else None

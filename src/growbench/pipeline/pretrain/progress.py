@@ -14,8 +14,15 @@ def segment(
 ) -> None:  # fmt: skip
     """Log a segment that is done.
 
-    name: of the run. tokens: of the segment. step: of the run. losses: in training and in validation, nats; None if it was
-    not measured. spent, budget: FLOPs of the run. left: tokens until the budget is spent.
+    name: of the run.
+    phase: trunk, or cooldown and the finished point.
+    done: the segment.
+    tokens: of the segment.
+    step: of the run.
+    losses: in training and in validation, in nats; None if not measured.
+    spent: FLOPs of the run until now.
+    budget: FLOPs of the largest budget.
+    left: tokens until the budget is spent.
     """
     speed = tokens / max(done.wall_seconds, 1e-9)
     train, valid = losses

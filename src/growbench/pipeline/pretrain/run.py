@@ -1,8 +1,8 @@
 """growbench pretrain: run one method's plan for one seed, from the corpus to finished points and a record.
 
-The trunk trains at constant LR through the plan's stages. At each budget point a copy of it is cooled down to LR 0. That is
-the finished point, and the FLOPs of its cool-down count towards its budget. An interrupted run resumes from its last
-checkpoint when the same command is run again.
+The trunk trains at constant LR through the plan's stages. At each budget point a copy of it is cooled down to LR 0.
+That is the finished point, and the FLOPs of its cool-down count towards its budget. An interrupted run resumes from
+its last checkpoint when the same command is run again.
 """
 
 import logging
@@ -43,7 +43,8 @@ DIVERGED = 10.0  # a run that learns never has this many times the loss of a uni
 def run(study: Study, method: str, seed: int, lr: float | None = None) -> Path:
     """Train one run and return the path of its record; the other processes that torchrun started take part.
 
-    method: a method of the study, or `source`, the small model. lr: peak LR that a search chose; None takes the config's.
+    method: a method of the study, or `source`, the small model. lr: peak LR that a search chose; None takes the
+    config's.
     """
     with together(study, study.layout.run(method, seed)) as joined:
         return Run(study, method, seed, joined, lr).execute()
@@ -75,8 +76,8 @@ class Run:
     ) -> None:
         """Set up a run; nothing is trained yet.
 
-        together: the processes that train it. lr: peak LR; None takes the config's. folder, share: a trial of a search has
-        a folder of its own, and a share of the budget.
+        together: the processes that train it. lr: peak LR; None takes the config's. folder, share: a trial of a
+        search has a folder of its own, and a share of the budget.
         """
         torch.set_num_threads(launch.threads(study.train.threads, together.count))
         self.study, self.method, self.ranks, self.name = study, method, together, run_name(method, seed)
@@ -94,7 +95,7 @@ class Run:
         return run_record.write(self.study, self.method, self.stages, self.journal, self.corpus.manifest)
 
     def train(self) -> Journal:
-        """Train what is not trained yet and return the journal. A signal ends it after the checkpoint that it calls for."""
+        """Train what is not trained yet and return the journal. A signal stops it after the next checkpoint."""
         with interrupt.deferred():
             return self._train()
 
@@ -137,7 +138,7 @@ class Run:
             self.state.pause(self.trainer)
 
     def _every(self) -> float:
-        """Return the share of the budget between validation losses: smaller if the stage ends by the slope of its loss."""
+        """Return the share of the budget between validation losses; smaller if the slope of the loss ends the stage."""
         at, often = self.journal.at, self.study.train.eval_every
         stage = self.timeline.plan.stages[at.stage]
         return often if stage.slope is None else min(often, (stage.until - at.began / self.timeline.budget) / SLOPED)

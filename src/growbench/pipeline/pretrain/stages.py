@@ -100,7 +100,7 @@ class Stages:
         return before
 
     def _previous(self, index: int, before: Trainer) -> tuple[Any, Mapping[str, Mapping[str, Tensor]]]:
-        """Return the whole stock model of the stage before `index`, without masks, and its moments by parameter name."""
+        """Return the stock model of the stage before `index`, without masks, and its moments by parameter name."""
         previous, stage = self.timeline.plan.stages[index - 1], self.timeline.plan.stages[index]
         if before.variant.masks is not None:
             before.variant.masks.remove()

@@ -1,11 +1,12 @@
 """The processes that train one model together, started by torchrun: each takes an equal share of every batch.
 
-A step's batch follows from (seed, step) alone. It is split into `processes x accumulate` micro-batches with the same number of
-rows, each of which predicts the same number of positions. The mean over micro-batches is therefore the mean over the batch, for
-losses and gradients alike. Only rounding depends on the number of processes.
+A step's batch follows from (seed, step) alone. It is split into `processes x accumulate` micro-batches with the same
+number of rows, each of which predicts the same number of positions. The mean over micro-batches is therefore the mean
+over the batch, for losses and gradients alike. Only rounding depends on the number of processes.
 
-Gradients are averaged after the backward pass, not by DistributedDataParallel. The loop calls backbone and head rather than
-the model, a step may run some of the layers (train/variants/submodel.py), and a stage may keep the previous stage's model.
+Gradients are averaged after the backward pass, not by DistributedDataParallel. The loop calls backbone and head
+rather than the model, a step may run some of the layers (train/variants/submodel.py), and a stage may keep the
+previous stage's model.
 """
 
 import os

@@ -1,7 +1,7 @@
 """Parameters, gradients and moments split over processes (FSDP2), for models that do not fit on one device.
 
-Every layer is gathered before it runs and freed after it. Parameters outside the layers (embeddings, norms, head) belong to
-`Root`, because the loop calls backbone and head one after the other and never the model's own forward.
+Every layer is gathered before it runs and freed after it. Parameters outside the layers (embeddings, norms, head)
+belong to `Root`, because the loop calls backbone and head one after the other and never the model's own forward.
 """
 
 from collections.abc import Callable

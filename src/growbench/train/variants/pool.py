@@ -1,8 +1,8 @@
 """Shorter inputs by mean-pooled embeddings (CompoundGrow, section 3.3; grow_bert).
 
-The first token and the predicted ones keep their own embeddings; every window of `factor` tokens after the first becomes
-its mean: [first] + ceil((T - 1) / factor) means + P predicted. All position embeddings are trained, which shortened
-sequences would not do. A predicted token also counts, masked, in its window's mean.
+The first token and the predicted ones keep their own embeddings; every window of `factor` tokens after the first
+becomes its mean: [first] + ceil((T - 1) / factor) means + P predicted. All position embeddings are trained, which
+shortened sequences would not do. A predicted token also counts, masked, in its window's mean.
 """
 
 from collections.abc import Iterator

@@ -1,7 +1,7 @@
 """Attention whose probabilities go from one layer to the next, behind `transformers`' attention interface.
 
-A layer passes its probabilities on once in a forward pass and the next one removes them, so that nothing remains between
-passes. It does not work with gradient checkpointing or with sub-models (train/variants/submodel.py).
+A layer passes its probabilities on once in a forward pass and the next one removes them, so that nothing remains
+between passes. It does not work with gradient checkpointing or with sub-models (train/variants/submodel.py).
 """
 
 from typing import Any

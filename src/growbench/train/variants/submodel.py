@@ -1,7 +1,8 @@
 """Train a sub-model: lower layers run forward without a graph; the top layers and the head learn.
 
-A sub-model of depth d and top n runs the first d layers; the lower d - n of them, and the embeddings, under no_grad. Parameters
-without a gradient do not change and get no moments. A head that shares the token table trains it as head only.
+A sub-model of depth d and top n runs the first d layers; the lower d - n of them, and the embeddings, under no_grad.
+Parameters without a gradient do not change and get no moments. A head that shares the token table trains it as head
+only.
 """
 
 from collections.abc import Iterator, Sequence
@@ -27,7 +28,7 @@ class SubModel:
 
 @contextmanager
 def only(model: nn.Module, layers: str, submodel: SubModel) -> Iterator[None]:
-    """Make forward passes run a sub-model. layers: module path of the model's list of layers, e.g. `bert.encoder.layer`."""
+    """Make forward passes run a sub-model. layers: module path of the list of layers, e.g. `bert.encoder.layer`."""
     whole = model.get_submodule(layers)
     assert isinstance(whole, nn.ModuleList)
     parent, _, name = layers.rpartition(".")
@@ -51,7 +52,7 @@ def _enable(module: nn.Module, args: tuple[object, ...]) -> None:
 
 
 def drawn(submodels: Sequence[SubModel], seed: int, step: int) -> SubModel:
-    """Return the sub-model of a step: each once in every `len(submodels)` steps, in an order drawn from (seed, round)."""
+    """Return the sub-model of a step: each once per `len(submodels)` steps, in an order drawn from (seed, round)."""
     if len(submodels) == 1:
         return submodels[0]
     turn, place = divmod(step, len(submodels))

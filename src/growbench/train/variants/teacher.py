@@ -2,7 +2,8 @@
 
     L = (1 - w) CE(y, p) + w tau^2 KL(p_teacher(tau) || p(tau))
 
-on the predicted positions, p(tau) the softmax of logits / tau. The teacher runs forward only, and the ledger counts its FLOPs.
+on the predicted positions, p(tau) the softmax of logits / tau. The teacher runs forward only, and the ledger counts
+its FLOPs.
 """
 
 from dataclasses import dataclass
