@@ -97,3 +97,10 @@ def test_attention_scaled_by_layer_number_cannot_grow_deeper() -> None:
     model = perturbed(families.load("gpt2"), SPECS["gpt2"], scale_attn_by_inverse_layer_idx=True)
     with pytest.raises(GrowBenchError, match=r"target\.layers: 6 .* keep 3"):
         grown(families.load("gpt2"), model, SPECS["gpt2"].resized(layers=6))
+
+
+def test_a_config_without_a_head_size_divides_the_hidden_one() -> None:
+    config = transformers.Qwen2Config(hidden_size=32, num_attention_heads=4, num_key_value_heads=2, num_hidden_layers=1)
+    assert not hasattr(config, "head_dim")
+    spec = families.load("qwen2").spec(config)
+    assert (spec.head_size, spec.heads, spec.kv_heads) == (8, 4, 2)
