@@ -28,7 +28,7 @@ from growbench.train.variants.variant import Variant
 
 LAYERS, HIDDEN, VOCAB, LENGTH, BATCH = 12, 256, 8192, 128, 8
 BAR = 1.25
-PARTS = {
+SUBMODELS = {
     "top 3 of 12": SubModel(12, 3),
     "top 3 of 9": SubModel(9, 3),
     "top 3 of 6": SubModel(6, 3),
@@ -36,7 +36,7 @@ PARTS = {
 }
 
 
-def trainer(part: SubModel) -> Trainer:
+def trainer(submodel: SubModel) -> Trainer:
     """Return a trainer that trains this sub-model in every step."""
     family = families.load("bert")
     spec = ModelSpec(
@@ -45,11 +45,11 @@ def trainer(part: SubModel) -> Trainer:
     model = family.build(family.config(spec, **family.dropout(0.0))).train()
     objective = MaskedLM(0.15, 4, VOCAB)
     cost = flops.step(
-        spec.resized(layers=part.depth), family, batch=BATCH, length=LENGTH, positions=objective.positions(LENGTH),
-        top=part.top,
+        spec.resized(layers=submodel.depth), family, batch=BATCH, length=LENGTH, positions=objective.positions(LENGTH),
+        top=submodel.top,
     )  # fmt: skip
     sequences = PackedSequences(np.random.default_rng(0).integers(10, VOCAB, 4000 * LENGTH), LENGTH, 2, 0)
-    variant = Variant(submodels=(part,))
+    variant = Variant(submodels=(submodel,))
     return build.trainer(family, model, Batches(sequences, objective, BATCH), cost, build.Recipe(), variant=variant)
 
 
@@ -59,7 +59,7 @@ def main(words: Sequence[str] | None = None) -> int:
     args = parser.parse_args(words)
     load, threads = os.getloadavg()[0], torch.get_num_threads()
     torch.set_num_threads(1)
-    kinds = {"full": trainer(SubModel(LAYERS, LAYERS)), **{name: trainer(part) for name, part in PARTS.items()}}
+    kinds = {"full": trainer(SubModel(LAYERS, LAYERS)), **{name: trainer(one) for name, one in SUBMODELS.items()}}
     steps = {name: (lambda number, made=made: made.step(number, 1e-4)) for name, made in kinds.items()}
     _table.turns(steps, 2)
     found = _table.turns(steps, args.rounds)

@@ -62,3 +62,12 @@ def test_the_reference_decoder_sees_no_later_token(bench) -> None:
     model.norm.register_forward_hook(lambda module, args, out: states.append(out))
     assert not torch.equal(model(ids, ids), model(changed, ids))
     torch.testing.assert_close(states[0][:, :-1], states[1][:, :-1])
+
+
+def test_steps_that_train_a_part_of_the_layers(bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
+    stages, page = bench("stages"), tmp_path / "page.md"
+    for name, value in {"HIDDEN": 64, "VOCAB": 100, "LENGTH": 16, "BATCH": 2}.items():
+        monkeypatch.setattr(stages, name, value)
+    assert stages.main(["--rounds", "1", "--out", str(page)]) == 0
+    assert [number(cell) for cell in cells(page, "full")[1:4]] == [1, 1, 1]
+    assert 0 < number(cells(page, "top 3 of 6")[1]) < number(cells(page, "top 3 of 12")[1]) < 1
