@@ -18,9 +18,9 @@ def configuration(options: str, provenance: Path) -> str:
     files = words[1 : marks[0] if marks else None]
     text = printed(files, [words[i + 1] for i in marks])
     made = html.table(pd.read_csv(provenance, dtype=str))
-    said = "<p>All values, and what set each of them.</p>"
+    note = "<p>All values, and what set each of them.</p>"
     return (
-        f"<h1>Configuration</h1>{said}{html.code(text)}<h2>Versions</h2><p>What the records were made with.</p>{made}"
+        f"<h1>Configuration</h1>{note}{html.code(text)}<h2>Versions</h2><p>What the records were made with.</p>{made}"
     )
 
 

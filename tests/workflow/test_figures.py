@@ -14,9 +14,9 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from support import constructed
 
 from growbench import methods
-from growbench.analysis.figures import axes, figure
+from growbench.analysis.figures import figure
 from growbench.analysis.figures import tables as figure_tables
-from growbench.analysis.figures.style import KNOWN, order, style
+from growbench.analysis.figures.style import style
 from growbench.errors import GrowBenchError
 from growbench.pipeline.aggregate import run as aggregate
 from growbench.records import record
@@ -137,15 +137,15 @@ def test_a_missing_table_is_one_line(tables: Path, tmp_path: Path, monkeypatch: 
 
 @pytest.mark.parametrize("name", FIGURES)
 def test_every_figure_says_study_scale_n_protocol_and_commit(tables: Path, name: str) -> None:
-    said = texts(drawn(tables, name))
+    shown = texts(drawn(tables, name))
     for word in ("made: bert (2, 64) → (4, 128)", "n = 3 seeds", "protocol trunk", "abc123def456"):
-        assert word in said
+        assert word in shown
 
 
 @pytest.mark.parametrize(
     "folder", sorted((SCRIPTS.parents[2] / "results").glob("*/tables")), ids=lambda path: path.parent.name
 )
-def test_nothing_of_a_committed_study_s_figure_is_cut_off(folder: Path) -> None:
+def test_no_figure_of_a_committed_study_is_cut_off(folder: Path) -> None:
     found = figure_tables.read({name: folder / f"{name}.csv" for name in figure_tables.NAMES})
     for name in (name for name in FIGURES if name not in figure_tables.ATTENTION):
         with matplotlib.rc_context(figure.LOOK):
@@ -158,30 +158,30 @@ def test_nothing_of_a_committed_study_s_figure_is_cut_off(folder: Path) -> None:
 
 def test_loss_figure_shows_both_accountings_and_the_references(tables: Path) -> None:
     canvas = drawn(tables, "loss_vs_flops")
-    said = texts(canvas)
+    shown = texts(canvas)
     for word in ("Target only", "Everything counted", "unigram entropy 5.20", "entropy floor 1.30", "FLOPs", "nats"):
-        assert word in said
-    assert "scratch finishes at 1.943" in said
+        assert word in shown
+    assert "scratch finishes at 1.943" in shown
 
 
 def test_score_figure_says_that_toyglue_is_not_glue(tables: Path) -> None:
-    said = texts(drawn(tables, "score_vs_flops"))
+    shown = texts(drawn(tables, "score_vs_flops"))
     for word in ("toyglue", "not GLUE", "majority 50.0", "topic*", *constructed.TASKS):
-        assert word in said
+        assert word in shown
 
 
-def test_forest_plot_tells_the_states_in_words(tables: Path) -> None:
-    said = texts(drawn(tables, "savings"))
-    assert "not reached" in said and "≥ 50.0 %" not in said and "≥ 75.0 %" in said
+def test_the_forest_plot_names_the_states(tables: Path) -> None:
+    shown = texts(drawn(tables, "savings"))
+    assert "not reached" in shown and "≥ 50.0 %" not in shown and "≥ 75.0 %" in shown
 
 
 def test_the_plan_says_what_a_stage_does_and_what_it_costs(tables: Path) -> None:
-    said = texts(drawn(tables, "plans"))
+    shown = texts(drawn(tables, "plans"))
     for word in ("1: inputs pooled by 2", "1: sub-models of 2–4 layers", "4 × 128", "+ 10¹³", "% of scratch's"):
-        assert word in said
+        assert word in shown
 
 
-def test_the_plan_draws_depth_as_height_and_pales_what_is_frozen(tables: Path) -> None:
+def test_the_plan_draws_depth_as_height_and_frozen_layers_pale(tables: Path) -> None:
     boxes = drawn(tables, "plans").axes[0].patches
     heights = {round(box.get_height(), 4) for box in boxes if box.get_fill()}
     assert {0.6, 0.3} <= heights  # of four layers, and of two
@@ -190,29 +190,29 @@ def test_the_plan_draws_depth_as_height_and_pales_what_is_frozen(tables: Path) -
     assert min(box.get_x() for box in boxes) == pytest.approx(-10)  # the source costs a tenth of the budget
 
 
-def test_loss_right_after_growth_is_of_every_growth(tables: Path) -> None:
-    said = texts(figured := drawn(tables, "initial_loss"))
+def test_every_growth_has_its_loss_right_after_growth(tables: Path) -> None:
+    shown = texts(figured := drawn(tables, "initial_loss"))
     names = [label.get_text() for label in figured.axes[0].get_yticklabels()]
     assert names[::-1] == [name for name in COSTS if name != "scratch"]
     before = constructed.loss_at(0.3 * constructed.F, 1.2) + 0.05
-    assert f"{4.25 - before:+.2f}".replace("-", "−") in said and "random start 5.00" in said
+    assert f"{4.25 - before:+.2f}".replace("-", "−") in shown and "random start 5.00" in shown
 
 
-def test_the_ablation_has_its_methods_their_variants_and_no_others(tables: Path) -> None:
+def test_the_ablation_shows_its_methods_their_variants_and_no_others(tables: Path) -> None:
     figured = drawn(tables, "ablation")
-    said = texts(figured)
+    shown = texts(figured)
     for name in ("scratch", "bert2bert_fpi", "bert2bert_aki", "bert2bert", *VARIANTS):
-        assert name in said
-    assert "stackbert" not in said and "net2net" not in said
+        assert name in shown
+    assert "stackbert" not in shown and "net2net" not in shown
     setting = figured.axes[1].lines[0].get_xdata()
     assert list(setting) == [0.0, 0.125, 0.25, 0.5]
 
 
 def test_attention_figures_show_source_and_target(tables: Path) -> None:
-    said = texts(drawn(tables, "attention_maps"))
+    shown = texts(drawn(tables, "attention_maps"))
     for word in (*SHOWN, "4 × 1 heads, r = 0.50", "layer 4", "seed 0", "32 validation sequences"):
-        assert word in said
-    assert "stackbert" not in said
+        assert word in shown
+    assert "stackbert" not in shown
     figured = drawn(tables, "attention_distance")
     assert {"source", *COSTS} <= set(texts(figured).split("\n"))
     assert [round(y, 3) for y in figured.axes[-1].lines[0].get_ydata()] == [0.1, 0.2]
@@ -221,7 +221,7 @@ def test_attention_figures_show_source_and_target(tables: Path) -> None:
 def test_attention_figures_of_a_study_without_it_say_so(tables: Path) -> None:
     without = figure_tables.read({name: tables / f"{name}.csv" for name in figure_tables.NAMES})
     for name in ("attention_maps", "attention_distance"):
-        with pytest.raises(GrowBenchError, match=rf"{name}\.csv: not there; set attention: true"):
+        with pytest.raises(GrowBenchError, match=rf"{name}\.csv: missing; set `attention: true`"):
             draw(without, name)
 
 
@@ -231,36 +231,6 @@ def test_a_variant_has_its_base_s_color_and_a_look_of_its_own(tables: Path) -> N
         own, base = found.look(name), style("bert2bert")
         assert own.color == base.color and own.marker != base.marker and own.dash != base.dash
     assert found.look("net2net") == style("net2net")
-
-
-def test_labels_are_moved_apart_as_little_as_it_takes() -> None:
-    assert axes.apart([0.1, 0.5, 0.9], 0.1) == [0.1, 0.5, 0.9]
-    assert axes.apart([0.5, 0.5, 0.9], 0.1) == pytest.approx([0.45, 0.55, 0.9])
-    assert axes.apart([0.48, 0.5, 0.52, 0.54], 0.1) == pytest.approx([0.36, 0.46, 0.56, 0.66])
-
-
-def test_styles_depend_on_the_name_only() -> None:
-    """Changing one of these would repaint committed figures."""
-    assert style("scratch").color == "#000000"
-    assert (style("stackbert").color, style("stackbert").marker) == ("#E69F00", "s")
-    assert (style("bert2bert_fpi").color, style("bert2bert_aki").color) == ("#0072B2", "#D55E00")
-    assert style("a_new_method") == style("a_new_method") and style("a_new_method") not in KNOWN.values()
-
-
-def test_known_styles_differ_in_color_and_in_marker_with_dash() -> None:
-    assert len({s.color for s in KNOWN.values()}) == len(KNOWN)
-    assert len({(s.marker, s.dash) for s in KNOWN.values()}) == len(KNOWN)
-
-
-def test_scratch_comes_first_and_the_rest_as_given() -> None:
-    assert order(["b", "scratch", "a", "b"]) == ["scratch", "b", "a"]
-
-
-def test_ticks_are_round_few_and_inside() -> None:
-    for low, high, most in ((8e13, 1.2e14, 2), (1e13, 1.1e14, 5), (3e12, 7e18, 5), (9.1e13, 9.9e13, 3)):
-        ticks = axes.round_ticks(low, high, most)
-        assert len(ticks) <= most and all(low <= tick <= high for tick in ticks)
-    assert axes.power(2e13) == "2×10¹³" and axes.power(1e14) == "10¹⁴" and axes.power(1.2e14) == "1.2×10¹⁴"
 
 
 def test_nothing_here_imports_torch() -> None:

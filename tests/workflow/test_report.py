@@ -12,7 +12,6 @@ import pytest
 from support import constructed
 from support.workflow import ROOT, snakemake
 
-from growbench.analysis.pages import html as html_pages
 from growbench.records.layout import Layout
 from growbench.study import config
 
@@ -50,7 +49,7 @@ window.addEventListener("load", async () => {
 
 @pytest.fixture(scope="module")
 def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A whole study made from constructed records, with its report."""
+    """A complete study made from constructed records, with its report."""
     tree = tmp_path_factory.mktemp("report")
     for name in ("workflow", "config", "src", "docs"):
         shutil.copytree(ROOT / name, tree / name, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
@@ -145,18 +144,3 @@ def test_every_figure_and_page_of_the_report_is_shown(study: Path, report: str, 
     for path, shown in found["shown"].items():
         assert shown["width"] > 300 and shown["height"] > 100, path
         assert "DESCRIPTION" in shown["said"].upper(), path
-
-
-def test_markdown_becomes_html_that_loads_nothing() -> None:
-    text = (
-        "# A *b*\n- one `x|y`\n  more\n- two\n\nPlain **bold** [file](docs/X.md), [page](https://example.org), ![i](x.png)."
-        "\n\n| a | b |\n| :--- | ---: |\n| 1\\|2 | < 3 |\n\n    code <x>\n\n<script>alert(1)</script> <b>b</b>"
-    )
-    made = html_pages.markdown(text)
-    assert "<h1>A <em>b</em></h1>" in made
-    assert "<li>one <code>x|y</code>\nmore</li>\n<li>two</li>" in made
-    assert "Plain <strong>bold</strong> file, " in made and '<a href="https://example.org">page</a>' in made
-    assert "<td" in made and ">1|2</td>" in made and ">&lt; 3</td>" in made
-    assert "<pre><code>code &lt;x&gt;\n</code></pre>" in made
-    assert "<script" not in made and "<b>" not in made and "&lt;script&gt;" in made
-    assert not re.search(r"src=|<link|@import|url\(", html_pages.document("t", made))

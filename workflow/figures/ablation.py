@@ -55,8 +55,9 @@ def _loss(group: pd.DataFrame) -> tuple[float, float, float]:
 
 
 def settings(tables: Tables) -> dict[str, float]:
-    """Return E_b by method: of two-stage training and of its variants that differ in nothing else; 0 for AKI alone, which
-    is what no first stage leaves.
+    """Return E_b by method: of two-stage training, and of its variants that differ in nothing else.
+
+    AKI alone, which is two-stage training without a first stage, has 0.
     """
     options = {
         name: json.loads(text) for name, text in zip(tables.plans["method"], tables.plans["options"], strict=True)
@@ -103,7 +104,7 @@ def against_setting(axes: Axes, tables: Tables, found: dict[str, float]) -> None
 
 
 def draw(tables: Tables) -> Figure:
-    """Return the figure; a study with none of these methods beside scratch gets one that says so."""
+    """Return the figure; if the study has none of these methods besides scratch, it says so."""
     methods = members(tables)
     if len(methods) < 2:
         canvas = figure.canvas(1.2, tables, "bert2BERT's ablation")

@@ -6,23 +6,23 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from growbench.analysis.figures import figure
-from growbench.analysis.figures.figure import GREY
+from growbench.analysis.figures.figure import GRAY
 from growbench.analysis.figures.tables import Tables
 from growbench.errors import GrowBenchError
 
-GAMMA = 0.5  # of the scale, so that small masses are seen beside large ones
+GAMMA = 0.5  # of the color scale: makes small masses visible beside large ones
 CELL, GAP = 0.98, 0.14  # inches of one model's heads of one layer, and between models
 FIRST = ("source", "scratch")
 
 
 def models(maps: pd.DataFrame) -> list[str]:
-    """Return the source, what is grown from it, and scratch: neighbours are to be compared."""
+    """Return the source, what is grown from it, and scratch: neighbors are to be compared."""
     names = list(dict.fromkeys(maps["method"]))
     return sorted(names, key=lambda name: (name == "scratch", name != "source"))
 
 
 def tile(axes: Axes, rows: pd.DataFrame, top: float) -> None:
-    """Draw the heads of one layer, two in a row, nearest looking first."""
+    """Draw the heads of one layer, two per row, those that look nearest first."""
     keys = [name for name in rows if str(name).startswith("key")]
     heads = list(dict.fromkeys(rows["head"]))
     side = len(keys)
@@ -46,7 +46,7 @@ def draw(tables: Tables) -> Figure:
     """Return the figure: rows are layers, columns models."""
     maps = tables.attention_maps
     if maps.empty:
-        raise GrowBenchError("attention_maps.csv: not there; set attention: true and run the study")
+        raise GrowBenchError("attention_maps.csv: missing; set `attention: true` and run the study")
     names = models(maps)
     layers = {name: list(dict.fromkeys(maps.loc[maps["method"] == name, "layer"])) for name in names}
     rows = max(len(found) for found in layers.values())
@@ -63,7 +63,7 @@ def draw(tables: Tables) -> Figure:
         canvas.text(left / figure.WIDTH, 1 - (top - 0.2) / height, name, fontsize=7, fontweight="bold", va="bottom",
                     color=tables.look(name).color if name != "source" else "#555555")  # fmt: skip
         under = f"{own['layers'].iloc[0]} × {own['heads'].iloc[0]} heads{likeness(tables, name)}"
-        canvas.text(left / figure.WIDTH, 1 - (top - 0.05) / height, under, fontsize=5.2, color=GREY, va="bottom")
+        canvas.text(left / figure.WIDTH, 1 - (top - 0.05) / height, under, fontsize=5.2, color=GRAY, va="bottom")
         for row, layer in enumerate(layers[name]):
             y = 1 - (top + row * (cell + GAP) + cell) / height
             axes = canvas.add_axes((left / figure.WIDTH, y, cell / figure.WIDTH, cell / height))
@@ -76,9 +76,9 @@ def draw(tables: Tables) -> Figure:
     note = (
         f"Rows of a map: queries; columns: keys; the first {len(keys)} positions.\n"
         f"Mean over {first['sequences']} validation sequences. Layers × heads. r: mean correlation of a\n"
-        "model's heads with their likest head of the source."
+        "model's heads with the most similar head of the source."
     )
-    canvas.text(0.02, 0.2 / height, note, fontsize=6, color=GREY, va="bottom", linespacing=1.3)
+    canvas.text(0.02, 0.2 / height, note, fontsize=6, color=GRAY, va="bottom", linespacing=1.3)
     return canvas
 
 

@@ -1,4 +1,4 @@
-"""Loss right after growth: the model that is grown, what comes of it, and a random start, by method and by growth ratio."""
+"""Loss right after growth: the model that is grown, the grown model, and a random start, by method and by growth ratio."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from matplotlib.ticker import FixedLocator, NullLocator
 
 from growbench.analysis.figures import axes as axis
 from growbench.analysis.figures import figure
-from growbench.analysis.figures.figure import GREY
+from growbench.analysis.figures.figure import GRAY
 from growbench.analysis.figures.tables import Tables
 from growbench.analysis.statistics.intervals import mean_interval
 
@@ -22,7 +22,7 @@ LOSSES = ("loss_before", "loss_after")
 
 
 def growths(tables: Tables) -> list[Row]:
-    """Return one row per growth, that of a source or of the stage before: sizes, parameters' ratio, mean losses."""
+    """Return one row per growth, of the source or of the stage before: sizes, ratio of parameters, mean losses."""
     plans = tables.plans.sort_values(["seed", "stage"])
     rows: list[Row] = []
     for method in tables.methods:
@@ -42,7 +42,7 @@ def growths(tables: Tables) -> list[Row]:
 
 
 def sizes_of_source(tables: Tables) -> pd.Series | None:
-    """Return the source's own row of the plans table, None where the study has none."""
+    """Return the source's own row of the plans table, None if the study has none."""
     return None if tables.source.empty else tables.source.iloc[0]
 
 
@@ -85,12 +85,12 @@ def by_method(axes: Axes, tables: Tables, rows: list[Row], start: float) -> None
 
 
 def spaced(ratios: list[float], least: float) -> list[float]:
-    """Return those of sorted ratios whose labels have room: each at least so far from the one before, in logarithms."""
-    kept = ratios[:1]
+    """Return the sorted ratios whose labels have room. least: logarithm of the smallest factor between two of them."""
+    labeled = ratios[:1]
     for ratio in ratios[1:]:
-        if np.log(ratio / kept[-1]) >= least:
-            kept.append(ratio)
-    return kept
+        if np.log(ratio / labeled[-1]) >= least:
+            labeled.append(ratio)
+    return labeled
 
 
 def by_ratio(axes: Axes, tables: Tables, rows: list[Row]) -> None:
@@ -116,7 +116,7 @@ def by_ratio(axes: Axes, tables: Tables, rows: list[Row]) -> None:
 
 
 def draw(tables: Tables) -> Figure:
-    """Return the figure; a study in which nothing is grown gets one that says so."""
+    """Return the figure; if nothing is grown, it says so."""
     rows = growths(tables)
     if not rows:
         canvas = figure.canvas(1.2, tables, "Loss right after growth")
@@ -134,8 +134,8 @@ def draw(tables: Tables) -> Figure:
     lower.set_title("Against the growth ratio")
     by_ratio(lower, tables, rows)
     handles = [
-        Line2D([], [], ls="", marker="o", mec=GREY, mfc="white", label="the model that is grown"),
-        Line2D([], [], ls="", marker="o", mec=GREY, mfc=GREY, label="right after, before any step"),
+        Line2D([], [], ls="", marker="o", mec=GRAY, mfc="white", label="the model that is grown"),
+        Line2D([], [], ls="", marker="o", mec=GRAY, mfc=GRAY, label="right after, before any step"),
     ]
     canvas.legend(
         handles=handles, loc="upper left", bbox_to_anchor=(0.0, 1 - 0.5 / height), ncols=2, fontsize=6.8, handletextpad=0.1,

@@ -7,15 +7,15 @@ from matplotlib.figure import Figure
 
 from growbench.analysis.figures import axes as axis
 from growbench.analysis.figures import figure
-from growbench.analysis.figures.figure import GREY
+from growbench.analysis.figures.figure import GRAY
 from growbench.analysis.figures.tables import Tables
 
 PANELS = (("flops", "Target only (the source is free)"), ("flops_total", "Everything counted (source included)"))
-ROOM = 2.5  # an entropy line is drawn where the axis need not grow by more than this factor to show it
+ROOM = 2.5  # an entropy line is drawn if the axis grows by at most this factor to show it
 
 
 def limits(tables: Tables) -> tuple[float, float, list[tuple[str, float]]]:
-    """Return the y axis in nats and the entropy lines that lie outside of it, named, with their values."""
+    """Return the y axis in nats and the names and values of the entropy lines outside of it."""
     points, curves = tables.points, tables.curves
     start = points["flops"].min() / 2
     seen = np.concatenate([points["loss"], curves.loc[curves["flops"] >= start, "valid_loss"]])
@@ -90,18 +90,18 @@ def draw(tables: Tables) -> Figure:
 
 
 def _entropy(axes: Axes, name: str, value: float, outside: bool) -> None:
-    """Draw a reference line, or say at the edge that it lies beyond the axis."""
+    """Draw a reference line, or print its value at the edge if it is beyond the axis."""
     up = value > sum(axes.get_ylim()) / 2
     if outside:
         text, place, coordinates = f"{'↑' if up else '↓'} {name} {value:.2f}", (0.99, float(up)), "axes fraction"
         axes.annotate(
-            text, place, xycoords=coordinates, fontsize=6.5, color=GREY, ha="right", va="top" if up else "bottom"
+            text, place, xycoords=coordinates, fontsize=6.5, color=GRAY, ha="right", va="top" if up else "bottom"
         )
         return
-    axes.axhline(value, color=GREY, lw=0.8, ls=(0, (6, 2)), zorder=1)
+    axes.axhline(value, color=GRAY, lw=0.8, ls=(0, (6, 2)), zorder=1)
     axes.annotate(
         f"{name} {value:.2f}", (0.99, value), xycoords=("axes fraction", "data"), xytext=(0, -2 if up else 2),
-        textcoords="offset points", fontsize=6.5, color=GREY, ha="right", va="top" if up else "bottom",
+        textcoords="offset points", fontsize=6.5, color=GRAY, ha="right", va="top" if up else "bottom",
     )  # fmt: skip
 
 

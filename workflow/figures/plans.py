@@ -10,12 +10,12 @@ from matplotlib.patches import Rectangle
 
 from growbench.analysis.figures import axes as axis
 from growbench.analysis.figures import figure
-from growbench.analysis.figures.figure import GREY
+from growbench.analysis.figures.figure import GRAY
 from growbench.analysis.figures.tables import Tables
 
 Row = dict[str, Any]
 ROW, BAR = 0.46, 0.6  # inches of a method's row; the deepest model's height as a share of it
-TURNS, SLIVER = 6, 0.018  # how often kinds of step are drawn in turn, inches of one at least
+TURNS, SLIVER = 6, 0.018  # turns of the kinds of step that are drawn; least width of a turn in inches
 CHARACTER = 0.052  # inches
 FROZEN, SHORT, THIN, SOURCE = "//////", "||||", "....", "xxxx"
 MEANS = ["start_flops", "trunk_flops", "cooldown_flops", "budget_flops", "source_flops"]
@@ -43,7 +43,7 @@ def is_thin(row: Row) -> bool:
 
 
 def words(row: Row, target: Row) -> str:
-    """Return what a stage does besides training a whole stock model of the target's width on whole inputs."""
+    """Return what a stage does besides training a complete stock model of the target's width on uncut inputs."""
     depths = [depth for depth, _ in parts(row)]
     told = [f"hidden {row['hidden']:.0f}"] if row["hidden"] != target["hidden"] else []
     told += [f"FFN {row['ffn']:.0f}"] if row["ffn"] != target["ffn"] and not told else []
@@ -60,7 +60,7 @@ def words(row: Row, target: Row) -> str:
 
 
 def told(rows: list[Row]) -> str:
-    """Return the words of all stages; neighbours that do the same share theirs."""
+    """Return the words of all stages; neighbors that do the same share one entry."""
     groups: list[tuple[str, int, int]] = []
     for row in rows:
         text, number = words(row, rows[-1]), int(row["stage"]) + 1
@@ -103,7 +103,7 @@ class Drawing:
                 self.box(x, y, step, frozen, color, alpha=0.2, hatch=FROZEN, ink=color)
             self.box(x, y + frozen, step, self.unit * learn, color, hatch=hatch)
         if row["teacher"]:
-            self.box(start, y - 0.09, width, 0.07, "#d9d9d9", hatch=SOURCE, ink=GREY)
+            self.box(start, y - 0.09, width, 0.07, "#d9d9d9", hatch=SOURCE, ink=GRAY)
         if row["cooldown_flops"] > 0:
             cool = row["cooldown_flops"] / self.scale
             self.box(start + width, y, cool, self.unit * row["layers"], color, alpha=0.5)
@@ -111,7 +111,7 @@ class Drawing:
         self.sizes(row, y, start, width)
 
     def sizes(self, row: Row, y: float, start: float, width: float) -> None:
-        """Write layers x hidden into a stage where that fits."""
+        """Write layers x hidden into a stage if it fits."""
         text, height = f"{row['layers']:.0f} × {row['hidden']:.0f}", self.unit * row["layers"]
         if len(parts(row)) == 1 and len(text) * CHARACTER * self.inch < width and height * ROW > 0.09:
             self.axes.text(
@@ -120,12 +120,12 @@ class Drawing:
             )  # fmt: skip
 
     def method(self, method: str, y: float) -> None:
-        """Draw a method: its source left of 0, its stages, in words what they do, and its cost at the right."""
+        """Draw a method: its source left of 0, its stages and what they do in words, and its cost at the right."""
         rows, color = stages(self.tables, method), self.tables.look(method).color
         source = float(rows[0]["source_flops"])
         if source:
             share = source / self.scale
-            self.box(-share, y, share, BAR / 2, "#d9d9d9", hatch=SOURCE, ink=GREY)
+            self.box(-share, y, share, BAR / 2, "#d9d9d9", hatch=SOURCE, ink=GRAY)
         for row in rows:
             self.stage(row, y, color)
         last = rows[-1]
@@ -135,7 +135,7 @@ class Drawing:
         self.axes.annotate(method, (0, y + BAR), xytext=(0, 1.2), fontsize=6.5, fontweight="bold", va="bottom", **place)
         shift = 4.5 * len(method) + 4
         self.axes.annotate(
-            told(rows), (0, y + BAR), xytext=(shift, 1.4), fontsize=5.8, color=GREY, va="bottom", **place
+            told(rows), (0, y + BAR), xytext=(shift, 1.4), fontsize=5.8, color=GRAY, va="bottom", **place
         )
         self.axes.annotate(cost, (1, y + BAR / 2), xytext=(3, 0), fontsize=5.8, va="center", linespacing=1.1, **place)
 
@@ -146,12 +146,12 @@ def rounded(value: float) -> str:
 
 
 def budget(tables: Tables) -> float:
-    """Return scratch's budget in FLOPs, the largest of the study but for controls."""
+    """Return scratch's budget in FLOPs, the largest of the study except for controls."""
     return float(tables.plans.loc[tables.plans["method"] == "scratch", "budget_flops"].iloc[0])
 
 
 def draw(tables: Tables) -> Figure:
-    """Return the figure: one row a method."""
+    """Return the figure: one row per method."""
     methods, plans, top, bottom = tables.methods, tables.plans, 0.92, 0.62
     height = top + bottom + ROW * len(methods)
     canvas = figure.canvas(height, tables, "Plans: what runs, what learns, what it costs", "their mean")
@@ -170,7 +170,7 @@ def draw(tables: Tables) -> Figure:
     axes.spines["left"].set_visible(False)
     axes.grid(visible=False)
     axes.set_xlabel("FLOPs spent (% of scratch's); left of 0: on the source", fontsize=7)
-    canvas.text(right + 0.01, 1 - (top - 0.02) / height, "FLOPs\n+ source's", fontsize=5.8, color=GREY, va="bottom")
+    canvas.text(right + 0.01, 1 - (top - 0.02) / height, "FLOPs\n+ source's", fontsize=5.8, color=GRAY, va="bottom")
     key(canvas, height)
     return canvas
 
@@ -183,7 +183,7 @@ def key(canvas: Figure, height: float) -> None:
         "runs, frozen": {"fc": "#dddddd", "ec": "#444444", "hatch": FROZEN},
         "short inputs": {"fc": "#444444", "ec": "white", "hatch": SHORT},
         "thin layers": {"fc": "#444444", "ec": "white", "hatch": THIN},
-        "source, teacher": {"fc": "#d9d9d9", "ec": GREY, "hatch": SOURCE},
+        "source, teacher": {"fc": "#d9d9d9", "ec": GRAY, "hatch": SOURCE},
     }
     handles = [Rectangle((0, 0), 1, 1, lw=0, hatch_linewidth=0.5, label=name, **look) for name, look in kinds.items()]
     canvas.legend(

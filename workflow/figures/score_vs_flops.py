@@ -7,17 +7,17 @@ from matplotlib.figure import Figure
 
 from growbench.analysis.figures import axes as axis
 from growbench.analysis.figures import figure
-from growbench.analysis.figures.figure import GREY
+from growbench.analysis.figures.figure import GRAY
 from growbench.analysis.figures.tables import Tables
 from growbench.analysis.frames.scores import AVERAGE
 
-ROOM = 2.5  # the majority line is drawn where the axis need not grow by more than this factor to show it
+ROOM = 2.5  # the majority line is drawn if the axis grows by at most this factor to show it
 DODGE = 0.055  # share of the axis between markers that would cover each other
 
 
 def dodge(scores: pd.DataFrame, column: str, methods: list[str], width: float) -> dict[tuple[str, str], float]:
-    """Return x per (method, point). Where one point was fine-tuned (no lines), markers at nearly equal FLOPs are put
-    side by side, `width` apart in log FLOPs.
+    """Return x per (method, point). If one point was fine-tuned (no lines), markers at nearly equal FLOPs are put side by
+    side, `width` apart in log FLOPs.
     """
     rows = scores[scores["task"] == AVERAGE].set_index(["method", "point"])[column]
     if scores["point"].nunique() > 1:
@@ -66,18 +66,18 @@ def panel(axes: Axes, tables: Tables, task: str, column: str, title: str) -> Non
 
 
 def _majority(axes: Axes, value: float) -> None:
-    """Draw the majority line, or say at the edge where it lies when it would flatten the scores."""
+    """Draw the majority line, or print its value at the edge if the line would flatten the scores."""
     bottom, top = axes.get_ylim()
     pad = 0.2 * (top - bottom)
     if bottom - value > ROOM * (top - bottom):
         axes.set_ylim(bottom - pad, top + pad)
-        axes.annotate(f"↓ majority {value:.1f}", (0.02, 0.02), xycoords="axes fraction", fontsize=6, color=GREY)
+        axes.annotate(f"↓ majority {value:.1f}", (0.02, 0.02), xycoords="axes fraction", fontsize=6, color=GRAY)
         return
     axes.set_ylim(min(bottom, value) - pad, top + pad)
-    axes.axhline(value, color=GREY, lw=0.8, ls=(0, (6, 2)), zorder=1)
+    axes.axhline(value, color=GRAY, lw=0.8, ls=(0, (6, 2)), zorder=1)
     axes.annotate(
         f"majority {value:.1f}", (0.02, value), xycoords=("axes fraction", "data"), xytext=(0, 1.5),
-        textcoords="offset points", fontsize=6, color=GREY, va="bottom",
+        textcoords="offset points", fontsize=6, color=GRAY, va="bottom",
     )  # fmt: skip
 
 
@@ -88,7 +88,7 @@ def name(scores: pd.DataFrame, task: str) -> str:
 
 
 def draw(tables: Tables) -> Figure:
-    """Return the figure; a study without fine-tuning gets one that says so."""
+    """Return the figure; without fine-tuning, it says so."""
     scores = tables.scores
     if scores.empty:
         canvas = figure.canvas(1.2, tables, "Score against training compute")
@@ -123,7 +123,7 @@ def _note(axes: Axes, subset: bool) -> None:
     text = "Tasks: x counts everything.\nA single point's markers at\nequal FLOPs are drawn side\nby side."
     text += "\n* trained on a subset of rows." if subset else ""
     axes.axis("off")
-    axes.text(0.0, 0.95, text, color=GREY, fontsize=6.5, va="top", transform=axes.transAxes, linespacing=1.35)
+    axes.text(0.0, 0.95, text, color=GRAY, fontsize=6.5, va="top", transform=axes.transAxes, linespacing=1.35)
 
 
 if __name__ == "__main__":

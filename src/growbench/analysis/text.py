@@ -10,7 +10,7 @@ from growbench.spec import SOURCE
 
 Row = Mapping[str, Any]
 MISSING = "–"
-FEW = 5  # up to so many seeds, a bootstrap interval is about the range of the runs
+FEW = 5  # up to this number of seeds, a bootstrap interval is about the range of the runs
 PUBLISHED_NOTE = (
     "Published values come from other models, data and budgets. They are at another scale: read them beside ours, not "
     "against ours. [S] read in the paper or its code, [S2] second hand"

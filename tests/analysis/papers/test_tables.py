@@ -13,8 +13,6 @@ import pytest
 from support import constructed
 
 from growbench.analysis import papers as tables
-from growbench.analysis.papers.shared import latex
-from growbench.analysis.papers.shared.table import Cell, Head, Table
 from growbench.pipeline.aggregate import run as aggregate
 from growbench.study.study import Study
 
@@ -116,7 +114,7 @@ def test_only_values_of_grade_s_are_printed_as_published(folder: Path) -> None:
     assert savings == {"", "0.452", "0.384", "0.304", "0.239"}
 
 
-def test_variants_stand_in_the_table_of_their_option_only(folder: Path) -> None:
+def test_variants_are_only_in_the_table_of_their_option(folder: Path) -> None:
     assert not [r for r in read(folder, "bert2bert") if "long" in r["method"]]
     ours = [r for r in read(folder, "bert2bert_stages") if r["origin"] == "this study"]
     assert [(r["method"], float(r["E_b"])) for r in ours] == [("short", 0.01), ("bert2bert", 0.125), ("long", 0.5)]
@@ -130,7 +128,7 @@ def test_a_variant_alone_takes_the_methods_place(tmp_path: Path, monkeypatch: py
     assert float(found["saving_target_only"]) == pytest.approx(0.1)
 
 
-def test_the_initial_loss_stands_against_the_source(folder: Path) -> None:
+def test_the_initial_loss_is_compared_with_the_source(folder: Path) -> None:
     source = constructed.loss_at(constructed.F)
     found = [r for r in read(folder, "bert2bert_initial_loss") if r["origin"] == "this study"]
     assert {r["method"] for r in found} == {
@@ -152,7 +150,7 @@ def test_ligo_is_complete_and_says_what_was_not_run(folder: Path) -> None:
     assert float(row(folder, "ligo", method="StackBERT", origin="this")["saving_target_only"]) == pytest.approx(0.2)
 
 
-def test_glue_and_squad_get_the_papers_columns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_glue_and_squad_have_the_papers_columns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tasks = {"source": "hub", "names": ["SST-2", "RTE", "SQuAD1.1"]}
     study, records = made(tmp_path, monkeypatch, {"scratch": None, "stackbert": None}, seeds=[0], tasks=tasks)
     for path in records.glob("finetune/*.json"):
@@ -169,7 +167,7 @@ def test_glue_and_squad_get_the_papers_columns(tmp_path: Path, monkeypatch: pyte
     assert float(row(folder, "bert2bert", method="StackBERT", origin="this")["SQuAD1.1 F1"]) == pytest.approx(0.8)
 
 
-def test_operators_stand_in_their_dimension(folder: Path) -> None:
+def test_operators_are_listed_under_their_dimension(folder: Path) -> None:
     found = {(r["dimension"], r["operator"]): r["method"] for r in read(folder, "compoundgrow")}
     assert found["FFN", "parameter sharing"] == "tiled" and found["length", "truncation"] == "cut"
     assert found["all three", "stacking + parameter sharing + embedding pooling"] == "compoundgrow"
@@ -232,7 +230,7 @@ def test_notes_say_scale_seeds_definition_and_provenance(folder: Path) -> None:
 
 
 def cells(line: str) -> list[str]:
-    """Return the cells of a row, the escaped & apart."""
+    """Return the cells of a row, not split at an escaped &."""
     assert line.endswith(r" \\"), line
     return re.split(r"(?<!\\)&", line[:-3])
 
@@ -252,25 +250,3 @@ def test_latex_is_well_formed(folder: Path, name: str) -> None:
     lines = [line for line in body.splitlines() if line != r"\midrule"]
     assert {len(cells(line)) for line in lines} == {columns}
     assert f"\\label{{tab:made:{name}}}" in text and len(lines) == len(read(folder, name)) + 1
-
-
-def test_what_is_special_in_latex_is_escaped() -> None:
-    assert latex.escape(r"50 % of a_b & {c} \d ~^#$") == (
-        r"50 \% of a\_b \& \{c\} \textbackslash{}d \textasciitilde{}\textasciicircum{}\#\$"
-    )
-    assert latex.escape("[-0.5, 1] ≥ −2 → ×1e-3, two-stage ü™") == (
-        r"{[}$-$0.5, 1{]} $\geq$ $-$2 $\to$ $\times$1e-3, two-stage uTM"
-    )
-
-
-def test_a_cell_without_number_is_empty_in_csv_and_keeps_its_reason() -> None:
-    heads = [Head(key="method", text="m|n"), Head(key="x", text="x"), Head(key="y", text="y")]
-    rows = [
-        {"method": Cell(text="a", value="a"), "x": Cell(text="0.50 [0.4, 0.6]", value=0.5, lo=0.4, hi=0.6)},
-        {"method": Cell(text="b", value="b"), "x": Cell(text="not reached", status="not reached")},
-    ]
-    table = Table(study="made", name="t", title="T", heads=heads, groups=[rows[:1], rows[1:]], notes=["n."])
-    assert table.csv() == "method,x,x_lo,x_hi,x_status,y\na,0.5,0.4,0.6,,\nb,,,,not reached,\n"
-    assert table.markdown().splitlines()[2] == r"| m\|n | x | y |"
-    assert "| b | not reached | – |" in table.markdown() and "- n." in table.markdown()
-    assert table.latex().count("\\midrule") == 2

@@ -25,7 +25,7 @@ def test_one_run_has_no_interval() -> None:
     assert found.lo is None and found.hi is None
 
 
-def test_equal_runs_have_an_interval_of_no_width() -> None:
+def test_equal_runs_have_an_interval_of_zero_width() -> None:
     found = intervals.mean_interval(np.full(4, 2.25))
     assert found.lo == found.hi == 2.25
 

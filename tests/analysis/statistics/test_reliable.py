@@ -22,7 +22,7 @@ def test_iqm_is_scipy_s_trimmed_mean(scores: np.ndarray) -> None:
 
 
 @given(arrays(np.float64, st.integers(4, 40), elements=SCORES), st.floats(2, 1e6))
-def test_iqm_does_not_feel_its_extremes(scores: np.ndarray, far: float) -> None:
+def test_iqm_ignores_the_extremes(scores: np.ndarray, far: float) -> None:
     order = np.sort(scores)
     moved = np.concatenate([order[:-1], [far]])
     assert reliable.iqm(moved) == reliable.iqm(order)
@@ -50,7 +50,7 @@ def test_tasks_weigh_the_same() -> None:
     assert reliable.improvement(x, y) == pytest.approx((1 + (1 + 0.5 + 0.5) / 3) / 2)
 
 
-def test_a_task_is_resampled_by_itself() -> None:
+def test_each_task_is_resampled_on_its_own() -> None:
     """Two seeds that trade places between two tasks: resampled together their mean is fixed, task by task it is not."""
     scores = np.array([[[0.0, 1.0]], [[1.0, 0.0]]])
     assert {round(value, 6) for value in scores.mean(axis=(1, 2))} == {0.5}
@@ -77,7 +77,7 @@ def test_many_seeds_agree_with_the_normal_approximation() -> None:
     assert found.lo == pytest.approx(p - half, abs=0.02) and found.hi == pytest.approx(p + half, abs=0.02)
 
 
-def test_equal_seeds_have_no_width_and_one_seed_no_interval() -> None:
+def test_equal_seeds_have_zero_width_and_one_seed_no_interval() -> None:
     same = np.full((3, 2, 2), 0.4)
     found = reliable.iqm_interval(same)
     assert found.lo == found.hi == pytest.approx(0.4)
@@ -88,12 +88,12 @@ def test_equal_seeds_have_no_width_and_one_seed_no_interval() -> None:
 def test_the_majority_is_zero_and_perfect_is_one() -> None:
     found = reliable.normalize(np.array([0.6, 1.0, 0.8, 0.4]), np.array([0.6, 0.6, 0.6, 0.6]))
     assert found == pytest.approx([0.0, 1.0, 0.5, -0.5])
-    with pytest.raises(GrowBenchError, match="leave such a task out"):
+    with pytest.raises(GrowBenchError, match="leave the task out"):
         reliable.normalize(np.array([1.0]), np.array([1.0]))
 
 
 def runs(scores: dict[str, dict[str, list[float]]], majority: float = 0.5) -> pd.DataFrame:
-    """Return fine-tuning runs, one a seed, from scores by method and task."""
+    """Return fine-tuning runs, one per seed, from scores by method and task."""
     return pd.DataFrame(
         {
             "study": "made", "suite": "toyglue", "method": method, "seed": seed, "point": "p100", "task": task,
@@ -117,7 +117,7 @@ def test_the_table_has_known_numbers() -> None:
     assert (table.loc["grown", "iqm_lo"], table.loc["grown", "iqm_hi"]) == (0.75, 0.75)
 
 
-def test_a_run_that_is_missing_is_named() -> None:
+def test_a_missing_run_is_named() -> None:
     made = runs({"scratch": {"a": [0.5, 0.6], "b": [0.5, 0.6]}})
     with pytest.raises(GrowBenchError, match="scratch: its runs do not have the same tasks"):
         averages_table.build(made.iloc[:-1], ["scratch"])

@@ -53,7 +53,7 @@ def test_source_cost_moves_the_total_saving_by_hand() -> None:
     assert found.value == pytest.approx(1 - (0.5e14 + 2e13) / 1e14)
 
 
-def test_a_dear_source_makes_the_saving_negative() -> None:
+def test_an_expensive_source_makes_the_saving_negative() -> None:
     found = measure(made(0.5, source=8e13), made(1.0))
     assert found.value == pytest.approx(-0.3)
     assert speedup(found.value) == pytest.approx(1 / 1.3 - 1)
@@ -78,7 +78,7 @@ def test_one_seed_has_a_value_and_no_interval() -> None:
     assert found.n == 1 and found.interval.lo is None and found.interval.hi is None
 
 
-def test_equal_seeds_give_an_interval_of_no_width() -> None:
+def test_equal_seeds_give_an_interval_of_zero_width() -> None:
     found = measure(made(0.6, (0.0,) * 3), made(1.0, (0.0,) * 3))
     assert found.interval.lo == pytest.approx(0.4) and found.interval.hi == pytest.approx(0.4)
 
@@ -104,7 +104,7 @@ def test_share_of_resamples_that_do_not_reach_is_reported() -> None:
     assert found.interval.lo is None and found.interval.hi == pytest.approx(0.1)
 
 
-def test_speedup_stands_beside_the_saving() -> None:
+def test_a_saving_has_its_speedup() -> None:
     assert speedup(0.5) == pytest.approx(1.0) and speedup(None) is None
 
 
@@ -113,7 +113,7 @@ def test_running_median_drops_a_spike_and_keeps_the_ends() -> None:
     assert running_median(np.array([[5.0, 4.0]])).tolist() == [[5.0, 4.0]]
 
 
-def test_curves_that_make_no_sense_are_refused() -> None:
+def test_invalid_curves_are_refused() -> None:
     with pytest.raises(GrowBenchError, match="not finite"):
         Curve(cost=np.ones((1, 2)), loss=np.array([[1.0, np.nan]]))
     with pytest.raises(GrowBenchError, match="same seeds"):

@@ -40,7 +40,7 @@ def test_a_cost_that_was_put_in_comes_out(cost: float, slope: float, points: int
 
 
 @given(st.floats(0.12, 0.9), st.floats(0.05, 2), st.lists(st.floats(-0.5, 0.5), min_size=2, max_size=4))
-def test_what_seeds_share_has_no_width(cost: float, slope: float, shared: list[float]) -> None:
+def test_what_seeds_share_has_zero_width(cost: float, slope: float, shared: list[float]) -> None:
     found = measure(law(cost, slope, 6, tuple(shared)), law(1.0, slope, 6, tuple(shared)))
     assert found.interval.lo == pytest.approx(1 - cost, abs=1e-6)
     assert found.interval.hi == pytest.approx(1 - cost, abs=1e-6)

@@ -22,7 +22,7 @@ from growbench.errors import GrowBenchError
 WIDTH = 3.5  # inches
 COLUMNS = 3  # of the legend
 DPI = 300
-GREY = "#666666"
+GRAY = "#666666"
 LOOK: Any = {
     "font.family": "DejaVu Sans",
     "font.size": 7.5,
@@ -81,9 +81,9 @@ def canvas(height: float, tables: Tables, title: str, bars: str = "bars: 95 % bo
     """
     figure = Figure(figsize=(WIDTH, height))
     figure.text(0.02, 1 - 0.05 / height, title, fontsize=9, fontweight="bold", va="top")
-    figure.text(0.02, 1 - 0.24 / height, tables.subtitle(bars), color=GREY, va="top", linespacing=1.3)
+    figure.text(0.02, 1 - 0.24 / height, tables.subtitle(bars), color=GRAY, va="top", linespacing=1.3)
     for i, line in enumerate(reversed(textwrap.wrap(f"records: {text.provenance(tables.points)}", 92))):
-        figure.text(0.02, (0.04 + 0.09 * i) / height, line, fontsize=5, color=GREY)
+        figure.text(0.02, (0.04 + 0.09 * i) / height, line, fontsize=5, color=GRAY)
     return figure
 
 

@@ -6,13 +6,13 @@ import pandas as pd
 
 from growbench.records import curve
 
-ROWS = 500  # about how many rows of a run are kept
+ROWS = 500  # evenly spaced rows of a run
 
 
 def build(files: dict[tuple[str, int], Path]) -> pd.DataFrame:
     """Return the trunk's measured rows of every run, by method and seed.
 
-    Of a longer curve, ROWS evenly spaced rows are kept, and the rows on both sides of each change of stage.
+    A longer curve is thinned to ROWS evenly spaced rows and the rows on both sides of each change of stage.
     """
     tables = []
     for (method, seed), path in files.items():

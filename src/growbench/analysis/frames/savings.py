@@ -142,7 +142,7 @@ def _saving(
 
 
 def columns(name: str, saving: Saving | None) -> dict[str, Any]:
-    """Return one accounting's columns; the baseline saves 0 of itself by definition."""
+    """Return one accounting's columns; the baseline saves 0 by definition."""
     if saving is None:
         return {f"saving_{name}": 0.0, f"speedup_{name}": 0.0, f"status_{name}": BASELINE}
     ends = saving.interval

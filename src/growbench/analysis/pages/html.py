@@ -35,14 +35,14 @@ def markdown(text: str) -> str:
 def _drop_local_links(state: StateCore) -> None:
     """Keep the text of a link to a file: pages lie elsewhere than the files that they are made from."""
     for block in state.tokens:
-        kept, dropped = [], False
+        remaining, dropped = [], False
         for token in block.children or []:
             if token.type == "link_open":
                 dropped = not str(token.attrGet("href")).startswith(("http:", "https:"))
             if not (dropped and token.type in ("link_open", "link_close")):
-                kept.append(token)
+                remaining.append(token)
         if block.children is not None:
-            block.children = kept
+            block.children = remaining
 
 
 def table(frame: pd.DataFrame) -> str:

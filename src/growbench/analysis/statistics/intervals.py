@@ -1,9 +1,9 @@
-"""Bootstrap intervals: whole runs (seeds) are resampled and the quantity of interest is computed anew each time.
+"""Bootstrap intervals: runs (seeds) are resampled, and the quantity of interest is computed again each time.
 
-Percentile intervals at 95 %. Up to EXACT runs every one of the n^n resamples is enumerated, so the interval is the
-exact bootstrap distribution's and needs no random numbers; above, DRAWS resamples come from a fixed seed. With three
-runs the interval is about the range of the runs: honest about what was seen, too narrow as a confidence statement.
-One run has no interval.
+Intervals are percentile intervals at 95 %. Up to EXACT runs, all n^n resamples are enumerated, so the interval is that of
+the exact bootstrap distribution and needs no random numbers. Above that, DRAWS resamples come from a fixed seed. With
+three runs, the interval is about the range of the runs: it shows what was seen, but is too narrow as a confidence
+statement. One run has no interval.
 """
 
 import itertools
@@ -23,7 +23,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Interval:
-    """A 95 % interval in the unit of the quantity; an end is None where it is absent (one run) or open (censored)."""
+    """A 95 % interval in the unit of the quantity; an end is None if it is absent (one run) or open (censored)."""
 
     lo: float | None = None
     hi: float | None = None
@@ -33,7 +33,7 @@ class Interval:
 def resamples(n: int, seed: int = 0) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Return distinct resamples of n runs, shape (k, n), and how often each occurs, shape (k,).
 
-    The order within a resample does not matter, so that equal multisets are computed once.
+    The order within a resample does not matter, so equal multisets are computed once.
     """
     if n <= EXACT:
         rows = np.array(list(itertools.product(range(n), repeat=n)), dtype=np.intp)
@@ -44,7 +44,7 @@ def resamples(n: int, seed: int = 0) -> tuple[NDArray[np.intp], NDArray[np.intp]
 
 
 def percentile(values: Floats, counts: NDArray[np.intp], share: float) -> float:
-    """Return the smallest value below or at which `share` of the weighted values lie (infinities allowed)."""
+    """Return the smallest value with at least `share` of the weighted values at or below it (infinities allowed)."""
     order = np.argsort(values, kind="stable")
     total = np.cumsum(counts[order])
     index = int(np.searchsorted(total, math.ceil(share * int(total[-1]) - 1e-9)))
@@ -52,7 +52,7 @@ def percentile(values: Floats, counts: NDArray[np.intp], share: float) -> float:
 
 
 def interval(low: Floats, high: Floats, counts: NDArray[np.intp]) -> Interval:
-    """Return the percentile interval; `low` and `high` hold each resample's value, or its bounds where it is censored.
+    """Return the percentile interval; `low` and `high` hold each resample's value, or its bounds if it is censored.
 
     An end that falls on an infinite bound is open: None.
     """
@@ -64,7 +64,7 @@ def interval(low: Floats, high: Floats, counts: NDArray[np.intp]) -> Interval:
 def mean_interval(values: Floats) -> Interval:
     """Return the interval of the mean of one value per run, shape (n,); empty for one run.
 
-    For a difference between two methods give the paired differences: the same runs are then resampled in both.
+    For a difference between two methods, pass the paired differences: then the same runs are resampled in both.
     """
     if len(values) < 2:
         return Interval()

@@ -4,14 +4,14 @@ Definitions of Agarwal et al., "Deep RL at the edge of the statistical precipice
 
 - IQM: the mean of the middle half of all runs x tasks scores (a quarter, rounded down, is cut off at both ends);
 - P(X > Y) = mean over tasks of 1 / (N K) sum_ij S(x_i, y_j), with S = 1 where x_i > y_j, 1/2 at a tie, else 0;
-- intervals: 95 % percentile bootstrap in which each task (stratum) is resampled by itself, here DRAWS times from a
+- intervals: 95 % percentile bootstrap in which each task (stratum) is resampled on its own, here DRAWS times from a
   fixed seed; X and Y are resampled independently.
 
-What is resampled is the pre-training seed with all its fine-tuning runs: runs of one checkpoint are not independent, and
-treating them so would narrow the interval. One pre-training seed has no interval.
+A pre-training seed is resampled together with all its fine-tuning runs. Runs of one checkpoint are not independent, and
+treating them as independent would narrow the interval. One pre-training seed has no interval.
 
-Scores are normalised before they are mixed: (score - majority) / (1 - majority), so that on every task 0 is what the
-majority class (or the mean) scores and 1 is perfect.
+Scores are normalized before they are mixed: (score - majority) / (1 - majority), so that on every task 0 is the score of
+the majority class (or of the mean) and 1 is perfect.
 """
 
 import numpy as np
@@ -26,7 +26,9 @@ TRIM = 0.25
 def normalize(score: Floats, majority: Floats) -> Floats:
     """Return scores of any shape on the scale of 0 (majority class) to 1 (perfect); majority must be below 1."""
     if not (majority < 1).all():
-        raise GrowBenchError("scores: the majority class scores 1, nothing can be better; leave such a task out")
+        raise GrowBenchError(
+            "scores: the majority class of a task scores 1, so no method can be better; leave the task out"
+        )
     return np.asarray((score - majority) / (1 - majority))
 
 
@@ -52,7 +54,7 @@ def improvement(x: Floats, y: Floats) -> float:
 
 
 def strata(seeds: int, tasks: int, key: int = 0) -> NDArray[np.intp]:
-    """Return DRAWS resamples of the seeds, each task by itself, shape (DRAWS, seeds, tasks)."""
+    """Return DRAWS resamples of the seeds, each task on its own, shape (DRAWS, seeds, tasks)."""
     return np.random.default_rng(key).integers(0, seeds, size=(DRAWS, seeds, tasks), dtype=np.intp)
 
 

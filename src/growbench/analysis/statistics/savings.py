@@ -1,14 +1,14 @@
 """How much compute a method saves: 1 - F / F_scratch at the validation loss that scratch finishes with.
 
 Policy, for every table and figure:
-- the threshold is the loss of scratch's last finished point, F_scratch what scratch spent to get there;
-- F is where the method's curve first comes down to the threshold. Curves are the mean over seeds of the finished
-  points, interpolated linearly in (log FLOPs, loss) between neighbours;
-- a curve that goes up again is replaced by its running best, so that the first crossing counts;
-- nothing is extrapolated: a curve that stays above the threshold is "not reached"; one that is below it at its first
-  finished point saves "at least" 1 - F_first / F_scratch ("at first point");
-- savings may be negative, e.g. where the source's cost is counted;
-- intervals: seeds are resampled, the same for the method and for scratch, threshold and crossing computed anew.
+- The threshold is the loss of scratch's last finished point. F_scratch is what scratch spent to get there.
+- F is where the method's curve first comes down to the threshold. Curves are the mean over seeds of the finished points,
+  interpolated linearly in (log FLOPs, loss) between neighbors.
+- A curve that rises again is replaced by its running best, so the first crossing counts.
+- Nothing is extrapolated. A curve that stays above the threshold is "not reached". A curve that is below it at its first
+  finished point saves "at least" 1 - F_first / F_scratch ("at first point").
+- Savings may be negative, for example if the source's cost is counted.
+- Intervals: the same seeds are resampled for the method and for scratch, and threshold and crossing are computed again.
 """
 
 import math
@@ -28,7 +28,11 @@ BASELINE = "baseline"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Curve:
-    """One method's measured points. cost, loss: shape (seeds, points); costs in FLOPs (or seconds), losses in nats."""
+    """One method's measured points.
+
+    cost: FLOPs (or seconds), shape (seeds, points).
+    loss: nats, shape (seeds, points).
+    """
 
     cost: Floats
     loss: Floats
@@ -37,7 +41,7 @@ class Curve:
         if self.cost.shape != self.loss.shape or self.cost.ndim != 2 or not self.cost.size:
             raise GrowBenchError(f"curve: shapes {self.cost.shape} and {self.loss.shape}; give (seeds, points) to both")
         if not (np.isfinite(self.loss).all() and np.isfinite(self.cost).all() and (self.cost > 0).all()):
-            raise GrowBenchError("curve: a loss is not finite or a cost is not positive; look at the run's record")
+            raise GrowBenchError("curve: a loss is not finite or a cost is not positive; check the run's record")
 
     def mean(self, seeds: NDArray[np.intp] | slice = slice(None)) -> tuple[Floats, Floats]:
         """Return cost and loss, each shape (points,), averaged over `seeds` and sorted by cost."""
@@ -48,10 +52,14 @@ class Curve:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Saving:
-    """Share of scratch's cost that is saved (None: not reached; a lower bound when status is AT_FIRST).
+    """What a method saves.
 
-    interval: 95 %, its lower end open where too many resamples do not reach the threshold, its upper end open where
-    too many are below it at their first point. share_*: shares of the resamples in these two states.
+    value: share of scratch's cost; None if not reached, a lower bound if the status is AT_FIRST.
+    status: REACHED, NOT_REACHED or AT_FIRST.
+    interval: 95 %. Its lower end is open if too many resamples do not reach the threshold, its upper end if too many are
+        below it at their first point.
+    share_not_reached, share_at_first: shares of the resamples in these two states.
+    n: number of seeds.
     """
 
     value: float | None
@@ -118,7 +126,7 @@ def speedup(saving: float | None) -> float | None:
 
 
 def running_median(loss: Floats) -> Floats:
-    """Return the median of three neighbours along the last axis, ends kept: for curves logged while training."""
+    """Return the median of three neighbors along the last axis, ends unchanged, for curves logged during training."""
     if loss.shape[-1] < 3:
         return loss
     inner = np.median(np.stack([loss[..., :-2], loss[..., 1:-1], loss[..., 2:]]), axis=0)
