@@ -51,10 +51,12 @@ def panel(axes: Axes, tables: Tables, column: str) -> None:
             cost, loss, yerr=[below, above], color=look.color, marker=look.marker, linestyle=look.line,
             elinewidth=0.8, capsize=1.5, mec="white", mew=0.4, zorder=5 + i,
         )  # fmt: skip
-    baseline = tables.savings.loc[tables.savings["method"] == "scratch", "threshold_loss"].iloc[0]
+    scratch = tables.savings[tables.savings["method"] == "scratch"].iloc[0]
+    baseline = scratch["threshold_loss"]
+    ends = "finishes at" if baseline == scratch["final_loss"] else "reaches"
     axes.axhline(baseline, color="black", lw=0.7, ls=(0, (1, 1)), zorder=1)
     axes.annotate(
-        f"scratch finishes at {baseline:.3f}", (0.01, baseline), xycoords=("axes fraction", "data"), xytext=(0, -2),
+        f"scratch {ends} {baseline:.3f}", (0.01, baseline), xycoords=("axes fraction", "data"), xytext=(0, -2),
         textcoords="offset points", fontsize=6.5, va="top", zorder=40,
         bbox={"facecolor": "white", "alpha": 0.7, "pad": 0.5, "edgecolor": "none"},
     )  # fmt: skip

@@ -9,6 +9,7 @@ from growbench.analysis.statistics.savings import (
     REACHED,
     Curve,
     crossing,
+    goal,
     measure,
     running_median,
     speedup,
@@ -71,6 +72,19 @@ def test_order_of_the_points_does_not_matter() -> None:
     curve = made(0.5)
     turned = Curve(cost=curve.cost[:, ::-1], loss=curve.loss[:, ::-1])
     assert measure(turned, made(1.0)).value == pytest.approx(0.5)
+
+
+def test_scratch_s_curve_is_a_running_best_as_well() -> None:
+    """Scratch is best at 0.6 of its budget: that is what a method is measured against, and what its twin needs too."""
+    scratch = Curve(cost=np.array([[0.6, 1.0]]), loss=np.array([[4.7, 4.9]]))
+    assert goal(scratch) == (0.6, 4.7)
+    assert (measure(scratch, scratch).value, measure(scratch, scratch).status) == (0.0, REACHED)
+    better = Curve(cost=np.array([[0.3, 1.0]]), loss=np.array([[4.7, 4.0]]))
+    assert measure(better, scratch).value == pytest.approx(0.5)
+    below = Curve(cost=np.array([[0.3, 1.0]]), loss=np.array([[4.6, 4.0]]))
+    assert measure(below, scratch).status == AT_FIRST
+    worse = Curve(cost=np.array([[0.6, 1.0]]), loss=np.array([[4.8, 4.75]]))
+    assert measure(worse, scratch).status == NOT_REACHED
 
 
 def test_one_seed_has_a_value_and_no_interval() -> None:

@@ -59,7 +59,7 @@ def test_the_crossing_is_the_first_and_never_extrapolated(
     assert found is not None
     first = int(below[0])
     if first == 0:
-        assert (found, status) == (cost[0], AT_FIRST)
+        assert (found, status) == (cost[0], REACHED if loss[0] == threshold else AT_FIRST)
     else:
         assert status == REACHED and cost[first - 1] <= found <= cost[first] * (1 + 1e-12)
         if loss[first] == threshold and (loss[:first] > threshold).all():
@@ -74,6 +74,19 @@ def test_what_comes_after_the_crossing_does_not_matter(
     longer = crossing(np.append(cost, 2 * cost[-1]), np.append(loss, later), threshold)
     found = crossing(cost, loss, threshold)
     assert found == longer if found[0] is not None else longer[1] in (NOT_REACHED, REACHED)
+
+
+@given(curves(), st.integers(1, 4), st.integers(0, 9))
+def test_identical_runs_save_nothing_whatever_their_shape(
+    curve: tuple[np.ndarray, np.ndarray], seeds: int, key: int
+) -> None:
+    cost, loss = curve
+    noise = np.random.default_rng(key).normal(0, 0.5, (seeds, len(loss)))
+    twin = Curve(cost=np.tile(cost, (seeds, 1)), loss=loss + noise)
+    found = measure(twin, twin)
+    assert (found.value, found.status, found.share_at_first, found.share_not_reached) == (0.0, REACHED, 0, 0)
+    if seeds > 1:
+        assert (found.interval.lo, found.interval.hi) == (0.0, 0.0)
 
 
 @given(curves(), LOSS, st.floats(0.01, 0.5))
@@ -171,6 +184,19 @@ def test_a_score_that_falls_again_counts_its_first_crossing() -> None:
     runs.loc[late, "score"] -= 0.4
     row = score_savings.build(points, runs, ["scratch", "grown"]).set_index("method").loc["grown"]
     assert row["saving_target_only"] == pytest.approx(0.5) and row["score"] < row["threshold_score"]
+
+
+@pytest.mark.parametrize("drop", [0.0, 0.4])
+def test_identical_runs_save_nothing_at_equal_score_whatever_their_shape(drop: float) -> None:
+    """With and without a last point that is worse than the one before."""
+    points, runs = scored({"scratch": 1.0, "twin": 1.0}, 2, (0.0, 0.05))
+    runs.loc[runs["point"] == "p100", "score"] -= drop
+    for kept in ({"p25", "p50", "p100"}, {"p100"}):
+        some = runs[runs["point"].isin(kept)]
+        row = score_savings.build(points, some, ["scratch", "twin"]).set_index("method").loc["twin"]
+        assert (row["saving_target_only"], row["status_target_only"]) == (0.0, REACHED)
+        best = some.groupby("point")["score"].mean().max()
+        assert row["threshold_score"] == pytest.approx(best)
 
 
 def test_a_method_that_was_not_fine_tuned_is_named() -> None:

@@ -9,7 +9,16 @@ import pandas as pd
 from growbench.analysis import published
 from growbench.analysis.frames.accounting import ACCOUNTINGS, ISO
 from growbench.analysis.statistics.intervals import Floats, mean_interval
-from growbench.analysis.statistics.savings import BASELINE, NOT_REACHED, Curve, Saving, measure, running_median, speedup
+from growbench.analysis.statistics.savings import (
+    BASELINE,
+    NOT_REACHED,
+    Curve,
+    Saving,
+    goal,
+    measure,
+    running_median,
+    speedup,
+)
 from growbench.errors import GrowBenchError
 
 SCRATCH_ISO, LONGER = "scratch_iso", "source_longer"  # controls that also spend the source's FLOPs
@@ -94,31 +103,31 @@ def _final(points: pd.DataFrame, method: str) -> pd.DataFrame:
 
 def _row(points: pd.DataFrame, curves: pd.DataFrame, method: str, protocol: str, reuses: int) -> dict[str, Any]:
     final, scratch = _final(points, method), _final(points, "scratch")
-    loss = final["loss"].to_numpy(dtype=np.float64)
-    threshold = scratch["loss"].to_numpy(dtype=np.float64)
+    loss, baseline = (ends["loss"].to_numpy(dtype=np.float64) for ends in (final, scratch))
+    _, threshold = goal(curve(points, curves, "scratch", "flops", protocol))
     row: dict[str, Any] = {
         "study": final["study"].iloc[0],
         "protocol": protocol,
         "method": method,
         "n": len(final),
-        "threshold_loss": threshold.mean(),
+        "threshold_loss": threshold,
     }
     for name, cost in ACCOUNTINGS.items():
         row |= columns(name, _saving(points, curves, method, cost, protocol))
     if SCRATCH_ISO in set(points["method"]) and (method in (SCRATCH_ISO, LONGER) or final["source_flops"].max() > 0):
         row |= columns(ISO, _saving(points, curves, method, "flops_total", protocol, SCRATCH_ISO))
-    return row | _ends(final, loss, threshold, reuses) | {"published": _published(final, method)}
+    return row | _ends(final, loss, baseline, reuses) | {"published": _published(final, method)}
 
 
-def _ends(final: pd.DataFrame, loss: Floats, threshold: Floats, reuses: int) -> dict[str, Any]:
-    """Return losses and costs at the last finished point; loss, threshold: the method's and scratch's, one per seed."""
-    ends, gap = mean_interval(loss), mean_interval(loss - threshold)
+def _ends(final: pd.DataFrame, loss: Floats, scratch: Floats, reuses: int) -> dict[str, Any]:
+    """Return losses and costs at the last finished point; loss, scratch: the method's and scratch's, one per seed."""
+    ends, gap = mean_interval(loss), mean_interval(loss - scratch)
     return {
         "initial_loss": final["initial_loss"].mean(),
         "final_loss": loss.mean(),
         "final_loss_lo": ends.lo,
         "final_loss_hi": ends.hi,
-        "loss_gap": loss.mean() - threshold.mean(),
+        "loss_gap": loss.mean() - scratch.mean(),
         "loss_gap_lo": gap.lo,
         "loss_gap_hi": gap.hi,
         "source_flops": final["source_flops"].mean(),

@@ -1,9 +1,9 @@
 """The savings_score frame: how much compute a method saves at equal score.
 
 The policy is that of statistics/savings.py with the average score in place of the loss. The score is the mean over tasks
-and fine-tuning runs at the fine-tuned finished points; the threshold is scratch's score at its last fine-tuned point. A
-curve that falls again is replaced by its running best; scores are interpolated linearly in log FLOPs. With one fine-tuned
-point, a saving can only be "not reached" or a lower bound.
+and fine-tuning runs at the fine-tuned finished points; the threshold is scratch's highest score, at its last fine-tuned
+point as a rule. A curve that falls again is replaced by its running best; scores are interpolated linearly in log FLOPs.
+With one fine-tuned point, a saving is "not reached", a lower bound, or 0 at an equal score.
 """
 
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ import pandas as pd
 
 from growbench.analysis.frames.accounting import ACCOUNTINGS
 from growbench.analysis.frames.savings import amortize, columns, grid
-from growbench.analysis.statistics.savings import Curve, Saving, measure
+from growbench.analysis.statistics.savings import Curve, goal, measure
 from growbench.errors import GrowBenchError
 
 LEAD = ["study", "protocol", "method", "n"]
@@ -43,12 +43,13 @@ def _row(scored: pd.DataFrame, method: str, reuses: int) -> dict[str, Any]:
         **{key: own[key].iloc[0] for key in LEAD[:3]},
         "n": own["seed"].nunique(),
         "points": own["point"].nunique(),
-        "threshold_score": scratch.loc[scratch["fraction"] == scratch["fraction"].max(), "score"].mean(),
+        "threshold_score": -goal(_curve(scratch, "flops"))[1],
         "score": last["score"].mean(),
         "source_reuses": reuses if own["source_flops"].max() > 0 else 0,
     }
     for name, cost in ACCOUNTINGS.items():
-        row |= columns(name, _saving(own, scratch, cost) if method != "scratch" else None)
+        saving = measure(_curve(own, cost), _curve(scratch, cost)) if method != "scratch" else None
+        row |= columns(name, saving)
     return row
 
 
@@ -56,7 +57,6 @@ def _own(scored: pd.DataFrame, method: str) -> pd.DataFrame:
     return scored[scored["method"] == method].sort_values(["seed", "fraction"])
 
 
-def _saving(own: pd.DataFrame, scratch: pd.DataFrame, cost: str) -> Saving:
-    """Return the saving. A curve must fall as it improves, so it holds the negative score."""
-    method, baseline = (Curve(cost=grid(t, cost), loss=-grid(t, "score")) for t in (own, scratch))
-    return measure(method, baseline)
+def _curve(scored: pd.DataFrame, cost: str) -> Curve:
+    """Return a method's curve over a cost. A curve must fall as it improves, so it holds the negative score."""
+    return Curve(cost=grid(scored, cost), loss=-grid(scored, "score"))

@@ -1,5 +1,6 @@
 """savings.md: what every method saves, for people, with a caption that says what the numbers are."""
 
+import math
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
@@ -62,7 +63,7 @@ def _caption(rows: list[Any], points: pd.DataFrame, reuses: int) -> str:
     protocol, n = str(rows[0]["protocol"]), int(rows[0]["n"])
     return f"""\
 - Scale: {text.scale(points)} (layers, hidden). n = {n} pre-training seed(s). {text.protocol(protocol)}.
-- Saving = 1 − F / F_scratch, where the method first reaches scratch's final validation loss \
+- Saving = 1 − F / F_scratch, where the method first reaches scratch's {_which(rows)} validation loss \
 ({text.number(rows[0]["threshold_loss"], 4)} nats); speed-up = F_scratch / F − 1. Interpolated in (log FLOPs, loss), never \
 extrapolated: `not reached` if the method stays above that loss, `≥` if its first point is already below it.
 - FLOPs: matmul, multiply + add = 2, backward = 2 × forward (ELECTRA's convention: backward = forward). Target only: the \
@@ -74,6 +75,12 @@ source's cost is not counted.
 - {text.PUBLISHED_NOTE}.
 - Records: {text.provenance(points)}.
 """
+
+
+def _which(rows: list[Any]) -> str:
+    """Return what the threshold is in words: scratch's final loss, unless an earlier one is lower."""
+    final = next(row["final_loss"] for row in rows if row["method"] == "scratch")
+    return "final" if math.isclose(rows[0]["threshold_loss"], final, rel_tol=1e-12) else "lowest"
 
 
 def _at_score(table: pd.DataFrame, reuses: int) -> str:

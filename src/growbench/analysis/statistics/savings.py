@@ -1,12 +1,13 @@
-"""How much compute a method saves: 1 - F / F_scratch at the validation loss that scratch finishes with.
+"""How much compute a method saves: 1 - F / F_scratch at scratch's lowest validation loss, as a rule its final one.
 
 Policy, for every table and figure:
-- The threshold is the loss of scratch's last finished point. F_scratch is what scratch spent to get there.
+- The threshold is the lowest loss of scratch's finished points. F_scratch is what scratch spent to get there first.
+- Both curves are judged alike, so equal curves save 0 whatever their shape.
 - F is where the method's curve first comes down to the threshold. Curves are the mean over seeds of the finished points,
   interpolated linearly in (log FLOPs, loss) between neighbors.
 - A curve that rises again is replaced by its running best, so the first crossing counts.
 - Nothing is extrapolated. A curve that stays above the threshold is "not reached". A curve that is below it at its first
-  finished point saves "at least" 1 - F_first / F_scratch ("at first point").
+  finished point (not equal to it) saves "at least" 1 - F_first / F_scratch ("at first point").
 - Savings may be negative, for example if the source's cost is counted.
 - Intervals: the same seeds are resampled for the method and for scratch, and threshold and crossing are computed again.
 """
@@ -78,16 +79,23 @@ def crossing(cost: Floats, loss: Floats, threshold: float) -> tuple[float | None
         return None, NOT_REACHED
     i = int(below[0])
     if i == 0:
-        return float(cost[0]), AT_FIRST
+        return float(cost[0]), REACHED if loss[0] == threshold else AT_FIRST
     share = (best[i - 1] - threshold) / (best[i - 1] - best[i])
     left, right = math.log(cost[i - 1]), math.log(cost[i])
     return float(cost[i]) if share == 1 else math.exp(left + share * (right - left)), REACHED
 
 
-def _once(method: Curve, scratch: Curve, seeds: NDArray[np.intp] | slice) -> tuple[float | None, str]:
+def goal(scratch: Curve, seeds: NDArray[np.intp] | slice = slice(None)) -> tuple[float, float]:
+    """Return what scratch spends until its lowest loss, and this loss: the threshold."""
     cost, loss = scratch.mean(seeds)
-    spent, status = crossing(*method.mean(seeds), threshold=float(loss[-1]))
-    return (None if spent is None else 1 - spent / float(cost[-1])), status
+    lowest = int(np.argmin(loss))
+    return float(cost[lowest]), float(loss[lowest])
+
+
+def _once(method: Curve, scratch: Curve, seeds: NDArray[np.intp] | slice) -> tuple[float | None, str]:
+    full, threshold = goal(scratch, seeds)
+    spent, status = crossing(*method.mean(seeds), threshold=threshold)
+    return (None if spent is None else 1 - spent / full), status
 
 
 def measure(method: Curve, scratch: Curve) -> Saving:
