@@ -14,6 +14,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from support import constructed
 
 from growbench import methods
+from growbench.analysis import outputs
 from growbench.analysis.figures import figure
 from growbench.analysis.figures import tables as figure_tables
 from growbench.analysis.figures.style import style
@@ -84,9 +85,7 @@ def tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def read(tables: Path) -> figure_tables.Tables:
-    return figure_tables.read(
-        {name: tables / f"{name}.csv" for name in (*figure_tables.NAMES, *figure_tables.ATTENTION)}
-    )
+    return figure_tables.read({name: tables / f"{name}.csv" for name in (*outputs.OF_FIGURES, *outputs.ATTENTION)})
 
 
 def draw(found: figure_tables.Tables, name: str) -> Any:
@@ -121,7 +120,7 @@ def test_a_script_runs_by_hand_and_gives_the_same_bytes(tables: Path, tmp_path: 
 
 def test_a_script_runs_under_snakemake(tables: Path, tmp_path: Path) -> None:
     job = SimpleNamespace(
-        input=SimpleNamespace(**{name: str(tables / f"{name}.csv") for name in figure_tables.NAMES}),
+        input=SimpleNamespace(**{name: str(tables / f"{name}.csv") for name in outputs.OF_FIGURES}),
         output=SimpleNamespace(png=str(tmp_path / "f.png"), pdf=str(tmp_path / "f.pdf")),
     )
     runpy.run_path(str(SCRIPTS / "savings.py"), init_globals={"snakemake": job}, run_name="__main__")
@@ -146,8 +145,8 @@ def test_every_figure_says_study_scale_n_protocol_and_commit(tables: Path, name:
     "folder", sorted((SCRIPTS.parents[2] / "results").glob("*/tables")), ids=lambda path: path.parent.name
 )
 def test_no_figure_of_a_committed_study_is_cut_off(folder: Path) -> None:
-    found = figure_tables.read({name: folder / f"{name}.csv" for name in figure_tables.NAMES})
-    for name in (name for name in FIGURES if name not in figure_tables.ATTENTION):
+    found = figure_tables.read({name: folder / f"{name}.csv" for name in outputs.OF_FIGURES})
+    for name in (name for name in FIGURES if name not in outputs.ATTENTION):
         with matplotlib.rc_context(figure.LOOK):
             canvas = draw(found, name)
             canvas.set_dpi(figure.DPI)
@@ -219,7 +218,7 @@ def test_attention_figures_show_source_and_target(tables: Path) -> None:
 
 
 def test_attention_figures_of_a_study_without_it_say_so(tables: Path) -> None:
-    without = figure_tables.read({name: tables / f"{name}.csv" for name in figure_tables.NAMES})
+    without = figure_tables.read({name: tables / f"{name}.csv" for name in outputs.OF_FIGURES})
     for name in ("attention_maps", "attention_distance"):
         with pytest.raises(GrowBenchError, match=rf"{name}\.csv: missing; set `attention: true`"):
             draw(without, name)

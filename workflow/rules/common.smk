@@ -18,7 +18,7 @@ if " " in sys.executable:  # Snakemake puts it into the commands of `script:` an
     sys.executable = Path(sys.executable).name  # found by PATH
 
 from growbench import methods
-from growbench.analysis import papers as tables
+from growbench.analysis import outputs
 from growbench.study.config import files_of, gather
 from growbench.errors import GrowBenchError
 from growbench.records.layout import Layout, run_name
@@ -160,10 +160,9 @@ def attention_record(wildcards):
 
 
 def figure_tables(wildcards):
-    """Return the tables that a figure reads, by name. Only attention figures read the attention tables."""
-    names = ["points", "savings", "scores", "curves", "runs", "plans"]
-    names += [Path(name).stem for name in ATTENTION_TABLES if wildcards.figure.startswith("attention")]
-    return {name: Layout(wildcards.study).tables / f"{name}.csv" for name in names}
+    """Return the tables that a figure reads, by name."""
+    folder = Layout(wildcards.study).tables
+    return {name: folder / f"{name}.csv" for name in outputs.of_figure(wildcards.figure)}
 
 
 def caption(wildcards):
@@ -194,24 +193,7 @@ ZEROSHOT_RECORDS = [
     str(LAYOUT.zeroshot_record("{method}", seed, point)) for seed in STUDY.seeds for point in STUDY.zeroshot_points()
 ]
 ATTENTION = str(LAYOUT.attention_record("{seed}"))
-ATTENTION_TABLES = ["attention_maps.csv", "attention_distance.csv"]
-TABLES = [
-    "runs.csv",
-    "points.csv",
-    "savings.csv",
-    "savings_score.csv",
-    "scores.csv",
-    "averages.csv",
-    "curves.csv",
-    "plans.csv",
-    "provenance.csv",
-    "savings.md",
-    "scores.md",
-    *tables.files(STUDY),
-    *(["search.csv"] if STUDY.search.lrs else []),
-    *(["zeroshot.csv", "zeroshot.md"] if STUDY.zeroshot.names else []),
-    *(ATTENTION_TABLES if STUDY.attention else []),
-]
+TABLES = outputs.names(STUDY)
 PAGES = dict.fromkeys(["protocol", "configuration"], "Protocol and configuration") | {
     Path(table).stem: "Tables" for table in TABLES
 }

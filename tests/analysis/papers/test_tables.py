@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from support import constructed
 
+from growbench.analysis import outputs
 from growbench.analysis import papers as tables
 from growbench.pipeline.aggregate import run as aggregate
 from growbench.study.study import Study
@@ -75,16 +76,16 @@ def test_a_study_declares_the_tables_that_it_can_fill(methods: Mapping[str, Any]
 
 
 def test_exactly_the_declared_files_are_written(folder: Path) -> None:
-    written = {path.name for path in folder.iterdir()}
-    assert set(tables.files(constructed.study(METHODS))) <= written
+    written = {path.name for path in folder.iterdir() if not path.name.startswith(".")}
+    assert written == set(outputs.names(constructed.study(METHODS)))
     papers = {path.name for path in folder.iterdir() if path.suffix == ".tex"}
     assert papers == {f"{name}.tex" for name in tables.CATALOG}
 
 
 def test_declaring_needs_neither_torch_nor_pandas() -> None:
     code = (
-        "import sys; from growbench.study import config; from growbench.analysis import papers as tables;"
-        "print(tables.files(config.load('config/demo.yaml'))); sys.exit(bool({'torch', 'pandas'} & set(sys.modules)))"
+        "import sys; from growbench.study import config; from growbench.analysis import outputs;"
+        "print(outputs.names(config.load('config/demo.yaml'))); sys.exit(bool({'torch', 'pandas'} & set(sys.modules)))"
     )
     root = Path(__file__).resolve().parents[3]
     done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True)

@@ -8,7 +8,7 @@ import pytest
 from support import constructed
 from support.aggregated import COSTS, edit, row
 
-from growbench.analysis import papers as tables
+from growbench.analysis import outputs
 from growbench.errors import GrowBenchError
 from growbench.pipeline.aggregate import run as aggregate
 from growbench.records import record
@@ -172,8 +172,7 @@ def test_the_same_records_give_the_same_bytes(made: tuple[Study, Path]) -> None:
 
     first = read()
     assert first == read()
-    frames = ("runs", "points", "savings", "savings_score", "scores", "averages", "curves", "plans", "provenance")
-    assert set(first) == {f"{n}.csv" for n in frames} | {"savings.md", "scores.md", *tables.files(made[0])}
+    assert set(first) == set(outputs.names(made[0]))
 
 
 def test_a_grid_s_score_is_the_best_on_dev_for_each_run_and_task(

@@ -16,7 +16,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from growbench.analysis import text
-from growbench.analysis.figures.tables import ATTENTION, NAMES, Tables, read
+from growbench.analysis.figures.tables import Tables, read
+from growbench.analysis.outputs import ATTENTION, OF_FIGURES
 from growbench.errors import GrowBenchError
 
 WIDTH = 3.5  # inches
@@ -47,11 +48,11 @@ def script(draw: Callable[[Tables], Figure], scope: dict[str, Any]) -> None:
     """Run the script of a figure: under Snakemake (`scope` holds `snakemake`), or by hand with two folders as arguments."""
     job = scope.get("snakemake")
     if job is not None:
-        paths = {name: Path(getattr(job.input, name)) for name in (*NAMES, *ATTENTION) if hasattr(job.input, name)}
+        paths = {name: Path(getattr(job.input, name)) for name in (*OF_FIGURES, *ATTENTION) if hasattr(job.input, name)}
         outputs = [Path(job.output.png), Path(job.output.pdf)]
     elif len(sys.argv) == 3:
-        paths = {name: Path(sys.argv[1]) / f"{name}.csv" for name in (*NAMES, *ATTENTION)}
-        paths = {name: path for name, path in paths.items() if name in NAMES or path.is_file()}
+        paths = {name: Path(sys.argv[1]) / f"{name}.csv" for name in (*OF_FIGURES, *ATTENTION)}
+        paths = {name: path for name, path in paths.items() if name in OF_FIGURES or path.is_file()}
         stem = Path(scope["__file__"]).stem
         outputs = [Path(sys.argv[2]) / f"{stem}.{kind}" for kind in ("png", "pdf")]
     else:

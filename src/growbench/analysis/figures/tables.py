@@ -10,9 +10,6 @@ from growbench.analysis.figures.style import Style, style
 from growbench.errors import GrowBenchError
 from growbench.spec import SOURCE
 
-NAMES = ("points", "savings", "scores", "curves", "runs", "plans")
-ATTENTION = ("attention_maps", "attention_distance")  # of studies that ask for them
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Tables:

@@ -1,0 +1,30 @@
+"""Which files the tables of a study are, and which of them figures read. The workflow imports it: no torch, no pandas."""
+
+from typing import TYPE_CHECKING
+
+from growbench.analysis import papers
+
+if TYPE_CHECKING:
+    from growbench.study.study import Study
+
+FRAMES = ("runs", "points", "savings", "savings_score", "scores", "averages", "curves", "plans", "provenance")
+OF_FIGURES = ("points", "savings", "scores", "curves", "runs", "plans")
+ATTENTION = ("attention_maps", "attention_distance")  # of studies that measure attention
+
+
+def names(study: "Study") -> list[str]:
+    """Return the names of the files that `growbench aggregate` writes for a study."""
+    return [
+        *(f"{frame}.csv" for frame in FRAMES),
+        "savings.md",
+        "scores.md",
+        *papers.files(study),
+        *(["search.csv"] if study.search.lrs else []),
+        *(["zeroshot.csv", "zeroshot.md"] if study.zeroshot.names else []),
+        *([f"{name}.csv" for name in ATTENTION] if study.attention else []),
+    ]
+
+
+def of_figure(figure: str) -> tuple[str, ...]:
+    """Return the names of the frames that a figure reads. Only attention figures read those of attention."""
+    return (*OF_FIGURES, *ATTENTION) if figure.startswith("attention") else OF_FIGURES
