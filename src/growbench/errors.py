@@ -1,4 +1,4 @@
-"""Errors for the user: one line each, and its `did you mean` hint."""
+"""Errors for the user: one line each, its `did you mean` hint, and the quoting of what comes from outside."""
 
 import difflib
 from collections.abc import Iterable
@@ -6,6 +6,11 @@ from collections.abc import Iterable
 
 class GrowBenchError(ValueError):
     """One line: what is wrong, where (key or file), and the remedy. The command line prints it and exits with 2."""
+
+
+def shown(text: object) -> str:
+    """Return text from outside as it may be printed: one line; what is not printable is written as an escape, as `\\x1b`."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in str(text))
 
 
 def nearest(word: str, allowed: Iterable[str]) -> str:

@@ -48,9 +48,9 @@ def keys(folder: Path) -> set[str]:
 
 def refusal(capsys: pytest.CaptureFixture[str], source: Path, out: Path, *words: str, method: str = FPI) -> str:
     """Run the verb, which must refuse before it writes anything, and return its line."""
-    around = {path: path.stat().st_mtime_ns for path in out.parent.rglob("*")}
+    around = {path: path.lstat().st_mtime_ns for path in out.parent.rglob("*")}
     assert cli.main(["grow", str(source), str(out), "--method", method, *words]) == 2
-    assert {path: path.stat().st_mtime_ns for path in out.parent.rglob("*")} == around
+    assert {path: path.lstat().st_mtime_ns for path in out.parent.rglob("*")} == around
     captured = capsys.readouterr()
     assert captured.out == "" and captured.err.startswith("growbench: ") and captured.err.count("\n") == 1
     return captured.err

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from growbench import __version__
+from growbench.errors import shown
 
 BAD_INPUT = 2  # exit status
 
@@ -34,7 +35,7 @@ class Parser(argparse.ArgumentParser):
     """An argument parser whose errors are one line."""
 
     def error(self, message: str) -> NoReturn:
-        self.exit(BAD_INPUT, f"growbench: {message}; see `{self.prog} --help`\n")
+        self.exit(BAD_INPUT, f"growbench: {shown(message)}; see `{self.prog} --help`\n")
 
 
 def _grow_arguments(verb: argparse.ArgumentParser) -> None:

@@ -10,7 +10,7 @@ from contextlib import suppress
 
 from growbench.cli import arguments, messages
 from growbench.cli.verbs import VERBS
-from growbench.errors import GrowBenchError
+from growbench.errors import GrowBenchError, shown
 from growbench.runtime import interrupt, launch
 from growbench.runtime.durable import fault
 
@@ -52,12 +52,13 @@ def main(words: Sequence[str] | None = None) -> int:
 
 
 def _stop(args: argparse.Namespace, line: str, status: int) -> int:
+    line = shown(line)
     if launch.note(line.removeprefix("growbench: ")):
         return status
     print(line, file=sys.stderr)
     if args.log is not None:
         with suppress(OSError), open(args.log, "a", encoding="utf-8") as handle:
-            handle.write(line + "\n")
+            handle.write(f"{line}\n")
     return status
 
 

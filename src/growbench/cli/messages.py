@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 from growbench.cli.tables import styled
+from growbench.errors import shown
 from growbench.runtime import launch
 
 PROGRESS_SECONDS = 10.0
@@ -28,6 +29,17 @@ class Progress(logging.Filter):
         return True
 
 
+class Line(logging.Formatter):
+    """Formats a message as one line that cannot change a terminal; a traceback below it keeps its lines."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return "\n".join(map(shown, super().format(record).split("\n")))
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        record.message = shown(record.message.rstrip())
+        return super().formatMessage(record)
+
+
 class LogFile(logging.FileHandler):
     """A log file that cannot stop a run: an OSError (a full disk) is ignored."""
 
@@ -46,7 +58,7 @@ def _screen() -> logging.Handler:
     handler = RichHandler(
         console=Console(stderr=True), show_level=False, show_path=False, omit_repeated_times=False, log_time_format=TIME
     )
-    handler.setFormatter(logging.Formatter("%(message)s"))
+    handler.setFormatter(Line("%(message)s"))
     return handler
 
 
@@ -64,9 +76,10 @@ def set_up(file: Path | None = None) -> None:
         file.parent.mkdir(parents=True, exist_ok=True)
         handlers.append(LogFile(file, mode="a", encoding="utf-8"))
         screen.addFilter(Progress())
-    logging.basicConfig(
-        level=logging.INFO, format="%(asctime)s %(message)s", datefmt=TIME, handlers=handlers, force=True
-    )
+    for handler in handlers:
+        if handler.formatter is None:
+            handler.setFormatter(Line("%(asctime)s %(message)s", TIME))
+    logging.basicConfig(level=logging.INFO, handlers=handlers, force=True)
     logging.captureWarnings(True)
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")

@@ -9,7 +9,7 @@ import pandas as pd
 from growbench.analysis import text
 from growbench.analysis.ranking import Row, ranked
 from growbench.cli.tables import table
-from growbench.errors import GrowBenchError
+from growbench.errors import GrowBenchError, shown
 from growbench.study.study import Study
 
 HEAD = ("method", "saving, everything counted", "saving, target only", "final loss")
@@ -25,9 +25,9 @@ def lines(study: Study) -> Iterator[str]:
     yield ""
     yield "Saving: FLOPs saved to reach the loss that scratch ends with [95 % interval]."
     yield f"Seeds: {rows[0]['n']}. Loss: nats per predicted token."
-    yield f"Tables:  {layout.tables}"
-    yield f"Figures: {layout.figure('savings', 'png').parent}"
-    yield f"Report:  {layout.page('savings').parent}"
+    yield f"Tables:  {shown(layout.tables)}"
+    yield f"Figures: {shown(layout.figure('savings', 'png').parent)}"
+    yield f"Report:  {shown(layout.page('savings').parent)}"
 
 
 def _read(path: Path) -> list[dict[str, Any]]:

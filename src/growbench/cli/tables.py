@@ -6,6 +6,8 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TextIO
 
+from growbench.errors import shown
+
 Rows = Iterable[Sequence[str]]
 
 
@@ -34,9 +36,9 @@ def table(head: Sequence[str], groups: Mapping[str, Rows], *, left: int = 1, wid
     for title, rows in groups.items():
         if title:
             grid.add_row()
-            grid.add_row(Text(title, style="bold"))
+            grid.add_row(Text(shown(title), style="bold"))
         for row in rows:
-            grid.add_row(*map(Text, row))
+            grid.add_row(*(Text(shown(cell)) for cell in row))
     with console.capture() as captured:
         console.print(grid)
     return "\n".join(line.rstrip() for line in captured.get().splitlines())

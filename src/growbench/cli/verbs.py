@@ -3,9 +3,9 @@
 import argparse
 import json
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from growbench.errors import GrowBenchError, nearest
+from growbench.errors import GrowBenchError, nearest, shown
 from growbench.runtime import launch
 
 if TYPE_CHECKING:
@@ -47,6 +47,11 @@ def _shared(study: "Study", args: argparse.Namespace) -> bool:
     if several:
         launch.run(study.train.processes, args.words)
     return several
+
+
+def _json(values: Any) -> str:
+    """Return values as JSON without a control character."""
+    return json.dumps(values, indent=1).replace("\x7f", "\\u007f")
 
 
 def _corpus(args: argparse.Namespace) -> None:
@@ -117,7 +122,9 @@ def _grow(args: argparse.Namespace) -> None:
         measure=not args.no_measure,
     )
     report = run(request)
-    print(json.dumps(report, indent=1) if args.json else lines(report, args.out))
+    print(_json(report) if args.json else lines(report, args.out))
+    if report["problem"]:
+        raise GrowBenchError(f"{args.out}: {report['problem']}")
 
 
 def _aggregate(args: argparse.Namespace) -> None:
@@ -141,7 +148,7 @@ def _methods(args: argparse.Namespace) -> None:
 
     rows = [methods.load(name).row() for name in methods.names()]
     if args.json:
-        print(json.dumps(rows, indent=1))
+        print(_json(rows))
         return
     head = ("method", "paper", "grows", "ratios", "needs", "preserves the function")
     for row in rows:
@@ -160,7 +167,7 @@ def _plan(args: argparse.Namespace) -> None:
     timing = not args.no_timing and study.train.device != "gpu"  # steps are timed on the CPU
     rows = forecast.run(study, timing=timing)
     speed = args.speed or text.SPEED
-    print(json.dumps(rows, indent=1) if args.json else "\n".join(text.lines(study, rows, speed, args.stages)))
+    print(_json(rows) if args.json else "\n".join(text.lines(study, rows, speed, args.stages)))
 
 
 def _show(args: argparse.Namespace) -> None:
@@ -174,7 +181,7 @@ def _check(args: argparse.Namespace) -> None:
     if args.print:
         from growbench.study import config
 
-        print(config.printed(args.config, args.set), end="")
+        print("\n".join(map(shown, config.printed(args.config, args.set).split("\n"))), end="")
         return
     from growbench.pipeline.corpus import run as corpus
 
@@ -188,7 +195,7 @@ def _check(args: argparse.Namespace) -> None:
         from growbench.tasks import language
 
         language.check(study)
-    print(f"{' + '.join(args.config)}: no problems found")
+    print(f"{shown(' + '.join(args.config))}: no problems found")
 
 
 Verb = Callable[[argparse.Namespace], None]

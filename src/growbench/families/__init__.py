@@ -18,6 +18,7 @@ from growbench.families._roles import (
     layers_path,
     reads,
     resolve,
+    role_of,
     scales,
     writes,
 )
@@ -37,6 +38,7 @@ __all__ = [
     "of",
     "reads",
     "resolve",
+    "role_of",
     "scales",
     "writes",
 ]

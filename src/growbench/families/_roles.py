@@ -9,6 +9,7 @@ are multiplied by those coordinates and summed) or *scales* it (norm gains and s
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Literal
 
 from growbench.errors import GrowBenchError
@@ -133,17 +134,26 @@ def resolve(table: Table, names: Iterable[str], family: str) -> dict[str, Role]:
     table: from the end of a name to a role; `{l}` stands for the layer's number. Raises GrowBenchError for a name
     without a role: a parameter that the table does not describe must not be grown by guessing.
     """
-    patterns = [(re.compile(r"(?:^|\.)" + re.escape(p).replace(r"\{l\}", r"(\d+)") + "$"), r) for p, r in table.items()]
     found: dict[str, Role] = {}
     for name in names:
-        for pattern, entry in patterns:
-            if match := pattern.search(name):
-                layer = int(match.group(1)) if match.groups() else None
-                found[name] = replace(entry, layer=layer)
-                break
-        else:
+        entry = role_of(table, name)
+        if entry is None:
             raise GrowBenchError(f"families/{family}.py: parameter '{name}' has no role; add it to the family's table")
+        found[name] = entry
     return found
+
+
+def role_of(table: Table, name: str) -> Role | None:
+    """Return the role of one name, with the number of its layer; None if the table does not describe it."""
+    for ending, entry in table.items():
+        if match := _pattern(ending).search(name):
+            return replace(entry, layer=int(match.group(1)) if match.groups() else None)
+    return None
+
+
+@cache
+def _pattern(ending: str) -> re.Pattern[str]:
+    return re.compile(r"(?:^|\.)" + re.escape(ending).replace(r"\{l\}", r"(\d+)") + "$")
 
 
 def layers_path(roles: Mapping[str, Role]) -> str:

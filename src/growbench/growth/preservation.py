@@ -98,6 +98,10 @@ class Row:
     count: int
 
 
+class NotFiniteError(ArithmeticError):
+    """A model's outputs are infinite, NaN, or too large to be compared."""
+
+
 _STATES = "last_hidden_state"
 
 
@@ -121,7 +125,8 @@ def outputs(model: Any, sample: Sample) -> Iterator[Row]:
 def compare(load: Callable[[str], Any], sample: Sample, residual: SpaceMap) -> dict[str, float | None]:
     """Run `load("source")`, then `load("target")`, one in memory at a time. Return differences and losses.
 
-    A value that is not finite is None. Models without a head are compared on the hidden coordinates that are copies.
+    A loss is None without labels, a relative difference if a source of zeros became something else. Models without a
+    head are compared on the hidden coordinates that are copies. Raises NotFiniteError if outputs are not finite.
     """
     source = list(outputs(load("source"), sample))
     delta, scale, after = 0.0, 0.0, 0.0
@@ -130,6 +135,8 @@ def compare(load: Callable[[str], Any], sample: Sample, residual: SpaceMap) -> d
         for a, b in zip(small.tensors, big.tensors, strict=True):
             a, b = (a, b) if small.headed else _copies(a, b, residual)
             delta, scale = _largest(delta, a - b), _largest(scale, a)
+    if not (math.isfinite(delta) and math.isfinite(scale)):
+        raise NotFiniteError
     count = sum(row.count for row in source)
     losses = (sum(row.loss for row in source) / count, after / count) if count else (None, None)
     values = {**Preservation(delta, scale).to_dict(), "loss_before": losses[0], "loss_after": losses[1]}

@@ -49,6 +49,24 @@ def writing(place: Path) -> Iterator[None]:
         raise
 
 
+def refuse_links(path: Path) -> None:
+    """Raise GrowBenchError if a folder on the way to a relative path is a symbolic link, the first one excepted.
+
+    So `results` may be a link to another disk, but nothing below it can lead out of it.
+    """
+    below = [] if path.is_absolute() else [parent for parent in path.parents if len(parent.parts) > 1]
+    for folder in reversed(below):
+        if folder.is_symlink():
+            raise GrowBenchError(
+                f"{folder}: is a symbolic link, and nothing is written through links; replace it by a folder"
+            )
+
+
+def no_link(path: str, flags: int) -> int:
+    """Open a file for open(..., opener=no_link): a symbolic link in its place is an OSError and is not followed."""
+    return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0), 0o666)
+
+
 def sync(path: Path) -> None:
     """Flush a file, or the list of names in a folder, to disk. File systems that cannot sync a folder are left alone."""
     descriptor = os.open(path, os.O_RDONLY)
@@ -64,10 +82,11 @@ def sync(path: Path) -> None:
 def write_text(path: Path, text: str) -> None:
     """Write text atomically: `path` is absent, or has all of the old content, or all of the new."""
     temporary = path.with_name(f".{path.name}.tmp")
+    refuse_links(path)
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            with open(temporary, "w", encoding="utf-8") as handle:
+            with open(temporary, "w", encoding="utf-8", opener=no_link) as handle:
                 handle.write(text)
                 handle.flush()
                 os.fsync(handle.fileno())
@@ -102,6 +121,7 @@ def folder(place: Path, *, keep: bool = False) -> Iterator[Path]:
 
     keep: whether the previous folder is kept, as older(place).
     """
+    refuse_links(place)
     temporary = clear(place)
     with writing(place):
         try:

@@ -110,7 +110,9 @@ def _fault(failures: dict[int, Any], processes: int) -> BaseException:
     if first.exitcode - SIGNALLED in interrupt.SIGNALS:
         return interrupt.Stopped(first.exitcode - SIGNALLED)
     if trace := first.error_file_data.get("traceback"):
-        log.error("%s failed\n%s", who, trace)
+        log.error("%s failed", who)
+        for line in trace.splitlines():
+            log.error("%s", line)
         return GrowBenchError(f"{who}: {first.message}")
     return GrowBenchError(first.message)
 

@@ -14,7 +14,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from growbench.errors import GrowBenchError
-from growbench.runtime.durable import writing
+from growbench.runtime.durable import no_link, refuse_links, writing
 
 log = logging.getLogger(__name__)
 PATIENCE = 20.0  # seconds: a process that was told to stop saves its checkpoint first
@@ -26,8 +26,10 @@ def held(path: Path) -> Iterator[None]:
     """Hold the lock file `path` while this lasts. The file says who holds it, and is removed at the end.
 
     The system releases the lock when its holder dies, however it dies. Raises GrowBenchError, naming the holder, if
-    another process still holds the lock after PATIENCE seconds. A symbolic link at `path` is refused, not followed.
+    another process still holds the lock after PATIENCE seconds. A symbolic link at `path`, or below the first
+    folder of a relative path, is refused, not followed.
     """
+    refuse_links(path)
     lock = FileLock(path, fallback_to_soft=False)
     with writing(path):
         if path.parent.is_file():
@@ -69,7 +71,8 @@ def _sign(path: Path) -> None:
         log.warning("%s: %s left its lock behind; make sure that it has ended", path.parent, _named(left))
     began = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
     own = {"host": host, "pid": os.getpid(), "began": began, "job": os.environ.get("SLURM_JOB_ID")}
-    path.write_text(json.dumps(own), encoding="utf-8")
+    with open(path, "w", encoding="utf-8", opener=no_link) as handle:
+        handle.write(json.dumps(own))
 
 
 def _signature(path: Path) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from growbench import methods
-from growbench.errors import GrowBenchError
+from growbench.errors import GrowBenchError, shown
 from growbench.study import files, schema
 from growbench.study.consistency import check, check_sizes
 from growbench.study.study import Study
@@ -46,7 +46,7 @@ def printed(paths: Sequence[str | Path], changes: Sequence[str] = ()) -> str:
     study, layers = gather(paths, changes), files.layers(paths, changes)
     rows = list(_rows(study))
     width = min(72, max(len(text) for _, text in rows))
-    lines = (f"{text:<{width}}  # {_origin(layers, path)}" if path else text for path, text in rows)
+    lines = (f"{text:<{width}}  # {shown(_origin(layers, path))}" if path else text for path, text in rows)
     return "".join(f"{line}\n" for line in lines)
 
 

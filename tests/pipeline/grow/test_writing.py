@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file
-from support.checkpoints import grow, refusal, request
+from support.checkpoints import FPI, grow, refusal, request
 
+from growbench.cli import main as cli
 from growbench.errors import GrowBenchError
 from growbench.growth.transfer import transfer
-from growbench.pipeline.grow import files
+from growbench.pipeline.grow import files, publish
 from growbench.pipeline.grow import run as verb
 from growbench.pipeline.grow.check import check
 from growbench.pipeline.grow.tensors import Checkpoint
@@ -33,13 +34,6 @@ def test_a_failure_leaves_nothing(
         with pytest.raises(GrowBenchError if isinstance(error, OSError) else KeyboardInterrupt):
             grow(source, out, layers=4)
     assert {path.name for path in tmp_path.iterdir()} == {"source"}
-    left = tmp_path / "out.tmp"
-    left.mkdir()
-    (left / "growth.json").touch()
-    (left / files.WEIGHTS).write_bytes(b"half")
-    out.mkdir()
-    grow(source, out, layers=4, measure=False)
-    assert not left.exists() and (out / "growth.json").stat().st_size > 0
 
 
 def test_tensors_are_read_and_written_one_at_a_time(tmp_path: Path, source: Path) -> None:
@@ -87,15 +81,61 @@ def test_the_writer_refuses_tensors_that_are_not_in_its_header(tmp_path: Path) -
         assert all(torch.equal(t, written[n].to(dtype)) for n, t in load_file(tmp_path / "file").items())
 
 
-def test_a_source_or_a_finished_growth_named_tmp_is_never_removed(
+@pytest.mark.parametrize("half", ["nothing", "an empty folder", "files", "everything but the name"])
+def test_what_a_killed_growth_leaves_is_removed_by_the_next(half: str, tmp_path: Path, source: Path) -> None:
+    out, left = tmp_path / "out", tmp_path / ".out.growing"
+    left.mkdir()
+    (tmp_path / ".out.lock").touch()
+    if half != "nothing":
+        (left / "model").mkdir()
+    if half == "files":
+        (left / "model" / files.WEIGHTS).write_bytes(b"half")
+    if half == "everything but the name":
+        grow(source, left / "model", layers=4, measure=False)
+    out.mkdir()
+    grow(source, out, layers=4, measure=False)
+    assert {path.name for path in tmp_path.iterdir()} == {"source", "out"} and (out / files.WEIGHTS).is_file()
+
+
+def test_what_a_growth_leaves_that_was_killed_after_it_was_published_is_removed(
     tmp_path: Path, source: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    spare = tmp_path / "out.tmp"
-    grow(source, spare, layers=4)
-    before = (spare / files.WEIGHTS).read_bytes()
+    out = tmp_path / "out"
+    grow(source, out, layers=4, measure=False)
+    (tmp_path / ".out.growing").mkdir()
+    (tmp_path / ".out.lock").touch()
+    before = (out / files.WEIGHTS).read_bytes()
+    assert cli.main(["grow", str(source), str(out), "--method", FPI, "--layers", "4"]) == 2
+    assert "already exists; remove it" in capsys.readouterr().err
+    assert {path.name for path in tmp_path.iterdir()} == {"source", "out"}
+    assert (out / files.WEIGHTS).read_bytes() == before
+
+
+@pytest.mark.parametrize("name", [".out.growing/mine", ".out.growing/model"])
+def test_a_folder_of_that_name_that_no_growth_left_is_never_removed(
+    name: str, tmp_path: Path, source: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / name
+    path.parent.mkdir()
+    path.write_text("mine")
     assert "is in the way" in refusal(capsys, source, tmp_path / "out", "--layers", "4")
-    assert "is the source, but also where" in refusal(capsys, spare, tmp_path / "out", "--layers", "6")
-    assert (spare / files.WEIGHTS).read_bytes() == before
+    assert path.read_text() == "mine"
+
+
+def test_a_source_where_the_target_is_written_is_refused(
+    tmp_path: Path, source: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / ".out.growing").mkdir()
+    inside = source.rename(tmp_path / ".out.growing" / "model")
+    assert "contains the source, but is also where" in refusal(capsys, inside, tmp_path / "out", "--layers", "4")
+
+
+def test_a_directory_that_another_growth_finished_meanwhile_is_not_replaced(tmp_path: Path, source: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "theirs").touch()
+    with pytest.raises(GrowBenchError, match="already exists"), publish.published(tmp_path / "out"):
+        raise AssertionError
+    assert {path.name for path in tmp_path.iterdir()} == {"source", "out"}
 
 
 def test_the_current_directory_is_refused(
@@ -113,8 +153,6 @@ def test_the_target_directory_is_checked(tmp_path: Path, source: Path, capsys: p
     assert "already exists; remove it" in refusal(capsys, source, full, "--layers", "4")
     for inside in (source, source / "out"):
         assert "is inside the source directory" in refusal(capsys, source, inside, "--layers", "4")
-    (tmp_path / "new.tmp").mkdir()
-    assert "in the way" in refusal(capsys, source, tmp_path / "new", "--layers", "4")
     assert "no such directory" in refusal(capsys, tmp_path / "nowhere", tmp_path / "out", "--layers", "4")
 
 

@@ -14,12 +14,13 @@ from growbench.errors import GrowBenchError, nearest
 from growbench.families import Family
 from growbench.growth.model import operator_of
 from growbench.growth.operator import Operator
-from growbench.growth.preservation import Sample
+from growbench.growth.preservation import NotFiniteError, Sample
 from growbench.methods import COMMON, Method
 from growbench.pipeline.grow import files
+from growbench.pipeline.grow.publish import check_out, require_room
 from growbench.pipeline.grow.sample import sample_of
 from growbench.pipeline.grow.sizes import check_sizes, require_plausible, target_spec
-from growbench.pipeline.grow.tensors import Checkpoint, skeleton
+from growbench.pipeline.grow.tensors import Checkpoint, refuse_layers_left_out, skeleton
 from growbench.study.files import change
 
 
@@ -83,7 +84,8 @@ class Job:
 
 def check(request: Request) -> Job:
     """Return the growth that a request describes. Raises GrowBenchError if it is not possible."""
-    files.check_out(request.source, request.out)
+    check_out(request.source, request.out)
+    files.check_links(request.source)
     method, options = _method(request)
     if not 0 <= request.seed < 2**63:
         raise GrowBenchError(f"--seed {request.seed}: not a seed; use an integer from 0 to 2^63 - 1")
@@ -102,8 +104,9 @@ def check(request: Request) -> Job:
         operator, grown_config = operator_of(family, config, target, method, options, request.seed, model_class)
         grown = skeleton(model_class, grown_config)
     source = Checkpoint(request.source, model)
+    refuse_layers_left_out(family, config, source)
     dtype = _dtype(request.dtype, source)
-    files.require_room(request.out, dtype.itemsize * parameters(grown))
+    require_room(request.out, dtype.itemsize * parameters(grown))
     source.compute = torch.promote_types(torch.promote_types(source.widest, dtype), torch.float32)
     sample = None
     if request.measure:
@@ -145,15 +148,20 @@ def _method(request: Request) -> tuple[Method, dict[str, Any]]:
 
 @contextmanager
 def stock(folder: Path) -> Iterator[None]:
-    """Turn an error of the stock classes on a config that they cannot build into one line that names the config."""
+    """Turn an error of the stock classes on a config that they cannot build or run into one line that names the config.
+
+    What no config causes is passed on: a lack of memory (as MemoryError), an OSError, outputs that are not finite.
+    """
     try:
         yield
-    except (GrowBenchError, KeyboardInterrupt):
+    except (GrowBenchError, MemoryError, OSError, NotFiniteError):
         raise
     except Exception as error:
+        if "can't allocate memory" in str(error):  # how torch says it on a CPU
+            raise MemoryError from error
         reason = " ".join(str(error).split())[:200]
         raise GrowBenchError(
-            f"{folder / 'config.json'}: the stock model cannot be built ({type(error).__name__}: {reason}); correct it"
+            f"{folder / 'config.json'}: the stock model cannot be built or run ({type(error).__name__}: {reason}); correct it"
         ) from error
 
 

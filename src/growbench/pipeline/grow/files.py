@@ -1,14 +1,14 @@
-"""Files of Hugging Face directories: read the config, write tensors one at a time, publish a finished directory at once.
+"""Files of Hugging Face directories: read the config, write tensors one at a time, copy what belongs to the tokenizer.
 
-Only safetensors are read. Nothing is unpickled, and no code from a checkpoint's directory is run.
+Only safetensors are read. Nothing is unpickled, no code from a checkpoint's directory is run, and no symbolic link is
+followed out of it, except a hub cache's own.
 """
 
 import json
 import os
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -17,7 +17,6 @@ from torch import Tensor
 
 from growbench import families
 from growbench.errors import GrowBenchError
-from growbench.runtime import durable, lock
 
 WEIGHTS, INDEX, REPORT = "model.safetensors", "model.safetensors.index.json", "growth.json"
 TOKENIZER = ("tokenizer.json", "vocab.*", "merges.txt", "*.model")  # a tokenizer has one of these
@@ -35,9 +34,21 @@ CARRIED = (
     "LICENSE*",
     "NOTICE*",
 )
+READ = ("*.json", "*.safetensors", "*.txt", "*.jinja", *CARRIED)  # what growing, transformers or a tokenizer may read
 DTYPES = {"float64": "F64", "float32": "F32", "float16": "F16", "bfloat16": "BF16"}
 STORED = {code: getattr(torch, name) for name, code in DTYPES.items()}
 CODES = {dtype: code for code, dtype in STORED.items()}
+
+
+def check_links(folder: Path) -> None:
+    """Raise GrowBenchError if a file that may be read is a symbolic link out of the folder. A hub cache's own are fine."""
+    real = folder.resolve()
+    inside = [real, real.parents[1] / "blobs"] if real.parent.name == "snapshots" else [real]
+    for path in sorted({path for pattern in READ for path in folder.glob(pattern)}):
+        if path.is_symlink() and not any(path.resolve().is_relative_to(place) for place in inside):
+            raise GrowBenchError(
+                f"{path}: is a symbolic link to {path.resolve()}, outside this directory; replace it by a copy of the file"
+            )
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -122,71 +133,6 @@ def _append(file: BinaryIO, data: memoryview) -> None:
     file.flush()
     if hasattr(os, "posix_fadvise"):
         os.posix_fadvise(file.fileno(), begin, len(data), os.POSIX_FADV_DONTNEED)
-
-
-def check_out(source: Path, out: Path) -> None:
-    """Raise GrowBenchError unless `out` is absent or empty, and not inside the source."""
-    if not source.is_dir():
-        raise GrowBenchError(f"{source}: no such directory; use one that save_pretrained wrote")
-    a, b = source.resolve(), out.resolve()
-    if a == b or a in b.parents:
-        raise GrowBenchError(f"{out}: is inside the source directory {source}; use another directory")
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise GrowBenchError(f"{out}: already exists; remove it or use another name")
-    if b == Path.cwd() or b in Path.cwd().parents:
-        raise GrowBenchError(
-            f"{out}: is or contains the current directory, which cannot be replaced; use another directory"
-        )
-    folder = partial(out)
-    if folder == a or folder in a.parents:
-        raise GrowBenchError(
-            f"{folder}: is the source, but also where {out} is written until it is complete; rename one of them"
-        )
-    if folder.exists() and not _unfinished(folder):
-        raise GrowBenchError(f"{folder}: is in the way, and it is not an unfinished growth; move it")
-
-
-def require_room(out: Path, size: int) -> None:
-    """Raise GrowBenchError unless the disk of `out` has room for `size` bytes."""
-    place = next(p for p in out.resolve().parents if p.is_dir())
-    if (free := shutil.disk_usage(place).free) < size:
-        raise GrowBenchError(
-            f"{out}: needs {size / 1e9:.3g} GB, but {free / 1e9:.3g} GB are free; use a disk with more room"
-        )
-
-
-def _unfinished(folder: Path) -> bool:
-    """Whether a folder was left by a crash: its report exists and is empty."""
-    report = folder / REPORT
-    return report.is_file() and report.stat().st_size == 0
-
-
-def partial(out: Path) -> Path:
-    """Return the folder that a directory is written to until it is complete."""
-    return out.resolve().with_name(out.resolve().name + ".tmp")
-
-
-@contextmanager
-def atomic(out: Path) -> Iterator[Path]:
-    """Yield a folder to write into. It becomes `out` at the end, and is removed after an error.
-
-    Its empty report marks it as unfinished, so that the same command can remove it after a crash.
-    """
-    folder, out = partial(out), out.resolve()
-    with lock.held(folder.with_name(f".{out.name}.lock")), durable.writing(out):
-        if _unfinished(folder):
-            shutil.rmtree(folder)
-        folder.mkdir(parents=True)
-        try:
-            (folder / REPORT).touch()
-            yield folder
-            for path in [*folder.iterdir(), folder]:
-                durable.sync(path)
-            os.replace(folder, out)
-            durable.sync(out.parent)
-        except BaseException:
-            shutil.rmtree(folder, ignore_errors=True)
-            raise
 
 
 def carry(source: Path, out: Path) -> list[str]:

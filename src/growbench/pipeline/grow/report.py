@@ -6,21 +6,29 @@ from typing import Any
 
 import torch
 
+from growbench.errors import shown
 from growbench.pipeline.grow import files
 from growbench.pipeline.grow.check import Job, Request, parameters
 from growbench.records import record
 from growbench.spec import ModelSpec
 
 EXACT_BYTES = 4  # a narrower number rounds by more than an exact growth differs
+TOLERANCE = {torch.float32: 1e-3, torch.float64: 1e-6}  # more is not rounding; by the dtype of the comparison
+NOT_FINITE = "not measured (the outputs of a model are infinite, NaN or too large to be compared)"
+REMEDY = (
+    "the grown directory is not removed, but look for constant or very large weights in the source before you use it"
+)
 PHASES = ("checking", "growing", "measuring")  # checking includes loading torch and transformers
 
 
-def report_of(request: Request, job: Job, measured: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Return the report of a growth. measured: what `preservation.compare` found; None if it did not run."""
+def report_of(request: Request, job: Job, measured: Mapping[str, Any] | str) -> dict[str, Any]:
+    """Return the report of a growth. measured: what `preservation.compare` found, or why it found nothing."""
     spec, target = job.operator.source, job.operator.target
     claim = job.method.exact(spec, target, job.family.traits(job.config), job.options)
     rounding = files.name_of(job.dtype) if job.dtype.itemsize < EXACT_BYTES else None
+    exact = claim and rounding is None
     return {
+        "problem": _problem(measured, TOLERANCE[job.source.compute or job.dtype]) if exact else None,
         "method": job.method.name,
         "options": job.options,
         "seed": request.seed,
@@ -30,8 +38,8 @@ def report_of(request: Request, job: Job, measured: Mapping[str, Any] | None) ->
         "target": target.to_dict(),
         "parameters_before": parameters(job.model),
         "parameters_after": parameters(job.grown),
-        "claimed": {"preserves": job.method.preserves, "exact": claim and rounding is None, "rounding": rounding},
-        "measured": measured if measured is not None else "not measured (--no-measure)",
+        "claimed": {"preserves": job.method.preserves, "exact": exact, "rounding": rounding},
+        "measured": measured,
         "left_out": job.source.left_out,
         "inputs": job.sample.words if job.sample is not None else None,
         "flops": 0.0,
@@ -39,11 +47,23 @@ def report_of(request: Request, job: Job, measured: Mapping[str, Any] | None) ->
     }
 
 
+def _problem(measured: Mapping[str, Any] | str, tolerance: float) -> str | None:
+    """Return why a claim of exactness does not hold; None if it holds, or if the models were not compared."""
+    if isinstance(measured, str):
+        return f"claimed exact, but {NOT_FINITE}; {REMEDY}" if measured == NOT_FINITE else None
+    relative = measured["relative_delta"]
+    if relative is not None and relative <= tolerance:
+        return None
+    how = "outputs of 0 became others" if relative is None else f"the outputs differ by {relative:.3g} of their scale"
+    return f"claimed exact, but {how}; {REMEDY}"
+
+
 def lines(report: Mapping[str, Any], out: Path) -> str:
     """Return the report in a few lines for people."""
     source = ModelSpec.from_dict({key: value for key, value in report["source"].items() if key != "directory"})
     target = ModelSpec.from_dict(report["target"])
     rows = {
+        **({"problem": report["problem"]} if report["problem"] else {}),
         "grown": f"{report['class']} {source.short()} -> {target.short()} by {report['method']}",
         "parameters": f"{report['parameters_before'] / 1e6:.4g} M -> {report['parameters_after'] / 1e6:.4g} M",
         "claimed": _claimed(report["claimed"]),
@@ -54,7 +74,7 @@ def lines(report: Mapping[str, Any], out: Path) -> str:
     seconds = report["seconds"]
     rows["cost"] = f"{report['flops']:.3g} FLOPs; " + ", ".join(f"{name} {seconds[name]:.1f} s" for name in PHASES)
     rows["written"] = f"{out} ({report['bytes'] / 1e6:.4g} MB of {report['dtype']}; this report: {files.REPORT})"
-    return "\n".join(f"{key:<11}{value}" for key, value in rows.items())
+    return "\n".join(f"{key:<11}{shown(value)}" for key, value in rows.items())
 
 
 def _claimed(claim: Mapping[str, Any]) -> str:

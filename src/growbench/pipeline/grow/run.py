@@ -15,10 +15,14 @@ from growbench.growth import preservation
 from growbench.growth.preservation import Sample
 from growbench.growth.transfer import transfer
 from growbench.pipeline.grow import files
-from growbench.pipeline.grow.check import Job, Request, check
-from growbench.pipeline.grow.report import PHASES, report_of
+from growbench.pipeline.grow.check import Job, Request, check, stock
+from growbench.pipeline.grow.publish import published
+from growbench.pipeline.grow.report import NOT_FINITE, PHASES, report_of
 from growbench.pipeline.grow.tensors import stored_names
 from growbench.runtime.memory import reuse_freed_memory
+
+# What a config may say about how a model returns its outputs, as the comparison needs it.
+PLAIN = {"output_attentions": False, "output_hidden_states": False, "return_dict": True, "use_cache": False}
 
 
 def run(request: Request) -> dict[str, Any]:
@@ -26,10 +30,10 @@ def run(request: Request) -> dict[str, Any]:
     clock = [time.monotonic()]
     job = check(request)
     clock.append(time.monotonic())
-    with files.atomic(request.out) as folder:
+    with published(request.out) as folder:
         size = write(job, request.source, folder)
         clock.append(time.monotonic())
-        measured = measure(job, job.sample, request.source, folder) if job.sample is not None else None
+        measured = compared(job, request.source, folder)
         clock.append(time.monotonic())
         seconds = {name: round(clock[i + 1] - clock[i], 3) for i, name in enumerate(PHASES)}
         report = report_of(request, job, measured) | {"bytes": size, "seconds": seconds}
@@ -63,6 +67,22 @@ def _finite(pairs: Iterable[tuple[str, Tensor]], folder: Path, dtype: torch.dtyp
         yield name, tensor
 
 
+def compared(job: Job, source: Path, target: Path) -> dict[str, float | None] | str:
+    """Return how far both directories' outputs differ, or why that was not measured. The growth is finished by then.
+
+    Raises GrowBenchError if the stock classes cannot run the source.
+    """
+    if job.sample is None:
+        return "not measured (--no-measure)"
+    try:
+        with stock(source):
+            return measure(job, job.sample, source, target)
+    except preservation.NotFiniteError:
+        return NOT_FINITE
+    except MemoryError:
+        return "not measured (both models in turn need more memory than there is)"
+
+
 def measure(job: Job, sample: Sample, source: Path, target: Path) -> dict[str, float | None]:
     """Load both directories as any user would and compare them, in float64 if both are stored in it, else in float32."""
     from transformers.utils import logging
@@ -74,6 +94,9 @@ def measure(job: Job, sample: Sample, source: Path, target: Path) -> dict[str, f
     gc.collect()
 
     def load(which: str) -> Any:
-        return job.model_class.from_pretrained(folders[which].resolve(), dtype=compute, local_files_only=True).eval()
+        model = job.model_class.from_pretrained(folders[which].resolve(), dtype=compute, local_files_only=True).eval()
+        for key, value in PLAIN.items():
+            setattr(model.config, key, value)
+        return model
 
     return preservation.compare(load, sample, job.operator.widening.residual)

@@ -1,5 +1,6 @@
 """The tensors of a Hugging Face directory, by their stock names, read one at a time from safetensors."""
 
+import copy
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -10,6 +11,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from growbench.errors import GrowBenchError
+from growbench.families import Family, role_of
 from growbench.pipeline.grow.files import INDEX, STORED, WEIGHTS, read_json
 
 PICKLED = ("*.bin", "*.pt", "*.pth", "*.ckpt")
@@ -39,9 +41,9 @@ def shards(folder: Path) -> list[Path]:
 
 
 def skeleton(model_class: Any, config: Any) -> nn.Module:
-    """Return a stock model without storage."""
+    """Return a stock model without storage. The config is not changed: building writes its kind of attention into it."""
     with torch.device("meta"):
-        model = model_class(config)
+        model = model_class(copy.deepcopy(config))
     model.tie_weights()
     return model
 
@@ -156,6 +158,20 @@ class Checkpoint(Mapping[str, Tensor]):
 
     def __len__(self) -> int:
         return len(self.keys_of)
+
+
+def refuse_layers_left_out(family: Family, config: Any, source: Checkpoint) -> None:
+    """Raise GrowBenchError if a tensor of a layer has no place in the model: without it, its function is another one.
+
+    Tensors outside the layers may be left out: they belong to other heads.
+    """
+    table = family.table(config)
+    for name in source.left_out:
+        if (found := role_of(table, name)) is not None and found.layer is not None:
+            raise GrowBenchError(
+                f"{source.folder}: tensor {name} belongs to layer {found.layer}, but the model of config.json "
+                f"({config.num_hidden_layers} layers) has no place for it; correct config.json, or remove the tensor"
+            )
 
 
 def _spellings(name: str, prefix: str) -> Iterator[str]:
