@@ -4,7 +4,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 PYTHON_FILES := src tests workflow bench
 
-.PHONY: demo tables test test-slurm fuzz lint types readme conformance bench clean
+.PHONY: demo tables test test-slurm fuzz fuzz-ci lint types readme conformance golden bench clean
 .DEFAULT_GOAL := test
 
 .venv/.installed: pyproject.toml constraints.txt
@@ -31,6 +31,9 @@ test-slurm: .venv/.installed  ## on a real SLURM with one node; as root, with sl
 fuzz: .venv/.installed  ## broken and hostile input for every verb: make fuzz CASES=1000 SEED=1
 	OMP_NUM_THREADS=1 PYTHONPATH=src:tests $(BIN)/python -m fuzz --cases $(or $(CASES),1000) --seed $(or $(SEED),0) --seconds 3600
 
+fuzz-ci: .venv/.installed  ## a fixed share of it, in minutes
+	OMP_NUM_THREADS=1 PYTHONPATH=src:tests $(BIN)/python -m fuzz --cases 60 --seed 20261126 --seconds 15 --jobs 2
+
 lint: .venv/.installed
 	$(BIN)/ruff check $(PYTHON_FILES)
 	$(BIN)/ruff format --check $(PYTHON_FILES)
@@ -45,6 +48,9 @@ readme: .venv/.installed  ## the generated blocks of README.md
 
 conformance: .venv/.installed  ## docs/CONFORMANCE.md
 	OMP_NUM_THREADS=1 $(BIN)/python tests/conformance.py
+
+golden: .venv/.installed  ## tests/golden/, after a version was raised
+	OMP_NUM_THREADS=1 PYTHONPATH=src:tests $(BIN)/python -m golden
 
 bench: .venv/.installed  ## docs/BENCHMARKS.md, on a quiet machine; GROWBENCH_DATA is the folder of real data
 	for name in startup dag tokenize_text pretrain causal finetune grow stages demo; do $(BIN)/python bench/$$name.py --out docs/BENCHMARKS.md || exit 1; done

@@ -1,0 +1,1 @@
+"""Golden results: what growing and training give today. They may change only together with a version (make golden)."""
