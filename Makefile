@@ -32,7 +32,7 @@ fuzz: .venv/.installed  ## broken and hostile input for every verb: make fuzz CA
 	OMP_NUM_THREADS=1 PYTHONPATH=src:tests $(BIN)/python -m fuzz --cases $(or $(CASES),1000) --seed $(or $(SEED),0) --seconds 3600
 
 fuzz-ci: .venv/.installed  ## a fixed share of it, in minutes
-	OMP_NUM_THREADS=1 PYTHONPATH=src:tests $(BIN)/python -m fuzz --cases 60 --seed 20261126 --seconds 15 --jobs 2
+	OMP_NUM_THREADS=1 PYTHONPATH=src:tests $(BIN)/python -m fuzz --cases 60 --seed 20261126 --seconds 15
 
 lint: .venv/.installed
 	$(BIN)/ruff check $(PYTHON_FILES)
