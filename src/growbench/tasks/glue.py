@@ -1,7 +1,10 @@
 """GLUE (Wang et al., 2019): its nine tasks, in the official file layout below data.dir/glue/<task> or from the hub."""
 
 import csv
-from collections.abc import Iterator
+import io
+import logging
+import math
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,8 +12,10 @@ from typing import Any
 from growbench.errors import GrowBenchError, nearest
 from growbench.study.squad import SQUAD_TASKS
 from growbench.study.study import Study
-from growbench.tasks import Task, hub
+from growbench.tasks import Task, hub, local
+from growbench.tasks.local import LocalFile
 
+log = logging.getLogger(__name__)
 YES_NO = ("not_entailment", "entailment")
 THREE = ("entailment", "neutral", "contradiction")
 ACCURACY = ("accuracy",)
@@ -31,7 +36,7 @@ TASKS = {
         _task("SST-2", ("sentence",), "label", *ACCURACY),
         _task("MRPC", ("#1 String", "#2 String"), "Quality", *TWO),
         _task("STS-B", ("sentence1", "sentence2"), "score", "pearson", "spearman", num_labels=1, labels=None),
-        _task("QQP", ("question1", "question2"), "is_duplicate", *TWO),
+        _task("QQP", ("question1", "question2"), "is_duplicate", *TWO, skips_short=True),
         _task(
             "MNLI",
             ("sentence1", "sentence2"),
@@ -65,14 +70,17 @@ Rows = list[tuple[tuple[str, ...], float | int]]
 
 
 def load(task: Task, study: Study) -> tuple[Task, Rows, Rows]:
-    """Return the task, marked as a subset if it is one, and its train and dev rows, ((text, ...), label)."""
+    """Return the task and its train and dev rows, ((text, ...), label).
+
+    The task says whether it is a subset, how many lines were skipped, and the SHA-256 of the files that were read.
+    Raises GrowBenchError for a file that is missing, damaged or not this task's.
+    """
     if task.suite == "GLUE" and study.tasks.source == "hub":
         return _hub(task, study)
-    folder = _folder(task, study)
-    train, dev = (list(_rows(task, folder / file)) for file in (task.train_file, task.dev_file))
-    if task.suite == "GLUE":
-        task = replace(task, subset=(len(train), len(dev)) != OFFICIAL[task.name])
-    return task, train, dev
+    (train, short, one), (dev, more, other) = ((*_rows(task, file), file) for file in _files(task, study))
+    found = {file.path.name: file.sha256 for file in (one, other)}
+    subset = task.suite == "GLUE" and (len(train), len(dev)) != OFFICIAL[task.name]
+    return replace(task, subset=subset, skipped=short + more, files=found), train, dev
 
 
 def task(name: str, study: Study) -> Task:
@@ -87,64 +95,79 @@ def task(name: str, study: Study) -> Task:
 
 
 def check(study: Study) -> None:
-    """Raise GrowBenchError if a file or column of a local task is missing, before anything is spent."""
+    """Raise the GrowBenchError that load() would raise for the rows of any local task, before anything is spent."""
     if study.tasks.source == "local":
         for name in (name for name in study.tasks.names if name not in SQUAD_TASKS):
-            chosen = task(name, study)
-            for file in (chosen.train_file, chosen.dev_file):
-                next(_rows(chosen, _folder(chosen, study) / file))
+            load(task(name, study), study)
 
 
-def _folder(task: Task, study: Study) -> Path:
+def _files(task: Task, study: Study) -> Iterator[LocalFile]:
+    """Read the train file, then the dev file."""
+    names = (task.train_file, task.dev_file)
     if task.suite != "GLUE":
-        return study.layout.tasks / task.name
-    if study.data.dir is None:
-        raise GrowBenchError(
-            "data.dir: not set, but tasks.source is local; set data.dir or GROWBENCH_DATA to the data folder"
-        )
-    return Path(study.data.dir) / "glue" / task.name
+        from growbench.tasks import toyglue
+
+        yield from toyglue.read(task, names, study)
+        return
+    folder = local.data_folder(study, "tasks.source")
+    remedy = f"put {task.name}'s official file there"
+    for name in names:
+        yield local.read(folder / "glue" / task.name / name, folder, remedy)
 
 
-def _rows(task: Task, path: Path) -> Iterator[tuple[tuple[str, ...], float | int]]:
-    """Yield the rows of a TSV file. Columns are found by name; quotes are plain characters."""
+def _rows(task: Task, file: LocalFile) -> tuple[Rows, int]:
+    """Return the rows of a TSV file, and how many lines were skipped. Columns are found by name; quotes are plain characters."""
+    path, remedy, skipped = file.path, f"put {task.name}'s official file there", 0
+    found: Rows = []
+    lines = csv.reader(io.StringIO(file.text, newline=""), delimiter="\t", quoting=csv.QUOTE_NONE)
     try:
-        handle = open(path, encoding="utf-8-sig", newline="")
-    except OSError as error:
-        raise GrowBenchError(
-            f"{path}: cannot be read ({error.strerror}); put {task.name}'s official file there"
-        ) from error
-    with handle:
-        lines = csv.reader(handle, delimiter="\t", quoting=csv.QUOTE_NONE)
         columns = list(task.header) if isinstance(task.header, tuple) else next(lines, [])
         places = [_place(column, columns, path) for column in (*task.text_columns, task.label_column)]
-        found = False
         for line in lines:
-            if len(line) <= max(places):
+            if len(line) > max(places):
+                *texts, label = (line[place] for place in places)
+                found.append((tuple(texts), _label(task, label, f"{path}:{lines.line_num}")))
+            elif task.skips_short:
+                skipped += 1
+            else:
                 raise GrowBenchError(
                     f"{path}:{lines.line_num}: {len(line)} columns, fewer than in the header; fix the line"
                 )
-            *texts, label = (line[place] for place in places)
-            found = True
-            yield tuple(texts), _label(task, label, f"{path}:{lines.line_num}")
-        if not found:
-            raise GrowBenchError(f"{path}: holds no rows; put {task.name}'s official file there")
+    except csv.Error as error:
+        raise GrowBenchError(f"{path}:{lines.line_num}: not a line of this file ({error}); {remedy}") from error
+    if not found:
+        raise GrowBenchError(f"{path}: holds no rows; {remedy}")
+    if skipped:
+        log.info("%s: %d lines lack columns and are skipped, as the official readers do", path, skipped)
+    return found, skipped
 
 
 def _place(column: str, columns: list[str], path: Path) -> int:
     if column not in columns:
-        raise GrowBenchError(f"{path}: no column '{column}'; it has {', '.join(columns)}; use the official file")
+        raise GrowBenchError(
+            f"{path}: no column '{column}'; it has {', '.join(map(shown, columns[:20])) or 'none'}; use the official file"
+        )
     return columns.index(column)
 
 
 def _label(task: Task, label: str, where: str) -> float | int:
     if task.labels is not None:
         if label not in task.labels:
-            raise GrowBenchError(f"{where}: label '{label}' is not one of {', '.join(task.labels)}; fix the line")
+            raise GrowBenchError(f"{where}: label {shown(label)} is not one of {', '.join(task.labels)}; fix the line")
         return task.labels.index(label)
+    low, high = task.limits
     try:
-        return float(label) if task.regression else int(label)
+        value = float(label)
     except ValueError as error:
-        raise GrowBenchError(f"{where}: label '{label}' is not a number; fix the line") from error
+        raise GrowBenchError(f"{where}: label {shown(label)} is not a number; fix the line") from error
+    if not (math.isfinite(value) and low <= value <= high):
+        raise GrowBenchError(f"{where}: label {shown(label)} is not between {low:g} and {high:g}; fix the line")
+    return value
+
+
+def shown(value: str) -> str:
+    """Return text of a file as a part of an error line: quoted, and not too long."""
+    return repr(value if len(value) <= 60 else f"{value[:60]}...")
 
 
 def _hub(task: Task, study: Study) -> tuple[Task, Rows, Rows]:
@@ -156,5 +179,21 @@ def _hub(task: Task, study: Study) -> tuple[Task, Rows, Rows]:
             f"tasks.source: {task.name} cannot be downloaded ({hub.reason(error)}); fix the network or use local files"
         ) from error
     dev = "validation_matched" if task.name == "MNLI" else "validation"
-    train, valid = ([(tuple(r[c] for c in columns), r["label"]) for r in found[split]] for split in ("train", dev))
-    return task, train, valid
+    splits = {split: [_hub_row(task, columns, row, split) for row in found[split]] for split in ("train", dev)}
+    read = {split: hub.digest(rows) for split, rows in splits.items()}
+    return replace(task, files=read), splits["train"], splits[dev]
+
+
+def _hub_row(
+    task: Task, columns: tuple[str, ...], row: Mapping[str, Any], split: str
+) -> tuple[tuple[str, ...], float | int]:
+    texts, label = tuple(row[column] for column in columns), row["label"]
+    low, high = task.limits if task.regression else (0, task.num_labels - 1)
+    if not all(isinstance(text, str) for text in texts) or not (
+        isinstance(label, int | float) and low <= label <= high
+    ):
+        raise GrowBenchError(
+            f"tasks.source: a row of {task.name}'s split {split} has no text or no label ({shown(repr(row))}); "
+            "use local files"
+        )
+    return texts, label

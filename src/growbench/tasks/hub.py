@@ -1,5 +1,7 @@
 """Datasets of the Hugging Face hub, cached below $HF_HOME, or in the study's folder if that cannot be written."""
 
+import hashlib
+import json
 import logging
 import os
 from pathlib import Path
@@ -19,6 +21,11 @@ def load(study: Study, *names: str | None, **options: Any) -> Any:
         log.warning("%s cannot be written (see HF_HOME); downloads go to %s", cache, study.layout.hub)
         options["cache_dir"] = str(study.layout.hub)
     return datasets.load_dataset(*names, **options)
+
+
+def digest(rows: Any) -> str:
+    """Return the SHA-256 of rows of JSON-able values, in hex: of what is used of a dataset, whichever version it is."""
+    return hashlib.sha256(json.dumps(rows, ensure_ascii=False).encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def reason(error: Exception) -> str:

@@ -5,12 +5,11 @@ text, in which `<unk>`, `N` and ` @-@ ` are ordinary text. LAMBADA (Paperno et a
 the model has to predict its last word. This module imports no torch, so that files can be checked without it.
 """
 
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, field
 
 from growbench.errors import GrowBenchError
 from growbench.study.study import Study
-from growbench.tasks import hub
+from growbench.tasks import hub, local
 
 UNKNOWN_WORD = "<unk>"
 
@@ -56,12 +55,14 @@ class Text:
     name: of the test set. lines: its lines, without line ends.
     last_word: whether only the last word of each line is predicted.
     subset: whether its counts differ from those of the official file.
+    sha256: of the file, or of a dataset's lines; texts that differ in it alone are the same text.
     """
 
     name: str
     lines: tuple[str, ...]
     last_word: bool
     subset: bool
+    sha256: str = field(compare=False)
 
     @property
     def running(self) -> str:
@@ -86,7 +87,7 @@ def load(name: str, study: Study) -> Text:
     Raises GrowBenchError if the folder, file or dataset cannot be read or is not this test set.
     """
     known = OFFICIAL[name]
-    where, lines = _hub(name, known, study) if study.zeroshot.source == "hub" else _local(name, known, study)
+    where, lines, sha256 = _hub(name, known, study) if study.zeroshot.source == "hub" else _local(name, known, study)
     if known.last_word:
         lines = [line.strip() for line in lines if line.strip()]
         for number, line in enumerate(lines, 1):
@@ -98,7 +99,7 @@ def load(name: str, study: Study) -> Text:
     if not words:
         raise GrowBenchError(f"{where}: holds no words; use {name}'s official file")
     subset = len(lines) != known.lines or known.words not in (None, words)
-    return Text(name=name, lines=tuple(lines), last_word=known.last_word, subset=subset)
+    return Text(name=name, lines=tuple(lines), last_word=known.last_word, subset=subset, sha256=sha256)
 
 
 def check(study: Study) -> None:
@@ -108,22 +109,14 @@ def check(study: Study) -> None:
             load(name, study)
 
 
-def _local(name: str, known: Official, study: Study) -> tuple[str, list[str]]:
-    if study.data.dir is None:
-        raise GrowBenchError(
-            "data.dir: not set, but zeroshot.source is local; set data.dir or GROWBENCH_DATA to the data folder"
-        )
-    path = Path(study.data.dir) / known.file
-    try:
-        with open(path, encoding="utf-8", newline="\n") as handle:
-            lines = handle.read().removesuffix("\n").split("\n")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "not UTF-8 text"
-        raise GrowBenchError(f"{path}: cannot be read ({reason}); put {name}'s official file there") from error
-    return str(path), lines
+def _local(name: str, known: Official, study: Study) -> tuple[str, list[str], str]:
+    """Return the path of a test set's file, its lines, and the SHA-256 of its bytes."""
+    folder = local.data_folder(study, "zeroshot.source")
+    file = local.read(folder / known.file, folder, f"put {name}'s official file there")
+    return str(file.path), file.text.removesuffix("\n").split("\n"), file.sha256
 
 
-def _hub(name: str, known: Official, study: Study) -> tuple[str, list[str]]:
+def _hub(name: str, known: Official, study: Study) -> tuple[str, list[str], str]:
     """Return a dataset's rows as lines of the official file: a space on both sides, and one space for an empty row."""
     path, subset, column, revision = known.hub
     try:
@@ -134,4 +127,4 @@ def _hub(name: str, known: Official, study: Study) -> tuple[str, list[str]]:
             f"zeroshot.source: {name} cannot be downloaded from {path} ({hub.reason(error)}); fix the network or use "
             "local files"
         ) from error
-    return path, [f" {text} " if text else " " for text in texts]
+    return path, [f" {text} " if text else " " for text in texts], hub.digest(texts)

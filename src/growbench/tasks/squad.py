@@ -6,14 +6,14 @@ rajpurkar/squad and rajpurkar/squad_v2 on the hub. This module imports no torch.
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import astuple, dataclass, replace
 from typing import Any
 
 from growbench.errors import GrowBenchError
 from growbench.study.squad import SQUAD_TASKS
 from growbench.study.study import Study
-from growbench.tasks import Task, hub
+from growbench.tasks import Task, hub, local
+from growbench.tasks.local import LocalFile
 
 FOLDERS = {"SQuAD1.1": "squad", "SQuAD2.0": "squad_v2"}  # also the names on the hub
 OFFICIAL = {"SQuAD1.1": (87599, 10570), "SQuAD2.0": (130319, 11873)}  # questions of train and dev
@@ -44,43 +44,45 @@ def task(name: str) -> Task:
 
 
 def load(name: str, study: Study) -> tuple[Task, list[Question], list[Question]]:
-    """Return the task, marked as a subset if it is one, and its train and dev questions."""
+    """Return the task and its train and dev questions.
+
+    The task says whether it is a subset, and the SHA-256 of what was read.
+    """
     if study.tasks.source == "hub":
         train, dev = _hub(name, study)
+        read = {"train": hub.digest(list(map(astuple, train))), "validation": hub.digest(list(map(astuple, dev)))}
     else:
-        train, dev = (_read(name, path) for path in _paths(name, study))
-    return replace(task(name), subset=(len(train), len(dev)) != OFFICIAL[name]), train, dev
+        (train, one), (dev, other) = ((_read(name, file), file) for file in _files(name, study))
+        read = {file.path.name: file.sha256 for file in (one, other)}
+    return replace(task(name), subset=(len(train), len(dev)) != OFFICIAL[name], files=read), train, dev
 
 
 def check(study: Study) -> None:
     """Raise GrowBenchError if a local file is missing or unfit for its task, before anything is spent."""
-    for name in study.tasks.names:
-        if study.tasks.source == "local" and name in SQUAD_TASKS:
-            for path in _paths(name, study):
-                _read(name, path)
+    if study.tasks.source == "local":
+        for name in (name for name in study.tasks.names if name in SQUAD_TASKS):
+            load(name, study)
 
 
-def _paths(name: str, study: Study) -> list[Path]:
-    if study.data.dir is None:
-        raise GrowBenchError(
-            "data.dir: not set, but tasks.source is local; set data.dir or GROWBENCH_DATA to the data folder"
-        )
-    chosen = task(name)
-    return [Path(study.data.dir) / FOLDERS[name] / file for file in (chosen.train_file, chosen.dev_file)]
-
-
-def _read(name: str, path: Path) -> list[Question]:
+def _files(name: str, study: Study) -> Iterator[LocalFile]:
+    """Read the train file, then the dev file."""
+    folder, chosen = local.data_folder(study, "tasks.source"), task(name)
     remedy = f"put {name}'s official file there"
+    for file in (chosen.train_file, chosen.dev_file):
+        yield local.read(folder / FOLDERS[name] / file, folder, remedy)
+
+
+def _read(name: str, file: LocalFile) -> list[Question]:
+    path, remedy = file.path, f"put {name}'s official file there"
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise GrowBenchError(f"{path}: cannot be read ({error.strerror}); {remedy}") from error
-    except ValueError as error:
+        values = json.loads(file.text)
+    except (ValueError, RecursionError) as error:
         raise GrowBenchError(f"{path}: not JSON ({' '.join(str(error).split())}); {remedy}") from error
     try:
         found = list(_questions(values))
-    except (KeyError, TypeError, IndexError) as error:
-        raise GrowBenchError(f"{path}: not in SQuAD's layout ({type(error).__name__}: {error}); {remedy}") from error
+    except (KeyError, TypeError, IndexError, ValueError, AttributeError, OverflowError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise GrowBenchError(f"{path}: not in SQuAD's layout ({type(error).__name__}: {reason}); {remedy}") from error
     return _checked(name, found, f"{path}")
 
 
@@ -94,8 +96,16 @@ def _questions(values: Mapping[str, Any]) -> Iterator[Question]:
                 yield _question(entry["id"], entry["question"], paragraph["context"], texts, starts)
 
 
-def _question(key: str, text: str, context: str, texts: list[str], starts: list[int]) -> Question:
-    return Question(key, text, context, tuple(texts), int(starts[0]) if starts else 0)
+def _question(key: Any, text: Any, context: Any, texts: list[Any], starts: list[Any]) -> Question:
+    """Return a question. Raises TypeError or ValueError if a part of it is not text, or an offset not a number."""
+    for value in (key, text, context, *texts):
+        if not isinstance(value, str):
+            raise TypeError(f"{type(value).__name__} in place of text")
+        value.encode()  # half of a surrogate pair is not text
+    start = starts[0] if texts else 0
+    if isinstance(start, bool) or not isinstance(start, int) or start < 0:
+        raise ValueError(f"answer_start {start!r}")
+    return Question(key, text, context, tuple(texts), start)
 
 
 def _checked(name: str, questions: list[Question], where: str) -> list[Question]:

@@ -14,20 +14,24 @@ starts from a different sentence, and no sentence is in both train and dev.
 
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from growbench.errors import GrowBenchError
+from growbench.records import manifest
 from growbench.runtime import durable, lock
 from growbench.study.study import Study
 from growbench.synthetic.lexicon import FIXED, TOPICS
 from growbench.synthetic.sentences import Sentence, foreign, grammatical, other_number, redraw, sentences
-from growbench.tasks import Task
+from growbench.tasks import Task, local
+from growbench.tasks.local import LocalFile
 
-VERSION = 1
+VERSION = 2
+REMEDY = "run `growbench corpus` again"
 TRAIN, DEV = 2000, 500
 STREAM = 1 << 21
 THREE = ("entailment", "neutral", "contradiction")
@@ -168,15 +172,34 @@ def rows(name: str, seed: int) -> Iterator[Row]:
 
 def build(study: Study) -> Path:
     """Write the study's tasks and return the path of their manifest, which is written last."""
-    folder, manifest = study.layout.tasks, study.layout.tasks_manifest
-    with lock.held(study.layout.tasks_lock):
+    folder = study.layout.tasks
+    with lock.held(study.layout.tasks_lock), durable.writing(folder):
         work = folder.with_name(f".{folder.name}.building")
         shutil.rmtree(work, ignore_errors=True)
         made = {name: _write(work / name, name, study.corpus.seed) for name in study.tasks.names}
         shutil.rmtree(folder, ignore_errors=True)
         os.replace(work, folder)
-        durable.write_json(manifest, {"version": VERSION, "seed": study.corpus.seed, "tasks": made})
-    return manifest
+        manifest.write(study.layout.tasks_manifest, {"version": VERSION, "seed": study.corpus.seed, "tasks": made})
+    return study.layout.tasks_manifest
+
+
+def read(task: Task, names: Sequence[str], study: Study) -> list[LocalFile]:
+    """Read files of a generated task. Raises GrowBenchError if they are missing, or not what the manifest says."""
+    folder, path = study.layout.tasks, study.layout.tasks_manifest
+    if not path.is_file():
+        raise GrowBenchError(f"{path}: no generated tasks here; run `growbench corpus`")
+    written = manifest.read(path, VERSION, REMEDY)
+    if task.name not in written["tasks"]:
+        raise GrowBenchError(f"{path}: {task.name} is not among the generated tasks; {REMEDY}")
+    if written["seed"] != study.corpus.seed:
+        raise GrowBenchError(
+            f"{path}: made from seed {written['seed']}, but corpus.seed is {study.corpus.seed}; {REMEDY}"
+        )
+    files = [local.read(folder / task.name / name, folder, REMEDY) for name in names]
+    for file in files:
+        if file.sha256 != written["tasks"][task.name][file.path.name]["sha256"]:
+            raise GrowBenchError(f"{file.path}: its SHA-256 does not match {path}; {REMEDY}")
+    return files
 
 
 def _write(folder: Path, name: str, seed: int) -> dict[str, Any]:
