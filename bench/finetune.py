@@ -81,7 +81,7 @@ def prepare(study: Study, args: argparse.Namespace) -> tuple[Path, int]:
     texts = (text for train, _ in split for row in train for text in row[0])
     encoder, _ = tokenizers.build(study, texts, study.layout.tokenizer)
     family = families.load("bert")
-    spec = _machine.shape("bert", args.layers, args.hidden, encoder.get_vocab_size(), LENGTH)
+    spec = _machine.shape("bert", args.layers, args.hidden, encoder.vocab, LENGTH)
     folder = study.layout.run("scratch", 0).point("p100")
     checkpoint.save_model(folder, family.build(family.config(spec)))
     return folder, sum(args.epochs * len(train) + len(dev) for train, dev in split)

@@ -16,9 +16,11 @@ from pathlib import Path
 
 import _table
 from _table import Sample
+from transformers import PreTrainedTokenizerFast
 
 from growbench.pipeline.corpus import pack
 from growbench.pipeline.corpus.files import read_file
+from growbench.pipeline.corpus.plain import PlainTokenizer
 from growbench.pipeline.corpus.text_source import TextStream
 from growbench.pipeline.corpus.tokenizer import SPECIAL, train
 
@@ -66,12 +68,13 @@ def row(kind: str, text: Path, vocab: int, rounds: int) -> list[str]:
     """Return the table row of one kind of tokenizer."""
     documents = list(read_file(text, "blank_line", "text"))
     tokenizer = train(kind, documents[:4000], vocab, True)
+    plain = PlainTokenizer(PreTrainedTokenizerFast(tokenizer_object=tokenizer, unk_token=SPECIAL["unk"]))
     stream = TextStream(name=text.name, read=lambda: read_file(text, "blank_line", "text"))
 
     def ours(number: int) -> int:
         sep = tokenizer.token_to_id(SPECIAL["sep"])
         writers = [pack.Writer(text.with_name(f"{name}.bin"), vocab, sep) for name in ("train", "valid")]
-        pack.pack(tokenizer, (stream,), *writers, 0, 0.02)
+        pack.pack(plain, (stream,), *writers, 0, 0.02)
         return sum(writer.close()["tokens"] for writer in writers)
 
     def alone(number: int) -> int:

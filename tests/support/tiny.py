@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 
 from growbench import families, methods
+from growbench.pipeline.corpus.corpus import VERSION
+from growbench.records import manifest
 from growbench.records.layout import Layout
 from growbench.runtime import durable
 from growbench.study import config, files
@@ -90,11 +92,19 @@ def corpus(folder: Path) -> None:
     special = dict(zip(("pad", "unk", "cls", "sep", "mask"), range(5), strict=True))
     (folder / "tokenizer").mkdir()
     (folder / "tokenizer/tokenizer.json").write_text("{}")
-    manifest = {"version": 1, "tokenizer": "tokenizer", "vocab": VOCAB, "dtype": "uint16", "special": special, **splits}
-    durable.write_json(
-        folder / "manifest.json",
-        {**manifest, "unigram_entropy": 4.0, "entropy_floor": None, "source": {}, "seconds": 0},
-    )
+    tokenizer = {
+        "folder": "tokenizer",
+        "files": {"tokenizer.json": durable.digest(folder / "tokenizer/tokenizer.json")},
+    }
+    values = {
+        "version": VERSION,
+        "tokenizer": tokenizer,
+        "vocab": VOCAB,
+        "dtype": "uint16",
+        "special": special,
+        **splits,
+    }
+    manifest.write(folder / "manifest.json", {**values, "unigram_entropy": 4.0, "entropy_floor": None, "source": {}})
 
 
 def result(path: Path) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from growbench.errors import GrowBenchError, nearest
+from growbench.errors import GrowBenchError, nearest, shown
 from growbench.study.squad import SQUAD_TASKS
 from growbench.study.study import Study
 from growbench.tasks import Task, hub, local
@@ -145,7 +145,7 @@ def _rows(task: Task, file: LocalFile) -> tuple[Rows, int]:
 def _place(column: str, columns: list[str], path: Path) -> int:
     if column not in columns:
         raise GrowBenchError(
-            f"{path}: no column '{column}'; it has {', '.join(map(shown, columns[:20])) or 'none'}; use the official file"
+            f"{path}: no column '{column}'; it has {', '.join(map(_brief, columns[:20])) or 'none'}; use the official file"
         )
     return columns.index(column)
 
@@ -153,21 +153,21 @@ def _place(column: str, columns: list[str], path: Path) -> int:
 def _label(task: Task, label: str, where: str) -> float | int:
     if task.labels is not None:
         if label not in task.labels:
-            raise GrowBenchError(f"{where}: label {shown(label)} is not one of {', '.join(task.labels)}; fix the line")
+            raise GrowBenchError(f"{where}: label {_brief(label)} is not one of {', '.join(task.labels)}; fix the line")
         return task.labels.index(label)
     low, high = task.limits
     try:
         value = float(label)
     except ValueError as error:
-        raise GrowBenchError(f"{where}: label {shown(label)} is not a number; fix the line") from error
+        raise GrowBenchError(f"{where}: label {_brief(label)} is not a number; fix the line") from error
     if not (math.isfinite(value) and low <= value <= high):
-        raise GrowBenchError(f"{where}: label {shown(label)} is not between {low:g} and {high:g}; fix the line")
+        raise GrowBenchError(f"{where}: label {_brief(label)} is not between {low:g} and {high:g}; fix the line")
     return value
 
 
-def shown(value: str) -> str:
+def _brief(value: str) -> str:
     """Return text of a file as a part of an error line: quoted, and not too long."""
-    return repr(value if len(value) <= 60 else f"{value[:60]}...")
+    return shown(repr(value if len(value) <= 60 else f"{value[:60]}..."))
 
 
 def _hub(task: Task, study: Study) -> tuple[Task, Rows, Rows]:
@@ -193,7 +193,7 @@ def _hub_row(
         isinstance(label, int | float) and low <= label <= high
     ):
         raise GrowBenchError(
-            f"tasks.source: a row of {task.name}'s split {split} has no text or no label ({shown(repr(row))}); "
+            f"tasks.source: a row of {task.name}'s split {split} has no text or no label ({_brief(str(row))}); "
             "use local files"
         )
     return texts, label

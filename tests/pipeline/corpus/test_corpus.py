@@ -1,28 +1,23 @@
 """The corpus: every kind of file gives the same ids, splits are by document, and damaged input is refused in one line."""
 
-import gzip
 import json
 import lzma
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import zstandard
+from support import local_text
+from support.local_text import BLANK, DOCUMENTS, JSONL, LINES, built, write
 
 from growbench.errors import GrowBenchError
 from growbench.pipeline.corpus import corpus, run
 from growbench.pipeline.corpus.pack import held_out, unigram_entropy
 from growbench.records.layout import Layout
-from growbench.study import config, files
-
-ROOT = Path(__file__).resolve().parents[3]
-DOCUMENTS = [f"Document {i} tells of number {i * 7 % 23} .\nIts second line is number {i % 5} ." for i in range(120)]
-BLANK = "\n\n".join(DOCUMENTS) + "\n"
-LINES = "\n".join(text.replace("\n", " ") for text in DOCUMENTS)
-JSONL = "\n".join(json.dumps({"body": text, "id": i}) for i, text in enumerate(DOCUMENTS))
 
 
 @pytest.fixture
@@ -30,26 +25,7 @@ def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]
     """A study of local text below tmp_path/data, with corpus keys changed."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "data").mkdir()
-    values = files.read(ROOT / "config/demo.yaml")
-
-    def make(**keys: Any) -> Any:
-        local = {"source": "local", "train": "*", "tokenizer": "wordpiece", "vocab": 160, "valid_fraction": 0.2}
-        values["corpus"] = {**values["corpus"], **local, **keys}
-        values["tasks"] = {"source": "local", "names": ["CoLA"]}
-        values["data"] = {**values["data"], "dir": str(tmp_path / "data"), "repeat": True}
-        return config.load(values)
-
-    return make
-
-
-def write(path: Path, text: str) -> None:
-    data = text.encode()
-    packers = {".gz": gzip.compress, ".xz": lzma.compress, ".zst": zstandard.ZstdCompressor().compress}
-    path.write_bytes(packers.get(path.suffix, bytes)(data))
-
-
-def built(study: Any) -> corpus.Corpus:
-    return corpus.load(run.build(study).parent)
+    return partial(local_text.study, tmp_path)
 
 
 def test_every_kind_of_file_gives_the_same_ids(tmp_path: Path, study: Callable[..., Any]) -> None:
@@ -94,13 +70,6 @@ def test_a_file_in_both_splits_is_refused(tmp_path: Path, study: Callable[..., A
     write(tmp_path / "data/a.txt", BLANK)
     with pytest.raises(GrowBenchError, match=r"corpus.valid: .*a.txt is training text too"):
         run.check(study(train="*.txt", valid="a.txt"))
-
-
-def test_the_same_config_gives_the_same_bytes(tmp_path: Path, study: Callable[..., Any]) -> None:
-    write(tmp_path / "data/a.txt", BLANK)
-    first = built(study()).manifest
-    again = built(study()).manifest
-    assert {k: v for k, v in first.items() if k != "seconds"} == {k: v for k, v in again.items() if k != "seconds"}
 
 
 def test_unigram_entropy_of_a_uniform_text_is_the_logarithm_of_its_words() -> None:
@@ -159,7 +128,11 @@ def test_a_damaged_corpus_is_not_opened(tmp_path: Path, study: Callable[..., Any
     folder = run.build(study()).parent
     with open(folder / "train.bin", "ab") as handle:
         handle.write(b"xx")
-    with pytest.raises(GrowBenchError, match=r"train.bin: .* the manifest says"):
+    with pytest.raises(GrowBenchError, match=r"train.bin: its SHA-256 does not match the manifest"):
+        corpus.load(folder)
+    values = json.loads((folder / "manifest.json").read_text())
+    (folder / "manifest.json").write_text(json.dumps({**values, "vocab": values["vocab"] + 1}))
+    with pytest.raises(GrowBenchError, match=r"manifest.json: its digest does not match"):
         corpus.load(folder)
     (folder / "manifest.json").unlink()
     with pytest.raises(GrowBenchError, match="no corpus here; run `growbench corpus`"):
@@ -170,11 +143,16 @@ def test_a_damaged_corpus_is_not_opened(tmp_path: Path, study: Callable[..., Any
     ("name", "data", "keys", "wanted"),
     [
         ("a.txt", b"", {}, r"corpus.train: no text in a.txt"),
-        ("a.txt", b"\xff\xfe\xff", {}, "cannot be read to its end"),
+        ("a.txt", b"one\n\xff\xfe\xff", {}, "a.txt, line 2: not UTF-8 text"),
+        ("a.txt", b"one\n\ntwo\n\0", {}, "a.txt, line 4: holds a NUL character"),
+        ("a.txt", b"one\n\ntwo\n\nthree\n\nfour\n\nfive\n\nsix\n", {"tokenizer": "word"}, "shorter than one sequence"),
         ("a.txt.xz", lzma.compress(BLANK.encode())[:-40], {}, "cannot be read to its end"),
         ("a.txt.zst", zstandard.ZstdCompressor().compress(BLANK.encode())[:-9], {}, "cannot be read to its end"),
         ("a.jsonl", b'{"text": 1}\n', {}, "no text under 'text'"),
         ("a.jsonl", b'{"text": "whole"}\n{"text"\n', {}, "line 2: not JSON"),
+        ("a.jsonl", b'{"text": "whole"}\n' + b"[" * 100_000, {}, "line 2: not JSON"),
+        ("a.jsonl", b'{"text": "whole"}\n' + b'{"text": null}\n' * 10, {}, "line 2: no text .*, as in 10 of 11 rows"),
+        ("a.jsonl", b'{"body": "x"}\n' * 10 + b'{"text": "late"}\n', {}, "line 1: no text .*, as in 10 of 10 rows"),
         ("a.pdf", b"x", {}, "of an unknown type"),
         ("a.txt", b"text", {"train": "b*.txt"}, "no file below .* matches 'b"),
     ],

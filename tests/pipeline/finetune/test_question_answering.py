@@ -11,6 +11,7 @@ from support.questions import WORDS, find, layout, words
 from transformers.models.auto.modeling_auto import MODEL_FOR_QUESTION_ANSWERING_MAPPING_NAMES as STOCK
 
 from growbench import families
+from growbench.pipeline.corpus.plain import PlainTokenizer
 from growbench.pipeline.finetune import run as finetune
 from growbench.tasks import squad
 
@@ -38,7 +39,7 @@ def test_families_say_whether_they_have_a_stock_span_head() -> None:
 def test_every_family_s_head_is_on_the_checkpoint_s_backbone(finished: Path, request: pytest.FixtureRequest) -> None:
     family = request.node.callspec.params["finished"]
     made = study(finished, "SQuAD1.1", family=family, max_train=8, epochs=1)
-    task = finetune.prepare(made, words(), "SQuAD1.1")
+    task = finetune.prepare(made, PlainTokenizer(words()), "SQuAD1.1")
     stock = families.load(family).model_class().from_pretrained(POINT).eval()
     pad = stock.config.pad_token_id or 0
     model = task.model(POINT, pad, families.load(family).dropout(0.0)).eval()

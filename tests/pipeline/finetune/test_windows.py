@@ -11,6 +11,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from tokenizers.trainers import BpeTrainer
 from transformers import PreTrainedTokenizerFast
 
+from growbench.pipeline.corpus.plain import PlainTokenizer
 from growbench.pipeline.finetune.windows import answer_tokens, context_windows, cuts
 from growbench.study.sections import FinetuneConfig
 
@@ -29,7 +30,9 @@ def test_cuts_overlap_and_cover_the_context() -> None:
 @pytest.mark.parametrize("causal", [False, True])
 def test_windows_hold_the_answer_where_it_is(causal: bool) -> None:
     context = "A b c d e f g h i j k l"
-    made = context_windows(words(), [ask("y z", context, "d e"), ask("z", context)], settings(11), causal)
+    made = context_windows(
+        PlainTokenizer(words()), [ask("y z", context, "d e"), ask("z", context)], settings(11), causal
+    )
     rows = [[WORDS[i] for i in ids] for ids in made.ids]
     assert rows[0] == ["[CLS]", "y", "z", "[SEP]", *"abcdef", "[SEP]"]
     assert rows[1] == ["[CLS]", "y", "z", "[SEP]", *"efghij", "[SEP]"]
@@ -46,7 +49,7 @@ def test_windows_hold_the_answer_where_it_is(causal: bool) -> None:
 def test_a_long_question_is_cut_and_a_bare_tokenizer_gets_a_null_token() -> None:
     question = ask(" ".join("abcdefghijkl"), "x y z", "y")
     for causal, row in ((True, [*"abcdefxyz", "[SEP]"]), (False, ["[CLS]", *"abcdefxyz"])):
-        made = context_windows(words(template=False), [question], settings(12), causal)
+        made = context_windows(PlainTokenizer(words(template=False)), [question], settings(12), causal)
         assert [WORDS[i] for i in made.ids[0]] == row
         assert made.labels[0].tolist() == [row.index("y")] * 2
 

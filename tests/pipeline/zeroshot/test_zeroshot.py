@@ -14,10 +14,12 @@ from transformers import PreTrainedTokenizerFast
 
 from growbench import families
 from growbench.errors import GrowBenchError
+from growbench.pipeline.corpus import plain
 from growbench.pipeline.corpus import tokenizer as trained
+from growbench.pipeline.corpus.plain import PlainTokenizer
 from growbench.pipeline.zeroshot import run as zeroshot
 from growbench.pipeline.zeroshot.likelihood import Likelihood, score
-from growbench.pipeline.zeroshot.tokenized import load_tokenizer, prepare
+from growbench.pipeline.zeroshot.tokenized import prepare
 from growbench.records.layout import Layout
 from growbench.spec import ModelSpec
 from growbench.tasks import language
@@ -104,7 +106,7 @@ def test_a_last_word_is_right_when_all_of_its_tokens_are_the_most_likely(tmp_pat
     put(tmp_path, "LAMBADA", "ddc ab\nddc ac\nddc bb\nddd ab\nc c ab\n")
     a, b, c, space = (fast.encode(x, add_special_tokens=False)[0] for x in ("a", "b", "c", " "))
     made = study(tmp_path, "LAMBADA")
-    test = prepare(made, fast, language.load("LAMBADA", made))
+    test = prepare(made, PlainTokenizer(fast), language.load("LAMBADA", made))
     table = certain(len(fast), {c: space, space: a, a: b})
     parts = score(Table(), table, test.windows, 2, CPU)  # type: ignore[arg-type]
     assert [p.right.all() for p in parts] == [True, False, False, False, True]
@@ -118,7 +120,7 @@ def test_a_last_word_is_right_when_all_of_its_tokens_are_the_most_likely(tmp_pat
 
 def test_nats_that_are_not_finite_fail_and_stay_in_the_record(tree: Path) -> None:
     made = study(tree, "PTB")
-    test = prepare(made, load_tokenizer(LAYOUT.tokenizer), language.load("PTB", made))
+    test = prepare(made, plain.load(LAYOUT.tokenizer), language.load("PTB", made))
     broken = [Likelihood(np.full(w.scored, math.nan), np.zeros(w.scored, dtype=bool)) for w in test.windows]
     found = zeroshot.measured(test, broken)
     assert found["failed"] and found["nats"] is None and found["score"] is None

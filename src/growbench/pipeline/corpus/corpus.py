@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 
 from growbench.errors import GrowBenchError
-from growbench.runtime import durable
+from growbench.records import identity, manifest
 
-VERSION = 1
+VERSION = 2
 REMEDY = "delete the folder and run `growbench corpus` again"
+SPLITS = ("train", "valid")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -26,29 +27,48 @@ class Corpus:
     train: np.ndarray
     valid: np.ndarray
 
+    @property
+    def digest(self) -> str:
+        """The SHA-256 of all that models depend on: ids, tokenizer and entropies, but not which files the text was in."""
+        return digest(self.manifest)
+
+
+def digest(values: dict[str, Any]) -> str:
+    """Return Corpus.digest of a manifest."""
+    return identity.digest({key: value for key, value in values.items() if key != "source"})
+
 
 def load(folder: Path) -> Corpus:
     """Open a built corpus. Raises GrowBenchError naming the file that is missing or does not match the manifest."""
-    folder = Path(folder)
-    if not (folder / "manifest.json").is_file():
-        raise GrowBenchError(f"{folder / 'manifest.json'}: no corpus here; run `growbench corpus`")
-    manifest = durable.read_json(folder / "manifest.json")
-    if manifest.get("version") != VERSION:
-        raise GrowBenchError(f"{folder / 'manifest.json'}: version {manifest.get('version')}, not {VERSION}; {REMEDY}")
-    if not (folder / manifest["tokenizer"] / "tokenizer.json").is_file():
-        raise GrowBenchError(f"{folder / manifest['tokenizer'] / 'tokenizer.json'}: missing; {REMEDY}")
-    ids = {split: _open_ids(folder, manifest, split) for split in ("train", "valid")}
-    return Corpus(manifest=manifest, **ids)
+    values = read_manifest(folder)
+    check(folder, values)
+    dtype = np.dtype(values["dtype"]).newbyteorder("<")
+    ids = {split: np.memmap(Path(folder) / values[split]["file"], dtype=dtype, mode="r") for split in SPLITS}
+    return Corpus(manifest=values, **ids)
 
 
-def _open_ids(folder: Path, manifest: dict[str, Any], split: str) -> np.ndarray:
-    path = folder / manifest[split]["file"]
-    dtype, vocab = np.dtype(manifest["dtype"]).newbyteorder("<"), manifest["vocab"]
-    if vocab > np.iinfo(dtype).max + 1:
-        raise GrowBenchError(f"{path}: {dtype.name} is too small for a vocabulary of {vocab} tokens; {REMEDY}")
-    expected = manifest[split]["tokens"] * dtype.itemsize
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """Return the manifest of a corpus, whose own digest is right. The files are not looked at."""
+    path = Path(folder) / "manifest.json"
     if not path.is_file():
-        raise GrowBenchError(f"{path}: missing; {REMEDY}")
-    if path.stat().st_size != expected:
-        raise GrowBenchError(f"{path}: {path.stat().st_size} bytes, but the manifest says {expected}; {REMEDY}")
-    return np.memmap(path, dtype=dtype, mode="r")
+        raise GrowBenchError(f"{path}: no corpus here; run `growbench corpus`")
+    return manifest.read(path, VERSION, REMEDY)
+
+
+def check(folder: Path, values: dict[str, Any]) -> None:
+    """Raise GrowBenchError, naming the file, unless the ids and the tokenizer are those of the manifest."""
+    check_tokenizer(folder, values)
+    for split in SPLITS:
+        path = Path(folder) / values[split]["file"]
+        if found := manifest.damage(path, values[split]["sha256"]):
+            raise GrowBenchError(f"{path}: {found}; {REMEDY}")
+
+
+def check_tokenizer(folder: Path, values: dict[str, Any]) -> None:
+    """Raise GrowBenchError, naming the file, unless the tokenizer is the manifest's."""
+    place, files = Path(folder) / values["tokenizer"]["folder"], values["tokenizer"]["files"]
+    for name, sha256 in files.items():
+        if found := manifest.damage(place / name, sha256):
+            raise GrowBenchError(f"{place / name}: {found}; {REMEDY}")
+    if more := sorted({path.name for path in place.iterdir()} - files.keys()):
+        raise GrowBenchError(f"{place / more[0]}: not in the manifest; {REMEDY}")

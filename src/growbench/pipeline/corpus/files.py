@@ -8,17 +8,18 @@ import re
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, BinaryIO, TextIO
+from typing import Any, BinaryIO
 
 import zstandard
 
 from growbench.errors import GrowBenchError
+from growbench.pipeline.corpus.tally import Tally
 
 LAYOUTS = ("blank_line", "line")
 COMPRESSED = (".gz", ".xz", ".zst")
 SUFFIXES = (".txt", ".tokens", ".jsonl")
 ARTICLE = re.compile(r"^ = (?!= )(.*\S) =\s*$")
-UNREADABLE = (OSError, EOFError, lzma.LZMAError, zlib.error, zstandard.ZstdError, UnicodeDecodeError)
+UNREADABLE = (OSError, EOFError, lzma.LZMAError, zlib.error, zstandard.ZstdError)
 
 
 def file_type(path: Path) -> str:
@@ -26,31 +27,22 @@ def file_type(path: Path) -> str:
     return Path(path.stem).suffix if path.suffix in COMPRESSED else path.suffix
 
 
-def read_file(path: Path, layout: str, text_key: str) -> Iterator[str]:
-    """Yield the documents of one file. Raises GrowBenchError naming the file, and the line in .jsonl, if it is damaged.
+def read_file(path: Path, layout: str, text_key: str, tally: Tally | None = None) -> Iterator[str]:
+    """Yield the documents of one file. Raises GrowBenchError, naming the file and the line, if it is damaged.
 
     layout: `blank_line` or `line`, what separates documents in .txt. In .tokens (WikiText's layout) a document starts
     at a level-one heading ` = Title = `. In .jsonl each line is one document, the string under text_key.
+    tally: counts the rows of .jsonl.
     """
     kind = file_type(path)
     if kind == ".jsonl":
-        yield from _json_documents(path, text_key)
+        yield from _json_documents(path, text_key, tally or Tally())
     elif kind == ".tokens":
         yield from _groups(_lines(path), starts=ARTICLE.match, ends=None)
     elif layout == "line":
         yield from (line.strip() for line in _lines(path) if line.strip())
     else:
         yield from _groups(_lines(path), starts=None, ends=lambda line: not line.strip())
-
-
-def text_of(row: Any, text_key: str, place: str) -> Iterator[str]:
-    """Yield the text of a row (of a .jsonl file or a dataset) unless it is empty. place: for the error message."""
-    text = row.get(text_key) if isinstance(row, dict) else None
-    if not isinstance(text, str):
-        keys = ", ".join(sorted(row)) if isinstance(row, dict) else "none"
-        raise GrowBenchError(f"{place}: no text under '{text_key}' (keys: {keys}); set corpus.text_key")
-    if text.strip():
-        yield text.strip()
 
 
 class _Zstd(io.RawIOBase):
@@ -83,27 +75,43 @@ class _Zstd(io.RawIOBase):
         return size
 
 
-def _open_text(path: Path) -> TextIO:
-    raw: Any
+def _open_bytes(path: Path) -> Any:
     if path.suffix == ".gz":
-        raw = gzip.open(path, "rb")
-    elif path.suffix == ".xz":
-        raw = lzma.open(path, "rb")
-    elif path.suffix == ".zst":
-        raw = io.BufferedReader(_Zstd(open(path, "rb")), 1 << 18)
-    else:
-        raw = open(path, "rb")
-    return io.TextIOWrapper(raw, encoding="utf-8-sig")
+        return gzip.open(path, "rb")
+    if path.suffix == ".xz":
+        return lzma.open(path, "rb")
+    if path.suffix == ".zst":
+        return io.BufferedReader(_Zstd(open(path, "rb")), 1 << 18)
+    return open(path, "rb")
 
 
 def _lines(path: Path) -> Iterator[str]:
+    """Yield the lines of a file, which end in \\n, \\r\\n or \\r."""
+    for number, line in enumerate(_byte_lines(path), start=1):
+        if b"\0" in line:
+            raise GrowBenchError(
+                f"{path}, line {number}: holds a NUL character, so it is damaged or no text; replace or remove the file"
+            )
+        try:
+            text = line.decode("utf-8-sig" if number == 1 else "utf-8")
+        except UnicodeDecodeError as error:
+            raise GrowBenchError(
+                f"{path}, line {number}: not UTF-8 text; save the file as UTF-8, or remove the line"
+            ) from error
+        if "\r" in text:
+            yield from io.StringIO(text, newline=None)
+        else:
+            yield text
+
+
+def _byte_lines(path: Path) -> Iterator[bytes]:
     try:
-        with _open_text(path) as handle:
+        with _open_bytes(path) as handle:
             yield from handle
     except UNREADABLE as error:
-        reason = str(error) or type(error).__name__
+        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
         raise GrowBenchError(
-            f"{path}: cannot be read to its end ({reason}); replace it with an undamaged UTF-8 file"
+            f"{path}: cannot be read to its end ({reason}); replace it with an undamaged file"
         ) from error
 
 
@@ -122,12 +130,16 @@ def _groups(
         yield "\n".join(group)
 
 
-def _json_documents(path: Path, text_key: str) -> Iterator[str]:
+def _json_documents(path: Path, text_key: str, tally: Tally) -> Iterator[str]:
+    tally.start()
     for number, line in enumerate(_lines(path), start=1):
         if not line.strip():
             continue
         try:
             row = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise GrowBenchError(f"{path}, line {number}: not JSON ({error.msg}); fix or remove the line") from error
-        yield from text_of(row, text_key, f"{path}, line {number}")
+        except (ValueError, RecursionError) as error:
+            reason = getattr(error, "msg", None) or type(error).__name__
+            raise GrowBenchError(f"{path}, line {number}: not JSON ({reason}); fix or remove the line") from error
+        if text := tally.text(row, text_key, f"{path}, line {number}"):
+            yield text
+    tally.check()

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tokenizers import Tokenizer
 
 from growbench.errors import GrowBenchError
+from growbench.pipeline.corpus.plain import PlainTokenizer
 from growbench.pipeline.corpus.text_source import TextStream
 
 log = logging.getLogger(__name__)
@@ -99,7 +99,7 @@ class Writer:
 
 
 def pack(
-    tokenizer: Tokenizer,
+    tokenizer: PlainTokenizer,
     streams: Sequence[TextStream],
     train: Writer,
     valid: Writer | None,
@@ -113,12 +113,12 @@ def pack(
     progress = Progress(train, streams)
     for number, stream in enumerate(streams):
         for batch in _batches(stream.read()):
-            encodings = tokenizer.encode_batch_fast([text for _, text in batch], add_special_tokens=False)
+            documents = tokenizer.documents([text for _, text in batch])
             chosen: list[list[int]] = []
             aside: list[list[int]] = []
-            for (index, _), encoding in zip(batch, encodings, strict=True):
+            for (index, _), ids in zip(batch, documents, strict=True):
                 out = valid is not None and held_out(seed, number, index, fraction)
-                (aside if out else chosen).append(encoding.ids)
+                (aside if out else chosen).append(ids)
             train.add(chosen)
             if valid is not None:
                 valid.add(aside)

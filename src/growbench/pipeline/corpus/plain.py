@@ -51,7 +51,7 @@ class PlainTokenizer:
         found = self.fast(*columns, **given, **options)
         masks = found.pop("special_tokens_mask")
         for row, (ids, mask) in enumerate(zip(found["input_ids"], masks, strict=True)):
-            if len(ids) - sum(mask) and not self.special.isdisjoint(i for i, m in zip(ids, mask, strict=True) if not m):
+            if sum(map(self.special.__contains__, ids)) != sum(mask):
                 found["input_ids"][row] = [i if m else self._word(i) for i, m in zip(ids, mask, strict=True)]
         return found
 

@@ -10,9 +10,10 @@ from typing import Any
 
 from growbench import synthetic
 from growbench.errors import GrowBenchError
-from growbench.pipeline.corpus import text_source
+from growbench.pipeline.corpus import origin, text_source
 from growbench.pipeline.corpus.corpus import VERSION
-from growbench.pipeline.corpus.text_source import TextSource
+from growbench.pipeline.corpus.text_source import Hashed, TextSource
+from growbench.records import manifest
 from growbench.runtime import durable, lock
 from growbench.study.study import Study
 
@@ -36,48 +37,60 @@ def check(study: Study) -> None:
 def build(study: Study) -> Path:
     """Write the study's corpus and return the path of its manifest, which is written last.
 
-    The files are made in a folder beside the corpus and then moved, so that a half-written corpus is never used.
+    The files are made in a folder beside the corpus and then moved, so that a half-written corpus is never used. A
+    corpus that was made from the same text by the same config is left alone.
     """
+    from growbench.pipeline.corpus import tokenizer
+
+    folder, path = study.layout.corpus, study.layout.corpus_manifest
     with lock.held(study.layout.corpus_lock):
         began = time.monotonic()
-        manifest = _into_place(study)
-        seconds = time.monotonic() - began
-        durable.write_json(study.layout.corpus_manifest, {**manifest, "seconds": round(seconds, 2)})
-    log.info("corpus: %.2f M training tokens in %.0f s", manifest["train"]["tokens"] / 1e6, seconds)
-    return study.layout.corpus_manifest
+        source = text_source.open_text_source(study)
+        files = text_source.hashed(source)
+        made_from = origin.made_from(study, files.note, tokenizer.named(study))
+        values = origin.unchanged(folder, made_from)
+        if values is not None:
+            log.info("corpus: made from the same text with the same config; not tokenized again")
+        else:
+            values = _into_place(study, source, files, made_from)
+            seconds = time.monotonic() - began
+            log.info("corpus: %.2f M training tokens in %.0f s", values["train"]["tokens"] / 1e6, seconds)
+        manifest.write(path, values)
+    return path
 
 
-def _into_place(study: Study) -> dict[str, Any]:
+def _into_place(study: Study, source: TextSource, files: Hashed, made_from: dict[str, Any] | None) -> dict[str, Any]:
     """Write everything except the manifest; return the manifest."""
     folder = study.layout.corpus
-    source = text_source.open_text_source(study)
     work = folder.with_name(f".{folder.name}.building")
     shutil.rmtree(work, ignore_errors=True)
     with durable.writing(work):
         try:
             work.mkdir(parents=True)
-            manifest = _write(study, source, work)
+            values = _write(study, source, files, work)
+            origin.write(work, made_from, values)
         except BaseException:
             shutil.rmtree(work, ignore_errors=True)
             raise
     study.layout.corpus_manifest.unlink(missing_ok=True)
+    (folder / origin.FILE).unlink(missing_ok=True)
     shutil.rmtree(study.layout.tokenizer, ignore_errors=True)
     folder.mkdir(parents=True, exist_ok=True)
     for path in sorted(work.iterdir()):
         os.replace(path, folder / path.name)
     work.rmdir()
-    return manifest
+    return values
 
 
-def _write(study: Study, source: TextSource, work: Path) -> dict[str, Any]:
-    """Write the tokenizer, train.bin and valid.bin to `work`; return the manifest without its time."""
+def _write(study: Study, source: TextSource, files: Hashed, work: Path) -> dict[str, Any]:
+    """Write the tokenizer, train.bin and valid.bin to `work`; return the manifest."""
     from growbench.pipeline.corpus import pack, tokenizer
 
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
     config = study.corpus
     place = work / study.layout.tokenizer.name
     encoder, special = tokenizer.build(study, _sample(study, source, tokenizer.SAMPLE_CHARACTERS), place)
-    vocab, sep = encoder.get_vocab_size(with_added_tokens=True), special["sep"]
+    vocab, sep = encoder.vocab, special["sep"]
     assert sep is not None
     train = pack.Writer(work / "train.bin", vocab, sep, limit=config.max_tokens)
     valid = pack.Writer(work / "valid.bin", vocab, sep)
@@ -87,17 +100,42 @@ def _write(study: Study, source: TextSource, work: Path) -> dict[str, Any]:
         pack.pack(encoder, source.train, train, None, config.seed, 0.0)
         pack.pack(encoder, source.valid, valid, None, config.seed, 0.0)
     written = {"train": train.close(), "valid": valid.close()}
+    note = {**files.note, "skipped_rows": _skipped(source.streams)}
+    files.check()
     _check_documents(study, source, train.documents, valid.documents)
+    _check_lengths(study, train.tokens, valid.tokens)
+    digests = {path.name: durable.digest(path) for path in sorted(place.iterdir())}
     return {
         "version": VERSION,
-        "tokenizer": place.name,
+        "tokenizer": {"folder": place.name, "files": digests},
         "vocab": vocab,
         "dtype": str(pack.dtype_of(vocab)),
         "special": special,
         **written,
         "unigram_entropy": pack.unigram_entropy(train.counts, valid.counts, sep),
-        **_floor(study, source),
+        **_floor(study, note),
     }
+
+
+def _skipped(streams: text_source.Streams) -> int:
+    """Return the number of rows without text. Raises GrowBenchError, naming the first, if they are many."""
+    for stream in streams:
+        stream.tally.check()
+    count = sum(stream.tally.bad for stream in streams)
+    if count:
+        log.warning("corpus: %d rows have no text under corpus.text_key and are skipped", count)
+    return count
+
+
+def _check_lengths(study: Study, train: int, valid: int) -> None:
+    """Raise GrowBenchError if the training or the validation tokens are fewer than those of one sequence."""
+    wanted = study.objective.length - 1
+    for key, tokens in (("train", train), ("valid", valid)):
+        if tokens < wanted:
+            raise GrowBenchError(
+                f"corpus.{key}: {tokens} tokens are shorter than one sequence of objective.length, which holds {wanted}; "
+                "give more text"
+            )
 
 
 def _check_documents(study: Study, source: TextSource, train: int, valid: int) -> None:
@@ -113,12 +151,12 @@ def _check_documents(study: Study, source: TextSource, train: int, valid: int) -
         )
 
 
-def _floor(study: Study, source: TextSource) -> dict[str, Any]:
+def _floor(study: Study, note: dict[str, Any]) -> dict[str, Any]:
     """Return the manifest's entropy_floor and source. The floor is known for the synthetic language only."""
-    if source.note["kind"] != "synthetic":
-        return {"entropy_floor": None, "source": source.note}
+    if note["kind"] != "synthetic":
+        return {"entropy_floor": None, "source": note}
     floors = synthetic.floors(study.corpus.seed, study.objective.mask_rate, study.objective.length)
-    return {"entropy_floor": floors[study.objective.kind], "source": {**source.note, "entropy_floors": floors}}
+    return {"entropy_floor": floors[study.objective.kind], "source": {**note, "entropy_floors": floors}}
 
 
 def _sample(study: Study, source: TextSource, characters: int) -> Iterator[str]:

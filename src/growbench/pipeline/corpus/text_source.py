@@ -1,8 +1,9 @@
 """Where a study's text comes from: local files, datasets of the hub, or the synthetic language; all as text streams."""
 
 import glob
+import os
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,10 @@ from typing import Any
 from growbench import synthetic
 from growbench.errors import GrowBenchError, nearest
 from growbench.pipeline.corpus import files
+from growbench.pipeline.corpus.tally import Tally
+from growbench.runtime import durable
 from growbench.study.study import Study
-from growbench.tasks import hub
+from growbench.tasks import hub, local
 
 KINDS = ("synthetic", "local", "hub")
 COMPRESSION = 3  # characters per byte of compressed text, for estimates
@@ -24,11 +27,15 @@ class TextStream:
     name: for messages and the manifest.
     read: returns a new iterator over its documents, from the first one.
     characters: a rough estimate of its length, None if unknown; for progress messages only.
+    path: of the file; None for anything else.
+    tally: counts the rows of the last reading.
     """
 
     name: str
     read: Callable[[], Iterator[str]]
     characters: int | None = None
+    path: Path | None = None
+    tally: Tally = field(default_factory=Tally)
 
 
 Streams = tuple[TextStream, ...]
@@ -40,12 +47,61 @@ class TextSource:
 
     train: the training text.
     valid: the validation text; None if documents of `train` are held out for it.
-    note: a description of the source for the manifest.
+    note: a description of the source for the manifest, files left out.
     """
 
     train: Streams
     valid: Streams | None
     note: dict[str, Any]
+
+    @property
+    def streams(self) -> Streams:
+        """All streams."""
+        return (*self.train, *(self.valid or ()))
+
+
+@dataclass(frozen=True, slots=True)
+class Hashed:
+    """The files of a text source, as they were when they were hashed.
+
+    note: the description of the source, with the size and the SHA-256 of each file.
+    state: what the system says about each file, so that a change can be detected.
+    """
+
+    note: dict[str, Any]
+    state: dict[Path, tuple[int, ...]]
+
+    def check(self) -> None:
+        """Raise GrowBenchError if a file was changed since it was hashed."""
+        for path, before in self.state.items():
+            if _state(path) != before:
+                raise GrowBenchError(f"{path}: changed while it was read; run the same command again")
+
+
+def hashed(source: TextSource) -> Hashed:
+    """Hash the files of a text source. Raises GrowBenchError if one cannot be read."""
+    state = {stream.path: _state(stream.path) for stream in source.streams if stream.path is not None}
+
+    def listed(streams: Streams) -> list[dict[str, Any]]:
+        return [
+            {"file": stream.name, "bytes": state[stream.path][0], "sha256": _sha256(stream.path)}
+            for stream in streams
+            if stream.path is not None
+        ]
+
+    lists = {"train": listed(source.train), "valid": listed(source.valid or ())} if state else {}
+    return Hashed({**source.note, **lists}, state)
+
+
+def _state(path: Path) -> tuple[int, ...]:
+    with durable.writing(path):
+        found = path.stat()
+    return found.st_size, found.st_mtime_ns, found.st_ino
+
+
+def _sha256(path: Path) -> str:
+    with durable.writing(path):
+        return durable.digest(path)
 
 
 def open_text_source(study: Study) -> TextSource:
@@ -94,26 +150,20 @@ def _local(study: Study) -> TextSource:
         raise GrowBenchError(f"corpus.valid: {min(both)} is training text too; remove it from corpus.train")
 
     def stream(path: Path) -> TextStream:
+        tally = Tally()
         return TextStream(
             name=str(path.relative_to(folder)) if path.is_relative_to(folder) else str(path),
-            read=partial(files.read_file, path, config.documents, config.text_key),
+            read=partial(files.read_file, path, config.documents, config.text_key, tally),
             characters=path.stat().st_size * (COMPRESSION if path.suffix in files.COMPRESSED else 1),
+            path=path,
+            tally=tally,
         )
 
-    def listed(paths: list[Path]) -> list[dict[str, Any]]:
-        return [{"file": stream(path).name, "bytes": path.stat().st_size} for path in paths]
-
-    return TextSource(
-        train=tuple(map(stream, train)),
-        valid=tuple(map(stream, valid)) or None,
-        note={"kind": "local", "train": listed(train), "valid": listed(valid)},
-    )
+    return TextSource(train=tuple(map(stream, train)), valid=tuple(map(stream, valid)) or None, note={"kind": "local"})
 
 
 def _data_folder(study: Study) -> Path:
-    if study.data.dir is None:
-        raise GrowBenchError("data.dir: not set, but corpus.source is local; set data.dir or GROWBENCH_DATA")
-    folder = Path(study.data.dir)
+    folder = local.data_folder(study, "corpus.source")
     if not folder.is_dir():
         raise GrowBenchError(f"data.dir: no folder {folder}; set data.dir or GROWBENCH_DATA")
     return folder
@@ -124,13 +174,19 @@ def _names(value: str | Iterable[str] | None) -> list[str]:
 
 
 def _matches(folder: Path, key: str, patterns: str | Iterable[str] | None) -> list[Path]:
-    """Return the files below `folder` that match, each once: patterns in the given order, the files of each sorted."""
+    """Return the files below `folder` that match, each once: patterns in the given order, the files of each sorted.
+
+    A pattern may name another folder. Links out of the folder are not followed; see local.check_inside.
+    """
     found: dict[Path, None] = {}
     for pattern in _names(patterns):
         matches = [Path(p) for p in sorted(glob.glob(str(folder / pattern), recursive=True)) if Path(p).is_file()]
         if not matches:
             raise GrowBenchError(f"corpus.{key}: no file below {folder} matches '{pattern}'; fix it or data.dir")
         for path in matches:
+            place = Path(os.path.normpath(path))
+            below = place.is_relative_to(os.path.normpath(folder))
+            local.check_inside(place, folder if below else _fixed(Path(os.path.normpath(folder / pattern))))
             if files.file_type(path) not in files.SUFFIXES:
                 endings, packed = ", ".join(files.SUFFIXES), ", ".join(files.COMPRESSED)
                 raise GrowBenchError(
@@ -138,6 +194,14 @@ def _matches(folder: Path, key: str, patterns: str | Iterable[str] | None) -> li
                 )
         found.update(dict.fromkeys(matches))
     return list(found)
+
+
+def _fixed(pattern: Path) -> Path:
+    """Return the deepest folder that a pattern names without wildcards."""
+    parent = pattern.parent
+    while glob.has_magic(str(parent)):
+        parent = parent.parent
+    return parent
 
 
 def _hub(study: Study) -> TextSource:
@@ -150,19 +214,25 @@ def _hub(study: Study) -> TextSource:
         raise GrowBenchError("corpus.valid: a list, but corpus.source is hub; give the name of one split or null")
 
     def streams(split: str) -> Streams:
-        return tuple(TextStream(name=name, read=partial(_rows, study, name, split)) for name in names)
+        tallies = [Tally() for _ in names]
+        return tuple(
+            TextStream(name=name, read=partial(_rows, study, name, split, tally), tally=tally)
+            for name, tally in zip(names, tallies, strict=True)
+        )
 
     note = {"kind": "hub", "train": names, "subset": config.subset, "valid": config.valid}
     return TextSource(train=streams("train"), valid=streams(config.valid) if config.valid else None, note=note)
 
 
-def _rows(study: Study, name: str, split: str) -> Iterator[str]:
+def _rows(study: Study, name: str, split: str, tally: Tally) -> Iterator[str]:
     path, _, subset = name.partition(":")
     config = study.corpus
+    tally.start()
     try:
         rows = hub.load(study, path, subset or config.subset, split=split, streaming=True)
         for number, row in enumerate(rows):
-            yield from files.text_of(row, config.text_key, f"{name}, row {number}")
+            if text := tally.text(row, config.text_key, f"{name}, row {number}"):
+                yield text
     except GrowBenchError:
         raise
     except Exception as error:
@@ -170,3 +240,4 @@ def _rows(study: Study, name: str, split: str) -> Iterator[str]:
             f"corpus.train: split '{split}' of dataset '{name}' cannot be read ({hub.reason(error)}); "
             "fix the name or the network"
         ) from error
+    tally.check()

@@ -8,6 +8,8 @@ from typing import Any
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 
 from growbench.errors import GrowBenchError, nearest
+from growbench.pipeline.corpus.plain import PlainTokenizer
+from growbench.records import identity
 from growbench.study.study import Study
 from growbench.tasks import hub
 
@@ -17,7 +19,7 @@ SAMPLE_CHARACTERS = 20_000_000
 ALPHABET_SHARE = 1 / 32
 
 
-def build(study: Study, text: Iterable[str], folder: Path) -> tuple[Tokenizer, dict[str, int | None]]:
+def build(study: Study, text: Iterable[str], folder: Path) -> tuple[PlainTokenizer, dict[str, int | None]]:
     """Train (or load) the tokenizer, save it to `folder`, and return it with the ids of its special tokens.
 
     text: documents for the vocabulary, which are read only if a tokenizer is trained.
@@ -34,7 +36,15 @@ def build(study: Study, text: Iterable[str], folder: Path) -> tuple[Tokenizer, d
     else:
         raise GrowBenchError(f"corpus.tokenizer: '{kind}' is not known; {nearest(kind, KINDS)}")
     fast.save_pretrained(str(folder))
-    return fast.backend_tokenizer, {key: getattr(fast, f"{key}_token_id") for key in SPECIAL}
+    return PlainTokenizer(fast), {key: getattr(fast, f"{key}_token_id") for key in SPECIAL}
+
+
+def named(study: Study) -> str | None:
+    """Return a digest of the pretrained tokenizer that a study names, whatever its files are called; None if it names none."""
+    if study.corpus.tokenizer != "pretrained":
+        return None
+    fast = _pretrained(study)
+    return identity.digest([fast.backend_tokenizer.to_str(), {key: getattr(fast, f"{key}_token") for key in SPECIAL}])
 
 
 def train(kind: str, text: Iterable[str], vocab: int, lowercase: bool) -> Tokenizer:
@@ -56,9 +66,12 @@ def train(kind: str, text: Iterable[str], vocab: int, lowercase: bool) -> Tokeni
 
 
 def _words(lines: Iterable[str], vocab: int, lower: normalizers.Normalizer | None) -> Tokenizer:
+    """Whole words. A word that is spelled like a special token gets no entry: its trainer would give the token two ids."""
     tokenizer = Tokenizer(models.WordLevel(unk_token=SPECIAL["unk"]))
     tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
-    return _trained(tokenizer, trainers.WordLevelTrainer, lines, vocab, lower)
+    names = set(SPECIAL.values())
+    plain = (line if "[" not in line else " ".join(w for w in line.split() if w not in names) for line in lines)
+    return _trained(tokenizer, trainers.WordLevelTrainer, plain, vocab, lower)
 
 
 def _bytes(lines: Iterable[str], vocab: int, lower: normalizers.Normalizer | None) -> Tokenizer:

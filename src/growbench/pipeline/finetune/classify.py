@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from growbench.pipeline.corpus.plain import PlainTokenizer
 from growbench.pipeline.finetune.rows import Encoded, batches, collate, cut, typed
 from growbench.pipeline.finetune.tokenized import Outcome, TokenizedTask
 from growbench.study.sections import FinetuneConfig
@@ -58,7 +59,7 @@ class Classification(TokenizedTask):
         return float(self.train.labels.mean()) if self.task.regression else 0.0
 
 
-def prepare(study: Study, tokenizer: Any, name: str, settings: FinetuneConfig) -> Classification:
+def prepare(study: Study, tokenizer: PlainTokenizer, name: str, settings: FinetuneConfig) -> Classification:
     """Read and tokenize one task. If settings.max_train cuts its training rows, it becomes a subset."""
     task, train, dev = glue.load(glue.task(name, study), study)
     train, less = cut(train, settings.max_train)
@@ -68,9 +69,9 @@ def prepare(study: Study, tokenizer: Any, name: str, settings: FinetuneConfig) -
     return Classification(task, *encoded)
 
 
-def _encode(tokenizer: Any, rows: Any, task: Task, length: int) -> Encoded:
+def _encode(tokenizer: PlainTokenizer, rows: Any, task: Task, length: int) -> Encoded:
     texts = [list(column) for column in zip(*(row[0] for row in rows), strict=True)]
-    out = tokenizer(*texts, truncation=True, max_length=length, return_token_type_ids=True, return_attention_mask=False)
+    out = tokenizer.rows(*texts, truncation=True, max_length=length)
     kind = np.float32 if task.regression else np.int64
     return Encoded(out["input_ids"], out["token_type_ids"], np.asarray([row[1] for row in rows], dtype=kind))
 

@@ -14,6 +14,8 @@ import torch
 
 from growbench import families
 from growbench.errors import GrowBenchError
+from growbench.pipeline.corpus import plain
+from growbench.pipeline.corpus.plain import PlainTokenizer
 from growbench.pipeline.finetune import classify, spans
 from growbench.pipeline.finetune.cache import Cache, open_cache
 from growbench.pipeline.finetune.fit import fit, start
@@ -43,13 +45,13 @@ def _run(study: Study, method: str, seeds: list[int], points: list[str]) -> list
     folders = [finished.point(study.layout, trained, method, seed, point) for seed, point in wanted]
     for folder in folders:
         _check_positions(study, folder)
-    tokenizer = _tokenizer(study.layout.tokenizer)
+    tokenizer = plain.load(study.layout.tokenizer)
     tasks = [prepare(study, tokenizer, name) for name in study.tasks.names]
     caches = [open_cache(study, method, seed, point) for seed, point in wanted]
     for number, ((seed, point), folder, cache) in enumerate(zip(wanted, folders, caches, strict=True)):
         runs = []
         for done, task in enumerate(tasks, 1):
-            runs += _task(study, folder, task, tokenizer.pad_token_id, cache)
+            runs += _task(study, folder, task, tokenizer.fast.pad_token_id, cache)
             passed, share = time.perf_counter() - began, (number + done / len(tasks)) / len(wanted)
             log.info(
                 "%s-s%d %s: %s done (%d of %d tasks); about %.0f s left for all points",
@@ -82,12 +84,6 @@ def _check_positions(study: Study, folder: Path) -> None:
         )
 
 
-def _tokenizer(folder: Path) -> Any:
-    from transformers import AutoTokenizer
-
-    return AutoTokenizer.from_pretrained(folder)
-
-
 def suite(study: Study) -> str:
     """Return the name of the study's tasks as a whole."""
     if study.tasks.source == "toyglue":
@@ -96,7 +92,7 @@ def suite(study: Study) -> str:
     return " and ".join(sorted(found))
 
 
-def prepare(study: Study, tokenizer: Any, name: str) -> TokenizedTask:
+def prepare(study: Study, tokenizer: PlainTokenizer, name: str) -> TokenizedTask:
     """Read and tokenize one task."""
     kind = spans if name in SQUAD_TASKS else classify
     return kind.prepare(study, tokenizer, name, study.finetune.of(name))

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from growbench import families
 from growbench.errors import GrowBenchError
+from growbench.pipeline.corpus.plain import PlainTokenizer
 from growbench.pipeline.finetune.rows import batches, collate, cut, typed
 from growbench.pipeline.finetune.tokenized import Outcome, TokenizedTask
 from growbench.pipeline.finetune.windows import ContextWindows, context_windows
@@ -99,7 +100,7 @@ class Spans(TokenizedTask):
         return float(np.mean([each("", question.answers)[1] for question in self.questions]))
 
 
-def prepare(study: Study, tokenizer: Any, name: str, settings: FinetuneConfig) -> Spans:
+def prepare(study: Study, tokenizer: PlainTokenizer, name: str, settings: FinetuneConfig) -> Spans:
     """Read and tokenize one version. If settings.max_train cuts its training questions, it becomes a subset."""
     task, train, dev = squad.load(name, study)
     train, less = cut(train, settings.max_train)

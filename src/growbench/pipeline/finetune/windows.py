@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from growbench.errors import GrowBenchError
+from growbench.pipeline.corpus.plain import PlainTokenizer
 from growbench.pipeline.finetune.rows import Encoded
 from growbench.study.sections import FinetuneConfig
 from growbench.study.squad import question_limit
@@ -54,14 +55,14 @@ class ContextWindows(Encoded):
     spans: Sequence[np.ndarray]
 
 
-def frame(tokenizer: Any, causal: bool) -> Frame:
+def frame(tokenizer: PlainTokenizer, causal: bool) -> Frame:
     """Find the special tokens around a pair. If the tokenizer adds none for the null token, its cls or sep is used."""
-    out = tokenizer("a", "b", return_token_type_ids=True)
+    out = tokenizer.fast("a", "b", return_token_type_ids=True)
     parts, ids, types = out.sequence_ids(), out["input_ids"], out["token_type_ids"]
     first, second = ([i for i, part in enumerate(parts) if part == n] for n in (0, 1))
     edges = (0, first[0], first[-1] + 1, second[0], second[-1] + 1, len(ids))
     before, _, between, _, after = (tuple(ids[a:b]) for a, b in pairwise(edges))
-    null = tokenizer.sep_token_id if causal else tokenizer.cls_token_id
+    null = tokenizer.fast.sep_token_id if causal else tokenizer.fast.cls_token_id
     if null is None and not (after if causal else before):
         raise GrowBenchError("corpus.tokenizer: no special token can mean `no answer`; use one with cls and sep")
     before, after = (before, after or (null,)) if causal else (before or (null,), after)
@@ -69,13 +70,13 @@ def frame(tokenizer: Any, causal: bool) -> Frame:
 
 
 def context_windows(
-    tokenizer: Any, questions: Sequence[Question], settings: FinetuneConfig, causal: bool
+    tokenizer: PlainTokenizer, questions: Sequence[Question], settings: FinetuneConfig, causal: bool
 ) -> ContextWindows:
     """Cut the contexts of questions into windows of at most `settings.max_length` tokens."""
     around, limit = frame(tokenizer, causal), question_limit(settings.max_length)
-    asked = tokenizer([q.text for q in questions], add_special_tokens=False)["input_ids"]
+    asked = tokenizer.rows([q.text for q in questions], add_special_tokens=False)["input_ids"]
     contexts = {text: number for number, text in enumerate(dict.fromkeys(q.context for q in questions))}
-    read = tokenizer(list(contexts), add_special_tokens=False, return_offsets_mapping=True)
+    read = tokenizer.rows(list(contexts), add_special_tokens=False, return_offsets_mapping=True)
     tokens = [np.asarray(ids, dtype=np.int32) for ids in read["input_ids"]]
     spans = [np.asarray(pairs, dtype=np.int32).reshape(-1, 2) for pairs in read["offset_mapping"]]
     rows = []

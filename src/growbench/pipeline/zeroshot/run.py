@@ -14,8 +14,9 @@ import numpy as np
 import torch
 
 from growbench import families
+from growbench.pipeline.corpus import plain
 from growbench.pipeline.zeroshot.likelihood import Likelihood, score
-from growbench.pipeline.zeroshot.tokenized import TokenizedTest, description, load_tokenizer, prepare
+from growbench.pipeline.zeroshot.tokenized import TokenizedTest, description, prepare
 from growbench.records import finished, record
 from growbench.runtime import launch, lock
 from growbench.runtime.memory import reuse_freed_memory
@@ -39,7 +40,7 @@ def _run(study: Study, method: str, seeds: list[int], points: list[str]) -> list
     wanted = [(seed, point) for seed in seeds for point in points]
     folders = [finished.point(study.layout, trained, method, seed, point) for seed, point in wanted]
     texts = [language.load(name, study) for name in study.zeroshot.names]
-    tokenizer = load_tokenizer(study.layout.tokenizer)
+    tokenizer = plain.load(study.layout.tokenizer)
     tests = [prepare(study, tokenizer, text) for text in texts]
     family, compute = families.load(study.target.family), device.resolve(study.train.device, study.train.precision)
     start = time.perf_counter()

@@ -5,12 +5,12 @@ a document in training.
 """
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from growbench.errors import GrowBenchError
+from growbench.pipeline.corpus.plain import PlainTokenizer
 from growbench.pipeline.zeroshot.likelihood import ScoredWindow, windows
 from growbench.study.study import Study
 from growbench.tasks import language
@@ -33,54 +33,46 @@ class TokenizedTest:
     cut: int
 
 
-def load_tokenizer(folder: Path) -> Any:
-    """Return the tokenizer in a folder, set to read the names of special tokens as plain text."""
-    from transformers import AutoTokenizer
-
-    tokenizer = AutoTokenizer.from_pretrained(folder)
-    tokenizer.backend_tokenizer.encode_special_tokens = True
-    return tokenizer
-
-
-def description(study: Study, tokenizer: Any) -> dict[str, Any]:
+def description(study: Study, tokenizer: PlainTokenizer) -> dict[str, Any]:
     """Return what is needed to compare perplexities: the kind of tokens, and which differences in text they lose."""
-    encoder, corpus = tokenizer.backend_tokenizer, study.corpus
-    lower, upper = (encoder.encode(letter, add_special_tokens=False).ids for letter in "aA")
+    corpus = study.corpus
+    lower, upper = (tokenizer.text(letter)[0] for letter in "aA")
+    unknown, _ = tokenizer.text(language.UNKNOWN_WORD)
     return {
         "kind": corpus.tokenizer_name or corpus.tokenizer,
-        "vocab": encoder.get_vocab_size(),
+        "vocab": tokenizer.vocab,
         "letter_case": upper != lower,
-        "line_ends": bool(encoder.encode("\n", add_special_tokens=False).ids),
-        "unknown_word": encoder.encode(language.UNKNOWN_WORD, add_special_tokens=False).tokens,
+        "line_ends": bool(tokenizer.text("\n")[0]),
+        "unknown_word": tokenizer.fast.convert_ids_to_tokens(unknown),
     }
 
 
-def prepare(study: Study, tokenizer: Any, text: Text) -> TokenizedTest:
+def prepare(study: Study, tokenizer: PlainTokenizer, text: Text) -> TokenizedTest:
     """Tokenize a test set and cut it into windows. Raises GrowBenchError if a last word is longer than a window."""
-    encoder, start, length = tokenizer.backend_tokenizer, tokenizer.sep_token_id, study.objective.length
+    start, length = tokenizer.fast.sep_token_id, study.objective.length
     if text.last_word:
-        cut, shortened = _passages(encoder, start, length, text)
+        cut, shortened = _passages(tokenizer, start, length, text)
     else:
-        ids = np.asarray([start, *encoder.encode(text.running, add_special_tokens=False).ids])
+        ids = np.asarray([start, *tokenizer.text(text.running)[0]])
         cut, shortened = windows(ids, length, study.zeroshot.stride), 0
     if not cut:
         raise GrowBenchError(f"zeroshot.names: {text.name} has no tokens with this tokenizer; leave it out")
-    unknown = [int(np.sum(w.ids[len(w.ids) - w.scored :] == tokenizer.unk_token_id)) for w in cut]
+    unknown = [int(np.sum(w.ids[len(w.ids) - w.scored :] == tokenizer.fast.unk_token_id)) for w in cut]
     return TokenizedTest(text, cut, np.asarray(unknown), shortened)
 
 
-def _passages(encoder: Any, start: int, length: int, text: Text) -> tuple[list[ScoredWindow], int]:
+def _passages(tokenizer: PlainTokenizer, start: int, length: int, text: Text) -> tuple[list[ScoredWindow], int]:
     """Return one window per passage, and how many were cut. Only the last word is scored: tokens that end in it."""
     found, shortened = [], 0
     for number, (context, last) in enumerate(text.passages, 1):
-        encoding = encoder.encode(context + last, add_special_tokens=False)
-        scored = sum(end > len(context) for _, end in encoding.offsets)
+        tokens, spans = tokenizer.text(context + last)
+        scored = sum(end > len(context) for _, end in spans)
         if not 0 < scored <= length:
             raise GrowBenchError(
                 f"zeroshot.names: the last word of {text.name}'s passage {number} is {scored} tokens, but a model reads "
                 f"{length}; raise objective.length or leave {text.name} out"
             )
-        ids = np.asarray([start, *encoding.ids])
+        ids = np.asarray([start, *tokens])
         shortened += len(ids) > length + 1
         found.append(ScoredWindow(ids[-(length + 1) :], scored))
     return found, shortened
