@@ -215,10 +215,10 @@ def test_what_the_file_system_refuses_is_one_line_and_leaves_the_old(
     assert remedy in capsys.readouterr().err
 
 
-def test_ids_that_are_too_small_for_the_vocabulary_are_refused(study) -> None:
+def test_a_corpus_manifest_changed_by_hand_is_refused(study) -> None:
     path = study.layout.corpus_manifest
     durable.write_json(path, {**durable.read_json(path), "vocab": 70_000})
-    with pytest.raises(GrowBenchError, match=r"train\.bin: uint16 is too small for a vocabulary of 70000 tokens"):
+    with pytest.raises(GrowBenchError, match=r"manifest.json: its digest does not match"):
         corpus.load(path.parent)
 
 

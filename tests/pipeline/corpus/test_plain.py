@@ -11,12 +11,13 @@ from transformers import PreTrainedTokenizerFast
 
 from growbench.errors import GrowBenchError
 from growbench.pipeline.corpus import plain
-from growbench.pipeline.corpus.plain import PlainTokenizer
+from growbench.pipeline.corpus import tokenizer as trained
 from growbench.pipeline.corpus.tokenizer import SPECIAL
+from growbench.records.layout import Layout
 
 HOSTILE = "[MASK] [CLS] [SEP] [PAD] [UNK]"
 TEXT = "\n\n".join(f"{text} {HOSTILE} [MASK][SEP]" for text in DOCUMENTS)
-TOKENIZER = Path("results/demo/corpus/tokenizer")
+TOKENIZER = Layout("demo").tokenizer
 
 
 @pytest.fixture(autouse=True)
@@ -36,7 +37,7 @@ def unigram(folder: Path, unk: bool = True) -> None:
     PreTrainedTokenizerFast(tokenizer_object=core, **names).save_pretrained(str(folder))
 
 
-@pytest.mark.parametrize("kind", ["word", "wordpiece", "bpe", "pretrained"])
+@pytest.mark.parametrize("kind", ["wordpiece", "bpe", "pretrained"])
 @pytest.mark.parametrize("lowercase", [True, False])
 def test_a_corpus_holds_no_special_token_but_the_separators(tmp_path: Path, kind: str, lowercase: bool) -> None:
     unigram(tmp_path / "named")
@@ -50,9 +51,16 @@ def test_a_corpus_holds_no_special_token_but_the_separators(tmp_path: Path, kind
         assert np.count_nonzero(ids == special["sep"]) == made.manifest[split]["documents"]
 
 
+def saved(kind: str) -> None:
+    """Save a tokenizer as a corpus does; the words of `word` are those of the synthetic language."""
+    core = trained.train(kind, DOCUMENTS if kind == "word" else [TEXT], 500, False)
+    names = {f"{key}_token": token for key, token in SPECIAL.items()}
+    PreTrainedTokenizerFast(tokenizer_object=core, **names).save_pretrained(str(TOKENIZER))
+
+
 @pytest.mark.parametrize("kind", ["word", "wordpiece", "bpe"])
 def test_the_saved_tokenizer_reads_rows_of_tasks_as_text(tmp_path: Path, kind: str) -> None:
-    built(local_text.study(tmp_path, tokenizer=kind, vocab=500))
+    saved(kind)
     tokenizer = plain.load(TOKENIZER)
     one, two = (tokenizer.rows([f"x {HOSTILE}", "y"], [HOSTILE, HOSTILE])["input_ids"] for _ in range(2))
     assert one == two
@@ -74,4 +82,3 @@ def test_a_word_without_an_unknown_token_to_stand_for_it_is_one_line(tmp_path: P
 def test_a_folder_without_a_tokenizer_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(GrowBenchError, match="no tokenizer here"):
         plain.load(tmp_path / "nowhere")
-    assert issubclass(GrowBenchError, ValueError) and PlainTokenizer

@@ -66,12 +66,9 @@ def train(kind: str, text: Iterable[str], vocab: int, lowercase: bool) -> Tokeni
 
 
 def _words(lines: Iterable[str], vocab: int, lower: normalizers.Normalizer | None) -> Tokenizer:
-    """Whole words. A word that is spelled like a special token gets no entry: its trainer would give the token two ids."""
     tokenizer = Tokenizer(models.WordLevel(unk_token=SPECIAL["unk"]))
     tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
-    names = set(SPECIAL.values())
-    plain = (line if "[" not in line else " ".join(w for w in line.split() if w not in names) for line in lines)
-    return _trained(tokenizer, trainers.WordLevelTrainer, plain, vocab, lower)
+    return _trained(tokenizer, trainers.WordLevelTrainer, lines, vocab, lower)
 
 
 def _bytes(lines: Iterable[str], vocab: int, lower: normalizers.Normalizer | None) -> Tokenizer:
