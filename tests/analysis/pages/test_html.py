@@ -1,20 +1,26 @@
-"""Pages of the report."""
+"""Pages of the report: what comes from outside is text in them, never HTML."""
 
-import re
+from pathlib import Path
+
+import pandas as pd
 
 from growbench.analysis.pages import html
+from growbench.study import config
+
+DEMO = Path(__file__).resolve().parents[3] / "config/demo.yaml"
+EVIL = "<img src=x onerror=alert(1)>"
 
 
-def test_markdown_becomes_html_that_loads_nothing() -> None:
-    text = (
-        "# A *b*\n- one `x|y`\n  more\n- two\n\nPlain **bold** [file](docs/X.md), [page](https://example.org), ![i](x.png)."
-        "\n\n| a | b |\n| :--- | ---: |\n| 1\\|2 | < 3 |\n\n    code <x>\n\n<script>alert(1)</script> <b>b</b>"
-    )
-    made = html.markdown(text)
-    assert "<h1>A <em>b</em></h1>" in made
-    assert "<li>one <code>x|y</code>\nmore</li>\n<li>two</li>" in made
-    assert "Plain <strong>bold</strong> file, " in made and '<a href="https://example.org">page</a>' in made
-    assert "<td" in made and ">1|2</td>" in made and ">&lt; 3</td>" in made
-    assert "<pre><code>code &lt;x&gt;\n</code></pre>" in made
-    assert "<script" not in made and "<b>" not in made and "&lt;script&gt;" in made
-    assert not re.search(r"src=|<link|@import|url\(", html.document("t", made))
+def test_nothing_from_outside_is_html() -> None:
+    frame = pd.DataFrame({EVIL: [EVIL], "number": [1.0]})
+    pages = [html.markdown(f"# {EVIL}\n\n| a |\n| --- |\n| {EVIL} |\n"), html.code(EVIL), html.table(frame)]
+    for body in pages:
+        assert "<img" not in html.document(EVIL, body) and "&lt;img" in body
+    assert "<a" not in html.markdown("[a](javascript:alert(1)) ![b](javascript:alert(1))")
+
+
+def test_the_name_of_a_config_file_is_text_on_the_configuration_page(tmp_path: Path) -> None:
+    path = tmp_path / f"{EVIL}.yaml"
+    path.write_text(f"extends: {DEMO}\nstudy: made\n")
+    page = html.code(config.printed([path]))
+    assert "<img" not in page and "&lt;img" in page

@@ -19,6 +19,7 @@ from growbench.analysis import text
 from growbench.analysis.figures.tables import Tables, read
 from growbench.analysis.outputs import ATTENTION, OF_FIGURES
 from growbench.errors import GrowBenchError
+from growbench.runtime.durable import refuse_links
 
 WIDTH = 3.5  # inches
 COLUMNS = 3  # of the legend
@@ -67,6 +68,7 @@ def script(draw: Callable[[Tables], Figure], scope: dict[str, Any]) -> None:
 def save(figure: Figure, paths: Sequence[Path]) -> None:
     """Write the figure once per path (format from the suffix), atomically; the files hold no date and no version."""
     for path in paths:
+        refuse_links(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         kind = path.suffix[1:]
         bare = {"Software": None} if kind == "png" else {"Creator": None, "Producer": None, "CreationDate": None}

@@ -43,6 +43,7 @@ def build(study: Study) -> Path:
     from growbench.pipeline.corpus import tokenizer
 
     folder, path = study.layout.corpus, study.layout.corpus_manifest
+    durable.refuse_links(path)
     with lock.held(study.layout.corpus_lock):
         began = time.monotonic()
         source = text_source.open_text_source(study)
