@@ -99,9 +99,11 @@ class Checkpoints(Area):
             return False
 
         def work() -> int:
+            import torch
             from transformers import AutoConfig
 
             from growbench.growth.preservation import measure
+            from growbench.pipeline.grow.run import PLAIN
 
             config = AutoConfig.from_pretrained("out")
             family = families.of(config)
@@ -110,9 +112,10 @@ class Checkpoints(Area):
                 return 1
             if not json.loads(Path("out/growth.json").read_text())["claimed"]["exact"] or outcome.status:
                 return 0
-            source = family.auto_class(config).from_pretrained(self.source)
+            source = family.auto_class(config).from_pretrained(self.source, dtype=torch.float32)
             for model in (source, grown):
-                model.config.return_dict, model.config.output_attentions = True, False
+                for key, value in PLAIN.items():
+                    setattr(model.config, key, value)
             ids = family.inputs(source.config, batch=1, length=8, seed=1)
             return int(not measure(family, source, grown, ids).relative_delta < TOLERANCE)
 
