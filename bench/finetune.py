@@ -38,6 +38,7 @@ from growbench import families
 from growbench.pipeline.corpus import tokenizer as tokenizers
 from growbench.pipeline.finetune import run as finetune
 from growbench.pipeline.finetune.classify import results
+from growbench.pipeline.pretrain import identity
 from growbench.records import record
 from growbench.study.study import Study
 from growbench.tasks import Task, glue
@@ -83,7 +84,7 @@ def prepare(study: Study, args: argparse.Namespace) -> tuple[Path, int]:
     family = families.load("bert")
     spec = _machine.shape("bert", args.layers, args.hidden, encoder.vocab, LENGTH)
     folder = study.layout.run("scratch", 0).point("p100")
-    checkpoint.save_model(folder, family.build(family.config(spec)))
+    checkpoint.save_model(folder, family.build(family.config(spec)), identity.wanted(study, "scratch", 0))
     return folder, sum(args.epochs * len(train) + len(dev) for train, dev in split)
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from support import constructed
+from support import constructed, signed
 from support.helpers import TEXT
 from support.tiny import tiny
 
@@ -16,7 +16,6 @@ from growbench.pipeline import attention
 from growbench.pipeline.aggregate import run as aggregate
 from growbench.records import record
 from growbench.runtime import durable
-from growbench.train import checkpoint
 
 UNIFORM = np.full((2, 3, 8, 8), 1 / 8)
 
@@ -69,7 +68,7 @@ def test_every_family_that_reads_text_is_measured(family: str, tmp_path: Path, m
     for name in ("source", *methods):
         spec = study.source_spec(64) if name == "source" else study.target_spec(64)
         torch.manual_seed(len(name))
-        checkpoint.save_model(study.layout.run(name, 0).point("p100"), kind.build(kind.config(spec)))
+        signed.save(study, name, kind.build(kind.config(spec)))
     found = durable.read_json(attention.run(study, 0))
     assert [model["method"] for model in found["models"]] == ["source", *methods]
     assert found["models"][0]["likeness"] == pytest.approx(1.0, abs=1e-3)

@@ -73,6 +73,8 @@ def test_a_trial_that_diverges_is_kept_and_not_chosen(study, monkeypatch) -> Non
         raise Diverged("optimizer.lr: the loss is not finite at step 3; use a smaller LR")
 
     monkeypatch.setattr(pretrain.Run, "train", always)
+    search.run(study, "scratch")  # nothing that it depends on has changed
+    study.layout.search_record("scratch").unlink()
     with pytest.raises(GrowBenchError, match=r"search\.lrs: scratch diverges at each of them"):
         search.run(study, "scratch")
 
@@ -89,6 +91,21 @@ def test_what_is_not_searched_keeps_the_configs_lr(study) -> None:
 
 def test_a_search_of_other_lrs_is_refused(study) -> None:
     search.run(study, "scratch")
+    path = study.layout.search_record("scratch")
+    before = path.read_bytes(), path.stat().st_mtime_ns
+    search.run(study, "scratch")
+    assert (path.read_bytes(), path.stat().st_mtime_ns) == before
+    for changed, words in (
+        (
+            dataclasses.replace(study, search=SearchConfig(lrs=LRS, share=0.4)),
+            r"the share of the budget \(0\.5, now 0\.4\)",
+        ),
+        (dataclasses.replace(study, optimizer=dataclasses.replace(study.optimizer, clip=0.5)), "the config"),
+    ):
+        with pytest.raises(GrowBenchError, match=rf"scratch\.json: .*{words} .*changed since; run `growbench search"):
+            search.chosen(changed, "scratch")
     other = dataclasses.replace(study, search=SearchConfig(lrs=(1e-3, 2e-3), share=0.5))
     with pytest.raises(GrowBenchError, match=r"scratch\.json: it tried .* search\.lrs is \[0\.001, 0\.002\]"):
         search.chosen(other, "scratch")
+    search.run(other, "scratch")
+    assert search.chosen(other, "scratch") in (1e-3, 2e-3)

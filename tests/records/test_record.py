@@ -8,8 +8,7 @@ import pytest
 from support.workflow import ROOT
 
 from growbench.errors import GrowBenchError
-from growbench.records import finished, record
-from growbench.records.layout import Layout
+from growbench.records import record
 from growbench.runtime import durable
 
 WHOSE: dict[str, Any] = {"study": "made", "method": "scratch", "seed": 0, "config_hash": "ha5h"}
@@ -59,19 +58,3 @@ def test_committed_records_are_read() -> None:
     for path in COMMITTED:
         values = durable.read_json(path)
         record.read(path, path.parent.name, values["method"], values["seed"], values.get("point"))
-
-
-def test_a_finished_run_is_of_the_same_config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    layout = Layout("made")
-    record.write(layout.run_record("scratch", 0), "pretrain", **WHOSE, points=[])
-    assert finished.values(layout, "ha5h", "scratch", 0)["points"] == []
-    line = "config_hash is ha5h, but this config's is 0ther; run `growbench pretrain --method scratch` again"
-    with pytest.raises(GrowBenchError, match=line):
-        finished.values(layout, "0ther", "scratch", 0)
-    with pytest.raises(GrowBenchError, match=line):
-        finished.point(layout, "0ther", "scratch", 0, "p100")
-    with pytest.raises(
-        GrowBenchError, match=r"p100: no finished point here; run `growbench pretrain --method scratch` first"
-    ):
-        finished.point(layout, "ha5h", "scratch", 0, "p100")

@@ -17,8 +17,9 @@ from support.tiny import ALWAYS, tiny, weights
 from growbench.cli import main as cli
 from growbench.errors import GrowBenchError
 from growbench.pipeline.corpus import corpus
+from growbench.pipeline.pretrain import identity
 from growbench.pipeline.pretrain import run as pretrain
-from growbench.records import finished, record
+from growbench.records import finished
 from growbench.records.layout import Layout
 from growbench.runtime import durable
 from growbench.train import checkpoint
@@ -97,10 +98,10 @@ def points(state: Path) -> list[Any]:
 
 def test_a_checkpoint_of_another_config_is_reported(study, caplog) -> None:
     pretrain.run(study, "scratch", 0)
-    other = dataclasses.replace(study, optimizer=dataclasses.replace(study.optimizer, lr=1e-4))
+    other = dataclasses.replace(study, optimizer=dataclasses.replace(study.optimizer, clip=0.5))
     with caplog.at_level(logging.WARNING):
         pretrain.run(other, "scratch", 0)
-    assert "scratch-s0/state: written with another config; the run starts over" in caplog.text
+    assert "scratch-s0: the config changed since; training it again" in caplog.messages
 
 
 @pytest.mark.parametrize("step", ["file", "seal", "first rename", "second rename"])
@@ -144,24 +145,26 @@ def test_a_crash_while_saving_leaves_a_checkpoint(tmp_path, step, monkeypatch) -
 
 
 def test_a_damaged_finished_point_is_refused(study) -> None:
+    wanted = identity.wanted(study, "stackbert", 0)
     with pytest.raises(GrowBenchError, match=r"p100: no finished point here; run `growbench pretrain --method stackb"):
-        finished.point(study.layout, record.digest(study.trained_part()), "stackbert", 0, "p100")
+        finished.point(study.layout, wanted, "stackbert", 0, "p100")
     pretrain.run(study, "stackbert", 0)
-    assert finished.point(study.layout, record.digest(study.trained_part()), "stackbert", 0, "p100") == POINT
+    assert finished.point(study.layout, wanted, "stackbert", 0, "p100") == POINT
     flipped(POINT / "model.safetensors")
     with pytest.raises(
-        GrowBenchError, match=r"p100/model\.safetensors: its SHA-256 does not match .* delete .*stackbert-s0 and"
+        GrowBenchError,
+        match=r"p100/model\.safetensors: its SHA-256 does not match .* run `growbench pretrain --method stackbert` again",
     ):
-        finished.point(study.layout, record.digest(study.trained_part()), "stackbert", 0, "p100")
+        finished.point(study.layout, wanted, "stackbert", 0, "p100")
 
 
 def test_a_source_s_record_of_another_config_is_refused(study) -> None:
-    path = pretrain.run(study, "source", 0)
-    durable.write_json(path, {**durable.read_json(path), "config_hash": "0ther"})
+    pretrain.run(study, "source", 0)
+    other = dataclasses.replace(study, optimizer=dataclasses.replace(study.optimizer, clip=0.5))
     with pytest.raises(
-        GrowBenchError, match=r"source-s0\.json: config_hash is 0ther, but this config's is .* --method source"
+        GrowBenchError, match=r"source-s0\.json: the config changed since; run .* --method source` again"
     ):
-        pretrain.run(study, "bert2bert", 0)
+        pretrain.run(other, "bert2bert", 0)
 
 
 def test_numbers_that_are_not_finite_are_never_kept(study, monkeypatch) -> None:
@@ -182,7 +185,7 @@ def test_numbers_that_are_not_finite_are_never_kept(study, monkeypatch) -> None:
         pretrain.run(study, "scratch", 0)
     tensors, state = checkpoint.load_state(Layout("tiny").run("scratch", 0).state)
     assert checkpoint.infinite(tensors) is None
-    assert state["at"]["step"] + state["leg"]["done"] == 12
+    assert state["at"]["step"] + state["segment"]["done"] == 12
 
 
 def test_a_loss_far_above_ignorance_stops_the_run(study, monkeypatch) -> None:

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from support import tiny
+from support import signed, tiny
 from transformers import PreTrainedTokenizerFast
 
 from growbench import families
@@ -41,9 +41,10 @@ def save(tokenizer: PreTrainedTokenizerFast, name: str, layers: int = 1, **optio
     tokenizer.save_pretrained(str(LAYOUT.tokenizer))
     family = families.load(name)
     spec = ModelSpec(family=name, layers=layers, hidden=32, heads=2, ffn=64, vocab=len(tokenizer), max_length=16)
-    checkpoint.save_model(POINT, family.build(family.config(spec, **family.dropout(0.0), **options)))
+    checkpoint.save_model(POINT, family.build(family.config(spec, **family.dropout(0.0), **options)), {})
 
 
 def run(made: Study) -> dict[str, Any]:
     """Fine-tune scratch's finished point and return the record."""
+    signed.sign(made)
     return json.loads(finetune.run(made, "scratch", [0], ["p100"])[0].read_text())

@@ -16,7 +16,8 @@ from torch import Tensor
 from growbench import families
 from growbench.errors import GrowBenchError
 from growbench.pipeline.corpus import corpus
-from growbench.records import finished, record
+from growbench.pipeline.pretrain import identity as made_from
+from growbench.records import finished, identity, record
 from growbench.runtime import launch, lock
 from growbench.spec import SOURCE
 from growbench.study.study import Study
@@ -38,7 +39,7 @@ def run(study: Study, seed: int) -> Path:
 
 def _run(study: Study, seed: int) -> Path:
     torch.set_num_threads(launch.threads(1))
-    layout, trained = study.layout, record.digest(study.trained_part())
+    layout = study.layout
     data = corpus.load(layout.corpus)
     windows = PackedSequences(data.valid, study.objective.length, int(data.manifest["special"]["cls"]), 0)
     count = min(SEQUENCES, windows.count)
@@ -46,17 +47,27 @@ def _run(study: Study, seed: int) -> Path:
         raise GrowBenchError(f"{layout.corpus}/valid.bin: shorter than one sequence; give more validation text")
     ids = windows.fetch(list(range(count)))
     grown = [name for name in study.methods if study.method(name).needs_source]
-    source = measure(study, finished.point(layout, trained, SOURCE, seed, LAST), ids) if grown else None
+    folders = {name: _folder(study, name, seed) for name in ([SOURCE] if grown else []) + list(study.methods)}
+    source = measure(study, folders[SOURCE], ids) if grown else None
     shown, models = {SOURCE, BASE, *grown[:1]}, [] if source is None else [_row(SOURCE, source, source, True)]
     for name in study.methods:
-        found = measure(study, finished.point(layout, trained, name, seed, LAST), ids)
+        found = measure(study, folders[name], ids)
         models.append(_row(name, found, source, name in shown))
         log.info("attention of %s-s%d measured on %d sequences", name, seed, count)
     return record.write(
         study.layout.attention_record(seed), "attention", study=study.study, method="all", seed=seed,
-        config_hash=trained, sequences=count, length=study.objective.length, models=models,
+        config_hash=record.digest(study.trained_part()), sequences=count, length=study.objective.length, models=models,
+        made_from=identity.parts(
+            models={name: finished.model(folder) for name, folder in folders.items()},
+            corpus=data.digest,
+            precision=device.resolve(study.train.device, study.train.precision).precision,
+        ),
         provenance=record.provenance(torch.get_num_threads()),
     )  # fmt: skip
+
+
+def _folder(study: Study, method: str, seed: int) -> Path:
+    return finished.point(study.layout, made_from.wanted(study, method, seed), method, seed, LAST)
 
 
 @torch.no_grad()

@@ -12,11 +12,11 @@ from typing import Any
 import torch
 
 from growbench.errors import GrowBenchError
-from growbench.pipeline.pretrain import record as run_record
+from growbench.pipeline.pretrain import identity as made_from
 from growbench.pipeline.pretrain import run as pretrain
-from growbench.records import record
+from growbench.records import identity, record
+from growbench.records.identity import Identity
 from growbench.runtime.memory import reuse_freed_memory
-from growbench.spec import SOURCE
 from growbench.study.study import Study
 from growbench.train.processes.ranks import Ranks
 from growbench.train.segment import Diverged
@@ -33,12 +33,19 @@ def chosen(study: Study, method: str) -> float | None:
         return None
     path = study.layout.search_record(method)
     values = record.read(path, "search", method, study.seeds[0])
+    if reason := _stale(study, method, values):
+        raise GrowBenchError(f"{path}: {reason}; run `growbench search --method {method}` again")
+    return float(values["lr"])
+
+
+def _stale(study: Study, method: str, values: dict[str, Any]) -> str:
+    """Return why the record of a search is not of the study at hand; empty if it is."""
     tried = [trial["lr"] for trial in values["trials"]]
     if tried != list(study.search.lrs):
-        raise GrowBenchError(
-            f"{path}: it tried {tried}, but search.lrs is {list(study.search.lrs)}; run the search again"
-        )
-    return float(values["lr"])
+        return f"it tried {tried}, but search.lrs is {list(study.search.lrs)}"
+    wanted = made_from.wanted(study, method, study.seeds[0], study.search.share)
+    wanted.pop("lr", None)
+    return identity.changes(values.get("identity"), wanted)
 
 
 @reuse_freed_memory()
@@ -48,39 +55,53 @@ def run(study: Study, method: str) -> Path:
         raise GrowBenchError(
             f"search.lrs: study {study.study} searches no LR for {method}; give at least two, and no lr in its options"
         )
-    seed = study.seeds[0]
     with pretrain.together(study, study.layout.search(method)) as joined:
-        trials = [_trial(study, method, seed, joined, lr) for lr in study.search.lrs]
-        return _conclude(study, method, trials, joined.count) if joined.first else study.layout.search_record(method)
+        if joined.agree(_due(study, method)):
+            trials = [_trial(study, method, joined, lr) for lr in study.search.lrs]
+            if joined.first:
+                _conclude(study, method, trials, joined.count)
+        if joined.first:
+            shutil.rmtree(study.layout.search(method).path, ignore_errors=True)
+    return study.layout.search_record(method)
 
 
-def _conclude(study: Study, method: str, trials: list[dict[str, Any]], processes: int) -> Path:
-    """Choose the LR, write the record and delete the trials' folders; return the path of the record."""
-    finite = [trial for trial in trials if trial["loss"] is not None]
+def _due(study: Study, method: str) -> bool:
+    """Return whether there is no record of this search, or only a stale one; report which."""
+    path = study.layout.search_record(method)
+    if not path.exists():
+        return True
+    reason = _stale(study, method, record.read(path, "search", method, study.seeds[0]))
+    log.info("%s: %s", path, f"{reason}; searching again" if reason else "nothing that it depends on has changed")
+    return bool(reason)
+
+
+def _conclude(study: Study, method: str, trials: list[tuple[dict[str, Any], Identity]], processes: int) -> None:
+    """Choose the LR and write the record. trials: each with its identity."""
+    finite = [trial for trial, _ in trials if trial["loss"] is not None]
     if not finite:
         raise GrowBenchError(f"search.lrs: {method} diverges at each of them; add smaller ones")
     best = min(finite, key=lambda trial: float(trial["loss"]))
-    path = record.write(
+    common = {key: value for key, value in trials[0][1].items() if key != "lr"}
+    record.write(
         study.layout.search_record(method), "search", study=study.study, method=method, seed=study.seeds[0],
-        config_hash=record.digest(study.trained_part()),
-        method_hash=run_record.method_hash(None if method == SOURCE else study.method(method)),
-        share=study.search.share, lr=best["lr"], trials=trials,
-        provenance=record.provenance(torch.get_num_threads(), processes),
+        config_hash=common["config"], identity=common, share=study.search.share, lr=best["lr"],
+        trials=[trial for trial, _ in trials], provenance=record.provenance(torch.get_num_threads(), processes),
     )  # fmt: skip
-    shutil.rmtree(study.layout.search(method).path, ignore_errors=True)
     log.info("%s: LR %g is the best of %s", method, best["lr"], ", ".join(f"{lr:g}" for lr in study.search.lrs))
-    return path
 
 
-def _trial(study: Study, method: str, seed: int, ranks: Ranks, lr: float) -> dict[str, Any]:
-    """Train with one LR; return it with the loss and the FLOPs of its finished point, None if it diverged."""
+def _trial(study: Study, method: str, ranks: Ranks, lr: float) -> tuple[dict[str, Any], Identity]:
+    """Train with one LR; return it with the loss and the FLOPs of its finished point, and the identity of the run.
+
+    Of a trial that diverged, loss and FLOPs are None.
+    """
     trial: dict[str, Any] = {"lr": lr, "loss": None, "flops": None}
     share = study.search.share
-    folder = study.layout.trial(method, share, lr)
+    run = pretrain.Run(study, method, study.seeds[0], ranks, lr, study.layout.trial(method, share, lr), share)
     try:
-        journal = pretrain.Run(study, method, seed, ranks, lr, folder, share).train()
+        last = run.train().points[-1]
     except Diverged as error:
         log.warning("%s at LR %g failed: %s", method, lr, error)
-        return trial
-    log.info("%s at LR %g: loss %.4f", method, lr, journal.points[-1]["loss"])
-    return {**trial, "loss": journal.points[-1]["loss"], "flops": journal.points[-1]["flops"]}
+        return trial, run.identity
+    log.info("%s at LR %g: loss %.4f", method, lr, last["loss"])
+    return {**trial, "loss": last["loss"], "flops": last["flops"]}, run.identity

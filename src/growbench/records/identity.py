@@ -63,7 +63,7 @@ def changes(old: Any, new: Mapping[str, Any]) -> str:
     if not differing:
         return ""
     *others, last = [PARTS.get(key, key) + _values(old.get(key, ABSENT), new[key]) for key in differing]
-    return f"{', '.join(others)} and {last} changed" if others else f"{last} changed"
+    return f"{', '.join(others)} and {last} changed since" if others else f"{last} changed since"
 
 
 def _values(old: Any, new: Any) -> str:

@@ -31,9 +31,14 @@ class RunFolder:
         """The folder of the last checkpoint, from which the run resumes."""
         return self.path / "state"
 
+    @property
+    def points(self) -> Path:
+        """The folder of the finished points."""
+        return self.path / "points"
+
     def point(self, name: str) -> Path:
         """Return the folder of a finished point: a checkpoint in Hugging Face layout."""
-        return self.path / "points" / name
+        return self.points / name
 
     def finetuned(self, point: str) -> Path:
         """Return the folder of the finished fine-tunings of a point, which exists until their record is written."""

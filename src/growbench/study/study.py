@@ -93,7 +93,7 @@ class Study(Config):
         whole = asdict(self)
         whole["train"] = {k: v for k, v in whole["train"].items() if k not in HOW}
         names = ("corpus", "objective", "source", "target", "optimizer", "train", "budget")
-        return {**{name: whole[name] for name in names}, "repeat": self.data.repeat}
+        return {**{name: whole[name] for name in names}, "repeat": self.data.repeat, "positions": self._positions()}
 
     def finetuned_part(self) -> dict[str, Any]:
         """Return the values that a fine-tuned model depends on besides its checkpoint."""
@@ -110,10 +110,13 @@ class Study(Config):
         """Return the values that a zero-shot evaluation depends on besides its checkpoint."""
         return {key: value for key, value in asdict(self.zeroshot).items() if key in ("source", "names", "stride")}
 
+    def _positions(self) -> int:
+        """Return the tokens of the longest input that a trained model must be able to read."""
+        return max(self.objective.length, self.finetune.longest)
+
     def _spec(self, name: str, sizes: SourceConfig | TargetConfig, vocab: int) -> ModelSpec:
-        length = max(self.objective.length, self.finetune.longest)
         shape = {key: getattr(sizes, key) for key in ("layers", "hidden", "heads", "ffn")}
         try:
-            return ModelSpec(family=self.target.family, vocab=vocab, max_length=length, **shape)
+            return ModelSpec(family=self.target.family, vocab=vocab, max_length=self._positions(), **shape)
         except GrowBenchError as error:
             raise GrowBenchError(str(error).replace("model.", f"{name}.")) from error

@@ -15,6 +15,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from growbench.records import identity
+from growbench.records.identity import Identity
 from growbench.runtime import durable
 from growbench.train.processes.shard import like
 
@@ -69,7 +71,7 @@ def load_state(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
             if not (found := durable.damage(place)):
                 break
             faults.append(found)
-            _set_aside(place, folder.with_name(f"{folder.name}.damaged"))
+            _set_aside(place, damaged(folder))
     if not folder.exists() and old.exists():
         os.replace(old, folder)
     if faults:
@@ -86,7 +88,29 @@ def _set_aside(place: Path, aside: Path) -> None:
     os.replace(place, aside)
 
 
-def save_model(folder: Path, model: Any) -> None:
-    """Write a Hugging Face directory, completely or not at all."""
+def step_back(folder: Path) -> bool:
+    """Drop the last checkpoint for the previous one; return whether there is one."""
+    old = durable.older(folder)
+    if not old.exists():
+        return False
+    shutil.rmtree(folder, ignore_errors=True)
+    os.replace(old, folder)
+    return True
+
+
+def forget(folder: Path) -> None:
+    """Remove all checkpoints of a run."""
+    for place in (durable.older(folder), damaged(folder), folder):
+        shutil.rmtree(place, ignore_errors=True)
+
+
+def damaged(folder: Path) -> Path:
+    """Return where a damaged checkpoint is moved to."""
+    return folder.with_name(f"{folder.name}.damaged")
+
+
+def save_model(folder: Path, model: Any, made_from: Identity) -> None:
+    """Write a Hugging Face directory with its identity, completely or not at all."""
     with durable.folder(folder) as made:
         model.save_pretrained(made)
+        (made / identity.FILE).write_text(json.dumps(made_from, indent=1) + "\n", encoding="utf-8")

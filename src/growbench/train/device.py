@@ -23,6 +23,11 @@ class Compute:
     dtype: torch.dtype
     autocast: torch.dtype | None
 
+    @property
+    def precision(self) -> str:
+        """Name of what it computes in, as `train.precision` spells it: float32, bf16 or float64."""
+        return "bf16" if self.autocast is not None else str(self.dtype).removeprefix("torch.")
+
     def cast(self) -> AbstractContextManager[Any]:
         """Return the context in which a forward pass runs."""
         if self.autocast is None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from support import downstream
+from support import downstream, signed
 from support.downstream import LAYOUT, study
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import PreTrainedTokenizerFast
@@ -80,6 +80,7 @@ def test_a_stopped_job_resumes_from_its_finished_fine_tunings(finished: Path, mo
         done.append((lr, seed))
         return fit(begin, task, settings, lr, seed)
 
+    signed.sign(made)
     monkeypatch.setattr(finetune, "fit", stopping)
     with pytest.raises(KeyboardInterrupt):
         finetune.run(made, "scratch", [0], ["p100"])
@@ -108,6 +109,7 @@ def test_nothing_is_written_outside_the_study(finished: Path, key: str) -> None:
     """An unwritable home must not end a job: metrics used to lock files below $HF_HOME."""
     (finished / "file").touch()
     made = brief(finished, epochs=1)
+    signed.sign(made)
     config = finished / "study.json"
     values = {key: value for key, value in asdict(made).items() if key != "left_out"}
     config.write_text(json.dumps(values, default=str))
@@ -137,5 +139,7 @@ def test_an_unfinished_point_is_refused(finished: Path) -> None:
 
 
 def test_examples_longer_than_the_model_s_positions_are_refused(finished: Path) -> None:
+    made = brief(finished, max_length=17)
+    signed.sign(made)
     with pytest.raises(GrowBenchError, match="16 positions, fewer than the 17 tokens"):
-        finetune.run(brief(finished, max_length=17), "scratch", [0], ["p100"])
+        finetune.run(made, "scratch", [0], ["p100"])

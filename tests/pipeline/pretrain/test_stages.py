@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from support import signed
 from support.tiny import OTHERS, PLANNED, VOCAB, result, tiny, weights
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -16,7 +17,6 @@ from growbench.pipeline.pretrain import setup
 from growbench.pipeline.pretrain.stages import Stages
 from growbench.study import timeline
 from growbench.study.study import Study
-from growbench.train import checkpoint
 from growbench.train.loop import Trainer
 
 TRAINED = ("bert", "roberta", "gpt2", "llama")
@@ -48,7 +48,7 @@ def test_the_ledger_counts_what_pytorch_counts(family: str, method: str, tmp_pat
     study = tiny(tmp_path, family, others=OTHERS)
     made = families.load(family)
     small = made.build(made.config(study.source_spec(VOCAB), **made.dropout(0.0)), seed=0)
-    checkpoint.save_model(study.layout.run("source", 0).point("p100"), small)
+    signed.save(study, "source", small)
     stages = stages_of(study, method)
     trainer: Trainer | None = None
     for index, cost in enumerate(stages.timeline.costs):

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from support import signed
 from support.testsets import Table, certain, put, study
 from transformers import PreTrainedTokenizerFast
 
@@ -46,7 +47,7 @@ def finished(folder: Path, vocab: int, zero: bool = True) -> None:
     model = family.build(family.config(spec, **family.dropout(0.0)))
     if zero:
         torch.nn.init.zeros_(model.get_output_embeddings().weight)
-    checkpoint.save_model(folder, model)
+    checkpoint.save_model(folder, model, {})
 
 
 @pytest.fixture
@@ -60,6 +61,7 @@ def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def evaluate(made: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    signed.sign(made)
     path = zeroshot.run(made, "scratch", [0], ["p100"])[0]
     assert path == LAYOUT.zeroshot_record("scratch", 0, "p100")
     values = json.loads(path.read_text())

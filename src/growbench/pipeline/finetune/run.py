@@ -20,6 +20,7 @@ from growbench.pipeline.finetune import classify, spans
 from growbench.pipeline.finetune.cache import Cache, open_cache
 from growbench.pipeline.finetune.fit import fit, start
 from growbench.pipeline.finetune.tokenized import TokenizedTask
+from growbench.pipeline.pretrain import identity
 from growbench.records import finished, record
 from growbench.runtime import launch, lock
 from growbench.runtime.memory import reuse_freed_memory
@@ -41,8 +42,10 @@ def _run(study: Study, method: str, seeds: list[int], points: list[str]) -> list
     torch.set_num_threads(launch.threads(study.finetune.threads))
     began, paths = time.perf_counter(), []
     wanted = [(seed, point) for seed in seeds for point in points]
-    trained = record.digest(study.trained_part())
-    folders = [finished.point(study.layout, trained, method, seed, point) for seed, point in wanted]
+    folders = [
+        finished.point(study.layout, identity.wanted(study, method, seed), method, seed, point)
+        for seed, point in wanted
+    ]
     for folder in folders:
         _check_positions(study, folder)
     tokenizer = plain.load(study.layout.tokenizer)

@@ -8,8 +8,6 @@ from growbench.records.curve import COLUMNS
 from growbench.train.ledger import Ledger
 from growbench.train.segment import Segment
 
-FREE = {"flops": 0.0, "flops_electra": 0.0, "tokens": 0, "wall_seconds": 0.0}
-
 
 @dataclass
 class Position:
@@ -41,7 +39,7 @@ class Position:
 class Journal:
     """The journal of one run.
 
-    source: what the source cost, counted in the totals; FREE if there is no source.
+    source: what the source cost, counted in the totals; identity.FREE if there is no source.
     at: position at the start of the current segment.
     segment: the current segment.
     points: finished points.
@@ -73,10 +71,13 @@ class Journal:
         values = (a.step, phase, a.stage, point, *costs, lr, train, valid, round(a.wall, 3))
         self.curve.append({k: "" if v is None else v for k, v in zip(COLUMNS, values, strict=True)})
 
-    def finish(self, point: str, fraction: float, budget: float, loss: float, tail: float | None) -> None:
+    def finish(
+        self, point: str, fraction: float, budget: float, loss: float, tail: float | None, model: str | None
+    ) -> None:
         """Add a finished point at the current position.
 
-        budget: FLOPs of the largest budget. tail: spectrum.tail_energy of the model.
+        budget: FLOPs of the largest budget. tail: spectrum.tail_energy of the model. model: digest of its weights.
+        A process that does not save the model has neither.
         """
         a, extra = self.at, self.source
         self.points.append(
@@ -84,7 +85,7 @@ class Journal:
                 "point": point, "fraction": fraction, "budget_flops": fraction * budget, "loss": loss,
                 "flops": a.spent, "flops_total": a.spent + extra["flops"], "flops_electra": a.spent_electra,
                 "flops_total_electra": a.spent_electra + extra["flops_electra"], "steps": a.step, "tokens": a.tokens,
-                "wall_seconds": round(a.wall, 3), "tail_energy": tail,
+                "wall_seconds": round(a.wall, 3), "tail_energy": tail, "model": model,
             }
         )  # fmt: skip
 
@@ -107,11 +108,11 @@ class Journal:
     def state(self) -> dict[str, Any]:
         """Return everything that must survive an interruption."""
         own = {"points": self.points, "curve": self.curve, "ledger": self.ledger.entries}
-        return {"at": asdict(self.at), "leg": asdict(self.segment), **own}  # "leg" since version 2
+        return {"at": asdict(self.at), "segment": asdict(self.segment), **own}
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go back to what state() returned."""
-        self.at, self.segment = Position(**state["at"]), Segment(**state["leg"])
+        self.at, self.segment = Position(**state["at"]), Segment(**state["segment"])
         self.points, self.curve = state["points"], state["curve"]
         self.ledger.entries = state["ledger"]
 

@@ -1,7 +1,7 @@
 """The models of one run: new ones, the trained source, and those that are put together again."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,8 +11,6 @@ from torch import Tensor
 
 from growbench.families import Family
 from growbench.plan.plan import Stage
-from growbench.records import finished
-from growbench.spec import SOURCE
 from growbench.train import checkpoint
 from growbench.train.device import Compute
 from growbench.train.loop import Trainer
@@ -30,7 +28,7 @@ class Models:
     dropout: of new models.
     pad: id of the padding token.
     compute: where and in which numbers they compute.
-    source_folder: Hugging Face directory of the trained source.
+    source_folder: finds the Hugging Face directory of the trained source, or raises GrowBenchError.
     """
 
     family: Family
@@ -39,7 +37,7 @@ class Models:
     dropout: float
     pad: int
     compute: Compute
-    source_folder: Path
+    source_folder: Callable[[], Path]
 
     def random(self, stage: Stage) -> Any:
         """Return a randomly initialized model of a stage, thin if the stage trains it so."""
@@ -54,8 +52,8 @@ class Models:
         return self._built(stage, type(self.family.config(stage.spec)).from_dict(config))
 
     def source(self) -> Any:
-        """Return the trained source. Raises GrowBenchError if it is missing or damaged."""
-        return self.family.model_class().from_pretrained(finished.complete(self.source_folder, SOURCE))
+        """Return the trained source. Raises GrowBenchError if there is none that this run can start from."""
+        return self.family.model_class().from_pretrained(self.source_folder())
 
     def whole(self, stage: Stage, trainer: Trainer) -> tuple[Any, Mapping[Tensor, Mapping[str, Tensor]]]:
         """Return a trainer's model and its optimizer's state by parameter, put together on the CPU if they are split.

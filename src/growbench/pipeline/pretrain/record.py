@@ -6,40 +6,34 @@ from typing import Any
 
 import torch
 
-from growbench import methods
-from growbench.methods import Method
 from growbench.pipeline.pretrain.journal import Journal
 from growbench.pipeline.pretrain.stages import Stages
 from growbench.records import curve, record
+from growbench.records.identity import Identity
 from growbench.runtime import durable
-from growbench.spec import SOURCE
 from growbench.study.study import Study
 
 
-def write(study: Study, method: str, stages: Stages, journal: Journal, manifest: Mapping[str, Any]) -> Path:
+def write(
+    study: Study, method: str, stages: Stages, journal: Journal, manifest: Mapping[str, Any], made_from: Identity
+) -> Path:
     """Write the record of a run, in the first of its processes, and return its path.
 
-    method: a method of the study, or the source. manifest: of the corpus.
+    method: a method of the study, or the source. manifest: of the corpus. made_from: the run's identity.
     """
     layout, timeline, seed = study.layout, stages.timeline, stages.models.seed
     path = layout.run_record(method, seed)
     if not stages.ranks.first:
         return path
-    curve.write(layout.curve(method, seed), journal.curve)
+    rows = layout.curve(method, seed)
+    curve.write(rows, journal.curve)
     return record.write(
         path, "pretrain", study=study.study, method=method, seed=seed,
-        config_hash=record.digest(study.trained_part()), method_hash=method_hash(stages.method),
+        config_hash=made_from["config"], identity=made_from,
         spec=timeline.plan.stages[-1].spec.to_dict(),
         source_spec=stages.source_spec.to_dict() if journal.source["flops"] else None,
         options=timeline.options, plan=timeline.plan.to_list(), initial_loss=journal.at.initial_loss,
-        points=journal.points, ledger=journal.full_ledger(),
+        points=journal.points, curve=durable.digest(rows), ledger=journal.full_ledger(),
         unigram_entropy=manifest["unigram_entropy"], entropy_floor=manifest["entropy_floor"],
         provenance=record.provenance(torch.get_num_threads(), stages.ranks.count),
     )  # fmt: skip
-
-
-def method_hash(method: Method | None) -> str:
-    """Return the digest of a method's files, 12 hex digits; `source` for the source, which is None."""
-    if method is None:
-        return SOURCE
-    return record.digest([durable.digest(path) for path in methods.files(method.name)])

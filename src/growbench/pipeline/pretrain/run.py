@@ -16,13 +16,13 @@ import torch
 
 from growbench.growth.spectrum import tail_energy
 from growbench.pipeline.corpus import corpus
-from growbench.pipeline.pretrain import progress, setup
+from growbench.pipeline.pretrain import identity, progress, setup
 from growbench.pipeline.pretrain import record as run_record
 from growbench.pipeline.pretrain.journal import Journal
 from growbench.pipeline.pretrain.state import RunState
 from growbench.plan import schedule
 from growbench.plan.slope import flattened
-from growbench.records import record
+from growbench.records import finished
 from growbench.records.layout import RunFolder, run_name
 from growbench.runtime import interrupt, launch, lock
 from growbench.runtime.memory import reuse_freed_memory
@@ -84,15 +84,19 @@ class Run:
         self.folder = folder or study.layout.run(method, seed)
         self.corpus = corpus.load(study.layout.corpus)
         self.vocab = int(self.corpus.manifest["vocab"])
-        self.timeline = setup.timeline_of(study, method, seed, self.vocab, lr, share)
+        self.timeline = identity.timeline_of(study, method, seed, self.vocab, lr, share)
         self.stages = setup.stages_of(study, method, seed, self.timeline, self.corpus, together)
-        self.journal = Journal(source=setup.counted_source(study, method, seed))
+        self.journal = Journal(source=identity.counted_source(study, method, seed))
+        self.identity = identity.of(
+            study, method, seed, self.timeline, text=self.corpus.digest, share=share,
+            precision=self.stages.models.compute.precision,
+        )  # fmt: skip
         self.timeline.check_text(method, len(self.corpus.train))
 
     def execute(self) -> Path:
         """Train what is not trained yet and write the record."""
         self.train()
-        return run_record.write(self.study, self.method, self.stages, self.journal, self.corpus.manifest)
+        return run_record.write(self.study, self.method, self.stages, self.journal, self.corpus.manifest, self.identity)
 
     def train(self) -> Journal:
         """Train what is not trained yet and return the journal. A signal stops it after the next checkpoint."""
@@ -100,11 +104,12 @@ class Run:
             return self._train()
 
     def _train(self) -> Journal:
-        config = record.digest(self.study.trained_part())
         self.clock = Clock(self.ranks)
-        self.state = RunState(self.name, self.folder.state, config, self.journal, self.stages)
+        self.state = RunState(self.name, self.folder, self.identity, self.journal, self.stages)
         self.valid = setup.validation_of(self.study, self.corpus, self.stages.batches.objective)
         self.trainer = self.state.resume() or self._enter(0, None)
+        if all(self.journal.has(point_name(point)) for point in self.timeline.points):
+            log.info("%s is finished, and nothing that it depends on has changed: nothing is trained", self.name)
         for share, kind, what in self.timeline.events():
             if kind == "stage" and what > self.journal.at.stage:
                 self._trunk(share)
@@ -195,11 +200,12 @@ class Run:
         value = self._evaluate(self.trainer)
         journal.row("cooldown", name, 0.0, None, value)
         model = self.stages.models.finished(self.timeline.plan.stages[at.stage], self.trainer)
-        tail = None
+        tail = saved = None
         if model is not None:
-            checkpoint.save_model(self.folder.point(name), model)
+            checkpoint.save_model(self.folder.point(name), model, self.identity)
+            saved = finished.model(self.folder.point(name))
             tail = tail_energy(self.stages.models.family, model, self.stages.source_spec.hidden)
-        journal.finish(name, fraction, budget, value, tail)
+        journal.finish(name, fraction, budget, value, tail, saved)
         log.info("%s finished point %s: loss %.4f", self.name, name, value)
         journal.at = trunk
         self.state.put_back(self.trainer)

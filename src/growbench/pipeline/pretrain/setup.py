@@ -1,14 +1,16 @@
 """What one run is set up from: its config, its corpus and the finished source."""
 
+from functools import partial
+from pathlib import Path
+
 from growbench import families
 from growbench.errors import GrowBenchError
 from growbench.pipeline.corpus.corpus import Corpus
-from growbench.pipeline.pretrain.journal import FREE
+from growbench.pipeline.pretrain import identity
 from growbench.pipeline.pretrain.models import Models
 from growbench.pipeline.pretrain.stages import Stages
-from growbench.records import finished, record
+from growbench.records import finished
 from growbench.spec import SOURCE
-from growbench.study import timeline
 from growbench.study.study import Study, point_name
 from growbench.study.timeline import Timeline
 from growbench.train import device
@@ -33,7 +35,7 @@ def stages_of(study: Study, method: str, seed: int, run: Timeline, corpus: Corpu
         dropout=study.train.dropout,
         pad=int(special["pad"]),
         compute=device.resolve(study.train.device, study.train.precision),
-        source_folder=study.layout.run(SOURCE, seed).point(point_name(1.0)),
+        source_folder=partial(source_folder, study, seed),
     )
     return Stages(
         timeline=run,
@@ -46,25 +48,12 @@ def stages_of(study: Study, method: str, seed: int, run: Timeline, corpus: Corpu
     )
 
 
-def timeline_of(study: Study, method: str, seed: int, vocab: int, lr: float | None, share: float) -> Timeline:
-    """Return what a run does, and when.
+def source_folder(study: Study, seed: int) -> Path:
+    """Return the folder of the trained source.
 
-    vocab: size of the corpus's vocabulary. lr: peak learning rate; None takes the config's. share: of the budget.
+    Raises GrowBenchError if it is missing, damaged, or not the source of this study.
     """
-    control = method != SOURCE and study.method(method).control
-    raised = share * source_cost(study, seed)["flops"] if control else 0.0
-    return timeline.of(timeline.short(study, share), method, vocab=vocab, raised=raised).at(lr)
-
-
-def counted_source(study: Study, method: str, seed: int) -> dict[str, float]:
-    """Return the cost of the source that counts towards a method's total; nothing if it needs no source."""
-    return source_cost(study, seed) if method != SOURCE and study.method(method).needs_source else FREE
-
-
-def source_cost(study: Study, seed: int) -> dict[str, float]:
-    """Return what the source's finished point cost. Raises GrowBenchError if the source is not trained."""
-    source = finished.values(study.layout, record.digest(study.trained_part()), SOURCE, seed)
-    return {key: source["points"][-1][key] for key in FREE}
+    return finished.point(study.layout, identity.wanted(study, SOURCE, seed), SOURCE, seed, point_name(1.0))
 
 
 def objective_of(study: Study, mask_id: int, vocab: int) -> Objective:

@@ -1,9 +1,9 @@
 """The resumable state of one run: checkpoints while it trains, from which the same command resumes."""
 
 import logging
+import shutil
 import time
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from torch import Tensor
@@ -11,7 +11,10 @@ from torch import Tensor
 from growbench.pipeline.pretrain.journal import Journal
 from growbench.pipeline.pretrain.models import model_config
 from growbench.pipeline.pretrain.stages import Stages
-from growbench.runtime import interrupt
+from growbench.records import finished, identity
+from growbench.records.identity import Identity
+from growbench.records.layout import RunFolder
+from growbench.runtime import durable, interrupt
 from growbench.train import checkpoint
 from growbench.train.loop import Trainer
 from growbench.train.processes import shard
@@ -19,8 +22,6 @@ from growbench.train.segment import Diverged
 
 log = logging.getLogger(__name__)
 TRUNK = "trunk/"  # prefix of the trunk's tensors in a checkpoint of a cool-down
-IDENTITY = ("version", "config", "options", "plan")
-VERSION = 2  # of a checkpoint's state
 
 
 @dataclass
@@ -28,8 +29,8 @@ class RunState:
     """The resumable state of one run.
 
     name: of the run.
-    folder: of its checkpoint.
-    config: digest of the values that a trained model depends on.
+    folder: where its checkpoints and finished points lie.
+    identity: everything that its numbers depend on; what was made from anything else is removed.
     journal: the run's; resume() sets it back.
     stages: makes the run's trainers.
     trunk: the trunk's tensors while a finished point cools down.
@@ -38,8 +39,8 @@ class RunState:
     """
 
     name: str
-    folder: Path
-    config: str
+    folder: RunFolder
+    identity: Identity
     journal: Journal
     stages: Stages
     trunk: dict[str, Tensor] = field(default_factory=dict)
@@ -79,21 +80,18 @@ class RunState:
         if first:
             if name := checkpoint.infinite(tensors):
                 raise self.diverged(f"{name} is not finite after step {self._step() - 1}")
-            state = {**self._identity(), **self.journal.state(), "model_config": model_config(trainer.model)}
-            checkpoint.save_state(self.folder, tensors, state)
+            own = {"identity": self.identity, "model_config": model_config(trainer.model)}
+            checkpoint.save_state(self.folder.state, tensors, own | self.journal.state())
         self.saved, self.last = time.monotonic(), self._place()
 
     def resume(self) -> Trainer | None:
-        """Return the trainer of the last checkpoint and set the journal back to it; None if there is none.
+        """Return the trainer of the last checkpoint and set the journal back to it; None if the run starts over.
 
-        A checkpoint of another config, options or plan is reported and not used: the run starts over.
+        What was made from something else is reported and removed. If finished points are missing or damaged, the run
+        goes back to the checkpoint before them, so that they are made again.
         """
-        found = self.stages.ranks.in_turn(lambda: checkpoint.load_state(self.folder))
-        own = self._identity()
+        found = self.stages.ranks.in_turn(self._usable)
         if found is None:
-            return None
-        if other := [key for key in IDENTITY if found[1].get(key) != own[key]]:
-            log.warning("%s: written with another %s; the run starts over", self.folder, " and ".join(other))
             return None
         tensors, state = found
         self.journal.restore(state)
@@ -106,6 +104,46 @@ class RunState:
         log.info("%s resumes at step %d", self.name, self._step())
         return trainer
 
+    def _usable(self) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
+        """Return the last checkpoint that this run can go on from; the first process removes the others."""
+        place, first = self.folder.state, self.stages.ranks.first
+        while found := checkpoint.load_state(place):
+            if changed := identity.changes(found[1].get("identity"), self.identity):
+                self._start_over(changed)
+                return None
+            if not first or not (lost := self._lost(found[1]["points"])):
+                return found
+            if not checkpoint.step_back(place):
+                self._start_over(lost)
+                return None
+            log.warning("%s: %s; going back to the previous checkpoint", self.name, lost)
+        if first:
+            self._clean()
+        return None
+
+    def _start_over(self, why: str) -> None:
+        log.warning("%s: %s; training it again", self.name, why)
+        self._clean()
+        checkpoint.forget(self.folder.state)
+
+    def _clean(self) -> None:
+        """Remove the finished points that were made from something else."""
+        for point in self.folder.points.glob("*"):
+            if finished.difference(point, self.identity):
+                shutil.rmtree(point, ignore_errors=True)
+
+    def _lost(self, points: list[dict[str, Any]]) -> str:
+        """Return what is wrong with the first finished point that is not as it was saved; empty if all are."""
+        for point in points:
+            folder = self.folder.point(point["point"])
+            if not folder.is_dir():
+                return f"finished point {point['point']} is missing"
+            if found := durable.damage(folder):
+                return found
+            if finished.difference(folder, self.identity) or finished.model(folder) != point["model"]:
+                return f"{folder} is not the finished point that was saved"
+        return ""
+
     def diverged(self, what: str) -> Diverged:
         """Return the error that ends a diverged run; it names the last good checkpoint."""
         return Diverged(
@@ -116,15 +154,9 @@ class RunState:
     def _end(self) -> None:
         interrupt.check(self.stages.ranks.agree(interrupt.wanted()))
 
-    def _identity(self) -> dict[str, Any]:
-        """Return what a checkpoint must share with the run that resumes from it."""
-        timeline = self.stages.timeline
-        values = (VERSION, self.config, dict(timeline.options), timeline.plan.to_list())
-        return dict(zip(IDENTITY, values, strict=True))
-
     def _place(self) -> str:
         """Return the path and the step of the checkpoint."""
-        return f"{self.folder}, step {self._step()}"
+        return f"{self.folder.state}, step {self._step()}"
 
     def _step(self) -> int:
         """Return the number of steps taken so far."""

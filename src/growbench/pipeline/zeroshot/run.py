@@ -15,6 +15,7 @@ import torch
 
 from growbench import families
 from growbench.pipeline.corpus import plain
+from growbench.pipeline.pretrain import identity
 from growbench.pipeline.zeroshot.likelihood import Likelihood, score
 from growbench.pipeline.zeroshot.tokenized import TokenizedTest, description, prepare
 from growbench.records import finished, record
@@ -36,9 +37,12 @@ def run(study: Study, method: str, seeds: list[int], points: list[str]) -> list[
 
 def _run(study: Study, method: str, seeds: list[int], points: list[str]) -> list[Path]:
     torch.set_num_threads(launch.threads(study.zeroshot.threads))
-    trained, paths = record.digest(study.trained_part()), []
+    paths = []
     wanted = [(seed, point) for seed in seeds for point in points]
-    folders = [finished.point(study.layout, trained, method, seed, point) for seed, point in wanted]
+    folders = [
+        finished.point(study.layout, identity.wanted(study, method, seed), method, seed, point)
+        for seed, point in wanted
+    ]
     texts = [language.load(name, study) for name in study.zeroshot.names]
     tokenizer = plain.load(study.layout.tokenizer)
     tests = [prepare(study, tokenizer, text) for text in texts]

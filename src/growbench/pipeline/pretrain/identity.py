@@ -1,0 +1,112 @@
+"""The identity of a run: everything that its numbers depend on. No torch, so that the workflow and the tables can ask.
+
+Where and how fast a run is trained is not part of it (study.HOW), except for the precision that this comes to.
+"""
+
+from typing import Any
+
+from growbench import families, growth, methods, train
+from growbench.methods import COMMON
+from growbench.pipeline.corpus import corpus
+from growbench.records import finished, identity, record
+from growbench.records.identity import Identity
+from growbench.spec import SOURCE
+from growbench.study import timeline
+from growbench.study.study import Study
+from growbench.study.timeline import Timeline
+
+VERSION = 3  # of a run's state and of its finished points
+NONE = "none"  # the source of a run that does not start from one
+FREE = {"flops": 0.0, "flops_electra": 0.0, "tokens": 0, "wall_seconds": 0.0}  # what no source costs
+
+
+def of(study: Study, method: str, seed: int, run: Timeline, *, text: str, share: float, precision: str) -> Identity:
+    """Return the identity of a run. Raises GrowBenchError if it needs a source whose record is missing or stale.
+
+    method: a method of the study, or the source. run: its timeline. text: digest of the corpus. share: of the budget.
+    precision: what the run computes in.
+    """
+    return identity.parts(
+        version=VERSION,
+        **_planned(study, method, run),
+        corpus=text,
+        source=source_model(study, seed) if needs_source(study, method) else NONE,
+        seed=seed,
+        share=share,
+        precision=precision,
+    )
+
+
+def wanted(study: Study, method: str, seed: int, share: float = 1.0) -> Identity:
+    """Return what the identity of a run must be to be used in this study: those parts that are known without training it.
+
+    Left out: the precision; the corpus and the plan if there is no corpus here; the source if it has no record here; the
+    learning rate if a search chooses it and has not yet. share: of the budget, in a search's trials.
+    """
+    manifest = corpus.read_manifest(study.layout.corpus) if study.layout.corpus_manifest.exists() else None
+    run = timeline_of(study, method, seed, manifest["vocab"] if manifest else None, share=share)
+    parts = {"version": VERSION, **_planned(study, method, run), "seed": seed, "share": share}
+    if manifest is None:
+        del parts["plan"]
+    else:
+        parts["corpus"] = corpus.digest(manifest)
+    if not needs_source(study, method):
+        parts["source"] = NONE
+    elif study.layout.run_record(SOURCE, seed).exists():
+        parts["source"] = source_model(study, seed)
+    if study.searched(method):
+        del parts["lr"]
+        if (path := study.layout.search_record(method)).exists():
+            parts["lr"] = record.read(path, "search", method, study.seeds[0])["lr"]
+    return identity.parts(**parts)
+
+
+def _planned(study: Study, method: str, run: Timeline) -> Identity:
+    """Return the parts that follow from the config and the code."""
+    return {
+        "config": record.digest(study.trained_part()),
+        "options": {key: value for key, value in run.options.items() if key not in COMMON},
+        "plan": identity.digest(run.plan.to_list()),
+        "method": SOURCE if method == SOURCE else methods.code(study.method(method).name),
+        "growth": growth.VERSION,
+        "family": families.load(study.target.family).version,
+        "train": train.VERSION,
+        "lr": run.options.get("lr") or study.optimizer.lr,
+    }
+
+
+def timeline_of(
+    study: Study, method: str, seed: int, vocab: int | None, lr: float | None = None, share: float = 1.0
+) -> Timeline:
+    """Return what a run does, and when. Raises GrowBenchError if it spends what the source cost, which is not trained.
+
+    vocab: size of the corpus's vocabulary. lr: peak learning rate; None takes the config's. share: of the budget.
+    """
+    control = method != SOURCE and study.method(method).control
+    raised = share * source_cost(study, seed)["flops"] if control else 0.0
+    return timeline.of(timeline.short(study, share), method, vocab=vocab, raised=raised).at(lr)
+
+
+def needs_source(study: Study, method: str) -> bool:
+    """Return whether a method starts from the trained source."""
+    return method != SOURCE and study.method(method).needs_source
+
+
+def source_cost(study: Study, seed: int) -> dict[str, float]:
+    """Return what the source's finished point cost. Raises GrowBenchError if the source is not trained."""
+    return {key: _source(study, seed)[key] for key in FREE}
+
+
+def counted_source(study: Study, method: str, seed: int) -> dict[str, float]:
+    """Return the cost of the source that counts towards a method's total; nothing if it needs no source."""
+    return source_cost(study, seed) if needs_source(study, method) else FREE
+
+
+def source_model(study: Study, seed: int) -> str:
+    """Return the digest of the source's finished point. Raises GrowBenchError if the source is not trained."""
+    return str(_source(study, seed)["model"])
+
+
+def _source(study: Study, seed: int) -> dict[str, Any]:
+    values = finished.values(study.layout, wanted(study, SOURCE, seed), SOURCE, seed)
+    return dict(values["points"][-1])
