@@ -17,6 +17,7 @@ from growbench.study import config
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 EXPECTED = "cdn.tailwindcss.com should not be used in production"  # Snakemake's page says so; it loads nothing
+CONFIG = "config/<img src=x onerror=alert(1)>.yaml"  # a name that must stay text in every page
 METHODS = {"scratch": 1.0, "stackbert": 1.2, "bert2bert_fpi": 0.5, "direct_copy": 0.9}
 DRIVER = """
 <script>
@@ -59,11 +60,11 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "budget": {"points": [0.5, 1.0]}, "tasks": {"names": list(constructed.TASKS)},
         "finetune": {"points": [1.0], "seeds": [0, 1], "lr": constructed.LR},
     }  # fmt: skip
-    (tree / "config/made.yaml").write_text(json.dumps(values))
-    constructed.write(tree, config.load(tree / "config/made.yaml"), METHODS, {0: 0.0, 1: 0.02})
+    (tree / CONFIG).write_text(json.dumps(values))
+    constructed.write(tree, config.load(tree / CONFIG), METHODS, {0: 0.0, 1: 0.02})
     rules = ["--allowed-rules", "aggregate", "figures", "pages", "all"]
     for words in (["--cores", "2", *rules], ["--report", "report.html"]):
-        done = snakemake(tree, "--configfile", "config/made.yaml", *words)
+        done = snakemake(tree, "--configfile", CONFIG, *words)
         assert done.returncode == 0, done.stderr
     return tree
 
@@ -118,6 +119,7 @@ def test_the_report_says_protocol_configuration_and_versions(study: Path, report
     assert "cooled down linearly to LR 0" in pages["protocol"] and "<h2>Saving</h2>" in pages["protocol"]
     for word in ("study: made", "mask_rate: 0.3", "abc123def456", "torch"):
         assert word in pages["configuration"]
+    assert html.escape(CONFIG) in pages["configuration"] and not any("<img" in page for page in pages.values())
     assert "not reached" in pages["savings"] and "<table>" in pages["savings"]
     assert all(str(Layout("made").page(name)) in embedded(report) for name in pages)
     assert "constant learning rate" in report and "rulegraph_spec" in report

@@ -20,7 +20,7 @@ if " " in sys.executable:  # Snakemake puts it into the commands of `script:` an
 from growbench import methods
 from growbench.analysis import outputs
 from growbench.study.config import files_of, gather
-from growbench.errors import GrowBenchError
+from growbench.errors import GrowBenchError, shown
 from growbench.records.layout import Layout, run_name
 
 
@@ -29,7 +29,7 @@ def load_study(files, changes):
     try:
         return gather(files, changes)
     except GrowBenchError as error:
-        sys.stderr.write(f"growbench: {error}\n")
+        sys.stderr.write(f"growbench: {shown(error)}\n")
         raise SystemExit(2) from None
 
 

@@ -18,7 +18,7 @@ from matplotlib.lines import Line2D
 from growbench.analysis import text
 from growbench.analysis.figures.tables import Tables, read
 from growbench.analysis.outputs import ATTENTION, OF_FIGURES
-from growbench.errors import GrowBenchError
+from growbench.errors import GrowBenchError, shown
 from growbench.runtime.durable import refuse_links
 
 WIDTH = 3.5  # inches
@@ -62,7 +62,7 @@ def script(draw: Callable[[Tables], Figure], scope: dict[str, Any]) -> None:
         with matplotlib.rc_context(LOOK):
             save(draw(read(paths)), outputs)
     except GrowBenchError as error:
-        raise SystemExit(f"growbench: {error}") from error
+        raise SystemExit(f"growbench: {shown(error)}") from error
 
 
 def save(figure: Figure, paths: Sequence[Path]) -> None:
