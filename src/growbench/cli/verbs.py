@@ -146,9 +146,9 @@ def _methods(args: argparse.Namespace) -> None:
     from growbench import methods
     from growbench.cli.tables import table
 
-    rows = [methods.load(name).row() for name in methods.names()]
+    rows, broken = [method.row() for method in methods.loaded()], methods.broken()
     if args.json:
-        print(_json(rows))
+        print(_json([*rows, *({"method": name, "broken": why} for name, why in broken.items())]))
         return
     head = ("method", "paper", "grows", "ratios", "needs", "preserves the function")
     for row in rows:
@@ -157,6 +157,9 @@ def _methods(args: argparse.Namespace) -> None:
     print("\nOptions and their defaults (in a study's `methods`, or `growbench grow --set OPTION=VALUE`):\n")
     options = [[row["method"], str(row["options"])] for row in rows if row["options"] != "-"]
     print(table(("method", "options"), {"": options}, left=2))
+    if broken:
+        print("\nBroken files:\n")
+        print("\n".join(f"  {why}" for why in broken.values()))
 
 
 def _plan(args: argparse.Namespace) -> None:

@@ -1,8 +1,8 @@
 """Methods: one file each, discovered by name. See _contract.py. Nothing here imports torch."""
 
 import ast
-import importlib
 from pathlib import Path
+from typing import Any
 
 from growbench.errors import GrowBenchError, nearest
 from growbench.methods._contract import (
@@ -15,17 +15,21 @@ from growbench.methods._contract import (
     require_multiples,
 )
 from growbench.records import identity
+from growbench.runtime import discover
 
 __all__ = [
     "COMMON",
     "Method",
     "Option",
+    "broken",
     "code",
     "files",
     "identity_depth",
     "integer_ratio",
     "load",
+    "loaded",
     "names",
+    "require",
     "require_equal_groups",
     "require_multiples",
 ]
@@ -33,16 +37,55 @@ __all__ = [
 CONTRACT = "_contract"
 
 
+FOLDER = Path(__file__).parent
+
+
 def names() -> list[str]:
-    """Return the names of all methods."""
-    return sorted(p.stem for p in Path(__file__).parent.glob("[!_]*.py"))
+    """Return the names of all methods, of those whose files are broken too."""
+    return discover.names(FOLDER)
+
+
+def require(name: str) -> None:
+    """Raise GrowBenchError with the nearest name if there is no method of this name."""
+    if name not in names():
+        raise GrowBenchError(f"methods: '{name}' is not known; {nearest(name, names())}")
 
 
 def load(name: str) -> Method:
-    """Return the method of this name. Raises GrowBenchError with the nearest name if there is none."""
-    if name not in names():
-        raise GrowBenchError(f"methods: '{name}' is not known; {nearest(name, names())}")
-    method: Method = importlib.import_module(f"growbench.methods.{name}").METHOD
+    """Return the method of this name.
+
+    Raises GrowBenchError with the nearest name if there is none, or with the reason if its file is broken.
+    """
+    require(name)
+    method: Method = discover.load(__name__, FOLDER, name, _method)
+    return method
+
+
+def loaded() -> list[Method]:
+    """Return all methods whose files are not broken."""
+    bad = broken()
+    return [load(name) for name in names() if name not in bad]
+
+
+def broken() -> dict[str, str]:
+    """Return why a file is broken, in one line, by the name of its method."""
+    found = {}
+    for name in names():
+        try:
+            load(name)
+        except GrowBenchError as error:
+            found[name] = str(error)
+    return found
+
+
+def _method(module: Any) -> Method:
+    """Return a module's METHOD. Raises an error that says what is wrong with it."""
+    method = getattr(module, "METHOD", None)
+    if not isinstance(method, Method):
+        raise GrowBenchError("it has no METHOD, an instance of its subclass of Method")
+    if method.name != module.__name__.rpartition(".")[2]:
+        raise GrowBenchError(f"its METHOD is that of {method.name}.py")
+    method.row(), method.check_options({})
     return method
 
 
@@ -60,7 +103,7 @@ def files(name: str) -> list[Path]:
     found, todo = {}, [name]
     while todo:
         module = todo.pop()
-        path = Path(__file__).parent / f"{module}.py"
+        path = FOLDER / f"{module}.py"
         if module not in found and module != CONTRACT and path.is_file():
             found[module] = path
             todo += _imported(path)

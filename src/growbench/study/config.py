@@ -89,9 +89,12 @@ def _chosen(study: Study, given: Mapping[str, Any]) -> tuple[dict[str, dict[str,
     """
     named = {name: options for name, options in given.items() if name != ALL}
     for name, options in named.items():
-        if not (options and options.get("of")):
+        if options is False:
+            methods.require(name)
+        elif not (options and options.get("of")):
             methods.load(name)
-    growing = [name for name in methods.names() if not methods.load(name).shrinks] if ALL in given else []
+    wanted = [name for name in methods.names() if named.get(name) is not False] if ALL in given else []
+    growing = [name for name in wanted if not methods.load(name).shrinks]
     reasons = {name: study.unable(name) for name in growing if name not in named}
     left_out = {name: reason for name, reason in reasons.items() if reason}
     everything = {**dict.fromkeys(name for name in growing if name not in left_out), **named}

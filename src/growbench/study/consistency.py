@@ -31,7 +31,7 @@ def check_sizes(study: Study) -> None:
         raise GrowBenchError(f"target.family: '{family}' is not known; {nearest(family, known)}")
     kind, able = study.objective.kind, families.load(family).objective
     if kind != able:
-        others = ", ".join(name for name in known if families.load(name).objective == kind)
+        others = ", ".join(other.name for other in families.loaded() if other.objective == kind)
         raise GrowBenchError(f"objective.kind: {kind}, but {family} is trained with {able}; for {kind} use {others}")
     vocab = study.corpus.vocab
     source, target = study.source_spec(vocab), study.target_spec(vocab)
@@ -114,7 +114,7 @@ def _check_zeroshot(study: Study) -> None:
         return
     family = families.load(study.target.family)
     if family.objective != "clm" or study.objective.kind != "clm":
-        causal = ", ".join(name for name in families.names() if families.load(name).objective == "clm")
+        causal = ", ".join(other.name for other in families.loaded() if other.objective == "clm")
         raise GrowBenchError(
             f"zeroshot.names: {', '.join(study.zeroshot.names)} need a causal model, but target.family is "
             f"{family.name} and objective.kind {study.objective.kind}; use clm and one of {causal}, or names: []"
@@ -152,7 +152,7 @@ def _settings(study: Study) -> dict[str, FinetuneConfig]:
 
 
 def _check_spans(study: Study, name: str) -> None:
-    able = [family for family in families.names() if families.load(family).spans]
+    able = [family.name for family in families.loaded() if family.spans]
     if study.target.family not in able:
         raise GrowBenchError(
             f"tasks.names: {name} needs a stock question-answering head, which {study.target.family} does not have; "

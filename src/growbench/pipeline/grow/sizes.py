@@ -117,5 +117,4 @@ def check_sizes(method: Method, source: ModelSpec, target: ModelSpec) -> None:
 
 def _growing(axes: set[str]) -> list[str]:
     """Return the names of methods that grow all these axes without data."""
-    found = [methods.load(name) for name in methods.names()]
-    return [m.name for m in found if m.grows and axes <= set(m.grows) and not m.shrinks and not m.masked]
+    return [m.name for m in methods.loaded() if m.grows and axes <= set(m.grows) and not m.shrinks and not m.masked]

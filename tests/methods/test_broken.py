@@ -1,0 +1,94 @@
+"""One broken file among the methods or families is refused when it is asked for, and does not disturb the others."""
+
+import importlib
+import json
+from pathlib import Path
+
+import pytest
+from support.tiny import ROOT
+
+from growbench import families, methods
+from growbench.cli import main as cli
+from growbench.errors import GrowBenchError
+
+DEMO = str(ROOT / "config/demo.yaml")
+BROKEN = {
+    "no_python": ("def f(:\n", r"cannot be used: SyntaxError: invalid syntax \(no_python.py, line 1\)"),
+    "no_import": ("\nimport no_such_module\n", r"ModuleNotFoundError: .*'no_such_module' \(no_import.py, line 2\)"),
+    "no_method": ("x = 1\n", "it has no METHOD"),
+    "no_instance": ("METHOD = 3\n", "it has no METHOD"),
+    "another_s": ("from growbench.methods.stack import METHOD\n", "its METHOD is that of stack.py"),
+    "leaves": ("import sys\nsys.exit(3)\n", r"SystemExit: 3 \(leaves.py, line 2\)"),
+    "no_title": (
+        "from growbench.methods import Method\nclass M(Method):\n    paper = 'x'\nMETHOD = M()\n", "AttributeError: .*title"
+    ),
+    "odd": ("raise ValueError('a\\nb\\x1b[31m')\n", r"ValueError: a\\nb\\x1b\[31m \(odd.py, line 1\)"),
+    "no_text": ("x = '\x00'\n", "cannot be used: SyntaxError"),
+}  # fmt: skip
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Methods are found in a folder of their own, beside the stock ones."""
+    for path in methods.FOLDER.glob("*.py"):
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    monkeypatch.setattr(methods, "FOLDER", tmp_path)
+    monkeypatch.setattr(methods, "__path__", [str(tmp_path)])
+    importlib.invalidate_caches()
+    return tmp_path
+
+
+@pytest.fixture
+def broken(folder: Path) -> Path:
+    for name, (code, _) in BROKEN.items():
+        (folder / f"{name}.py").write_text(code)
+    return folder
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_broken_method_is_refused_in_one_line_with_file_and_reason(broken: Path, name: str) -> None:
+    with pytest.raises(GrowBenchError, match=BROKEN[name][1]) as caught:
+        methods.load(name)
+    assert f"/{name}.py: " in str(caught.value) and "\n" not in str(caught.value) and "\x1b" not in str(caught.value)
+
+
+def test_methods_lists_the_broken_files_after_the_others(broken: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["methods"]) == 0
+    out = capsys.readouterr().out
+    assert all(f"/{name}.py: " in out.partition("Broken files:")[2] for name in BROKEN)
+    assert cli.main(["methods", "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert {row["method"] for row in rows if "broken" in row} == set(BROKEN)
+    assert {"lemon", "stack"} <= {row["method"] for row in rows if "broken" not in row}
+
+
+def test_a_study_without_the_broken_method_is_checked(broken: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    own = broken / "own.yaml"
+    own.write_text(f"extends: {DEMO}\nstudy: own\nmethods: {{scratch: null, zero_pad: null}}\n")
+    assert cli.main(["check", "--config", str(own)]) == 0
+    assert cli.main(["check", "--config", DEMO]) == 2
+    assert "/another_s.py: its METHOD is that of stack.py; fix the file, or remove it" in capsys.readouterr().err
+    assert cli.main(["check", "--config", DEMO, *(f"--set=methods.{name}=false" for name in BROKEN)]) == 0
+
+
+def test_what_is_no_file_of_a_method_is_not_one(folder: Path) -> None:
+    before = methods.names()
+    (folder / ".#lemon.py").symlink_to("nowhere")
+    (folder / "_helper.py").write_text("")
+    (folder / "drafts.py").mkdir()
+    assert methods.names() == before
+
+
+def test_a_broken_family_is_refused_when_it_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for path in families.FOLDER.glob("*.py"):
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    (tmp_path / "electra.py").write_text("FAMILY = 1\n")
+    (tmp_path / "albert.py").write_text("from growbench.families.bert import FAMILY\n")
+    monkeypatch.setattr(families, "FOLDER", tmp_path)
+    monkeypatch.setattr(families, "__path__", [str(tmp_path)])
+    with pytest.raises(GrowBenchError, match=r"/electra\.py: it has no FAMILY"):
+        families.load("electra")
+    with pytest.raises(GrowBenchError, match=r"/albert\.py: its model type is bert, not the name of the file"):
+        families.load("albert")
+    assert {"bert", "gpt2"} <= {family.name for family in families.loaded()}
+    assert cli.main(["check", "--config", DEMO]) == 0
