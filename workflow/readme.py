@@ -10,20 +10,22 @@ import re
 import subprocess
 import sys
 import textwrap
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from growbench import methods
-from growbench.analysis.frames.accounting import AT_ISO
 from growbench.analysis.pages.markdown import grid
-from growbench.analysis.ranking import ranked
+from growbench.analysis.ranking import is_control, ranked
 from growbench.records.layout import Layout
 
 ROOT = Path(__file__).resolve().parents[1]
 FRONT_STUDY = "mini-gpt"  # of the reference studies, the one whose curves have no plateau
-FRONT = ("method", "saving, everything counted", "saving, target only", AT_ISO, "final loss − scratch's")
+FRONT = ("method", "final loss, nats", "FLOPs, target only", "FLOPs, everything counted", "n")
+# withdrawn as evidence on 2026-11-26; each has a section in docs/RESULTS.md that says what is wrong with it
+WITHDRAWN = frozenset({"mini", "mini-bert", "mini-gpt", "mini-gpt-96", "mini-gpt-deep", "mini-gpt-dropout"})
 WIDTH = 120  # of a line of text
 METHODS = ("method", "paper", "grows")  # the README's columns; the others are in docs/METHODS.md
 
@@ -54,15 +56,32 @@ def _of_methods(wanted: Callable[[str], bool]) -> str:
 
 
 def front() -> str:
-    """Return the savings of `FRONT_STUDY` in few columns, and its figure."""
+    """Return the final losses of `FRONT_STUDY`, no savings, and its figure; both marked if the study is withdrawn."""
     study, page = FRONT_STUDY, studies()[FRONT_STUDY]
-    head, rows = _read(page.split("\n\n")[1])
-    columns = [head.index(name) for name in FRONT if name in head]
-    tables = _ranked(study, "savings", FRONT, [[row[i] for i in columns] for row in rows])
+    folder = ROOT / Layout(study).tables
+    bases = _bases(study)
+    frame = pd.read_csv(folder / "savings.csv").to_dict("records")
+    rows = sorted(frame, key=lambda row: (is_control(bases[row["method"]]), row["source_flops"] > 0, row["final_loss"]))
     notes = [line for line in page.splitlines() if line.startswith(("- Scale: ", "- Records: "))]
-    figure = f"![loss against FLOPs, study {study}]({Layout(study).figure('loss_vs_flops', 'png')})"
-    title = f"Study `{study}`, the largest saving (everything counted) first:"
-    return "\n\n".join([title, tables, "\n".join(notes), figure])
+    figure = f"![loss against FLOPs, study {study}{_mark(study)}]({Layout(study).figure('loss_vs_flops', 'png')})"
+    title = (
+        f"Study `{study}`{_mark(study)}: the loss of the last finished model, mean of n seeds. Methods without a trained "
+        "source come first, then those with one, then the controls. The groups differ in total FLOPs."
+    )
+    blocks = [title, _table(FRONT, [_front_row(row) for row in rows]), "\n".join(notes), figure]
+    if study in WITHDRAWN:
+        blocks.append("*Superseded: table and figure are kept for the record.*")
+    return "\n\n".join(blocks)
+
+
+def _front_row(row: Mapping[Hashable, Any]) -> list[str]:
+    """Return the cells of a row of the savings frame."""
+    loss, flops = f"{row['final_loss']:.3f}", (f"{row[key]:.2e}" for key in ("flops", "flops_total"))
+    return [row["method"], loss, *flops, str(row["n"])]
+
+
+def _mark(study: str) -> str:
+    return " (superseded)" if study in WITHDRAWN else ""
 
 
 def results() -> str:
@@ -71,8 +90,14 @@ def results() -> str:
     for study, page in studies().items():
         layout = Layout(study)
         folder, figures = ROOT / layout.tables, sorted(ROOT.glob(str(layout.figure("*", "png"))))
-        blocks.append(f"## {study}\n\n{_deeper(_with_ranked_tables(study, page))}")
-        blocks += [f"![{figure.stem} of study {study}](../{layout.figure(figure.stem, 'png')})" for figure in figures]
+        blocks.append(f"## {study}")
+        if study in WITHDRAWN:
+            blocks.append(f"**Superseded.** [What is known to be wrong with this study](#{study}).")
+        blocks.append(_deeper(_with_ranked_tables(study, page)))
+        blocks += [
+            f"![{figure.stem} of study {study}{_mark(study)}](../{layout.figure(figure.stem, 'png')})"
+            for figure in figures
+        ]
         others = (folder / name for name in ("scores.md", "zeroshot.md"))
         blocks += [_deeper(other.read_text(encoding="utf-8")) for other in others if other.is_file()]
     return "\n\n".join(blocks)
@@ -96,15 +121,16 @@ def _with_ranked_tables(study: str, page: str) -> str:
 
 def _ranked(study: str, frame: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Return two tables: the growing methods with the largest saving first, and the controls."""
-    folder = ROOT / Layout(study).tables
-    plans = pd.read_csv(folder / "plans.csv", usecols=["method", "base"])
-    bases = dict(zip(plans["method"], plans["base"], strict=True))
+    frames = pd.read_csv(ROOT / Layout(study).tables / f"{frame}.csv").to_dict("records")
     cells = {row[0]: row for row in rows}
-    growing, controls = (
-        [cells[row["method"]] for row in group]
-        for group in ranked(pd.read_csv(folder / f"{frame}.csv").to_dict("records"), bases)
-    )
+    growing, controls = ([cells[row["method"]] for row in group] for group in ranked(frames, _bases(study)))
     return "\n\n".join([_table(head, growing), "Controls:", _table(head, controls)])
+
+
+def _bases(study: str) -> dict[str, str]:
+    """Return the method that each entry of a study is or is a variant of."""
+    plans = pd.read_csv(ROOT / Layout(study).tables / "plans.csv", usecols=["method", "base"])
+    return dict(zip(plans["method"], plans["base"], strict=True))
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]], left: Sequence[int] = (0,)) -> str:
