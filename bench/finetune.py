@@ -17,6 +17,7 @@ The bar is 2 times the speed of the recipe, in wall seconds.
 import argparse
 import logging
 import os
+import shutil
 import statistics
 import sys
 import tempfile
@@ -36,10 +37,12 @@ from _table import Sample
 
 from growbench import families
 from growbench.pipeline.corpus import tokenizer as tokenizers
+from growbench.pipeline.corpus.corpus import VERSION
 from growbench.pipeline.finetune import run as finetune
 from growbench.pipeline.finetune.classify import results
 from growbench.pipeline.pretrain import identity
-from growbench.records import record
+from growbench.records import manifest, record
+from growbench.runtime import durable
 from growbench.study.study import Study
 from growbench.tasks import Task, glue
 from growbench.train import checkpoint
@@ -81,6 +84,9 @@ def prepare(study: Study, args: argparse.Namespace) -> tuple[Path, int]:
     split = [glue.load(glue.task(name, study), study)[1:] for name in args.tasks]
     texts = (text for train, _ in split for row in train for text in row[0])
     encoder, _ = tokenizers.build(study, texts, study.layout.tokenizer)
+    files = {path.name: durable.digest(path) for path in study.layout.tokenizer.iterdir()}
+    values = {"tokenizer": {"folder": study.layout.tokenizer.name, "files": files}, "vocab": encoder.vocab}
+    manifest.write(study.layout.corpus_manifest, {"version": VERSION, **values})
     family = families.load("bert")
     spec = _machine.shape("bert", args.layers, args.hidden, encoder.vocab, LENGTH)
     folder = study.layout.run("scratch", 0).point("p100")
@@ -90,6 +96,7 @@ def prepare(study: Study, args: argparse.Namespace) -> tuple[Path, int]:
 
 def ours(study: Study, tasks: Sequence[str]) -> float:
     """Run the work of `growbench finetune`; return the mean score of the tasks."""
+    shutil.rmtree(study.layout.run("scratch", 0).finetuned("p100"), ignore_errors=True)  # what the round before cached
     chosen = replace(study, tasks=replace(study.tasks, names=tuple(tasks)))
     path = finetune.run(chosen, "scratch", [0], ["p100"])[0]
     return statistics.fmean(run["score"] for run in record.read(path, "finetune", "scratch", 0)["runs"])

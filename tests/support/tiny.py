@@ -89,22 +89,20 @@ def corpus(folder: Path) -> None:
         ids.tofile(folder / f"{split}.bin")
         digest = durable.digest(folder / f"{split}.bin")
         splits[split] = {"file": f"{split}.bin", "tokens": size, "documents": 1, "sha256": digest}
-    special = dict(zip(("pad", "unk", "cls", "sep", "mask"), range(5), strict=True))
     (folder / "tokenizer").mkdir()
     (folder / "tokenizer/tokenizer.json").write_text("{}")
-    tokenizer = {
-        "folder": "tokenizer",
-        "files": {"tokenizer.json": durable.digest(folder / "tokenizer/tokenizer.json")},
-    }
-    values = {
-        "version": VERSION,
-        "tokenizer": tokenizer,
-        "vocab": VOCAB,
-        "dtype": "uint16",
-        "special": special,
-        **splits,
-    }
-    manifest.write(folder / "manifest.json", {**values, "unigram_entropy": 4.0, "entropy_floor": None, "source": {}})
+    sign(folder, **splits)
+
+
+def sign(folder: Path, vocab: int = VOCAB, **splits: Any) -> None:
+    """Write the manifest of a corpus whose tokenizer is there."""
+    special = dict(zip(("pad", "unk", "cls", "sep", "mask"), range(5), strict=True))
+    files = {path.name: durable.digest(path) for path in sorted((folder / "tokenizer").iterdir())}
+    about = {"vocab": vocab, "dtype": "uint16", "special": special, "unigram_entropy": 4.0, "entropy_floor": None}
+    tokenizer = {"folder": "tokenizer", "files": files}
+    manifest.write(
+        folder / "manifest.json", {"version": VERSION, "tokenizer": tokenizer, **splits, **about, "source": {}}
+    )
 
 
 def result(path: Path) -> dict[str, Any]:

@@ -41,7 +41,7 @@ class RunFolder:
         return self.points / name
 
     def finetuned(self, point: str) -> Path:
-        """Return the folder of the finished fine-tunings of a point, which exists until their record is written."""
+        """Return the folder of the finished fine-tunings of a point, from which their record can be made again."""
         return self.path / "finetune" / point
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import asdict
@@ -18,10 +19,10 @@ from transformers import PreTrainedTokenizerFast
 from growbench import families
 from growbench.errors import GrowBenchError
 from growbench.pipeline.finetune import run as finetune
-from growbench.pipeline.finetune.cache import Cache, open_cache
 from growbench.study.study import Study
 
 LANGUAGE = [name for name in families.names() if families.load(name).objective != "classification"]
+CACHE = LAYOUT.run("scratch", 0).finetuned("p100")
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "good", "bad", *(f"w{i}" for i in range(20))]
 
 
@@ -58,11 +59,18 @@ def brief(folder: Path, **changes: Any) -> Study:
     return study(folder, "SST-2", **{"epochs": 6, "batch": 16, **changes})
 
 
+def forget() -> None:
+    """Remove what was fine-tuned."""
+    shutil.rmtree(CACHE)
+    LAYOUT.finetune_record("scratch", 0, "p100").unlink()
+
+
 def test_it_learns_marks_what_failed_and_repeats(finished: Path) -> None:
     made = brief(finished, seeds=[0, 1])
     first = downstream.run(made)["runs"]
     assert [r["seed"] for r in first] == [0, 1] and all(r["score"] > 0.9 and not r["failed"] for r in first)
     assert all(r["subset"] and r["majority"] < 0.7 for r in first)
+    forget()
     again = downstream.run(made)["runs"]
     assert [r["metrics"] for r in again] == [r["metrics"] for r in first]
     stuck = brief(finished, lr=1e-8, epochs=1, seeds=[0])
@@ -83,25 +91,19 @@ def test_a_stopped_job_resumes_from_its_finished_fine_tunings(finished: Path, mo
     signed.sign(made)
     monkeypatch.setattr(finetune, "fit", stopping)
     with pytest.raises(KeyboardInterrupt):
-        finetune.run(made, "scratch", [0], ["p100"])
-    place = LAYOUT.run("scratch", 0).finetuned("p100")
-    assert len(list(place.iterdir())) == 3 and not LAYOUT.finetune_record("scratch", 0, "p100").exists()
-    (place / "SST-2-0.001-0.json").write_text("{")  # damaged: done again
+        downstream.run(made)
+    assert len(list(CACHE.iterdir())) == 3 and not LAYOUT.finetune_record("scratch", 0, "p100").exists()
+    (CACHE / "SST-2-0.001-0.json").write_text("{")  # damaged: done again
+    changed = json.loads((CACHE / "SST-2-0.001-1.json").read_text())
+    changed["run"]["score"] = 1.0  # changed by hand: done again
+    (CACHE / "SST-2-0.001-1.json").write_text(json.dumps(changed))
     done.clear()
     resumed = downstream.run(made)["runs"]
-    assert done == [(1e-3, 0), (3e-3, 1)] and not place.exists()
+    assert done == [(1e-3, 0), (1e-3, 1), (3e-3, 1)]
     monkeypatch.setattr(finetune, "fit", fit)
+    forget()
     whole = downstream.run(made)["runs"]
     assert [{**run, "seconds": 0} for run in resumed] == [{**run, "seconds": 0} for run in whole]
-
-
-def test_cached_fine_tunings_of_another_config_are_not_used(finished: Path) -> None:
-    def cache(**changes: Any) -> Cache:
-        return open_cache(brief(finished, **changes), "scratch", 0, "p100")
-
-    assert cache(epochs=1).once("a", lambda: {"score": 1}) == {"score": 1}
-    assert cache(epochs=1).once("a", lambda: {"score": 2}) == {"score": 1}
-    assert cache(epochs=2).once("a", lambda: {"score": 2}) == {"score": 2}
 
 
 @pytest.mark.parametrize("key", ["HF_HOME", "HOME"])

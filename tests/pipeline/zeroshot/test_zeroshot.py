@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from support import signed
+from support import signed, tiny
 from support.testsets import Table, certain, put, study
 from transformers import PreTrainedTokenizerFast
 
@@ -37,6 +37,7 @@ def letters(folder: Path, unk: str = "[UNK]", **special: Any) -> PreTrainedToken
         tokenizer_object=core, unk_token=unk, sep_token="[SEP]", pad_token="[PAD]", **special
     )
     fast.save_pretrained(str(folder))
+    tiny.sign(folder.parent, vocab=len(fast))
     return fast
 
 

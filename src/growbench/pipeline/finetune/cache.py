@@ -1,15 +1,27 @@
-"""The finished fine-tunings of a job, stored until their record is written, so that a stopped job resumes from them."""
+"""The finished fine-tunings of a finished point: a stopped job resumes from them, and what has not changed is not done again."""
 
-import shutil
+import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from growbench.errors import GrowBenchError
-from growbench.records import record
-from growbench.runtime import durable
-from growbench.study.study import Study
+from growbench.records import identity, manifest
+from growbench.records.identity import Identity
+from growbench.study.sections import FinetuneConfig
+
+log = logging.getLogger(__name__)
+VERSION = 1  # of the code that fine-tunes: raise it if it changes what a fine-tuning scores
+ELSEWHERE = (
+    "points",
+    "source",
+    "threads",
+    "protocol",
+    "tasks",
+    "seeds",
+    "lr",
+)  # keys that one fine-tuning does not depend on
 
 
 @dataclass(frozen=True)
@@ -17,35 +29,39 @@ class Cache:
     """The finished fine-tunings of one finished point.
 
     folder: one file per fine-tuning.
-    of: digests of everything that they depend on; a stored fine-tuning with other digests is not used.
+    of: what all of them are made from.
+    reported: the changes that were logged.
     """
 
     folder: Path
-    of: dict[str, str]
+    of: Identity
+    reported: set[str] = field(default_factory=set)
 
-    def once(self, name: str, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-        """Return the stored fine-tuning of this name; if there is none, store and return what make() returns."""
-        path = self.folder / f"{name}.json"
+    def once(self, name: str, own: Identity, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        """Return the stored fine-tuning of this name; if there is none, store and return what make() returns.
+
+        own: what this fine-tuning is made from besides. One that was made from something else is not used.
+        """
+        path, of = self.folder / f"{name}.json", {**self.of, **own}
         try:
-            found = durable.read_json(path)
-        except GrowBenchError:  # missing or damaged
-            found = {}
-        if found.get("of") != self.of:
-            found = {"of": self.of, "run": make()}
-            durable.write_json(path, found)
+            found = manifest.read(path, VERSION, "")
+        except GrowBenchError:  # missing, damaged, or of another version
+            found = None
+        if found is not None and (changed := identity.changes(found["of"], of)):
+            self._report(changed)
+            found = None
+        if found is None:
+            found = identity.parts(version=VERSION, of=of, run=make())
+            manifest.write(path, found)
         return dict(found["run"])
 
-    def clear(self) -> None:
-        """Remove the folder."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+    def _report(self, changed: str) -> None:
+        if changed not in self.reported:
+            self.reported.add(changed)
+            log.info("%s: %s; fine-tuning again", self.folder, changed)
 
 
-def open_cache(study: Study, method: str, seed: int, point: str) -> Cache:
-    """Return the cache of a finished point."""
-    run, manifest = study.layout.run(method, seed), study.layout.corpus_manifest
-    of = {
-        "config": record.digest(study.finetuned_part()),
-        "model": durable.digest(run.point(point) / durable.SEAL),
-        "corpus": durable.digest(manifest) if manifest.exists() else "",
-    }
-    return Cache(run.finetuned(point), of)
+def of_task(settings: FinetuneConfig, files: Any) -> Identity:
+    """Return what a fine-tuning on a task is made from: the settings and the SHA-256 of the task's files."""
+    own = {key: value for key, value in asdict(settings).items() if key not in ELSEWHERE}
+    return identity.parts(settings=own, tasks=dict(files))

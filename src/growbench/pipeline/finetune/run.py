@@ -1,11 +1,14 @@
 """growbench finetune: fine-tune finished points on every task with every fine-tuning seed and LR, in one process.
 
 Each task is tokenized once for all runs of a method. Batches hold rows of similar length. There is one record per
-finished point. Until it is written, finished fine-tunings are cached, so that a stopped job resumes from them.
+finished point. Finished fine-tunings are cached: a stopped job resumes from them, and a job that is asked for again does
+only those of which something has changed.
 """
 
+import functools
 import logging
 import time
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,19 +17,23 @@ import torch
 
 from growbench import families
 from growbench.errors import GrowBenchError
+from growbench.pipeline import made_from
 from growbench.pipeline.corpus import plain
 from growbench.pipeline.corpus.plain import PlainTokenizer
 from growbench.pipeline.finetune import classify, spans
-from growbench.pipeline.finetune.cache import Cache, open_cache
-from growbench.pipeline.finetune.fit import fit, start
+from growbench.pipeline.finetune.cache import Cache, of_task
+from growbench.pipeline.finetune.fit import Start, fit, start
 from growbench.pipeline.finetune.tokenized import TokenizedTask
-from growbench.pipeline.pretrain import identity
-from growbench.records import finished, record
+from growbench.pipeline.pretrain import identity as run_identity
+from growbench.records import finished, identity, record
+from growbench.records.identity import Identity
 from growbench.runtime import launch, lock
 from growbench.runtime.memory import reuse_freed_memory
+from growbench.study.sections import FinetuneConfig
 from growbench.study.squad import SQUAD_TASKS
 from growbench.study.study import Study
 from growbench.train import device
+from growbench.train.device import Compute
 
 log = logging.getLogger(__name__)
 
@@ -43,36 +50,42 @@ def _run(study: Study, method: str, seeds: list[int], points: list[str]) -> list
     began, paths = time.perf_counter(), []
     wanted = [(seed, point) for seed in seeds for point in points]
     folders = [
-        finished.point(study.layout, identity.wanted(study, method, seed), method, seed, point)
+        finished.point(study.layout, run_identity.wanted(study, method, seed), method, seed, point)
         for seed, point in wanted
     ]
     for folder in folders:
         _check_positions(study, folder)
     tokenizer = plain.load(study.layout.tokenizer)
     tasks = [prepare(study, tokenizer, name) for name in study.tasks.names]
-    caches = [open_cache(study, method, seed, point) for seed, point in wanted]
-    for number, ((seed, point), folder, cache) in enumerate(zip(wanted, folders, caches, strict=True)):
-        runs = []
+    compute = device.resolve(study.train.device, study.train.precision)
+    for number, ((seed, point), folder) in enumerate(zip(wanted, folders, strict=True)):
+        runs, origin = [], made_from.of(study.layout, folder, compute)
+        cache = Cache(study.layout.run(method, seed).finetuned(point), origin)
         for done, task in enumerate(tasks, 1):
-            runs += _task(study, folder, task, tokenizer.fast.pad_token_id, cache)
+            runs += _task(study, folder, task, tokenizer.fast.pad_token_id, compute, cache)
             passed, share = time.perf_counter() - began, (number + done / len(tasks)) / len(wanted)
             log.info(
                 "%s-s%d %s: %s done (%d of %d tasks); about %.0f s left for all points",
                 method, seed, point, task.task.name, done, len(tasks), passed / share - passed,
             )  # fmt: skip
-        paths.append(_write(study, method, seed, point, runs))
-    for cache in caches:  # not before the last record: Snakemake removes all records of a job that stops early
-        cache.clear()
+        files = {"tasks": {task.task.name: dict(task.task.files) for task in tasks}}
+        paths.append(_write(study, method, seed, point, {**origin, **files}, runs))
     return paths
 
 
-def _write(study: Study, method: str, seed: int, point: str, runs: list[dict[str, Any]]) -> Path:
-    return record.write(
-        study.layout.finetune_record(method, seed, point), "finetune",
-        study=study.study, method=method, seed=seed, point=point, config_hash=record.digest(study.finetuned_part()),
-        suite=suite(study), protocol=study.finetune.protocol, runs=runs,
-        provenance=record.provenance(torch.get_num_threads()),
-    )  # fmt: skip
+def _write(study: Study, method: str, seed: int, point: str, origin: Identity, runs: list[dict[str, Any]]) -> Path:
+    """Write a record, unless it is there already, made from the same; return its path."""
+    config = record.digest(study.finetuned_part())
+    values: dict[str, Any] = {
+        "study": study.study, "config_hash": config, "made_from": identity.parts(config=config, **origin),
+        "suite": suite(study), "protocol": study.finetune.protocol, "runs": runs,
+    }  # fmt: skip
+    path = study.layout.finetune_record(method, seed, point)
+    if made_from.unchanged(path, values["made_from"], values):
+        log.info("%s: nothing of what it is made from has changed", path)
+        return path
+    provenance = record.provenance(torch.get_num_threads())
+    return record.write(path, "finetune", method=method, seed=seed, point=point, **values, provenance=provenance)
 
 
 def _check_positions(study: Study, folder: Path) -> None:
@@ -101,15 +114,23 @@ def prepare(study: Study, tokenizer: PlainTokenizer, name: str) -> TokenizedTask
     return kind.prepare(study, tokenizer, name, study.finetune.of(name))
 
 
-def _task(study: Study, folder: Path, task: TokenizedTask, pad: int, cache: Cache) -> list[dict[str, Any]]:
+def _task(
+    study: Study, folder: Path, task: TokenizedTask, pad: int, compute: Compute, cache: Cache
+) -> list[dict[str, Any]]:
     """Return all runs of one task from one finished point: each LR with each seed."""
     settings, runs = study.finetune.of(task.task.name), []
-    model = task.model(folder, pad, families.load(study.target.family).dropout(settings.dropout))
-    begin = start(model, pad, device.resolve(study.train.device, study.train.precision))
+    own, dropout = of_task(settings, task.task.files), families.load(study.target.family).dropout(settings.dropout)
+    begin = functools.cache(lambda: start(task.model(folder, pad, dropout), pad, compute))
     for lr in settings.rates:
         for seed in settings.seeds:
             name = f"{task.task.name}-{lr}-{seed}"
-            runs.append(cache.once(name, partial(fit, begin, task, settings, lr, seed)))
+            runs.append(cache.once(name, own, partial(_fit, begin, task, settings, lr, seed)))
             done = runs[-1]
             log.info("%s, seed %d, LR %g: %s %.4f", done["task"], seed, lr, done["main_metric"], done["score"])
     return runs
+
+
+def _fit(
+    begin: Callable[[], Start], task: TokenizedTask, settings: FinetuneConfig, lr: float, seed: int
+) -> dict[str, Any]:
+    return fit(begin(), task, settings, lr, seed)

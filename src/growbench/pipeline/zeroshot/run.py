@@ -14,11 +14,13 @@ import numpy as np
 import torch
 
 from growbench import families
+from growbench.pipeline import made_from
 from growbench.pipeline.corpus import plain
-from growbench.pipeline.pretrain import identity
+from growbench.pipeline.pretrain import identity as run_identity
 from growbench.pipeline.zeroshot.likelihood import Likelihood, score
 from growbench.pipeline.zeroshot.tokenized import TokenizedTest, description, prepare
-from growbench.records import finished, record
+from growbench.records import finished, identity, record
+from growbench.records.identity import Identity
 from growbench.runtime import launch, lock
 from growbench.runtime.memory import reuse_freed_memory
 from growbench.study.study import Study
@@ -40,7 +42,7 @@ def _run(study: Study, method: str, seeds: list[int], points: list[str]) -> list
     paths = []
     wanted = [(seed, point) for seed in seeds for point in points]
     folders = [
-        finished.point(study.layout, identity.wanted(study, method, seed), method, seed, point)
+        finished.point(study.layout, run_identity.wanted(study, method, seed), method, seed, point)
         for seed, point in wanted
     ]
     texts = [language.load(name, study) for name in study.zeroshot.names]
@@ -57,19 +59,22 @@ def _run(study: Study, method: str, seeds: list[int], points: list[str]) -> list
             found = measured(test, score(family, model, test.windows, study.zeroshot.batch, compute))
             runs.append({**found, "seconds": round(time.perf_counter() - began, 2)})
             log.info("%s-s%d %s, %s: %s %s", method, seed, point, test.text.name, found["main_metric"], found["score"])
-        paths.append(_write(study, method, seed, point, description(study, tokenizer), runs))
+        origin = made_from.of(study.layout, folder, compute) | {"tasks": {t.name: {"test": t.sha256} for t in texts}}
+        paths.append(_write(study, method, seed, point, origin, description(study, tokenizer), runs))
         left = (len(wanted) - len(paths)) * (time.perf_counter() - start) / len(paths)
         log.info("%d of %d points done; about %.0f s left", len(paths), len(wanted), left)
     return paths
 
 
 def _write(
-    study: Study, method: str, seed: int, point: str, tokenization: dict[str, Any], runs: list[dict[str, Any]]
-) -> Path:
-    length, stride = study.objective.length, study.zeroshot.stride
+    study: Study, method: str, seed: int, point: str, origin: Identity, tokenization: dict[str, Any],
+    runs: list[dict[str, Any]],
+) -> Path:  # fmt: skip
+    length, stride, config = study.objective.length, study.zeroshot.stride, record.digest(study.zeroshot_part())
+    path, whole = study.layout.zeroshot_record(method, seed, point), identity.parts(config=config, **origin)
+    made_from.unchanged(path, whole, {})
     return record.write(
-        study.layout.zeroshot_record(method, seed, point), "zeroshot",
-        study=study.study, method=method, seed=seed, point=point, config_hash=record.digest(study.zeroshot_part()),
+        path, "zeroshot", study=study.study, method=method, seed=seed, point=point, config_hash=config, made_from=whole,
         window={"length": length, "stride": stride, "context": length - stride + 1},
         tokenisation=tokenization, runs=runs, provenance=record.provenance(torch.get_num_threads()),
     )  # fmt: skip
