@@ -44,12 +44,10 @@ def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Stud
             methods={"scratch": None},
         )
 
-    layout = made().layout
-    tiny.corpus(layout.corpus)
     core = Tokenizer(models.WordLevel({word: i for i, word in enumerate(WORDS)}, unk_token="[UNK]"))
     core.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
     special = {f"{key}_token": f"[{key.upper()}]" for key in ("pad", "unk", "cls", "sep")}
-    PreTrainedTokenizerFast(tokenizer_object=core, **special).save_pretrained(str(layout.tokenizer))
+    tiny.corpus(made().layout.corpus, PreTrainedTokenizerFast(tokenizer_object=core, **special))
     for file in ("train.tsv", "dev.tsv"):
         path = tmp_path / "glue/SST-2" / file
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -79,8 +79,11 @@ def tiny(folder: Path, family: str = "bert", steps: int = 40, seconds: float = H
     return made
 
 
-def corpus(folder: Path) -> None:
-    """Write a corpus of two alternating ids in three places, which a model learns within a few steps."""
+def corpus(folder: Path, tokenizer: Any = None) -> None:
+    """Write a corpus of two alternating ids in three places, which a model learns within a few steps.
+
+    tokenizer: a stock tokenizer to save with it; without one the corpus can be trained on only.
+    """
     rng = np.random.default_rng(0)
     folder.mkdir(parents=True)
     splits = {}
@@ -91,6 +94,8 @@ def corpus(folder: Path) -> None:
         splits[split] = {"file": f"{split}.bin", "tokens": size, "documents": 1, "sha256": digest}
     (folder / "tokenizer").mkdir()
     (folder / "tokenizer/tokenizer.json").write_text("{}")
+    if tokenizer is not None:
+        tokenizer.save_pretrained(str(folder / "tokenizer"))
     sign(folder, **splits)
 
 

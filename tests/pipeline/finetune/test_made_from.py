@@ -105,10 +105,10 @@ def max_length(folder: Path) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (task_file, "the task files (dev.tsv, train.tsv) changed; fine-tuning again"),
-        (tokenizer, "the corpus changed; fine-tuning again"),
-        (model, "the model changed; fine-tuning again"),
-        (max_length, "(max_length: 16, now 8) changed; fine-tuning again"),
+        (task_file, "the task files (dev.tsv, train.tsv) changed since; fine-tuning again"),
+        (tokenizer, "the corpus changed since; fine-tuning again"),
+        (model, "the model changed since; fine-tuning again"),
+        (max_length, "(max_length: 16, now 8) changed since; fine-tuning again"),
     ],
 )
 def test_a_change_gives_the_record_of_a_fresh_study(
