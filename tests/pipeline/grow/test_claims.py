@@ -124,3 +124,12 @@ def test_biases_that_the_config_denies_are_an_error(tmp_path: Path, capsys: pyte
 
 def test_a_source_of_zeros_that_became_something_has_no_relative_difference() -> None:
     assert preservation.Preservation(1.0, 0.0).relative_delta == float("inf")
+
+
+def test_buffers_of_old_checkpoints_may_be_left_out(tmp_path: Path) -> None:
+    """Released GPT-2 files hold each layer's causal mask."""
+    source = saved(tmp_path / "source", "gpt2")
+    masks = {f"transformer.h.{layer}.attn.bias": torch.ones(1, 1, 4, 4).tril() for layer in range(2)}
+    save_file({**load_file(source / files.WEIGHTS), **masks}, source / files.WEIGHTS)
+    report = grow(source, tmp_path / "out", method="lemon", layers=4)
+    assert report["claimed"]["exact"] and report["measured"]["relative_delta"] < 1e-5
