@@ -43,3 +43,4 @@ include: "workflow/rules/pages.smk"
 onstart:
     announce()
     check_inputs()
+    note_unused()

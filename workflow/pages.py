@@ -8,6 +8,7 @@ import pandas as pd
 
 from growbench.analysis.pages import html
 from growbench.runtime.durable import write_text
+from growbench.runtime.owned import keep_only
 from growbench.study.config import printed
 
 
@@ -38,8 +39,10 @@ def body(name: str, tables: Path, protocol: Path, options: str) -> str:
 def main(job: Any) -> None:
     """Write every page that the rule names."""
     tables, protocol = Path(job.input.tables[0]).parent, Path(job.input.protocol)
-    for path in map(Path, job.output):
+    made = [Path(name) for name in job.output]
+    for path in made:
         write_text(path, html.document(path.stem, body(path.stem, tables, protocol, job.params.options)))
+    keep_only(made[0].parent, [path.stem for path in made], [".html"])
 
 
 if "snakemake" in globals():

@@ -23,6 +23,7 @@ PLACES = {
     LAYOUT.run("scratch", 0).finetuned("p100"): "results/mini/runs/scratch-s0/finetune/p100",
     LAYOUT.search("scratch").path: "results/mini/search/scratch",
     LAYOUT.trial("scratch", 0.5, 1e-3).path: "results/mini/search/scratch/0.5-0.001",
+    LAYOUT.records: "results/mini/records",
     LAYOUT.search_record("scratch"): "results/mini/records/search/scratch.json",
     LAYOUT.run_record("scratch", 0): "results/mini/records/pretrain/scratch-s0.json",
     LAYOUT.curve("scratch", 0): "results/mini/records/pretrain/scratch-s0.csv",

@@ -118,14 +118,21 @@ def test_a_script_runs_by_hand_and_gives_the_same_bytes(tables: Path, tmp_path: 
     assert found[0] == found[1]
 
 
-def test_a_script_runs_under_snakemake(tables: Path, tmp_path: Path) -> None:
+def test_a_script_runs_under_snakemake_and_removes_figures_that_the_study_no_longer_has(
+    tables: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     job = SimpleNamespace(
         input=SimpleNamespace(**{name: str(tables / f"{name}.csv") for name in outputs.OF_FIGURES}),
-        output=SimpleNamespace(png=str(tmp_path / "f.png"), pdf=str(tmp_path / "f.pdf")),
+        output=SimpleNamespace(png=str(tmp_path / "savings.png"), pdf=str(tmp_path / "savings.pdf")),
+        params=SimpleNamespace(figures=["savings", "plans"]),
     )
+    for name in ("ablation.png", "plans.pdf", "notes.txt"):
+        (tmp_path / name).touch()
     runpy.run_path(str(SCRIPTS / "savings.py"), init_globals={"snakemake": job}, run_name="__main__")
-    assert (tmp_path / "f.png").read_bytes().startswith(b"\x89PNG")
-    assert (tmp_path / "f.pdf").read_bytes().startswith(b"%PDF")
+    assert (tmp_path / "savings.png").read_bytes().startswith(b"\x89PNG")
+    assert (tmp_path / "savings.pdf").read_bytes().startswith(b"%PDF")
+    assert {path.name for path in tmp_path.iterdir()} == {"savings.png", "savings.pdf", "plans.pdf", "notes.txt"}
+    assert "no longer has them: ablation.png\n" in capsys.readouterr().err
 
 
 def test_a_missing_table_is_one_line(tables: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

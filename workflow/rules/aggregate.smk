@@ -26,5 +26,6 @@ rule aggregate:
         runtime=30,
     params:
         options=options,
+        made_from=of_study(triggers.tables),
     shell:
         "exec python -m growbench aggregate {params.options} --log {log}"

@@ -15,5 +15,6 @@ rule attention:
         runtime=60,
     params:
         options=options,
+        made_from=of_study(triggers.attention),
     shell:
         "exec python -m growbench attention {params.options} --seed {wildcards.seed} --log {log}"

@@ -7,21 +7,35 @@ import shlex
 import subprocess
 import sys
 from dataclasses import asdict
+from functools import cache
 from pathlib import Path
 
+for place in (workflow.basedir, sys.executable):
+    if os.pathsep in str(place):
+        sys.exit(
+            f"growbench: {place}: PATH cannot hold a folder with '{os.pathsep}' in its name; rename it, or move this elsewhere"
+        )
 sys.path.insert(0, f"{workflow.basedir}/src")  # a clone works before it is installed
 os.environ.update(
     PYTHONPATH=os.pathsep.join([sys.path[0], *filter(None, [os.getenv("PYTHONPATH")])]),
     PATH=os.pathsep.join([str(Path(sys.executable).parent), os.getenv("PATH", os.defpath)]),
 )
-if " " in sys.executable:  # Snakemake puts it into the commands of `script:` and of SLURM without quotes
+if shlex.quote(sys.executable) != sys.executable:  # Snakemake puts it into commands without quotes
     sys.executable = Path(sys.executable).name  # found by PATH
 
-from growbench import methods
 from growbench.analysis import outputs
-from growbench.study.config import files_of, gather
+from growbench.pipeline import triggers
+from growbench.spec import SOURCE
+from growbench.study.config import gather
 from growbench.errors import GrowBenchError, shown
 from growbench.records.layout import Layout, run_name
+
+
+def named(path):
+    """Return a config file's path for the command line: relative if it lies below this folder, and never like an option."""
+    path = Path(path)
+    short = os.path.relpath(path) if path.absolute().is_relative_to(Path.cwd()) else str(path)
+    return f"./{short}" if short.startswith("-") else short
 
 
 def load_study(files, changes):
@@ -40,6 +54,20 @@ def check_inputs():
     words = [sys.executable, "-m", "growbench", "check", *shlex.split(OPTIONS)]
     if subprocess.run(words, stdout=subprocess.DEVNULL).returncode:
         raise SystemExit(2)
+
+
+def note_unused():
+    """Name the records that the study does not use. They cost training, so they stay, and no table reads them."""
+    layout, wildcards = STUDY.layout, {}
+    used = {*search_records(wildcards), *pretrain_records(wildcards), *finetune_records(wildcards)}
+    used |= {*zeroshot_records(wildcards), *attention_record(wildcards)}
+    found = [path for path in layout.records.glob("*/*") if path.suffix in (".json", ".csv")]
+    unused = sorted(str(path.relative_to(layout.records)) for path in found if str(path) not in used)
+    if unused:
+        listed = ", ".join(unused[:5]) + (f" and {len(unused) - 5} more" if len(unused) > 5 else "")
+        sys.stderr.write(
+            f"growbench: {layout.records}: this study does not use {listed}; they stay, and no table reads them\n"
+        )
 
 
 def announce():
@@ -65,25 +93,19 @@ def options(wildcards, input):
     return OPTIONS
 
 
-def trained(wildcards):
-    """Return the config values that a trained model depends on. If one changes, the model is trained again."""
-    return STUDY.trained_part() | {"options": STUDY.methods.get(wildcards.get("method"))}
+def of_study(parts):
+    """Return a rule's parameter: what its results are made from besides its input files (growbench.pipeline.triggers).
+
+    It is found once, and only by the Snakemake that plans, which alone compares it.
+    """
+    once = cache(lambda: parts(STUDY))
+    return lambda wildcards: once() if workflow.is_main_process else None
 
 
-def finetuned(wildcards):
-    """Return the config values that a fine-tuning depends on."""
-    return STUDY.finetuned_part()
-
-
-def evaluated(wildcards):
-    """Return the config values that a zero-shot evaluation depends on."""
-    return STUDY.zeroshot_part()
-
-
-def method_files(wildcards):
-    """Return the files that a method consists of, and its plan file: editing one reruns only the methods that use it."""
-    method, plan_file = STUDY.method(wildcards.method), STUDY.options(wildcards.method)["plan"]
-    return [*map(os.path.relpath, methods.files(method.name)), *filter(None, [plan_file])]
+def of_method(parts):
+    """Return the same parameter for a rule that works on one method, or on the source."""
+    once = cache(lambda method: parts(STUDY, method))
+    return lambda wildcards: once(wildcards.get("method", SOURCE)) if workflow.is_main_process else None
 
 
 def of_seeds(pattern):
@@ -96,8 +118,8 @@ def job_name(method):
     return method if STUDY.train.together else run_name(method, "{seed}")
 
 
-def seeds(wildcards):
-    """Return the seeds of a pre-training job."""
+def seeds(wildcards, input):
+    """Return the seeds of a job. They are no rerun trigger: a new seed has no record yet anyway."""
     return wildcards.get("seed", STUDY.seeds)
 
 
@@ -121,11 +143,6 @@ def first_source(wildcards):
     """Return the first seed's source record, if the method starts from the source or spends as much as it cost."""
     reads = STUDY.method(wildcards.method).reads_source
     return expand(SOURCE_RECORD, study=STUDY.study, seed=STUDY.seeds[:1]) if reads else []
-
-
-def tried(wildcards):
-    """Return the config values that a search depends on."""
-    return trained(wildcards) | {"search": asdict(STUDY.search)}
 
 
 def pretrain_records(wildcards):
@@ -159,10 +176,20 @@ def attention_record(wildcards):
     return expand(ATTENTION, study=STUDY.study, seed=STUDY.seeds[:1]) if STUDY.attention else []
 
 
+def configuration(study):
+    """Return what the pages are made from besides the tables."""
+    return triggers.pages(CONFIG_FILES, CHANGES)
+
+
 def figure_tables(wildcards):
     """Return the tables that a figure reads, by name."""
     folder = Layout(wildcards.study).tables
     return {name: folder / f"{name}.csv" for name in outputs.of_figure(wildcards.figure)}
+
+
+def figure_names(wildcards, input):
+    """Return the names of all figures of the study. The folder holds no others. They are no rerun trigger."""
+    return FIGURES
 
 
 def caption(wildcards):
@@ -170,10 +197,7 @@ def caption(wildcards):
     return Path(workflow.basedir, f"workflow/report/{wildcards.figure}.rst").read_text(encoding="utf-8")
 
 
-CONFIG_FILES = [
-    os.path.relpath(path) if Path(path).absolute().is_relative_to(Path.cwd()) else str(path)
-    for path in workflow.overwrite_configfiles or ["config/demo.yaml"]
-]
+CONFIG_FILES = [named(path) for path in workflow.overwrite_configfiles or ["config/demo.yaml"]]
 CHANGES = list(workflow.config_settings.config_args or [])
 STUDY = load_study(CONFIG_FILES, CHANGES)
 config.update(asdict(STUDY))  # the report's captions read it; a file that extends another lacks some of these values

@@ -1,8 +1,7 @@
 rule corpus:
-    """Tokenize the study's text once, and generate the toyglue tasks if the study uses them."""
+    """Tokenize the study's text once."""
     output:
-        manifest=CORPUS,
-        tasks=TOYGLUE,
+        CORPUS,
     log:
         LAYOUT.log("corpus"),
     benchmark:
@@ -14,8 +13,27 @@ rule corpus:
         runtime=240,
     params:
         options=options,
-        corpus=[asdict(STUDY.corpus), asdict(STUDY.objective)],  # the entropy floor depends on the objective
+        made_from=of_study(triggers.corpus),
     shell:
         "granted=${{SLURM_CPUS_PER_TASK:-{threads}}};"
         " export RAYON_NUM_THREADS=$((granted < {threads} ? granted : {threads}));"
-        " exec python -m growbench corpus {params.options} --log {log}"
+        " exec python -m growbench corpus {params.options} --only text --log {log}"
+
+
+rule tasks:
+    """Generate the study's toyglue tasks."""
+    output:
+        str(LAYOUT.tasks_manifest),
+    log:
+        LAYOUT.log("tasks"),
+    benchmark:
+        LAYOUT.benchmark("tasks")
+    localrule: True
+    resources:
+        mem_mb=1000,
+        runtime=30,
+    params:
+        options=options,
+        made_from=of_study(triggers.tasks),
+    shell:
+        "exec python -m growbench corpus {params.options} --only tasks --log {log}"

@@ -15,5 +15,7 @@ rule figures:
     localrule: True
     params:
         caption=caption,
+        figures=figure_names,
+        made_from=of_study(triggers.figures),
     script:
         "../figures/{wildcards.figure}.py"

@@ -18,9 +18,9 @@ rule finetune:
         runtime=480,
     params:
         options=options,
-        finetuned=finetuned,
+        made_from=of_study(triggers.finetune),
         method="{method}",
-        seeds=STUDY.seeds,
+        seeds=seeds,
         points=points,
     shell:
         "exec python -m growbench finetune {params.options} --method {params.method} --seed {params.seeds}"

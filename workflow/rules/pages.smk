@@ -2,8 +2,7 @@ rule pages:
     """Turn tables, protocol and configuration into the pages of `snakemake --report`."""
     input:
         tables=[LAYOUT.tables / table for table in TABLES],
-        protocol=f"{workflow.basedir}/docs/PROTOCOL.md",
-        config=files_of(CONFIG_FILES),
+        protocol=os.path.relpath(Path(workflow.basedir, "docs/PROTOCOL.md")),
     output:
         [
             report(
@@ -19,5 +18,6 @@ rule pages:
     localrule: True
     params:
         options=options,
+        made_from=of_study(configuration),
     script:
         "../pages.py"

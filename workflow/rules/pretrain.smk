@@ -4,7 +4,6 @@ rule pretrain:
         corpus=CORPUS,
         source=source_records,
         rate=search_record,
-        method=method_files,
     output:
         records=of_seeds(RECORD),
         curves=of_seeds(CURVE),
@@ -20,7 +19,7 @@ rule pretrain:
         runtime=1440,
     params:
         options=options,
-        trained=trained,
+        made_from=of_method(triggers.run),
         method="{method}",
         seeds=seeds,
     shell:

@@ -3,7 +3,6 @@ rule search:
     input:
         corpus=CORPUS,
         source=first_source,
-        method=method_files,
     output:
         SEARCH_RECORD,
     log:
@@ -18,7 +17,7 @@ rule search:
         runtime=1440,
     params:
         options=options,
-        tried=tried,
+        made_from=of_method(triggers.search),
         method="{method}",
     shell:
         "exec python -m growbench search {params.options} --method {params.method} --log {log}"

@@ -18,8 +18,8 @@ rule zeroshot:
     params:
         options=options,
         points=zeroshot_points,
-        seeds=STUDY.seeds,
-        evaluated=evaluated,
+        seeds=seeds,
+        made_from=of_study(triggers.zeroshot),
     shell:
         "exec python -m growbench zeroshot {params.options} --method {wildcards.method} --seed {params.seeds}"
         " --points {params.points} --log {log}"

@@ -89,6 +89,8 @@ def _study_arguments(name: str, verb: argparse.ArgumentParser) -> None:
     verb.add_argument(
         "--log", type=Path, metavar="FILE", help="write every message to this file, and only progress to stderr"
     )
+    if name == "corpus":
+        verb.add_argument("--only", choices=("text", "tasks"), help="make one of the two")
     if name == "plan":
         _plan_arguments(verb)
     if name == "check":

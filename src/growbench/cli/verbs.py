@@ -55,9 +55,15 @@ def _json(values: Any) -> str:
 
 
 def _corpus(args: argparse.Namespace) -> None:
+    study = _study(args)
     from growbench.pipeline.corpus import run as corpus
 
-    corpus.run(_study(args))
+    if args.only == "tasks":
+        corpus.tasks(study)
+    elif args.only == "text":
+        corpus.build(study)
+    else:
+        corpus.run(study)
 
 
 def _pretrain(args: argparse.Namespace) -> None:

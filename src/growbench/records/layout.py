@@ -114,6 +114,11 @@ class Layout:
 
     # Records
 
+    @property
+    def records(self) -> Path:
+        """The folder of all records."""
+        return self.root / "records"
+
     def search_record(self, method: str) -> Path:
         """Return the record of the search for a method's learning rate."""
         return self._record("search", method)
@@ -173,7 +178,7 @@ class Layout:
         return self._of_job("benchmarks", step, job, ".tsv")
 
     def _records(self, kind: str) -> Path:
-        return self.root / "records" / kind
+        return self.records / kind
 
     def _record(self, kind: str, name: str) -> Path:
         return self._records(kind) / f"{name}.json"

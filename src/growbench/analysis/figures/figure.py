@@ -20,6 +20,7 @@ from growbench.analysis.figures.tables import Tables, read
 from growbench.analysis.outputs import ATTENTION, OF_FIGURES
 from growbench.errors import GrowBenchError, shown
 from growbench.runtime.durable import refuse_links
+from growbench.runtime.owned import keep_only
 
 WIDTH = 3.5  # inches
 COLUMNS = 3  # of the legend
@@ -61,6 +62,8 @@ def script(draw: Callable[[Tables], Figure], scope: dict[str, Any]) -> None:
     try:
         with matplotlib.rc_context(LOOK):
             save(draw(read(paths)), outputs)
+        if job is not None:
+            keep_only(outputs[0].parent, job.params.figures, [path.suffix for path in outputs])
     except GrowBenchError as error:
         raise SystemExit(f"growbench: {shown(error)}") from error
 

@@ -24,9 +24,18 @@ def run(study: Study) -> None:
     """Write everything that the other steps read: the corpus, and the toyglue tasks if the study uses them."""
     build(study)
     if study.tasks.source == "toyglue":
-        from growbench.tasks import toyglue
+        tasks(study)
 
-        toyglue.build(study)
+
+def tasks(study: Study) -> None:
+    """Generate the toyglue tasks. Raises GrowBenchError if the study does not use them."""
+    if study.tasks.source != "toyglue":
+        raise GrowBenchError(
+            f"tasks.source: {study.tasks.source}, but only toyglue tasks are generated; leave out --only"
+        )
+    from growbench.tasks import toyglue
+
+    toyglue.build(study)
 
 
 def check(study: Study) -> None:

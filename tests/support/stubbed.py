@@ -1,0 +1,82 @@
+"""A workflow whose steps only write their files, so that a whole study is built in seconds and its plans can be compared."""
+
+import json
+import re
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from support.workflow import snakemake
+
+STEPS = '''
+"""Every verb writes empty files in the place of its results."""
+import sys
+
+from growbench.analysis import outputs
+from growbench.records.layout import Layout
+from growbench.study import config
+
+verb, *words = sys.argv[1:]
+
+
+def given(flag):
+    """Return the words after a flag."""
+    found = []
+    for word in words[words.index(flag) + 1 :] if flag in words else []:
+        if word.startswith("--"):
+            break
+        found.append(word)
+    return found
+
+
+study = config.gather(given("--config"), [text for flag, text in zip(words, words[1:]) if flag == "--set"])
+layout, method = study.layout, "".join(given("--method"))
+runs, points = [(method, seed) for seed in given("--seed")], given("--points")
+made = {
+    "check": [],
+    "corpus": [layout.tasks_manifest if given("--only") == ["tasks"] else layout.corpus_manifest],
+    "search": [layout.search_record(method)],
+    "pretrain": [path(*run) for run in runs for path in (layout.run_record, layout.curve)],
+    "finetune": [layout.finetune_record(*run, point) for run in runs for point in points],
+    "zeroshot": [layout.zeroshot_record(*run, point) for run in runs for point in points],
+    "attention": [layout.attention_record(seed) for seed in given("--seed")],
+    "aggregate": [layout.tables / name for name in outputs.names(study)],
+}
+for path in made[verb]:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("{}")
+'''
+AFTER = {"aggregate", "figures", "pages", "all"}  # what follows from any change of a record
+JOB = re.compile(r"^(?:local)?rule (\w+):\n((?:    .*\n)*)", re.MULTILINE)
+
+
+def build(tree: Path, name: str, values: Mapping[str, Any]) -> None:
+    """Write a config file into a tree, replace its steps, figures and pages by ones that only write files, and run it all."""
+    write(tree, name, values)
+    (tree / "src/growbench/__main__.py").write_text(STEPS, encoding="utf-8")
+    for script in [*(tree / "workflow/figures").glob("*.py"), tree / "workflow/pages.py"]:
+        script.write_text("for path in snakemake.output:\n    open(path, 'w').close()\n", encoding="utf-8")
+    done = run(tree, name, "--cores", "2")
+    assert done.returncode == 0, done.stderr
+
+
+def write(tree: Path, name: str, values: Mapping[str, Any]) -> None:
+    """Write a config file; JSON is YAML."""
+    (tree / "config" / f"{name}.yaml").write_text(json.dumps(values, indent=1), encoding="utf-8")
+
+
+def run(tree: Path, name: str, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run snakemake on a study of the tree."""
+    return snakemake(tree, *words, "--configfile", f"config/{name}.yaml", **environment)
+
+
+def planned(tree: Path, name: str, *words: str, **environment: str) -> set[str]:
+    """Return the jobs that a dry run plans: the rule, and the method if the job has one."""
+    done = run(tree, name, "-n", *words, **environment)
+    assert done.returncode == 0, done.stderr
+    found = set()
+    for rule, text in JOB.findall(done.stdout + done.stderr):
+        method = re.search(r"^    wildcards: .*method=(\w+)", text, re.MULTILINE)
+        found.add(f"{rule} {method[1]}" if method else rule)
+    return found
