@@ -16,6 +16,7 @@ LEFT_OUT = {  # fields of records, checkpoints and manifests that are not compar
     "peak_memory_mb": "of the process; an interrupted run has several",
     "date": "of the record",
 }
+DIGESTS = ("curve", "digest")  # of files and records that hold such fields
 COLUMN = re.compile("wall|seconds|memory")  # headings of the columns of tables that come from these fields
 METRIC = "metric"  # the column of runs.csv that names the field
 UNFINISHED = re.compile(r"/state\.(old|damaged)/")  # earlier checkpoints, whose step depends on when they were saved
@@ -49,7 +50,8 @@ def _fields(values: Any, folder: str) -> Any:
             *LEFT_OUT,
             *(["state.json"] if folder == "state" else []),
         }  # its digest covers fields left out
-        return {key: _fields(value, folder) for key, value in values.items() if key not in left_out}
+        digests = {key for key in DIGESTS if isinstance(values.get(key), str)}
+        return {key: _fields(value, folder) for key, value in values.items() if key not in left_out | digests}
     return [_fields(value, folder) for value in values] if isinstance(values, list) else values
 
 

@@ -79,12 +79,12 @@ def tiny(folder: Path, family: str = "bert", steps: int = 40, seconds: float = H
     return made
 
 
-def corpus(folder: Path, tokenizer: Any = None) -> None:
+def corpus(folder: Path, tokenizer: Any = None, seed: int = 0) -> None:
     """Write a corpus of two alternating ids in three places, which a model learns within a few steps.
 
-    tokenizer: a stock tokenizer to save with it; without one the corpus can be trained on only.
+    tokenizer: a stock tokenizer to save with it; without one the corpus can be trained on only. seed: of the ids.
     """
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng(seed)
     folder.mkdir(parents=True)
     splits = {}
     for split, size in (("train", 40_000), ("valid", 2_000)):
