@@ -1,6 +1,7 @@
 """SQuAD's files: the official layout and the hub's rows give the same questions, and wrong files are refused."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,11 @@ from growbench.tasks.squad import Question
         ("SQuAD1.1", {"version": 1}, "not in SQuAD's layout"),
         ("SQuAD1.1", [], "not in SQuAD's layout"),
         ("SQuAD1.1", "{", "not JSON"),
+        ("SQuAD1.1", "[" * 100_000, "not JSON"),
+        ("SQuAD1.1", layout([replace(ask("q", "a", "a"), text=None)]), "not in SQuAD's layout"),
+        ("SQuAD1.1", layout([replace(ask("q", "a", "a"), context="\ud800")]), "not in SQuAD's layout"),
+        ("SQuAD1.1", layout([replace(ask("q", "a", "a"), start=float("nan"))]), "not in SQuAD's layout"),
+        ("SQuAD1.1", layout([replace(ask("q", "a", "a"), start=-1)]), "not in SQuAD's layout"),
         ("SQuAD1.1", None, "cannot be read"),
     ],
 )

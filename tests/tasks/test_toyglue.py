@@ -3,10 +3,12 @@
 from collections import Counter
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from growbench.errors import GrowBenchError
 from growbench.study import config
 from growbench.synthetic.lexicon import FIXED, LATENTS, TOPICS, lemmas
 from growbench.synthetic.sentences import grammatical
@@ -97,3 +99,27 @@ def test_files_read_back_as_tasks_and_are_the_same_bytes_again(tmp_path: Path, m
         assert not {row[0] for row in train} & {row[0] for row in dev}
     assert toyglue.build(study).read_bytes() == before
     assert len(LATENTS) > len(TOPICS)
+
+
+def test_files_that_were_changed_or_not_made_are_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(toyglue, "TRAIN", 4)
+    monkeypatch.setattr(toyglue, "DEV", 2)
+
+    def refusal(**changes: Any) -> str:
+        made = config.load(ROOT / "config/demo.yaml", {"tasks": {"names": ["topic"]}} | changes)
+        with pytest.raises(GrowBenchError, match="growbench corpus") as caught:
+            glue.load(glue.task(made.tasks.names[0], made), made)
+        return str(caught.value)
+
+    study = config.load(ROOT / "config/demo.yaml", {"tasks": {"names": ["topic"]}})
+    assert "no generated tasks here" in refusal()
+    manifest = toyglue.build(study)
+    assert glue.load(glue.task("topic", study), study)[0].files.keys() == {"train.tsv", "dev.tsv"}
+    assert "similarity is not among the generated tasks" in refusal(tasks={"names": ["similarity"]})
+    assert "made from seed 0, but corpus.seed is 1" in refusal(corpus={"seed": 1})
+    path = study.layout.tasks / "topic/train.tsv"
+    path.write_text(path.read_text().replace("sentence\ttopic", "sentence\ttopic ") + "x\tsea\n")
+    assert "train.tsv: its SHA-256 does not match" in refusal()
+    manifest.write_text(manifest.read_text().replace('"seed": 0', '"seed": 0.0'))
+    assert "manifest.json: its digest does not match" in refusal()
