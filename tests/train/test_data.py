@@ -1,7 +1,9 @@
 """The order of the text: a function of seed, stream and step."""
 
 import numpy as np
+import pytest
 
+from growbench.errors import GrowBenchError
 from growbench.train.data import PackedSequences
 
 
@@ -21,3 +23,8 @@ def test_a_batch_is_cls_and_consecutive_ids() -> None:
     batch = sequences().fetch([3])
     assert batch[0, 0] == 2
     assert batch[0, 1:].tolist() == sequences().ids[45:60].tolist()
+
+
+def test_text_shorter_than_one_sequence_is_one_line() -> None:
+    with pytest.raises(GrowBenchError, match="14 tokens of text are shorter than one sequence of 16"):
+        PackedSequences(np.zeros(14, dtype=np.uint16), 16, 2, 0)

@@ -6,6 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from growbench.errors import GrowBenchError
+
 Stream = Literal["target", "source"]
 
 
@@ -21,11 +23,18 @@ class PackedSequences:
     seed: of the order.
     stream: from which end the order is read.
     count: sequences in the text.
+
+    Raises GrowBenchError if the text is shorter than one sequence.
     """
 
     def __init__(self, ids: np.ndarray, length: int, cls_id: int, seed: int, stream: Stream = "target") -> None:
         self.ids, self.length, self.cls_id, self.seed, self.stream = ids, length, cls_id, seed, stream
         self.count = len(ids) // (length - 1)
+        if self.count < 1:
+            raise GrowBenchError(
+                f"objective.length: {len(ids)} tokens of text are shorter than one sequence of {length}; give more text or "
+                "use a shorter length"
+            )
         self._orders: dict[int, np.ndarray] = {}
 
     def _order(self, epoch: int) -> np.ndarray:

@@ -1,6 +1,7 @@
 """Zero-shot evaluation as a whole: known probabilities give known metrics, and last words are scored on their own."""
 
 import json
+import logging
 import math
 import shutil
 from pathlib import Path
@@ -22,6 +23,7 @@ from growbench.pipeline.zeroshot import run as zeroshot
 from growbench.pipeline.zeroshot.likelihood import Likelihood, score
 from growbench.pipeline.zeroshot.tokenized import prepare
 from growbench.records.layout import Layout
+from growbench.runtime import durable
 from growbench.spec import ModelSpec
 from growbench.tasks import language
 from growbench.train import checkpoint
@@ -133,3 +135,16 @@ def test_nats_that_are_not_finite_fail_and_stay_in_the_record(tree: Path) -> Non
 def test_an_unfinished_point_is_refused(tree: Path) -> None:
     with pytest.raises(GrowBenchError, match="p40"):
         zeroshot.run(study(tree, "PTB"), "scratch", [0], ["p40"])
+
+
+def test_the_record_names_what_it_was_made_from_and_a_changed_file_is_reported(tree: Path, caplog: Any) -> None:
+    path = put(tree, "PTB", " ab <unk> \n cde N \n")
+    before, _ = evaluate(study(tree, "PTB"))
+    point = LAYOUT.run("scratch", 0).point("p100")
+    assert before["made_from"]["tasks"] == {"PTB": {"test": durable.digest(path)}}
+    assert before["made_from"]["model"] == durable.digest(point / "model.safetensors")
+    put(tree, "PTB", " ab <unk> \n cdef N \n")
+    with caplog.at_level(logging.INFO):
+        after, _ = evaluate(study(tree, "PTB"))
+    assert "the task files (PTB) changed since; made again" in caplog.text
+    assert after["made_from"] != before["made_from"] and after["runs"][0]["nats"] != before["runs"][0]["nats"]

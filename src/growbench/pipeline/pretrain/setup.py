@@ -4,7 +4,6 @@ from functools import partial
 from pathlib import Path
 
 from growbench import families
-from growbench.errors import GrowBenchError
 from growbench.pipeline.corpus.corpus import Corpus
 from growbench.pipeline.pretrain import identity
 from growbench.pipeline.pretrain.models import Models
@@ -83,7 +82,5 @@ def validation_of(study: Study, corpus: Corpus, objective: Objective) -> list[Ba
     """
     sequences = PackedSequences(corpus.valid, study.objective.length, int(corpus.manifest["special"]["cls"]), 0)
     count, size = min(study.train.eval_sequences, sequences.count), VALIDATION_BATCH
-    if count < 1:
-        raise GrowBenchError(f"{study.layout.corpus}/valid.bin: shorter than one sequence; give more validation text")
     groups = [list(range(i, min(i + size, count))) for i in range(0, count - count % size or count, size)]
     return [objective.batch(sequences.fetch(group), VALIDATION_SEED, i) for i, group in enumerate(groups)]
