@@ -33,7 +33,7 @@ ORDER = (
 LEVEL = {room: level for level, rooms in enumerate(ORDER) for room in rooms}
 LIGHT = (  # what the Snakefile imports each time that it is parsed, and what makes tables and figures
     "growbench.analysis.papers", "growbench.analysis.figures.figure", "growbench.pipeline.aggregate.run",
-    "growbench.records.layout", "growbench.study.config",
+    "growbench.pipeline.triggers", "growbench.records.layout", "growbench.study.config",
 )  # fmt: skip
 
 

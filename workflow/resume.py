@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from contextlib import suppress
+from itertools import pairwise
 from pathlib import Path
 from typing import NoReturn
 
@@ -30,10 +31,12 @@ def stop(line: str) -> NoReturn:
 
 def check_dead() -> None:
     """Refuse if a snakemake is running here, or may be running on another machine."""
-    here = os.uname().nodename
-    for note in sorted(RUNS.glob("*")):
+    machine = os.uname().nodename
+    for note in sorted(RUNS.glob("[!.]*")):  # a network file system leaves hidden files
         host, _, pid = note.name.rpartition("-")
-        if host != here:
+        if not (host and pid.isdecimal()):
+            stop(f"{note}: not made by snakemake; remove the file")
+        if host != machine:
             stop(f"{note}: snakemake ran on {host}, process {pid}; run this there, or remove the file if it has ended")
         if alive(int(pid)):
             stop(f"snakemake is still running here, process {pid}; let it finish, or stop it first: kill -INT {pid}")
@@ -49,14 +52,22 @@ def words(pid: int) -> str:
 
 
 def alive(pid: int) -> bool:
-    """Whether a process exists, and is snakemake (checked only if there is /proc)."""
+    """Whether a process exists, and is a snakemake in this folder (checked only if there is /proc)."""
     try:
         os.kill(pid, 0)
-    except ProcessLookupError:
+    except (ProcessLookupError, OverflowError):
         return False
     except PermissionError:
         return True
-    return not PROCESSES.exists() or "snakemake" in words(pid)
+    return not PROCESSES.exists() or ("snakemake" in words(pid) and here(PROCESSES / str(pid)))
+
+
+def here(place: Path) -> bool:
+    """Whether a process, by its folder in /proc, works in this folder; not if it has ended or belongs to another user."""
+    try:
+        return (place / "cwd").resolve(strict=True) == Path.cwd().resolve()
+    except OSError:
+        return False
 
 
 def submitted(needed: bool) -> list[str]:
@@ -64,19 +75,19 @@ def submitted(needed: bool) -> list[str]:
 
     needed: whether it is an error if SLURM does not answer; otherwise that means that there are no jobs.
     """
-    command = ["squeue", "--noheader", "--states=all", "--format=%i|%T|%Z|%k"]
+    command = ["squeue", "--noheader", "--states=all", "--format=%i|%T|%k|%Z"]
     try:
         done = subprocess.run(command, capture_output=True, text=True)
     except FileNotFoundError:
         done = subprocess.CompletedProcess(command, 127, "", "not installed here")
     if done.returncode and needed:
         stop(f"squeue: {done.stderr.strip()}; jobs may still be running; run this where SLURM answers")
-    jobs = [line.split("|", 3) for line in done.stdout.splitlines()]
-    here = Path.cwd().resolve()
+    jobs = [line.split("|", 3) for line in done.stdout.splitlines()]  # a folder's name may hold anything
+    place = Path.cwd().resolve()
     return [
         job
-        for job, state, folder, comment in jobs
-        if state not in ENDED and Path(folder).resolve() == here and comment.startswith("rule_")
+        for job, state, comment, folder in jobs
+        if state not in ENDED and comment.startswith("rule_") and Path(folder).resolve() == place
     ]
 
 
@@ -86,12 +97,7 @@ def left() -> list[int]:
 
 
 def ours(place: Path) -> bool:
-    try:
-        if (place / "cwd").resolve(strict=True) != Path.cwd().resolve():
-            return False
-    except OSError:
-        return False  # it has ended, or belongs to another user
-    command = words(int(place.name))
+    command = words(int(place.name)) if here(place) else ""
     return ("-m growbench" in command and "--log" in command) or "/.snakemake/scripts/" in command
 
 
@@ -118,13 +124,22 @@ def end(pid: int) -> None:
         os.kill(pid, signal.SIGTERM)
 
 
+def on_slurm(given: list[str]) -> bool:
+    """Whether a snakemake with these arguments submits its jobs to SLURM: by its profile, or by its executor."""
+    split = [part for word in given for part in (word.split("=", 1) if word.startswith("--") else [word])]
+    named = [
+        value for flag, value in pairwise(split) if flag in ("--profile", "--workflow-profile", "--executor", "-e")
+    ]
+    return any("slurm" in value for value in named)
+
+
 def main(given: list[str]) -> None:
     if not given or given[0] in ("-h", "--help"):
         sys.exit(__doc__)
     if not Path("Snakefile").exists():
         stop("no Snakefile here; run this from the repository root")
     check_dead()
-    end_jobs(slurm="slurm" in " ".join(given))
+    end_jobs(on_slurm(given))
     check_dead()
     snakemake = [sys.executable, "-m", "snakemake"]
     done = subprocess.run([*snakemake, "--unlock", *given])
