@@ -43,7 +43,7 @@ class ModelSpec:
         for key in ("layers", "hidden", "heads", "ffn", "max_length", "vocab", "kv_heads", "head_size"):
             value, least = getattr(self, key), 0 if key in ("vocab", "kv_heads", "head_size") else 1
             if not isinstance(value, int) or isinstance(value, bool) or value < least:
-                raise GrowBenchError(f"model.{key}: {value!r} is not an integer of at least {least}")
+                raise GrowBenchError(f"model.{key}: {value!r} is not allowed; use an integer of at least {least}")
         if not self.kv_heads:
             object.__setattr__(self, "kv_heads", self.heads)
         if self.heads % self.kv_heads:

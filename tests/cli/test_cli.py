@@ -74,7 +74,7 @@ def test_methods_lists_every_discovered_method(capsys: pytest.CaptureFixture[str
         (["pretrain", "--config", DEMO, "--method", "scrach", "--seed", "0"], "did you mean 'scratch'"),
         (
             ["pretrain", "--config", DEMO, "--method", "stack", "--seed", "0"],
-            "--method stack: it cannot make the target of study demo: target.hidden: stack grows layers",
+            "--method stack: cannot make the target of study demo: target.hidden: stack grows layers",
         ),
         (["pretrain", "--config", DEMO, "--method", "scratch", "--seed", "77"], "--seed 77: not a seed of study demo"),
         (
@@ -176,11 +176,11 @@ def test_it_runs_as_a_module_from_the_source_tree() -> None:
 
 
 @pytest.mark.parametrize("value", ["-1", "fast", "inf"])
-def test_a_speed_that_is_not_a_number_above_0_is_refused(capsys: pytest.CaptureFixture[str], value: str) -> None:
+def test_a_speed_that_is_not_positive_is_refused(capsys: pytest.CaptureFixture[str], value: str) -> None:
     with pytest.raises(SystemExit) as stopped:
         cli.main(["plan", "--config", DEMO, "--speed", value])
     assert stopped.value.code == 2
-    line = f"growbench: argument --speed: '{value}' is not a number above 0; see `growbench plan --help`\n"
+    line = f"growbench: argument --speed: '{value}' is not a positive number; see `growbench plan --help`\n"
     assert capsys.readouterr().err == line
 
 

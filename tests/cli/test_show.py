@@ -65,3 +65,15 @@ def test_tables_have_style_on_a_terminal_unless_no_color_is_set(monkeypatch: pyt
     assert "\x1b[1m" in table(("name",), {"": [["a"]]})
     monkeypatch.setenv("NO_COLOR", "1")
     assert table(("name",), {"": [["a"]]}) == "name\na"
+
+
+@pytest.mark.parametrize("content", [b"", b"method,n\n", b"method,n\nscratch,3\n", b"\xff\xfe"])
+def test_a_damaged_table_is_refused(
+    content: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    tables = tmp_path / "results/demo/tables"
+    tables.mkdir(parents=True)
+    (tables / "savings.csv").write_bytes(content)
+    assert cli.main(["show", "--config", str(ROOT / "config/demo.yaml")]) == 2
+    assert capsys.readouterr().err.endswith("not a complete table; run `growbench aggregate` on this study again\n")

@@ -81,7 +81,7 @@ def test_a_trial_that_diverges_is_kept_and_not_chosen(study, monkeypatch) -> Non
 
 def test_what_is_not_searched_keeps_the_configs_lr(study) -> None:
     assert search.chosen(study, "set") is None, "the method names its LR itself"
-    with pytest.raises(GrowBenchError, match="searches no LR for set"):
+    with pytest.raises(GrowBenchError, match="no LR to try for set"):
         search.run(study, "set")
     none = dataclasses.replace(study, search=SearchConfig(lrs=(), share=0.5))
     assert search.chosen(none, "scratch") is None and search.chosen(none, "source") is None

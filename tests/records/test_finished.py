@@ -14,7 +14,7 @@ from growbench.runtime import durable
 LAYOUT = Layout("made")
 POINT = LAYOUT.run("scratch", 0).point("p100")
 MADE = {"config": "ha5h", "seed": 0, "precision": "float32", "corpus": None}
-AGAIN = "run `growbench pretrain --method scratch` again"
+AGAIN = "run `growbench pretrain --config FILE --method scratch --seed N` again"
 
 
 @pytest.fixture(autouse=True)
@@ -51,7 +51,8 @@ def test_what_fits_is_taken() -> None:
 
 def test_what_is_missing_or_made_from_something_else_is_one_line() -> None:
     with pytest.raises(
-        GrowBenchError, match=r"p100: no finished point here; run `growbench pretrain --method scratch` f"
+        GrowBenchError,
+        match=r"p100: no finished point here; run `growbench pretrain --config FILE --method scratch --seed N` f",
     ):
         take()
     save()

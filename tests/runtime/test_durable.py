@@ -146,14 +146,16 @@ def test_a_crash_while_saving_leaves_a_checkpoint(tmp_path, step, monkeypatch) -
 
 def test_a_damaged_finished_point_is_refused(study) -> None:
     wanted = identity.wanted(study, "stackbert", 0)
-    with pytest.raises(GrowBenchError, match=r"p100: no finished point here; run `growbench pretrain --method stackb"):
+    with pytest.raises(
+        GrowBenchError, match=r"p100: no finished point here; run `growbench pretrain --config FILE --method stackb"
+    ):
         finished.point(study.layout, wanted, "stackbert", 0, "p100")
     pretrain.run(study, "stackbert", 0)
     assert finished.point(study.layout, wanted, "stackbert", 0, "p100") == POINT
     flipped(POINT / "model.safetensors")
     with pytest.raises(
         GrowBenchError,
-        match=r"p100/model\.safetensors: its SHA-256 does not match .* run `growbench pretrain --method stackbert` again",
+        match=r"p100/model\.safetensors: its SHA-256 does not match .* run `growbench pretrain --config FILE --method stackbert --seed N` again",
     ):
         finished.point(study.layout, wanted, "stackbert", 0, "p100")
 

@@ -75,10 +75,10 @@ def test_methods_and_the_values_of_a_key_are_replaced_not_merged(folder: Path) -
         ("extends: one.yaml\nstudy: one\n", "extends: {folder}/one.yaml extends itself; remove"),
         ("extends: back.yaml\nstudy: one\n", "extends: {folder}/one.yaml extends itself; remove"),
         ("extends: 3\nstudy: one\n", "extends: 3 is not allowed; use the path of a config file"),
-        ("extends: base.yaml\n", "study: missing; a file that extends another needs its own name"),
+        ("extends: base.yaml\n", "study: missing; give it a name"),
         ("extends: base.yaml\nstudy: one\noptimiser: {lr: 1e-3}\n", "optimiser: unknown key; did you mean 'optimizer'"),
         ("extends: base.yaml\nstudy: one\noptimizer: {lrr: 1e-3}\n", "optimizer.lrr: unknown key; did you mean 'lr'"),
-        ("extends: base.yaml\nstudy: one\noptimizer: 3\n", "optimizer: 3 is not allowed; use a section of keys"),
+        ("extends: base.yaml\nstudy: one\noptimizer: 3\n", "optimizer: 3 is not allowed; use a mapping (key: value)"),
     ],
 )
 def test_a_file_that_extends_wrongly_is_refused_in_one_line(folder: Path, text: str, wanted: str) -> None:

@@ -36,17 +36,17 @@ CONTRADICTIONS: list[
 ] = [  # key, values that contradict one another, what to do about it
     ("objective.kind: clm", {"objective": {"kind": "clm"}}, "use gpt2, gpt_neox, llama, opt"),
     ("source.heads: 3", {"source": {"heads": 3}}, "nearest: 2"),
-    ("target.heads: 20", {**CAUSAL, "target": {"family": "llama", "hidden": 60, "heads": 20}}, "an even number"),
+    ("target.heads: 20", {**CAUSAL, "target": {"family": "llama", "hidden": 60, "heads": 20}}, "an even head size"),
     ("target.hidden: 16", {"target": {"hidden": 16}}, "at least 32"),
     ("budget.points: [1.0, 0.5]", {"budget": {"points": [1.0, 0.5]}}, "use increasing shares"),
     ("optimizer.warmup: 0.5", {"optimizer": {"warmup": 0.5}}, "use less than"),
     ("corpus.train: null", {"corpus": {"source": "local"}}, "name the files"),
-    ("corpus.train: 'a.txt'", {"corpus": {"train": "a.txt"}}, "use null, or source local or hub"),
-    ("corpus.valid: 'a.txt'", {"corpus": {"valid": "a.txt"}}, "use null, or source local or hub"),
+    ("corpus.train: 'a.txt'", {"corpus": {"train": "a.txt"}}, "use null, or set corpus.source to local or hub"),
+    ("corpus.valid: 'a.txt'", {"corpus": {"valid": "a.txt"}}, "use null, or set corpus.source to local or hub"),
     ("corpus.max_tokens: null", {"corpus": {"max_tokens": None}}, "give a number"),
     ("corpus.tokenizer: word", {"corpus": {"source": "hub", "train": "x"}}, "use wordpiece, bpe or pretrained"),
     ("corpus.tokenizer_name: null", {"corpus": {"tokenizer": "pretrained"}}, "name a folder"),
-    ("corpus.tokenizer_name: 'gpt2'", {"corpus": {"tokenizer_name": "gpt2"}}, "tokenizer pretrained"),
+    ("corpus.tokenizer_name: 'gpt2'", {"corpus": {"tokenizer_name": "gpt2"}}, "set corpus.tokenizer to pretrained"),
     ("data.repeat: false", {"corpus": {"max_tokens": 9000}}, "or data.repeat: true"),
     ("tasks.names: 'MNLI'", {"tasks": {"names": ["MNLI"]}}, "allowed: acceptability"),
     ("tasks.source: toyglue", {"corpus": {"source": "local", "train": "a", "tokenizer": "bpe"}}, "use local or hub"),
@@ -54,7 +54,7 @@ CONTRADICTIONS: list[
     ("finetune.lr: 0.002", {"finetune": {"protocol": "grid", "tasks": {}}}, "list the LRs"),
     ("finetune.tasks.topic.lr: a list", {"finetune": {"tasks": {"topic": {"lr": [0.1, 0.2]}}}}, "give one LR"),
     ("finetune.tasks.topics: ", {"finetune": {"tasks": {"topics": {}}}}, "did you mean 'topic'"),
-    ("zeroshot.names: PTB", {"zeroshot": {"names": ["PTB"]}}, "use clm"),
+    ("zeroshot.names: zero-shot tests", {"zeroshot": {"names": ["PTB"]}}, "use clm"),
     ("methods.scratch: missing", {"methods": {"scratch": False}}, "add `scratch:`"),
     ("methods.half.of: 'stackbrt'", {"methods": {"half": {"of": "stackbrt"}}}, "did you mean 'stackbert'"),
     ("methods.stackbert.first: 0.9", {"methods": {"stackbert": {"first": 0.9}}}, "use a smaller one"),
@@ -181,14 +181,12 @@ def test_a_malformed_config_is_one_line_with_key_value_and_what_is_allowed(secti
             other = ".".join([*path[:-1], misspelt(path[-1])])
             assert found.startswith(f"{other}: unknown key; did you mean '{path[-1]}'? allowed: ")
         else:
-            whole = [f"{key}: {schema.shown(value)} is not allowed; "]
-            items = [
-                f"{key}.0: {schema.shown(v)} is not allowed; " for v in (value if isinstance(value, list) else [])[:1]
-            ]
-            twice = [
-                f"{key}: {schema.shown(v)} appears twice; give each value once" for v in (value if items else [])[:1]
-            ]
-            assert found.startswith((*whole, *items, *twice)), (kind, path, value)
+            first = (value if isinstance(value, list) else [])[:1]
+            faults = [(key, value), *((f"{key}.0", item) for item in first)]
+            whole = [f"{name}: {schema.shown(wrong)} is not allowed; use " for name, wrong in faults]
+            unknown = [f"{name}: unknown value {schema.shown(wrong)}; " for name, wrong in faults]
+            twice = [f"{key}: {schema.shown(item)} appears twice; give each value once" for item in first]
+            assert found.startswith((*whole, *unknown, *twice)), (kind, path, value)
             assert re.search(r"; (use .{3,}|did you mean '\S+'\? allowed: |allowed: |give each)", found)
 
 

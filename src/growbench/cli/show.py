@@ -14,6 +14,7 @@ from growbench.study.study import Study
 
 HEAD = ("method", "saving, everything counted", "saving, target only", "final loss")
 WIDTH = 80
+COLUMNS = {"method", "n", "final_loss", "status_total", "status_target_only"}  # a table without one is damaged
 
 
 def lines(study: Study) -> Iterator[str]:
@@ -31,10 +32,16 @@ def lines(study: Study) -> Iterator[str]:
 
 
 def _read(path: Path) -> list[dict[str, Any]]:
-    """Return the rows of savings.csv."""
+    """Return the rows of savings.csv. Raises GrowBenchError if it is missing or damaged."""
     if not path.is_file():
         raise GrowBenchError(f"{path}: no such table yet; run snakemake on this study first")
-    return [{str(key): value for key, value in row.items()} for row in pd.read_csv(path).to_dict("records")]
+    try:
+        table = pd.read_csv(path)
+    except (pd.errors.EmptyDataError, pd.errors.ParserError, UnicodeDecodeError):
+        table = pd.DataFrame()
+    if table.empty or not set(table) >= COLUMNS:
+        raise GrowBenchError(f"{path}: not a complete table; run `growbench aggregate` on this study again")
+    return [{str(key): value for key, value in row.items()} for row in table.to_dict("records")]
 
 
 def _cells(row: Row) -> list[str]:

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import re
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +23,7 @@ def _study(args: argparse.Namespace) -> "Study":
 def _check_run(study: "Study", args: argparse.Namespace, seeds: Sequence[int]) -> None:
     """Raise if the study does not have this method or one of these seeds."""
     if reason := study.left_out.get(vars(args).get("method", "")):
-        raise GrowBenchError(f"--method {args.method}: it cannot make the target of study {study.study}: {reason}")
+        raise GrowBenchError(f"--method {args.method}: cannot make the target of study {study.study}: {reason}")
     if "method" in args and args.method not in (known := [*study.methods, "source"]):
         raise GrowBenchError(
             f"--method {args.method}: not a method of study {study.study}; {nearest(args.method, known)}"
@@ -127,10 +128,19 @@ def _grow(args: argparse.Namespace) -> None:
         text=args.text,
         measure=not args.no_measure,
     )
-    report = run(request)
+    try:
+        report = run(request)
+    except GrowBenchError as error:
+        raise GrowBenchError(_as_typed(str(error))) from error
     print(_json(report) if args.json else lines(report, args.out))
     if report["problem"]:
         raise GrowBenchError(f"{args.out}: {report['problem']}")
+
+
+def _as_typed(line: str) -> str:
+    """Return an error line with the flag that sets a key in its place: --kv-heads for target.kv_heads, --set for options."""
+    line = re.sub(r"^(?:target|model)\.(\w+):", lambda key: f"--{key[1].replace('_', '-')}:", line)
+    return re.sub(r"^methods\.\w+\.(\w+):", r"--set \1:", line)
 
 
 def _aggregate(args: argparse.Namespace) -> None:

@@ -1,4 +1,4 @@
-"""The vocabulary in which a family says what every axis of every parameter means (docs/METHODS.md, section 1).
+"""The vocabulary in which a family says what every axis of every parameter means (docs/METHODS.md).
 
 A *space* is a set of coordinates that growth can widen: `residual` (one for the whole network), `heads`, `kv_heads`
 and `ffn` (one per layer). An axis *writes* a space (its entries produce those coordinates), *reads* it (its entries

@@ -161,7 +161,7 @@ def require_same_head_size(source: ModelSpec, target: ModelSpec) -> None:
     if source.head_size != target.head_size:
         fitting = target.hidden // source.head_size
         raise GrowBenchError(
-            f"target.heads: {target.heads} heads of {target.head_size} cannot be copied from heads of {source.head_size}; "
+            f"target.heads: {target.heads} heads of size {target.head_size} cannot be copied from heads of size {source.head_size}; "
             f"use {fitting} heads"
             + ("" if fitting * source.head_size == target.hidden else " and a hidden size that they divide")
         )

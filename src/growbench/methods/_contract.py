@@ -48,7 +48,7 @@ class Option:
         if self.text and value is not None and not (isinstance(value, str) and value):
             raise GrowBenchError(f"{key}: {value!r} is not allowed; use text")
         if self.choices and (self.range is None or isinstance(value, str)):
-            raise GrowBenchError(f"{key}: {value!r} is not allowed; {nearest(str(value), map(str, self.choices))}")
+            raise GrowBenchError(f"{key}: unknown value {value!r}; {nearest(str(value), map(str, self.choices))}")
         if self.range is not None and value is not None:
             self._check_range(key, value, *self.range)
         return value

@@ -53,7 +53,7 @@ def run(study: Study, method: str) -> Path:
     """Try every LR of search.lrs and return the path of the record. Raises GrowBenchError if every trial diverges."""
     if not study.searched(method):
         raise GrowBenchError(
-            f"search.lrs: study {study.study} searches no LR for {method}; give at least two, and no lr in its options"
+            f"search.lrs: no LR to try for {method} in study {study.study}; list some, and leave out methods.{method}.lr"
         )
     with pretrain.together(study, study.layout.search(method)) as joined:
         if joined.agree(_due(study, method)):

@@ -60,7 +60,7 @@ def _stages(values: Any, name: str, of: str) -> list[Any]:
 
 def _stage(number: int, values: Any) -> Stage:
     if not isinstance(values, dict):
-        raise GrowBenchError(f"stage {number}: {values!r} is not a stage; use keys and values")
+        raise GrowBenchError(f"stage {number}: {values!r} is not a stage; use a mapping (key: value)")
     known = {field.name: field for field in fields(Stage)}
     for key in values:
         if key not in known:
@@ -71,7 +71,7 @@ def _stage(number: int, values: Any) -> Stage:
     spec = values["spec"]
     try:
         if not isinstance(spec, dict):
-            raise GrowBenchError(f"spec: {spec!r} is not a shape; use layers, hidden, ...")
+            raise GrowBenchError(f"spec: {spec!r} is not a shape; use a mapping with layers, hidden and so on")
         return Stage(**{**values, "spec": ModelSpec.from_dict(spec)})
     except GrowBenchError as error:
         raise GrowBenchError(f"stage {number}: {error}") from error

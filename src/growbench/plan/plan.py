@@ -72,7 +72,7 @@ class Stage:
     def __post_init__(self) -> None:
         for key, words in WORDS.items():
             if (value := getattr(self, key)) not in words:
-                raise GrowBenchError(f"{key}: {value!r} is not allowed; {nearest(str(value), words)}")
+                raise GrowBenchError(f"{key}: unknown value {value!r}; {nearest(str(value), words)}")
         if not isinstance(self.shared, bool):
             raise GrowBenchError(f"shared: {self.shared!r} is not allowed; use true or false")
         for key, (low, high) in BOUNDS.items():
@@ -80,7 +80,7 @@ class Stage:
                 _check_number(key, value, low, self.spec.layers if key in ("top", "block") else high)
         if self.block is not None and self.spec.layers % self.block:
             raise GrowBenchError(
-                f"block: {self.block} does not divide {self.spec.layers} layers; use a divisor of them"
+                f"block: {self.block} does not divide {self.spec.layers} layers; use a divisor of that number"
             )
 
     @property

@@ -67,4 +67,4 @@ def model(folder: Path) -> str:
 
 
 def _remedy(method: str) -> str:
-    return f"run `growbench pretrain --method {method}`"
+    return f"run `growbench pretrain --config FILE --method {method} --seed N`"

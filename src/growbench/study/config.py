@@ -33,7 +33,8 @@ def load(
 
 def gather(paths: Sequence[str | Path], changes: Sequence[str] = ()) -> Study:
     """Return the study of config files, merged in order, with changes such as `optimizer.lr=1e-3` merged in last."""
-    return load(files.combined(files.layers(paths, changes)), name=" + ".join(map(str, paths)))
+    names = [*map(str, paths), *([files.CHANGE] if changes else [])]
+    return load(files.combined(files.layers(paths, changes)), name=" + ".join(names))
 
 
 def files_of(paths: Sequence[str | Path]) -> list[str]:

@@ -38,8 +38,8 @@ def check_sizes(study: Study) -> None:
     for name, spec in (("source", source), ("target", target)):
         if families.load(family).even_heads and spec.head_size % 2:
             raise GrowBenchError(
-                f"{name}.heads: {spec.heads} heads of {spec.head_size} coordinates, but {family} rotates them in pairs; "
-                f"use a divisor of {name}.hidden {spec.hidden} that leaves an even number"
+                f"{name}.heads: {spec.heads} heads of size {spec.head_size}, but {family} rotates coordinates in pairs; "
+                f"use a divisor of {name}.hidden {spec.hidden} that gives an even head size"
             )
     check_growth(source, target)
 
@@ -47,11 +47,11 @@ def check_sizes(study: Study) -> None:
 def _check_budget(study: Study) -> None:
     points, budget = study.budget.points, study.budget
     if list(points) != sorted(points) or points[-1] != 1.0:
-        raise GrowBenchError(f"budget.points: {list(points)} is not allowed; use increasing shares, the last one 1.0")
+        raise GrowBenchError(f"budget.points: {list(points)} is not allowed; use increasing shares that end with 1.0")
     names = [point_name(p) for p in points]
     if len(set(names)) < len(names) or "p0" in names:
         raise GrowBenchError(
-            f"budget.points: {list(points)} is not allowed; use shares that differ when rounded to percent"
+            f"budget.points: {list(points)} is not allowed; use shares that still differ when rounded to whole percents"
         )
     for key, chosen in (("finetune", study.finetune.points), ("zeroshot", study.zeroshot.points)):
         for point in chosen:
@@ -79,12 +79,12 @@ def _check_inputs(study: Study) -> None:
         if corpus.source == "synthetic" and getattr(corpus, key) is not None:
             raise GrowBenchError(
                 f"corpus.{key}: {getattr(corpus, key)!r}, but corpus.source is synthetic, which reads no files; use null, or "
-                "source local or hub"
+                "set corpus.source to local or hub"
             )
     if corpus.tokenizer != "pretrained" and corpus.tokenizer_name is not None:
         raise GrowBenchError(
             f"corpus.tokenizer_name: {corpus.tokenizer_name!r}, but corpus.tokenizer is {corpus.tokenizer}; use null, or "
-            "tokenizer pretrained"
+            "set corpus.tokenizer to pretrained"
         )
     if corpus.source != "synthetic" and corpus.train is None:
         raise GrowBenchError(f"corpus.train: null, but corpus.source is {corpus.source}; name the files or the dataset")
@@ -106,7 +106,9 @@ def _check_inputs(study: Study) -> None:
     known = TASK_NAMES[tasks.source]
     for name in tasks.names:
         if name not in known:
-            raise GrowBenchError(f"tasks.names: '{name}' is not a task of {tasks.source}; {nearest(name, known)}")
+            raise GrowBenchError(
+                f"tasks.names: '{name}' is not a task of tasks.source {tasks.source}; {nearest(name, known)}"
+            )
 
 
 def _check_zeroshot(study: Study) -> None:
@@ -116,12 +118,12 @@ def _check_zeroshot(study: Study) -> None:
     if family.objective != "clm" or study.objective.kind != "clm":
         causal = ", ".join(other.name for other in families.loaded() if other.objective == "clm")
         raise GrowBenchError(
-            f"zeroshot.names: {', '.join(study.zeroshot.names)} need a causal model, but target.family is "
-            f"{family.name} and objective.kind {study.objective.kind}; use clm and one of {causal}, or names: []"
+            f"zeroshot.names: zero-shot tests need a causal model, but target.family is {family.name} and objective.kind is "
+            f"{study.objective.kind}; use clm and one of {causal}, or an empty list"
         )
     if study.zeroshot.stride > study.objective.length:
         raise GrowBenchError(
-            f"zeroshot.stride: {study.zeroshot.stride} is more than the tokens of a window; "
+            f"zeroshot.stride: {study.zeroshot.stride} is more than the {study.objective.length} tokens of a window; "
             f"use at most objective.length {study.objective.length}"
         )
 
@@ -134,7 +136,7 @@ def _check_finetune(study: Study) -> None:
     several = [place for place, own in _settings(study).items() if len(own.rates) > 1]
     if several and finetune.protocol == "single":
         raise GrowBenchError(
-            f"{several[0]}.lr: a list, but finetune.protocol is single; give one LR, or use protocol grid"
+            f"{several[0]}.lr: a list, but finetune.protocol is single; give one LR, or set finetune.protocol to grid"
         )
     if not several and finetune.protocol == "grid":
         raise GrowBenchError(
@@ -211,7 +213,8 @@ def _check_name(study: Study, name: str) -> None:
         return
     if name == SOURCE or name in methods.names() or not NAME.fullmatch(name):
         raise GrowBenchError(
-            f"methods.{name}.of: {name!r} cannot name a variant of {of}; use up to 40 lower-case letters, digits and _, and not the name of a method"
+            f"methods.{name}: not a name for a variant of {of}; use up to 40 lowercase letters, digits and _, starting with a "
+            "letter, and not the name of a method"
         )
     if of not in methods.names():
         raise GrowBenchError(f"methods.{name}.of: {of!r} is not a method; {nearest(str(of), methods.names())}")

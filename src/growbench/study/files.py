@@ -51,11 +51,11 @@ def change(text: str, example: str = "optimizer.lr=1e-3") -> dict[str, Any]:
     """Return `optimizer.lr=1e-3` as a nested mapping; the value is YAML. Raises GrowBenchError, which shows the example."""
     key, equals, value = text.partition("=")
     if not equals or not all(words := key.split(".")):
-        raise GrowBenchError(f"{text}: not of the form KEY=VALUE; write, for example, {example}")
+        raise GrowBenchError(f"{CHANGE} {text}: not of the form KEY=VALUE; write, for example, {CHANGE} {example}")
     try:
         found: Any = parse(value)
     except YAMLError as error:
-        raise GrowBenchError(f"{text}:{_problem(error)}") from error
+        raise GrowBenchError(f"{CHANGE} {text}:{_problem(error)}") from error
     for word in reversed(words):
         found = {word: found}
     return dict(found)
@@ -67,11 +67,11 @@ def read(path: str | Path) -> dict[str, Any]:
         values = parse(Path(path).read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "not UTF-8 text"
-        raise GrowBenchError(f"{path}: {reason}; --config names a study, such as config/demo.yaml") from error
+        raise GrowBenchError(f"{path}: {reason}; give the path of a config file, such as config/demo.yaml") from error
     except YAMLError as error:
         raise GrowBenchError(f"{path}:{_problem(error)}") from error
     if not isinstance(values, dict):
-        raise GrowBenchError(f"{path}: not a list of keys and values; config/demo.yaml shows the keys")
+        raise GrowBenchError(f"{path}: not a mapping of keys to values; config/demo.yaml shows the keys")
     return values
 
 
@@ -91,7 +91,9 @@ def chain(path: str | Path) -> list[tuple[str, dict[str, Any]]]:
         if not isinstance(base, str) or not base:
             raise GrowBenchError(f"{path}: {EXTENDS}: {base!r} is not allowed; use the path of a config file")
         if "study" not in values:
-            raise GrowBenchError(f"{path}: study: missing; a file that extends another needs its own name")
+            raise GrowBenchError(
+                f"{path}: study: missing; give it a name, since a file that extends another is a study of its own"
+            )
         path = Path(path).parent / base
 
 

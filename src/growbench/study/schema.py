@@ -18,8 +18,7 @@ KINDS = {
     "number": "a number",
     "boolean": "true or false",
     "string": "text",
-    "array": "a list",
-    "object": "a section of keys",
+    "object": "a mapping (key: value)",
     "null": "null",
 }
 UNKNOWN = ("unexpected_keyword_argument", "extra_forbidden", "invalid_key")
@@ -84,8 +83,9 @@ class Fault:
             return f"{key}: missing; give {allowed(node)}"
         if self.kind == "repeated":
             return f"{key}: {self.context['value']} appears twice; give each value once"
-        remedy = nearest(str(self.value), node["enum"]) if "enum" in node else f"use {allowed(node)}"
-        return f"{key}: {shown(self.value)} is not allowed; {remedy}"
+        if "enum" in node:
+            return f"{key}: unknown value {shown(self.value)}; {nearest(str(self.value), node['enum'])}"
+        return f"{key}: {shown(self.value)} is not allowed; use {allowed(node)}"
 
 
 def _holds(value: Any, word: Any) -> bool:
@@ -118,7 +118,8 @@ def allowed(node: Node) -> str:
     if "const" in node:
         return shown(node["const"])
     if "anyOf" in node:
-        return " or ".join(allowed(option) for option in node["anyOf"])
+        *others, last = [allowed(option) for option in node["anyOf"]]
+        return f"{', '.join(others)} or {last}"
     return _kind(node["type"], node)
 
 
@@ -127,15 +128,17 @@ def _kind(kind: str, node: Node) -> str:
     if kind in ("integer", "number"):
         return KINDS[kind] + _range(node)
     if kind == "array":
-        return f"a list{_length(node)} (each {allowed(node['items'])})"
+        return f"a list of {_length(node)}, each {allowed(node['items'])}"
     if kind == "string" and "pattern" in node:
-        return f"up to {node['maxLength']} lower-case letters, digits, - and _, the first a letter or digit"
+        return f"up to {node['maxLength']} lowercase letters, digits, - and _, starting with a letter or digit"
     if kind == "string" and "minLength" in node:
         return "non-empty text"
-    return KINDS[kind] + (" with at least one" if "minProperties" in node else "")
+    return KINDS[kind] + (" with at least one key" if "minProperties" in node else "")
 
 
 def _range(node: Node) -> str:
+    if "minimum" in node and "maximum" in node:
+        return f" from {node['minimum']} to {node['maximum']}"
     words = {"minimum": "of at least", "exclusiveMinimum": "above", "maximum": "at most", "exclusiveMaximum": "below"}
     bounds = [f"{word} {node[key]}" for key, word in words.items() if key in node]
     return f" {' and '.join(bounds)}" if bounds else ""
@@ -143,7 +146,10 @@ def _range(node: Node) -> str:
 
 def _length(node: Node) -> str:
     low, high = node.get("minItems"), node.get("maxItems")
-    return f" of {low}" if low is not None and low == high else f" of at least {low}" if low else ""
+    if not low:
+        return "values"
+    values = "value" if low == 1 else "values"
+    return f"{low} {values}" if low == high else f"at least {low} {values}"
 
 
 def resolved(node: Node) -> Node:

@@ -135,7 +135,7 @@ def test_a_damaged_corpus_is_not_opened(tmp_path: Path, study: Callable[..., Any
     with pytest.raises(GrowBenchError, match=r"manifest.json: its digest does not match"):
         corpus.load(folder)
     (folder / "manifest.json").unlink()
-    with pytest.raises(GrowBenchError, match="no corpus here; run `growbench corpus`"):
+    with pytest.raises(GrowBenchError, match="no corpus here; run `growbench corpus --config FILE`"):
         corpus.load(folder)
 
 

@@ -51,7 +51,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     """Return the manifest of a corpus, whose own digest is right. The files are not looked at."""
     path = Path(folder) / "manifest.json"
     if not path.is_file():
-        raise GrowBenchError(f"{path}: no corpus here; run `growbench corpus`")
+        raise GrowBenchError(f"{path}: no corpus here; run `growbench corpus --config FILE` with this study's file")
     return manifest.read(path, VERSION, REMEDY)
 
 

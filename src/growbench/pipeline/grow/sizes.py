@@ -34,7 +34,7 @@ def target_spec(family: Family, source: ModelSpec, asked: Mapping[str, int | Non
     """
     given = {key: value for key, value in asked.items() if value is not None}
     if not given:
-        raise GrowBenchError(f"sizes: none given; use {' or '.join(flag(key) for key in SHAPE_KEYS)}")
+        raise GrowBenchError(f"target: no size given; add one or more of {', '.join(flag(key) for key in SHAPE_KEYS)}")
     for key, value in given.items():
         if value < 1:
             raise GrowBenchError(f"{flag(key)} {value}: not a size; use an integer of at least 1")
@@ -51,7 +51,7 @@ def target_spec(family: Family, source: ModelSpec, asked: Mapping[str, int | Non
     target = ModelSpec(family=source.family, vocab=source.vocab, max_length=source.max_length, **sizes)
     require_plausible(target)
     if target == source:
-        raise GrowBenchError(f"sizes: the source already has them, {source.short()}; use a bigger one")
+        raise GrowBenchError(f"target: its sizes are the source's, {source.short()}; give a larger one")
     return target
 
 
@@ -71,7 +71,7 @@ def _heads(family: Family, source: ModelSpec, given: Mapping[str, int]) -> tuple
     if heads * fixed != hidden and (not free or fixed == 0 or ("hidden" in given and filled)):
         size = fixed or source.head_size
         raise GrowBenchError(
-            f"heads: {heads} heads of {size} do not make hidden {hidden}; use {flag('hidden')} {heads * size}"
+            f"heads: {heads} heads of size {size} do not add up to hidden {hidden}; use {flag('hidden')} {heads * size}"
             + (f" or {flag('heads')} {hidden // size}" if hidden % size == 0 else "")
         )
     return heads, fixed
@@ -84,7 +84,7 @@ def _proportional(source: ModelSpec, given: Mapping[str, int], hidden: int) -> i
         below, above = hidden // step * step, -(-hidden // step) * step
         fitting = f"{below} or {above}" if below > source.hidden else f"{above}"
         raise GrowBenchError(
-            f"--hidden {hidden}: not an integer number of heads of {source.head_size}; use {fitting}, or add --heads"
+            f"--hidden {hidden}: does not hold a whole number of heads of size {source.head_size}; use {fitting}, or add --heads"
         )
     return source.heads * hidden // source.hidden
 
