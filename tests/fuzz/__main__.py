@@ -1,52 +1,68 @@
 """Feed broken and hostile input to the command line, and count how it ends.
 
-    PYTHONPATH=src:tests python -m fuzz --cases 1000 --seconds 600 --seed 0 [--area config --area records]
+    PYTHONPATH=src:tests python -m fuzz --cases 1000 --seconds 600 --seed 0 [--jobs 2] [--area config --area records]
+    [--report FILE]
 
 Each case runs in a forked process of its own. A good ending is one clean line with status 2, or an acceptance that the area's own
-judgment calls right. Everything else is a fault: a traceback, a wrong acceptance, another status, or no end. Faults are printed with
-what was changed; the same --seed makes the same cases. Exit status 1 if there was a fault.
+judgment calls right. Everything else is a fault: a traceback, a wrong acceptance, a wrong refusal, another status, a control
+character on the terminal, or no end. Faults are printed with what was changed; the same --seed makes the same cases. Exit status 1 if
+there was a fault.
 """
 
 import argparse
+import multiprocessing
 import random
+import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Mapping
+from concurrent.futures import Future, ProcessPoolExecutor
 from pathlib import Path
 
 from fuzz import child
 from fuzz.area import Area, Case
 from fuzz.checkpoints import Checkpoints
-from fuzz.configs import Config, ConfigBytes, Words
-from fuzz.results import Curves, Manifests, Records
+from fuzz.configs import Config, ConfigBytes, Trained, Words
+from fuzz.files import GrowWords, MethodFiles, Sets
+from fuzz.results import Curves, Manifests, Records, Runs
 from fuzz.texts import Tasks, Text
 
-AREAS: tuple[type[Area], ...] = (Config, ConfigBytes, Words, Text, Tasks, Records, Curves, Manifests, Checkpoints)
+AREAS: tuple[type[Area], ...] = (
+    Runs, Manifests, Records, Curves, Checkpoints, GrowWords, Trained, Config, ConfigBytes, Words, Text, Tasks, Sets,
+    MethodFiles,
+)  # fmt: skip
 
 GOOD = ("clean line", "right acceptance")
-ENDINGS = (*GOOD, "traceback", "wrong acceptance", "other status", "hang")
+FAULTS = ("traceback", "wrong acceptance", "wrong refusal", "other status", "control character", "hang")
+ENDINGS = (*GOOD, *FAULTS)
 
 
 def ending(area: Area, case: Case) -> tuple[str, str]:
     """Run a case; return how it ended, and what it printed last."""
-    outcome = child.run(case.words, area.folder, area.seconds)
+    outcome = child.run(case.words, area.folder, area.seconds, case.before)
     told = "\n".join((outcome.err or outcome.out).splitlines()[-6:])
     if outcome.status == child.TIMEOUT:
         return "hang", told
     if "Traceback (most recent call last)" in outcome.err or outcome.status == child.TRACEBACK:
         return "traceback", told
+    if outcome.raw:
+        return "control character", ascii(told)
     if outcome.status == 0:
         return "right acceptance" if case.right(outcome) else "wrong acceptance", told
-    return "clean line" if outcome.clean else "other status", told
+    if outcome.clean:
+        return "clean line" if case.refusal(outcome) else "wrong refusal", told
+    return "other status", f"status {outcome.status}: {told}"
 
 
 def fuzzed(kind: type[Area], cases: int, seconds: float, seed: int, folder: Path) -> Counter[str]:
     """Run an area's cases until they or the seconds are used up; return how often each ending came."""
-    area, found, until = kind(folder), Counter[str](), time.monotonic() + seconds
     folder.mkdir(parents=True, exist_ok=True)
+    area, found = kind(folder), Counter[str]()
     area.prepare()
-    for number in range(cases):
+    until = time.monotonic() + seconds
+    for number in range(round(cases * kind.share) or 1):
         if time.monotonic() > until:
             break
         case = area.case(random.Random(f"{kind.name}/{seed}/{number}"))
@@ -64,27 +80,56 @@ def fuzzed(kind: type[Area], cases: int, seconds: float, seed: int, folder: Path
     return found
 
 
-def main() -> int:
-    names = [kind.name for kind in AREAS]
+def page(found: Mapping[str, Counter[str]], seed: int) -> str:
+    """Return the counts as a Markdown table."""
+    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True).stdout.strip()
+    total = sum(found.values(), Counter[str]())
+    rows = [("area", "inputs", *ENDINGS), ("---",) * (len(ENDINGS) + 2)]
+    for name, counts in [*found.items(), ("all", total)]:
+        rows.append((name, *(str(n) for n in (counts.total(), *(counts[how] for how in ENDINGS)))))
+    table = "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    return f"Seed {seed}, commit {commit or 'unknown'}.\n\n{table}\n"
+
+
+def _counts(name: str, job: Future[Counter[str]]) -> Counter[str]:
+    """Return what an area found; an area that broke is a fault of its own."""
+    if error := job.exception():
+        print(f"{name}: broke: {error}\n", flush=True)
+        return Counter({"other status": 1})
+    return job.result()
+
+
+def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cases", type=int, default=200, help="of each area (200)")
     parser.add_argument("--seconds", type=float, default=600.0, help="for each area at most (600)")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--area", action="append", choices=names, help="one area; may be repeated")
-    args = parser.parse_args()
+    parser.add_argument("--jobs", type=int, default=1, help="areas at a time (1)")
+    parser.add_argument("--area", action="append", choices=[kind.name for kind in AREAS], help="may be repeated")
+    parser.add_argument("--report", type=Path, help="write the counts to this file, as a Markdown table")
+    return parser.parse_args()
+
+
+def main() -> int:
+    args = _arguments()
     child.warm()
-    faults = 0
-    with tempfile.TemporaryDirectory(prefix="growbench-fuzz-") as place:
-        print(" | ".join(("area", *ENDINGS)))
-        for kind in AREAS:
-            if args.area and kind.name not in args.area:
-                continue
-            found = fuzzed(
-                kind, args.cases, args.seconds, args.seed, Path(place, kind.name.replace(" ", "_").strip("-"))
+    chosen = [kind for kind in AREAS if not args.area or kind.name in args.area]
+    with (
+        tempfile.TemporaryDirectory(prefix="growbench-fuzz-") as place,
+        ProcessPoolExecutor(args.jobs, mp_context=multiprocessing.get_context("fork")) as pool,
+    ):
+        jobs = {
+            kind.name: pool.submit(
+                fuzzed, kind, args.cases, args.seconds, args.seed, Path(place, kind.__name__.lower())
             )
-            print(" | ".join((kind.name, *(str(found[how]) for how in ENDINGS))), flush=True)
-            faults += sum(count for how, count in found.items() if how not in GOOD)
-    return int(faults > 0)
+            for kind in chosen
+        }
+        found = {name: _counts(name, job) for name, job in jobs.items()}
+    text = page(found, args.seed)
+    print(text)
+    if args.report is not None:
+        args.report.write_text(text, encoding="utf-8")
+    return int(any(counts[how] for counts in found.values() for how in FAULTS))
 
 
 if __name__ == "__main__":

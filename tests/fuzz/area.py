@@ -34,12 +34,16 @@ class Case:
     words: of the command.
     note: what was changed, for the report of a failure.
     right: whether an acceptance (status 0) is right.
+    refusal: whether a refusal is right.
+    before: called in the child first.
     files: what the case wrote, by path, with what was there before (None: nothing).
     """
 
     words: list[str]
     note: str
     right: Judgment = always_right
+    refusal: Judgment = always_right
+    before: Callable[[], None] | None = None
     files: dict[Path, bytes | None] = field(default_factory=dict)
 
     def put(self, path: Path, data: bytes) -> None:
@@ -58,11 +62,13 @@ class Area(ABC):
 
     name: for the report.
     seconds: that a case may take.
+    share: of the cases that are asked for; less if a case is expensive.
     leaves: what an accepted case leaves in the folder, to be removed.
     """
 
     name: str
     seconds: float = 60.0
+    share: float = 1.0
     leaves: str = "out"
 
     def __init__(self, folder: Path) -> None:

@@ -11,6 +11,7 @@ import signal
 import sys
 import tempfile
 import traceback
+import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,9 +34,15 @@ class Outcome:
 
     @property
     def clean(self) -> bool:
-        """Whether it is a refusal of one line: status 2, and the last line of stderr says why."""
+        """Whether it is a refusal of one line: status 2, and the last line of stderr, and no other, says why."""
         lines = [line for line in self.err.splitlines() if line.strip()]
-        return self.status == 2 and bool(lines) and lines[-1].startswith("growbench: ") and "Traceback" not in self.err
+        refusals = [line for line in lines if line.startswith("growbench: ")]
+        return self.status == 2 and lines[-1:] == refusals and ";" in lines[-1] and "Traceback" not in self.err
+
+    @property
+    def raw(self) -> bool:
+        """Whether a control character reached the terminal; a carriage return moves a progress bar."""
+        return any(unicodedata.category(c) == "Cc" and c not in "\n\t\r" for c in self.out + self.err)
 
 
 def warm() -> None:

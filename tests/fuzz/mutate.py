@@ -55,6 +55,37 @@ def nested(value: Any, rng: random.Random) -> Any:
     return made
 
 
+def near(value: Any, rng: random.Random) -> Any:
+    """Return a copy of a nested value with one number, word or flag changed to one that a person might have written."""
+    made = copy.deepcopy(value)
+    paths = [path for path in places(made) if isinstance(path[-1], str) and not isinstance(_at(made, path), dict)]
+    path = rng.choice(paths)
+    holder = _at(made, path[:-1])
+    holder[path[-1]] = written(holder[path[-1]], rng)
+    return made
+
+
+def written(value: Any, rng: random.Random) -> Any:
+    """Return another value that a person might have written in place of this one."""
+    if isinstance(value, bool):
+        return rng.choice((not value, str(value).lower()))
+    if isinstance(value, int):
+        return rng.choice((value + 1, value - 1, value * 2, value // 2, float(value), str(value), [value], 0, 1, None))
+    if isinstance(value, float):
+        return rng.choice((value * 2, value / 2, value + 1, -value, str(value), f"{value:.0e}", 0, 1, 1.0, None))
+    if isinstance(value, str):
+        return rng.choice((value.upper(), value[:-1], f"{value} ", [value], {value: None}, None))
+    if isinstance(value, list):
+        return rng.choice((value[:-1], value * 2, value[::-1], [*value, None], value[0] if value else 0, None))
+    return rng.choice((1, 0.5, "a", [], False))
+
+
+def _at(value: Any, path: tuple[Any, ...]) -> Any:
+    for key in path:
+        value = value[key]
+    return value
+
+
 def nudged(value: Any, rng: random.Random) -> Any:
     """Return a value near this one, of the same type, and never the same."""
     if isinstance(value, bool):
