@@ -36,7 +36,7 @@ class MethodFiles(Area):
         path = self.place / f"{rng.choice(methods.names())}.py"
         data = path.read_bytes()
         made = data + rng.choice(self.ODD) if rng.random() < 0.5 else mutate.raw(data, rng)
-        asked = rng.choice((path.stem, "scratch", "stack"))
+        asked = rng.choice((path.stem, "scratch", "zero_pad"))
         small_study.write(self.folder, methods={"scratch": None, asked: None})
         words = rng.choice((["check", "--config", small_study.FILE], ["methods"], ["methods", "--json"]))
         uses = words[0] == "methods" or asked == path.stem
