@@ -29,10 +29,10 @@ test-slurm: .venv/.installed  ## on a real SLURM with one node; as root, with sl
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -rs -m slurm
 
 fuzz: .venv/.installed  ## broken and hostile input for every verb: make fuzz CASES=1000 SEED=1
-	OMP_NUM_THREADS=1 PYTHONPATH=src:tests $(BIN)/python -m fuzz --cases $(or $(CASES),1000) --seed $(or $(SEED),0) --seconds 3600
+	OMP_NUM_THREADS=1 PYTHONPATH=src:tests $(BIN)/python -m fuzz --cases $(or $(CASES),1000) --seed $(or $(SEED),0) --seconds 3600 --jobs 2
 
 fuzz-ci: .venv/.installed  ## a fixed share of it, in minutes
-	OMP_NUM_THREADS=1 PYTHONPATH=src:tests $(BIN)/python -m fuzz --cases 60 --seed 20261126 --seconds 15
+	OMP_NUM_THREADS=1 PYTHONPATH=src:tests $(BIN)/python -m fuzz --cases 60 --seed 20261126 --seconds 15 --jobs 2
 
 lint: .venv/.installed
 	$(BIN)/ruff check $(PYTHON_FILES)

@@ -28,6 +28,8 @@ from growbench.tasks.squad import Question
         ("SQuAD1.1", layout([replace(ask("q", "a", "a"), context="\ud800")]), "not in SQuAD's layout"),
         ("SQuAD1.1", layout([replace(ask("q", "a", "a"), start=float("nan"))]), "not in SQuAD's layout"),
         ("SQuAD1.1", layout([replace(ask("q", "a", "a"), start=-1)]), "not in SQuAD's layout"),
+        ("SQuAD1.1", layout([replace(ask("q", "a b", "b"), start=1)]), "question 0: no answer at character 1"),
+        ("SQuAD1.1", layout([replace(ask("q", "a", ""), start=0)]), "question 0: no answer at character 0"),
         ("SQuAD1.1", None, "cannot be read"),
     ],
 )

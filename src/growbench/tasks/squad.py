@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import astuple, dataclass, replace
 from typing import Any
 
-from growbench.errors import GrowBenchError
+from growbench.errors import GrowBenchError, shown
 from growbench.study.squad import SQUAD_TASKS
 from growbench.study.study import Study
 from growbench.tasks import Task, hub, local
@@ -111,6 +111,12 @@ def _question(key: Any, text: Any, context: Any, texts: list[Any], starts: list[
 def _checked(name: str, questions: list[Question], where: str) -> list[Question]:
     if not questions:
         raise GrowBenchError(f"{where}: holds no questions; put {name}'s official file there")
+    for q in questions:
+        if q.answers and not (q.answers[0].strip() and q.context.startswith(q.answers[0], q.start)):
+            raise GrowBenchError(
+                f"{where}: question {shown(q.id)}: no answer at character {q.start} of its context; put {name}'s official "
+                "file there"
+            )
     empty = [q for q in questions if not q.answers]
     if name == "SQuAD1.1" and empty:
         raise GrowBenchError(
