@@ -1,5 +1,6 @@
 """Every test runs without a network, without a folder of real data, and on one thread."""
 
+import logging
 import os
 from collections.abc import Iterator
 
@@ -17,3 +18,16 @@ def no_data_folder(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Hide GROWBENCH_DATA, so that it changes no test."""
     monkeypatch.delenv("GROWBENCH_DATA", raising=False)
     yield
+
+
+@pytest.fixture(autouse=True)
+def quiet_logging() -> Iterator[None]:
+    """Give the root logger back as it was; a verb sets it up."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    for handler in root.handlers:
+        if handler not in handlers:
+            handler.close()
+    root.handlers[:], root.level = handlers, level
+    logging.captureWarnings(False)

@@ -23,19 +23,6 @@ DEMO = str(ROOT / "config/demo.yaml")
 GPT, NAMED = str(ROOT / "config/demo-gpt.yaml"), ["--set", "zeroshot.names=[PTB]"]
 
 
-@pytest.fixture(autouse=True)
-def quiet_logging() -> Any:
-    """Give the root logger back as it was."""
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield
-    for handler in root.handlers:
-        if handler not in handlers:
-            handler.close()
-    root.handlers[:], root.level = handlers, level
-    logging.captureWarnings(False)
-
-
 def step(monkeypatch: pytest.MonkeyPatch, name: str, **functions: Any) -> None:
     """Replace the module of a pipeline step by one with these functions."""
     module = ModuleType(f"growbench.{name}")

@@ -2,7 +2,6 @@
 
 import json
 import logging
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -28,16 +27,6 @@ NEEDED = {
     "zeroshot": ["--method", "scratch", "--seed", "0", "--points", "p100"],
     "attention": ["--seed", "0"],
 }
-
-
-@pytest.fixture(autouse=True)
-def quiet_logging() -> Iterator[None]:
-    """Give the root logger back as it was."""
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield
-    root.handlers[:], root.level = handlers, level
-    logging.captureWarnings(False)
 
 
 def printed(capsys: pytest.CaptureFixture[str], words: list[str]) -> tuple[int, str, str]:

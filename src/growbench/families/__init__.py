@@ -50,7 +50,7 @@ FOLDER = Path(__file__).parent
 
 
 def names() -> list[str]:
-    """Return the names of all families, of those whose files are broken too."""
+    """Return the names of all families, including those whose files are broken."""
     return discover.names(FOLDER)
 
 

@@ -148,7 +148,7 @@ class Family:
         return ModelSpec(family=self.name, **{**known, **self.derived(config)})
 
     def example_spec(self) -> ModelSpec:
-        """Return the shape of the small model that the tests build: no size is a multiple of another by habit."""
+        """Return the shape of the small model that the tests build; its sizes are not multiples of one another without need."""
         return ModelSpec(family=self.name, **{**EXAMPLE, **self.example})
 
     def layer_settings(self, config: Any, sources: list[int]) -> dict[str, list[Any]]:

@@ -40,7 +40,7 @@ class Masks:
                 self._hook_layer(model.get_submodule(f"{layers_path(roles)}.{number}"))
 
     def set(self, share: float) -> None:
-        """Show this share, in [0, 1], of what was added."""
+        """Let this share of what was added, from 0 to 1, take effect."""
         self.share = share
 
     def remove(self) -> None:

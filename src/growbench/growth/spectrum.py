@@ -19,14 +19,14 @@ def tail_energy(family: Family, model: nn.Module, rank: int) -> float | None:
     rank: the hidden size of the source. Returns None if D is not larger: there is no added width.
     """
     table = resolve(family.table(model.config), [name for name, _ in model.named_parameters()], family.name)
-    lying = (_lying(parameter, table[name]) for name, parameter in model.named_parameters())
+    lying = (_stream_in_columns(parameter, table[name]) for name, parameter in model.named_parameters())
     shares = [
         _tail(matrix, rank) for matrix in lying if matrix is not None and matrix.shape[0] >= matrix.shape[1] > rank
     ]
     return sum(shares) / len(shares) if shares else None
 
 
-def _lying(parameter: Tensor, role: Role) -> Tensor | None:
+def _stream_in_columns(parameter: Tensor, role: Role) -> Tensor | None:
     """Return a matrix with the residual stream along its columns [n, D]; None for any other tensor and for zeros."""
     along = [
         dim for dim, axis in enumerate(role.components[0].axes) if axis.space == "residual" and axis.verb != "scales"

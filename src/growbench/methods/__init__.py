@@ -41,7 +41,7 @@ FOLDER = Path(__file__).parent
 
 
 def names() -> list[str]:
-    """Return the names of all methods, of those whose files are broken too."""
+    """Return the names of all methods, including those whose files are broken."""
     return discover.names(FOLDER)
 
 

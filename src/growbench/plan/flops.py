@@ -1,4 +1,4 @@
-"""FLOPs of one step by formula (DESIGN section 3): matmuls only, multiply + add = 2; tested against torch's counter."""
+"""FLOPs of one step by formula: matmuls only, multiply + add = 2; tested against torch's counter."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace

@@ -32,7 +32,7 @@ QUERY_KEY = ("q", "k")
 
 @dataclass(frozen=True, slots=True)
 class Thin:
-    """How a model is thin.
+    """What makes a model thin.
 
     rank: of the FFN's factors, as a share of a matrix's shorter side; None: no factors.
     shared: whether attention is shared.

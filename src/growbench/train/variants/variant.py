@@ -11,7 +11,7 @@ class Lifted(Protocol):
     """Masks over a part of the model, lifted during training."""
 
     def set(self, share: float) -> None:
-        """Show this share of the masked part."""
+        """Let this share of the masked part, from 0 to 1, take effect."""
 
     def remove(self) -> None:
         """Leave the stock model behind."""
