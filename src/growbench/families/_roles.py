@@ -134,13 +134,13 @@ def resolve(table: Table, names: Iterable[str], family: str) -> dict[str, Role]:
     table: from the end of a name to a role; `{l}` stands for the layer's number. Raises GrowBenchError for a name
     without a role: a parameter that the table does not describe must not be grown by guessing.
     """
-    found: dict[str, Role] = {}
+    roles: dict[str, Role] = {}
     for name in names:
         entry = role_of(table, name)
         if entry is None:
             raise GrowBenchError(f"families/{family}.py: parameter '{name}' has no role; add it to the family's table")
-        found[name] = entry
-    return found
+        roles[name] = entry
+    return roles
 
 
 def role_of(table: Table, name: str) -> Role | None:

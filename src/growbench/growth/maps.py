@@ -103,8 +103,8 @@ def from_index(index: Sequence[int] | Ints, source_size: int, *, divide: bool = 
 
 def selected(index: Ints, source_size: int, *, rescale: bool) -> SpaceMap:
     """Make a map that keeps only these coordinates. With `rescale` readers multiply by source_size / len(index)."""
-    made = from_index(index, source_size, divide=False)
-    return replace(made, read=made.read * (source_size / len(index))) if rescale else made
+    chosen = from_index(index, source_size, divide=False)
+    return replace(chosen, read=chosen.read * (source_size / len(index))) if rescale else chosen
 
 
 Draw = Literal["balanced", "random", "new"]

@@ -98,15 +98,15 @@ class Stage:
 
 def _check_number(key: str, value: Any, low: float, high: float) -> None:
     """Raise GrowBenchError unless a value is a number, or an integer, within its bounds."""
-    whole = key in INTEGERS
-    if isinstance(value, int if whole else int | float) and not isinstance(value, bool) and low <= value <= high:
+    integral = key in INTEGERS
+    if isinstance(value, int if integral else int | float) and not isinstance(value, bool) and low <= value <= high:
         return
     bounds = f"from {low:g} to {high:g}"
     if high == LARGEST:
         bounds = f"of at least {low:g}"
     elif low == -LARGEST:
         bounds = f"of at most {high:g}"
-    raise GrowBenchError(f"{key}: {value!r} is not allowed; use {'an integer' if whole else 'a number'} {bounds}")
+    raise GrowBenchError(f"{key}: {value!r} is not allowed; use {'an integer' if integral else 'a number'} {bounds}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,10 +72,10 @@ def _origin(layers: Sequence[files.Layer], path: tuple[str, ...]) -> str:
 
 def _study(values: Mapping[str, Any]) -> Study:
     config = schema.validate(values)
-    given = {field.name: getattr(config, field.name) for field in fields(config)}
+    sections = {field.name: getattr(config, field.name) for field in fields(config)}
     if folder := os.environ.get(DATA_VARIABLE):
-        given["data"] = replace(config.data, dir=Path(folder).expanduser())
-    study = Study(**{**given, "methods": {}})
+        sections["data"] = replace(config.data, dir=Path(folder).expanduser())
+    study = Study(**{**sections, "methods": {}})
     check_sizes(study)
     chosen, left_out = _chosen(study, config.methods)
     study = replace(study, methods=chosen, left_out=left_out)

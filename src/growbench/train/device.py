@@ -56,18 +56,18 @@ def resolve(device: str, precision: str) -> Compute:
 
 
 def _device(wanted: str) -> torch.device:
-    found = torch.cuda.device_count() if wanted != "cpu" else 0
-    if wanted == "gpu" and not found:
+    count = torch.cuda.device_count() if wanted != "cpu" else 0
+    if wanted == "gpu" and not count:
         raise GrowBenchError(
             "train.device: gpu, but no GPU was found on this machine; use a machine with one, or set auto"
         )
-    if not found:
+    if not count:
         return torch.device("cpu")
     local, processes = int(os.environ.get("LOCAL_RANK", "0")), int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
-    if processes > found:
+    if processes > count:
         raise GrowBenchError(
-            f"train.processes: {processes} on a machine with {found} GPU(s), but each process needs one; "
-            f"use at most {found}"
+            f"train.processes: {processes} on a machine with {count} GPU(s), but each process needs one; "
+            f"use at most {count}"
         )
     torch.cuda.set_device(local)
     return torch.device("cuda", local)

@@ -62,13 +62,13 @@ def grid(runs: pd.DataFrame, method: str, tasks: Sequence[str]) -> Floats:
 
     Raises GrowBenchError if the runs do not have the same tasks and seeds.
     """
-    own = runs[runs["method"] == method].sort_values(["seed", "finetune_seed"])
-    sizes = (own["seed"].nunique(), own["finetune_seed"].nunique(), len(tasks))
-    if len(own) != np.prod(sizes):
+    rows = runs[runs["method"] == method].sort_values(["seed", "finetune_seed"])
+    sizes = (rows["seed"].nunique(), rows["finetune_seed"].nunique(), len(tasks))
+    if len(rows) != np.prod(sizes):
         raise GrowBenchError(
             f"{method}: its runs do not have the same tasks and seeds; delete the record that differs and run its job again"
         )
-    columns = [own[own["task"] == task] for task in tasks]
+    columns = [rows[rows["task"] == task] for task in tasks]
     values, majority = (
         np.stack([c[name].to_numpy(dtype=np.float64) for c in columns], axis=-1) for name in ("score", "majority")
     )

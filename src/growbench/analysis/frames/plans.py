@@ -37,7 +37,7 @@ def build(records: list[Record], curves: pd.DataFrame, bases: Mapping[str, str])
 
 
 def _rows(record: Record, curves: pd.DataFrame, bases: Mapping[str, str], source_loss: float | None) -> list[Record]:
-    own = curves[(curves["method"] == record["method"]) & (curves["seed"] == record["seed"])]
+    curve = curves[(curves["method"] == record["method"]) & (curves["seed"] == record["seed"])]
     shared, rows, start = _shared(record, bases), [], 0.0
     for number, stage in enumerate(record["plan"]):
         spent = _spent(record, number)
@@ -51,8 +51,8 @@ def _rows(record: Record, curves: pd.DataFrame, bases: Mapping[str, str], source
                 "trunk_flops": spent["flops"],
                 "cooldown_flops": record["points"][-1]["flops"] - start - spent["flops"] if is_last else 0.0,
                 **{key: spent[key] for key in SPENT[1:]},
-                "loss_before": source_loss if stage["enter"] == "source" else _loss(own, number - 1, -1),
-                "loss_after": _loss(own, number, 0),
+                "loss_before": source_loss if stage["enter"] == "source" else _loss(curve, number - 1, -1),
+                "loss_after": _loss(curve, number, 0),
             }
         )
         start += spent["flops"]

@@ -80,11 +80,11 @@ def grid(table: pd.DataFrame, column: str) -> Floats:
 
 def curve(points: pd.DataFrame, curves: pd.DataFrame, method: str, cost: str, protocol: str) -> Curve:
     """Return one method's curve over `cost`, seeds in ascending order."""
-    own = points[points["method"] == method]
+    rows = points[points["method"] == method]
     if protocol != "paper" or cost.endswith("electra"):
-        return Curve(cost=grid(own, cost), loss=grid(own, "loss"))
+        return Curve(cost=grid(rows, cost), loss=grid(rows, "loss"))
     logged = curves[curves["method"] == method]
-    last = own[own["fraction"] == own["fraction"].max()]
+    last = rows[rows["fraction"] == rows["fraction"].max()]
     inside = (logged["step"] > 0) & (logged["step"] < last["steps"].min())
     logged = logged[inside].sort_values(["seed", "step"])
     end_cost, end_loss = grid(last, cost), grid(last, "loss")

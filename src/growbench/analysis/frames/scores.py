@@ -107,13 +107,13 @@ def _averages(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _row(table: pd.DataFrame, method: str) -> dict[str, Any]:
-    own = table[table["method"] == method]
-    scores = own["score"].to_numpy(dtype=np.float64)
-    seeds = own.groupby("seed")["score"].mean().sort_index()
+    rows = table[table["method"] == method]
+    scores = rows["score"].to_numpy(dtype=np.float64)
+    seeds = rows.groupby("seed")["score"].mean().sort_index()
     scratch = table[table["method"] == "scratch"].groupby("seed")["score"].mean().sort_index()
     difference = (seeds - scratch).dropna().to_numpy(dtype=np.float64)
     ends, gap = mean_interval(seeds.to_numpy(dtype=np.float64)), mean_interval(difference)
-    first = own.iloc[0]
+    first = rows.iloc[0]
     return {
         **{k: first[k] for k in ("study", "suite", "protocol", "task", "metric")},
         "mean": scores.mean(),
@@ -125,9 +125,9 @@ def _row(table: pd.DataFrame, method: str) -> dict[str, Any]:
         "n": len(scores),
         "n_seeds": len(seeds),
         "tried": int(first["tried"]),
-        "majority": own["majority"].mean(),
-        "failed": int(own["failed"].sum()),
-        "subset": bool(own["subset"].any()),
+        "majority": rows["majority"].mean(),
+        "failed": int(rows["failed"].sum()),
+        "subset": bool(rows["subset"].any()),
         "n_train": int(first["n_train"]),
         "n_dev": int(first["n_dev"]),
         "gap": difference.mean() if len(difference) else None,

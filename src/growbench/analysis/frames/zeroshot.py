@@ -57,11 +57,11 @@ def build(records: list[Record], points: pd.DataFrame, methods: Sequence[str]) -
 
 
 def _row(table: pd.DataFrame, method: str) -> dict[str, Any]:
-    own = table[table["method"] == method]
-    seeds = own.set_index("seed")["value"].sort_index()
+    rows = table[table["method"] == method]
+    seeds = rows.set_index("seed")["value"].sort_index()
     scratch = table[table["method"] == "scratch"].set_index("seed")["value"].sort_index()
     values, difference = (s.dropna().to_numpy(dtype=np.float64) for s in (seeds, seeds - scratch))
-    ends, gap, first = mean_interval(values), mean_interval(difference), own.iloc[0]
+    ends, gap, first = mean_interval(values), mean_interval(difference), rows.iloc[0]
     return {
         **{k: first[k] for k in ("study", "task", "metric", "main")},
         "mean": values.mean() if len(values) else None,
@@ -69,8 +69,8 @@ def _row(table: pd.DataFrame, method: str) -> dict[str, Any]:
         "hi": ends.hi,
         "std": values.std(ddof=1) if len(values) > 1 else None,
         "n": len(values),
-        "failed": int(own["failed"].sum()),
-        "subset": bool(own["subset"].any()),
+        "failed": int(rows["failed"].sum()),
+        "subset": bool(rows["subset"].any()),
         **{k: int(first[k]) for k in (*COUNTS, "length", "stride", "context")},
         "gap": difference.mean() if len(difference) else None,
         "gap_lo": gap.lo,

@@ -29,22 +29,22 @@ class SubModel:
 @contextmanager
 def only(model: nn.Module, layers: str, submodel: SubModel) -> Iterator[None]:
     """Make forward passes run a sub-model. layers: module path of the list of layers, e.g. `bert.encoder.layer`."""
-    whole = model.get_submodule(layers)
-    assert isinstance(whole, nn.ModuleList)
+    stock = model.get_submodule(layers)
+    assert isinstance(stock, nn.ModuleList)
     parent, _, name = layers.rpartition(".")
     handle = None
     try:
-        if submodel.depth < len(whole):
-            setattr(model.get_submodule(parent), name, whole[: submodel.depth])
+        if submodel.depth < len(stock):
+            setattr(model.get_submodule(parent), name, stock[: submodel.depth])
         if submodel.top < submodel.depth:
-            handle = whole[submodel.depth - submodel.top].register_forward_pre_hook(_enable)
+            handle = stock[submodel.depth - submodel.top].register_forward_pre_hook(_enable)
             torch.set_grad_enabled(False)
         yield
     finally:
         torch.set_grad_enabled(True)
         if handle is not None:
             handle.remove()
-        setattr(model.get_submodule(parent), name, whole)
+        setattr(model.get_submodule(parent), name, stock)
 
 
 def _enable(module: nn.Module, args: tuple[object, ...]) -> None:
