@@ -5,15 +5,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support import constructed
 
 from growbench.errors import GrowBenchError
-from growbench.records import finished, identity, record
+from growbench.records import finished, identity
 from growbench.records.layout import Layout
 from growbench.runtime import durable
 
 LAYOUT = Layout("made")
 POINT = LAYOUT.run("scratch", 0).point("p100")
-MADE = {"config": "ha5h", "seed": 0, "precision": "float32", "corpus": None}
+CONFIG = "0123456789ab"
+MADE = {"config": CONFIG, "seed": 0, "precision": "float32", "corpus": None}
 AGAIN = "run `growbench pretrain --method scratch` again"
 
 
@@ -29,11 +31,11 @@ def save(made: Any = MADE, weights: bytes = b"weights") -> None:
 
 
 def write(made: Any = MADE, **values: Any) -> None:
-    points = [{"point": "p100", "model": finished.model(POINT) if POINT.exists() else None}]
-    record.write(
-        LAYOUT.run_record("scratch", 0), "pretrain", study="made", method="scratch", seed=0, config_hash="ha5h",
-        identity=made, points=points, **values,
-    )  # fmt: skip
+    study = constructed.study({"scratch": None}, seeds=[0])
+    whole = constructed.pretrain(study, "scratch", 0, 1.0)
+    last = {**whole["points"][-1], "model": finished.model(POINT) if POINT.exists() else None}
+    whole |= {"config_hash": CONFIG, "identity": whole["identity"] | made, "points": [last], **values}
+    constructed.dump(LAYOUT.run_record("scratch", 0), whole, constructed.curve(whole, 1.0))
 
 
 def take(**wanted: Any) -> Path:
@@ -44,7 +46,8 @@ def test_what_fits_is_taken() -> None:
     save()
     assert take(seed=0) == POINT
     write()
-    assert take(seed=0, config="ha5h") == POINT
+    save(made=durable.read_json(LAYOUT.run_record("scratch", 0))["identity"])
+    assert take(seed=0, config=CONFIG) == POINT
     assert take(corpus="not recorded") == POINT
     assert finished.values(LAYOUT, {"seed": 0}, "scratch", 0)["points"][0]["model"] == finished.model(POINT)
 

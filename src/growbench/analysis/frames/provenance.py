@@ -17,6 +17,7 @@ def build(records: list[Record]) -> pd.DataFrame:
             "hardware": hardware(record),
             "config_hash": record["config_hash"],
             **record["provenance"].get("versions", {}),
+            "not_recorded": " ".join(not_recorded(record)),
         }
         for record in records
     ]
@@ -28,6 +29,14 @@ def commit(record: Record) -> str:
     """Return the commit that made a record; a + marks uncommitted changes."""
     origin = record["provenance"]
     return f"{origin.get('commit', UNKNOWN)}{'+' if origin.get('dirty') else ''}"
+
+
+def not_recorded(record: Record) -> list[str]:
+    """Return the names of what a record was made from and does not know the digest or value of."""
+    parts = record["identity"] if "identity" in record else record["made_from"]
+    unknown = [name for name, value in parts.items() if value is None]
+    models = ["model"] if any(point["model"] is None for point in record.get("points", [])) else []
+    return sorted([*unknown, *models])
 
 
 def hardware(record: Record) -> str:
