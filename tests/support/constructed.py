@@ -171,7 +171,7 @@ def evaluated(part: Any, tasks: Sequence[str], method: str, seed: int, point: st
     """Return what an evaluation was made from. part: of the config."""
     return {
         "config": record.digest(part), "model": sha256(method, seed, point), "corpus": sha256("corpus"),
-        "tasks": {task: sha256(task) for task in tasks}, "precision": "float32",
+        "tasks": {task: {"dev.tsv": sha256(task)} for task in tasks}, "precision": "float32",
     }  # fmt: skip
 
 

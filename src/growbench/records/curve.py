@@ -60,7 +60,7 @@ def _parsed(path: Path, data: bytes) -> "pd.DataFrame":
 
     kinds = {name: "int64" if name in WHOLE else str if name in WORDS else "float64" for name in COLUMNS}
     try:
-        table = pd.read_csv(io.BytesIO(data), dtype=kinds)  # type: ignore[arg-type]
+        table = pd.read_csv(io.BytesIO(data), dtype=kinds)
     except (ValueError, OverflowError) as error:
         raise GrowBenchError(f"{path}: not a complete CSV file of numbers; {REMEDY}") from error
     if fault := _fault(table):

@@ -69,12 +69,12 @@ class Identity(Shape):
 
 
 class Made(Shape):
-    """What an evaluation was made from: digests of the model, of the corpus and its tokenizer, and of the tasks' files."""
+    """What an evaluation was made from: digests of the model, of the corpus and its tokenizer, and of each task's files."""
 
     config: str
     model: Sha256 | None
     corpus: Sha256 | None
-    tasks: dict[str, Any] | None
+    tasks: dict[str, dict[str, Sha256]] | None
     precision: Name | None
 
 

@@ -8,7 +8,10 @@ UNKNOWN = "unknown"
 
 
 def build(records: list[Record]) -> pd.DataFrame:
-    """Return one row per kind of record, commit, hardware and set of package versions, with the number of records."""
+    """Return one row per kind of record, commit, hardware and set of package versions, with the number of records.
+
+    not_recorded: what at least one of them does not say that it was made from.
+    """
     rows = [
         {
             "study": record["study"],
@@ -17,12 +20,17 @@ def build(records: list[Record]) -> pd.DataFrame:
             "hardware": hardware(record),
             "config_hash": record["config_hash"],
             **record["provenance"].get("versions", {}),
-            "not_recorded": " ".join(not_recorded(record)),
         }
         for record in records
     ]
     frame = pd.DataFrame(rows).fillna("")
-    return frame.groupby(list(frame), sort=False).size().reset_index(name="records")
+    keys, unknown = list(frame), [not_recorded(record) for record in records]
+    groups = frame.assign(not_recorded=unknown, records=1).groupby(keys, sort=False, as_index=False)
+    return groups.agg({"not_recorded": _union, "records": "sum"})
+
+
+def _union(names: "pd.Series[list[str]]") -> str:
+    return " ".join(sorted(set().union(*names)))
 
 
 def commit(record: Record) -> str:

@@ -55,9 +55,9 @@ def search(study: Study, path: Path, values: Record) -> bool:
     Raises GrowBenchError unless its record is of this study: its LRs, its share of the budget, what it was made from.
     """
     config(study, path, values, study.trained_part())
-    tried, wanted = [trial["lr"] for trial in values["trials"]], list(study.search.lrs)
-    if tried != wanted:
-        raise GrowBenchError(f"{path}: it tried {tried}, but search.lrs is {wanted}; {AGAIN}")
+    tried, lrs = [trial["lr"] for trial in values["trials"]], list(study.search.lrs)
+    if tried != lrs:
+        raise GrowBenchError(f"{path}: it tried {tried}, but search.lrs is {lrs}; {AGAIN}")
     if values["share"] != study.search.share:
         raise GrowBenchError(f"{path}: share is {values['share']}, but search.share is {study.search.share}; {AGAIN}")
     wanted = made_from.wanted(study, values["method"], values["seed"], study.search.share)
@@ -74,7 +74,7 @@ def _identity(study: Study, path: Path, values: Record, wanted: identity.Identit
     code = {key: wanted.pop(key) for key in CODE}
     here = study.layout.run(values["method"], values["seed"]).path.exists()
     if changed := identity.changes(values["identity"], {**wanted, **code} if here else wanted):
-        raise GrowBenchError(f"{path}: {changed} since; {AGAIN}")
+        raise GrowBenchError(f"{path}: {changed}; {AGAIN}")
     return not identity.changes(values["identity"], code)
 
 
