@@ -14,7 +14,6 @@ from growbench.analysis.frames import attention as tables
 from growbench.errors import GrowBenchError
 from growbench.pipeline import attention
 from growbench.pipeline.aggregate import run as aggregate
-from growbench.records import record
 from growbench.runtime import durable
 
 UNIFORM = np.full((2, 3, 8, 8), 1 / 8)
@@ -90,8 +89,25 @@ def test_tables_of_another_config_s_attention_are_refused(tmp_path: Path, monkey
     study = constructed.study({"scratch": None}, attention=True)
     constructed.write(tmp_path, study, {})
     monkeypatch.chdir(tmp_path)
-    path = study.layout.attention_record(0)
-    made = {"kind": "attention", "version": 1, "study": "made", "method": "all", "seed": 0, "models": []}
-    durable.write_json(path, {**made, "config_hash": "0ther", "provenance": constructed.provenance()})
-    with pytest.raises(GrowBenchError, match=f"config_hash {record.digest(study.trained_part())} differs from 0ther"):
+    path, made = study.layout.attention_record(0), constructed.attention(study, 0)
+    constructed.dump(path, {**made, "config_hash": "0123456789ab"})
+    with pytest.raises(GrowBenchError, match=r"s0\.json: config_hash is 0123456789ab, but this config's is"):
         aggregate.run(study)
+
+
+def test_tables_of_other_models_attention_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    study = constructed.study({"scratch": None, "direct_copy": None}, attention=True)
+    constructed.write(tmp_path, study, {})
+    monkeypatch.chdir(tmp_path)
+    path, made = study.layout.attention_record(0), constructed.attention(study, 0)
+    other = {**made["made_from"], "models": {**made["made_from"]["models"], "scratch": constructed.sha256("other")}}
+    constructed.dump(path, {**made, "made_from": other})
+    with pytest.raises(
+        GrowBenchError, match=r"s0\.json: made from another model than .*scratch-s0\.json; run its job again"
+    ):
+        aggregate.run(study)
+    constructed.dump(path, {**made, "models": made["models"][:-1]})
+    with pytest.raises(GrowBenchError, match=r"s0\.json: direct_copy is missing"):
+        aggregate.run(study)
+    constructed.dump(path, {**made, "models": [*made["models"], {**made["models"][0], "method": "gone"}]})
+    assert "gone" not in (aggregate.run(study) / "attention_distance.csv").read_text()

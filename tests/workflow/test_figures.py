@@ -4,6 +4,7 @@ import json
 import runpy
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,14 +14,12 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from support import constructed
 
-from growbench import methods
 from growbench.analysis import outputs
 from growbench.analysis.figures import figure
 from growbench.analysis.figures import tables as figure_tables
 from growbench.analysis.figures.style import style
 from growbench.errors import GrowBenchError
 from growbench.pipeline.aggregate import run as aggregate
-from growbench.records import record
 from growbench.study.study import Study
 
 SCRIPTS = Path(__file__).parents[2] / "workflow" / "figures"
@@ -31,54 +30,38 @@ COSTS = {"scratch": 1.0, "stackbert": 1.2, "bert2bert_fpi": 0.5, "net2net": 0.1,
 COSTS |= {"bert2bert_aki": 0.7, **dict.fromkeys(VARIANTS, 0.9)}
 
 
-def _plans(records: Path) -> None:
-    """Give stackbert a growth at 30 % of the budget, and two-stage training its sub-models and its E_b."""
-    for path in (records / "pretrain").glob("*.json"):
-        made = json.loads(path.read_text())
-        spec, name = made["spec"], made["method"]
-        if name == "stackbert":
-            small = {**spec, "layers": 2}
-            made["plan"] = [constructed.stage(small, "init", 0.3, pool=2), constructed.stage(spec, "grow")]
-            made["ledger"] = [
-                {**made["ledger"][0], "stage": i, "flops": part * constructed.F} for i, part in ((0, 0.3), (1, 0.55))
-            ]
-            curve = path.with_suffix(".csv").read_text().splitlines()
-            grown = f"300,trunk,1,,{0.3 * constructed.F!r},{0.3 * constructed.F!r},6,0.0,,4.25,30"
-            later = [row.replace(",trunk,0,", ",trunk,1,") for row in curve[8:]]
-            path.with_suffix(".csv").write_text("\n".join([*curve[:8], grown, *later]) + "\n")
-        elif name == "bert2bert" or name in VARIANTS:
-            made["options"] = methods.load("bert2bert").check_options({"E_b": VARIANTS.get(name, 0.125)})
-            made["plan"] = [constructed.stage(spec, "source", 0.1, block=2), constructed.stage(spec, "keep")]
-        constructed.dump(path, made)
+def _study(folder: Path) -> Study:
+    """Return a study in which stackbert pools until a growth at 30 % of the budget, and whose two-stage training varies E_b."""
+    whole = constructed.study({"scratch": None})
+    spec = asdict(whole.target_spec(whole.corpus.vocab))
+    plan = [constructed.stage({**spec, "layers": 2}, "init", 0.3, pool=2), constructed.stage(spec, "grow")]
+    (folder / "plan.json").write_text(json.dumps(plan))
+    methods: dict[str, Any] = dict.fromkeys(COSTS) | {"stackbert": {"plan": str(folder / "plan.json")}}
+    methods |= {name: {"of": "bert2bert", "l_b": 2, "E_b": share} for name, share in VARIANTS.items()}
+    methods["bert2bert"] = {"l_b": 2}
+    return constructed.study(methods, attention=True, **{"finetune.points": [0.5, 1.0]})
 
 
-def attention_record(study: Study) -> dict[str, Any]:
-    """A source whose one head looks left, and targets that do so half; every profile has its mass on distance -1."""
-    left = [[float(k == max(q - 1, 0)) for k in range(4)] for q in range(4)]
-    models = [
-        {
-            "method": name, "layers": layers, "heads": 1, "likeness": 1.0 if name == "source" else 0.5,
-            "profiles": [{"first": 0.1 * (layer + 1), "weights": {-1: 0.7, 0: 0.1, 1: 0.1}} for layer in range(layers)],
-            "maps": [{"layer": i, "head": 0, "weights": left} for i in range(layers)] if name in SHOWN else [],
-        }
-        for name, layers in {"source": 2, **dict.fromkeys(COSTS, 4)}.items()
-    ]  # fmt: skip
-    return {"kind": "attention", "version": 1, "study": "made", "method": "all", "seed": 0, "config_hash": record.digest(study.trained_part()),
-            "sequences": 32, "length": 4, "models": models, "provenance": constructed.provenance()}  # fmt: skip
-
-
-SHOWN = ("source", "scratch", "bert2bert_fpi")
+def _grow(records: Path) -> None:
+    """Give stackbert's growth a loss of its own, and its stages their costs."""
+    for path in (records / "pretrain").glob("stackbert-*.json"):
+        made, rows = json.loads(path.read_text()), path.with_suffix(".csv").read_text()
+        made["ledger"] = [
+            {**made["ledger"][0], "stage": i, "flops": part * constructed.F} for i, part in ((0, 0.3), (1, 0.55))
+        ]
+        head, _, rest = rows.partition("\n300,trunk,1,,")
+        grown, _, later = rest.partition("\n")
+        constructed.dump(path, made, f"{head}\n300,trunk,1,,{grown.replace(',5.0,', ',4.25,')}\n{later}")
 
 
 @pytest.fixture(scope="module")
 def tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The tables of a study with a crossing, one that is not reached and one below at its first point."""
     folder = tmp_path_factory.mktemp("figures")
-    methods = {name: {"of": "bert2bert"} if name in VARIANTS else None for name in COSTS}
-    study = constructed.study(methods, attention=True, **{"finetune.points": [0.5, 1.0]})
+    study = _study(folder)
     records = constructed.write(folder, study, COSTS, {0: 0.0, 1: 0.02, 2: -0.015})
-    _plans(records)
-    constructed.dump(records / "attention" / "s0.json", attention_record(study))
+    _grow(records)
+    constructed.dump(records / "attention" / "s0.json", constructed.attention(study, 0))
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         return aggregate.run(study).resolve()
@@ -216,7 +199,15 @@ def test_the_ablation_shows_its_methods_their_variants_and_no_others(tables: Pat
 
 def test_attention_figures_show_source_and_target(tables: Path) -> None:
     shown = texts(drawn(tables, "attention_maps"))
-    for word in (*SHOWN, "4 × 1 heads, r = 0.50", "layer 4", "seed 0", "32 validation sequences"):
+    for word in (
+        "source",
+        "scratch",
+        "bert2bert_fpi",
+        "4 × 1 heads, r = 0.50",
+        "layer 4",
+        "seed 0",
+        "32 validation sequences",
+    ):
         assert word in shown
     assert "stackbert" not in shown
     figured = drawn(tables, "attention_distance")

@@ -12,10 +12,11 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from growbench.errors import GrowBenchError
+from growbench.errors import GrowBenchError, shown
+from growbench.records import identity, schemas
 from growbench.runtime import durable
 
-VERSIONS = {"search": 1, "pretrain": 1, "finetune": 1, "zeroshot": 1, "attention": 1}  # of each kind of record
+VERSION = 2
 PACKAGES = ("growbench", "torch", "transformers", "tokenizers", "numpy")
 
 
@@ -33,26 +34,37 @@ def write(
     """Write the record of a finished job, atomically, and return its path.
 
     config_hash: digest of the part of the config that the record depends on. values: what this kind of record holds
-    besides, in the order in which the file is to list it.
+    besides (records/schemas.py), in the order in which the file is to list it. The digest of everything comes last.
     """
     whose = {"study": study, "method": method, "seed": seed} | ({} if point is None else {"point": point})
-    head = {"kind": kind, "version": VERSIONS[kind], **whose, "config_hash": config_hash}
-    durable.write_json(path, {**head, **values})
+    head = {"kind": kind, "version": VERSION, **whose, "config_hash": config_hash}
+    made = identity.parts(**head, **values)
+    durable.write_json(path, {**made, "digest": identity.digest(made)})
     return path
 
 
 def read(path: Path, kind: str, method: str, seed: int, point: str | None = None) -> dict[str, Any]:
-    """Return a record. Raises GrowBenchError, naming the file, if it is missing, damaged or the record of something else."""
+    """Return a record as it was written.
+
+    Raises GrowBenchError, naming the file, if it is missing, damaged, changed by hand, or the record of something else.
+    """
     found = durable.read_json(path)
     if not isinstance(found, dict):
         raise GrowBenchError(f"{path}: not a record; delete the file and run its job again")
-    wanted = {"kind": kind, "version": VERSIONS[kind], "method": method, "seed": seed}
+    wanted = {"kind": kind, "version": VERSION, "method": method, "seed": seed}
     for key, value in (wanted | ({} if point is None else {"point": point})).items():
         if found.get(key) != value:
             raise GrowBenchError(
-                f"{path}: {key} is {found.get(key)!r}, but must be {value!r}; delete the file and run its job again"
+                f"{path}: {key} is {brief(found.get(key))}, but must be {value!r}; delete the file and run its job again"
             )
+    schemas.check(path, kind, found)
     return found
+
+
+def brief(value: Any) -> str:
+    """Return a value of a file as an error line shows it, cut to 60 characters."""
+    text = shown(repr(value))
+    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def digest(values: Any) -> str:

@@ -110,7 +110,7 @@ def read_json(path: Path) -> Any:
             return json.load(handle)
     except FileNotFoundError as error:
         raise GrowBenchError(f"{path}: no such file; run snakemake, or the step that writes it") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         reason = getattr(error, "msg", None) or "not UTF-8 text"
         raise GrowBenchError(f"{path}: not a complete JSON file ({reason}); delete it and run its job again") from error
 

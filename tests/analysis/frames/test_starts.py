@@ -1,8 +1,9 @@
 """The loss right after a growth and after a short lag, from plans and curves written by hand."""
 
-from pathlib import Path
+import io
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from growbench.analysis.frames import starts
@@ -38,11 +39,10 @@ def record(*plan: dict[str, Any]) -> dict[str, Any]:
     return {"method": "m", "seed": 0, "plan": list(plan), "points": [{"budget_flops": 100.0}]}
 
 
-def write(path: Path, rows: list[tuple[str, int, float, float | str]]) -> Path:
-    """Write a curve from (phase, stage, FLOPs, validation loss)."""
+def curve(rows: list[tuple[str, int, float, float | str]]) -> pd.DataFrame:
+    """Return a curve from (phase, stage, FLOPs, validation loss)."""
     lines = [f"{i},{phase},{s},,{flops},{flops},0,0,,{loss},0" for i, (phase, s, flops, loss) in enumerate(rows)]
-    path.write_text("\n".join([HEAD, *lines]) + "\n")
-    return path
+    return pd.read_csv(io.StringIO("\n".join([HEAD, *lines])))
 
 
 ROWS = [
@@ -52,27 +52,27 @@ ROWS = [
 ]  # fmt: skip
 
 
-def test_the_lag_ends_at_the_first_trunk_evaluation_after_two_per_cent(tmp_path: Path) -> None:
+def test_the_lag_ends_at_the_first_trunk_evaluation_after_two_per_cent() -> None:
     """Neither the cool-down nor a row without a validation loss counts; 2 % exactly does."""
     run = record(stage("init"), stage("grow"), stage("keep"))
-    found = starts.build([run], {("m", 0): write(tmp_path / "m.csv", ROWS)})["m", 0]
+    found = starts.build([run], {("m", 0): curve(ROWS)})["m", 0]
     assert found == {"initial_loss": 5.5, "lag_loss": 5.3, "lag": pytest.approx(0.02), "grown_loss": None}
 
 
-def test_a_source_that_grew_has_its_own_loss(tmp_path: Path) -> None:
+def test_a_source_that_grew_has_its_own_loss() -> None:
     """The source grows at stage 0, the network changes once more at stage 2."""
     run = record(stage("source"), stage("keep"), stage("grow"))
-    found = starts.build([run], {("m", 0): write(tmp_path / "m.csv", ROWS)})["m", 0]
+    found = starts.build([run], {("m", 0): curve(ROWS)})["m", 0]
     assert found == {"initial_loss": 5.3, "lag_loss": 4.0, "lag": pytest.approx(0.08), "grown_loss": 6.0}
 
 
-def test_without_an_evaluation_after_it_there_is_no_lag(tmp_path: Path) -> None:
+def test_without_an_evaluation_after_it_there_is_no_lag() -> None:
     run = record(stage("init"), stage("grow"))
-    found = starts.build([run], {("m", 0): write(tmp_path / "m.csv", ROWS[:4])})["m", 0]
+    found = starts.build([run], {("m", 0): curve(ROWS[:4])})["m", 0]
     assert found["lag_loss"] is None and found["lag"] is None
 
 
-def test_a_curve_without_the_stage_is_named(tmp_path: Path) -> None:
+def test_a_curve_without_the_stage_is_named() -> None:
     run = record(stage("init"), stage("grow"))
-    with pytest.raises(GrowBenchError, match=r"m\.csv: no trunk row of stage 1"):
-        starts.build([run], {("m", 0): write(tmp_path / "m.csv", ROWS[:2])})
+    with pytest.raises(GrowBenchError, match=r"m-s0: its curve has no trunk row of stage 1"):
+        starts.build([run], {("m", 0): curve(ROWS[:2])})

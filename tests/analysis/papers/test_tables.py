@@ -44,7 +44,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for path in records.glob("pretrain/compoundgrow-s*.json"):
             values = json.loads(path.read_text())
             for point in values["points"]:
-                point["steps"] *= 1.5
+                point["steps"] = int(1.5 * point["steps"])
             constructed.dump(path, values)
         return aggregate.run(study).resolve()
 

@@ -11,7 +11,6 @@ from support.aggregated import COSTS, edit, row
 from growbench.analysis import outputs
 from growbench.errors import GrowBenchError
 from growbench.pipeline.aggregate import run as aggregate
-from growbench.records import record
 from growbench.study.study import Study
 
 
@@ -218,19 +217,11 @@ def test_the_caption_says_which_number_is_printed(made: tuple[Study, Path]) -> N
 def test_every_trial_of_a_search_is_in_its_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     study = constructed.study({"scratch": None, "direct_copy": {"lr": 1e-3}}, **{"search.lrs": [1e-3, 2e-3]})
-    records = constructed.write(tmp_path, study, COSTS)
-    trials = [{"lr": 1e-3, "loss": 3.0, "flops": 1e9}, {"lr": 2e-3, "loss": None, "flops": None}]
+    records = Path("results/made/records")
     for method in ("scratch", "source"):
-        values = {
-            "kind": "search",
-            "version": 1,
-            "study": "made",
-            "method": method,
-            "seed": 0,
-            "config_hash": record.digest(study.trained_part()),
-        }
-        values |= {"share": 0.4, "lr": 1e-3, "trials": trials, "provenance": constructed.provenance()}
+        values = constructed.search(method, [(1e-3, 3.0), (2e-3, None)], 1e-3, study)
         constructed.dump(records / "search" / f"{method}.json", values)
+    constructed.write(tmp_path, study, COSTS)
     table = pd.read_csv(aggregate.run(study) / "search.csv")
     assert list(table["method"]) == ["scratch", "scratch", "source", "source"]
     assert list(table["failed"]) == [False, True] * 2 and list(table["chosen"]) == [True, False] * 2

@@ -1,22 +1,21 @@
 """The curves frame: the measured rows of every run's trunk."""
 
-from pathlib import Path
+from collections.abc import Mapping
 
 import pandas as pd
 
-from growbench.records import curve
-
+Curves = Mapping[tuple[str, int], pd.DataFrame]  # the curves of runs, by method and seed
 ROWS = 500  # evenly spaced rows of a run
 
 
-def build(files: dict[tuple[str, int], Path]) -> pd.DataFrame:
+def build(runs: Curves) -> pd.DataFrame:
     """Return the trunk's measured rows of every run, by method and seed.
 
     A longer curve is thinned to ROWS evenly spaced rows and the rows on both sides of each change of stage.
     """
     tables = []
-    for (method, seed), path in files.items():
-        table = _thinned(trunk(path))
+    for (method, seed), curve in runs.items():
+        table = _thinned(trunk(curve))
         table.insert(0, "seed", seed)
         table.insert(0, "method", method)
         tables.append(table)
@@ -31,10 +30,6 @@ def _thinned(table: pd.DataFrame) -> pd.DataFrame:
     return table.iloc[sorted(even.union(starts, (i - 1 for i in starts)))]
 
 
-def trunk(path: Path) -> pd.DataFrame:
-    """Return the trunk's measured rows of one curve file, in the order of training.
-
-    Raises GrowBenchError if the file is missing, damaged or lacks a column.
-    """
-    table = curve.read(path)
-    return table[(table["phase"] == "trunk") & table["valid_loss"].notna()]
+def trunk(curve: pd.DataFrame) -> pd.DataFrame:
+    """Return the trunk's measured rows of one curve, in the order of training."""
+    return curve[(curve["phase"] == "trunk") & curve["valid_loss"].notna()]

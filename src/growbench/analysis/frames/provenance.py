@@ -8,7 +8,10 @@ UNKNOWN = "unknown"
 
 
 def build(records: list[Record]) -> pd.DataFrame:
-    """Return one row per kind of record, commit, hardware and set of package versions, with the number of records."""
+    """Return one row per kind of record, commit, hardware and set of package versions, with the number of records.
+
+    not_recorded: what at least one of them does not say that it was made from.
+    """
     rows = [
         {
             "study": record["study"],
@@ -21,13 +24,27 @@ def build(records: list[Record]) -> pd.DataFrame:
         for record in records
     ]
     frame = pd.DataFrame(rows).fillna("")
-    return frame.groupby(list(frame), sort=False).size().reset_index(name="records")
+    keys, unknown = list(frame), [not_recorded(record) for record in records]
+    groups = frame.assign(not_recorded=unknown, records=1).groupby(keys, sort=False, as_index=False)
+    return groups.agg({"not_recorded": _union, "records": "sum"})
+
+
+def _union(names: "pd.Series[list[str]]") -> str:
+    return " ".join(sorted(set().union(*names)))
 
 
 def commit(record: Record) -> str:
     """Return the commit that made a record; a + marks uncommitted changes."""
     origin = record["provenance"]
     return f"{origin.get('commit', UNKNOWN)}{'+' if origin.get('dirty') else ''}"
+
+
+def not_recorded(record: Record) -> list[str]:
+    """Return the names of what a record was made from and does not know the digest or value of."""
+    parts = record["identity"] if "identity" in record else record["made_from"]
+    unknown = [name for name, value in parts.items() if value is None]
+    models = ["model"] if any(point["model"] is None for point in record.get("points", [])) else []
+    return sorted([*unknown, *models])
 
 
 def hardware(record: Record) -> str:

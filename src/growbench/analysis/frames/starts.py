@@ -9,12 +9,11 @@ growth: the loss right after a growth says little about what follows (LAG, arXiv
 """
 
 from itertools import pairwise
-from pathlib import Path
 
 import pandas as pd
 
 from growbench.analysis.frames import Record
-from growbench.analysis.frames.curves import trunk
+from growbench.analysis.frames.curves import Curves, trunk
 from growbench.errors import GrowBenchError
 
 LAG = 0.02
@@ -31,14 +30,14 @@ def last_growth(plan: list[Record]) -> int:
     return found
 
 
-def measure(record: Record, curve: pd.DataFrame, path: Path) -> Record:
+def measure(record: Record, curve: pd.DataFrame) -> Record:
     """Return COLUMNS of one run: losses in nats, the lag as a share of the largest budget; None if not measured.
 
-    curve: the trunk's rows in the order of training, as curves.trunk reads them from `path`. grown_loss: the loss right
-    after the trained source grew. Raises GrowBenchError if the curve lacks the stage of a growth.
+    curve: the trunk's rows in the order of training, as curves.trunk returns them. grown_loss: the loss right after the
+    trained source grew. Raises GrowBenchError if the curve lacks the stage of a growth.
     """
     plan = record["plan"]
-    at = _entry(curve, last_growth(plan), path)
+    at = _entry(record, curve, last_growth(plan))
     budget = record["points"][-1]["budget_flops"]
     since = (curve["flops"] - at["flops"]) / budget
     later = curve[(since >= LAG * (1 - 1e-9)) & (curve.index > at.name)]
@@ -47,18 +46,21 @@ def measure(record: Record, curve: pd.DataFrame, path: Path) -> Record:
         "initial_loss": float(at["valid_loss"]),
         "lag_loss": None if later.empty else float(later["valid_loss"].iloc[0]),
         "lag": None if later.empty else float(since[later.index[0]]),
-        "grown_loss": None if grown is None else float(_entry(curve, grown, path)["valid_loss"]),
+        "grown_loss": None if grown is None else float(_entry(record, curve, grown)["valid_loss"]),
     }
 
 
-def _entry(curve: pd.DataFrame, stage: int, path: Path) -> "pd.Series[float]":
+def _entry(record: Record, curve: pd.DataFrame, stage: int) -> "pd.Series[float]":
     own = curve[curve["stage"] == stage]
     if own.empty:
-        raise GrowBenchError(f"{path}: no trunk row of stage {stage}; delete it and its record, then run the job again")
+        raise GrowBenchError(
+            f"{record['method']}-s{record['seed']}: its curve has no trunk row of stage {stage}; delete both the curve and "
+            "its record, then run the job again"
+        )
     return own.iloc[0]
 
 
-def build(records: list[Record], files: dict[tuple[str, int], Path]) -> dict[tuple[str, int], Record]:
+def build(records: list[Record], curves: Curves) -> dict[tuple[str, int], Record]:
     """Return COLUMNS of every run by method and seed."""
     keys = [(record["method"], record["seed"]) for record in records]
-    return {key: measure(r, trunk(files[key]), files[key]) for key, r in zip(keys, records, strict=True)}
+    return {key: measure(r, trunk(curves[key])) for key, r in zip(keys, records, strict=True)}

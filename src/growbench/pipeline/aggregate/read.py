@@ -1,116 +1,158 @@
-"""Read the records that a study's tables are made of, and refuse those that do not belong together."""
+"""Read the records that a study's tables are made of, and refuse those that do not fit the study or one another.
+
+Only records of the study's methods, seeds and points are read; those of methods that left the study are ignored.
+"""
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+
+import pandas as pd
 
 from growbench.analysis.frames import Record
-from growbench.analysis.frames.provenance import commit
-from growbench.errors import GrowBenchError
-from growbench.records import record
+from growbench.analysis.frames.provenance import commit, not_recorded
+from growbench.pipeline.aggregate import alike, fit
+from growbench.records import curve, record
 from growbench.spec import SOURCE
 from growbench.study.study import Study
 
 log = logging.getLogger(__name__)
+Run = tuple[str, int]
 
 
-def pretrain(study: Study, methods: list[str]) -> list[Record]:
-    """Return the record of every run, the source's last; a study whose methods use no source has none."""
-    found = _runs(study, methods)
-    if any(values.get("source_spec") for values in found.values()):
-        found |= _runs(study, [SOURCE])
-    _check_same(found, study.trained_part())
-    return list(found.values())
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Everything that a study's tables are made of.
+
+    pretrain: the record of every run, the source's last; a study whose methods use no source has none.
+    finetune: the fine-tuning records of their finished points.
+    zeroshot: their zero-shot records; none if the study names no test set.
+    search: the records of the searches for a learning rate.
+    attention: the attention record of the first seed; None if the study does not ask for it.
+    curves: of the runs, by method and seed.
+    outdated: methods whose code changed since a run, in the order of the study.
+    """
+
+    pretrain: list[Record]
+    finetune: list[Record]
+    zeroshot: list[Record]
+    search: list[Record]
+    attention: Record | None
+    curves: dict[Run, pd.DataFrame]
+    outdated: list[str]
+
+    def all(self) -> list[Record]:
+        """Return the records that the provenance table counts."""
+        return [*self.pretrain, *self.finetune, *self.zeroshot]
 
 
-def _runs(study: Study, methods: list[str]) -> dict[Path, Record]:
-    wanted = [(study.layout.run_record(method, seed), method, seed) for method in methods for seed in study.seeds]
-    return {path: record.read(path, "pretrain", method, seed) for path, method, seed in wanted}
+def everything(study: Study, methods: list[str], trained: list[str]) -> Found:
+    """Return all records of a study and its curves. methods: in the order of the tables; trained: the source as well.
 
-
-def finetune(study: Study, runs: Iterable[Record]) -> list[Record]:
-    """Return the fine-tuning records of these runs' finished points."""
-    found = {}
-    for run in runs:
-        method, seed = run["method"], run["seed"]
-        points = {point["point"] for point in run["points"]}
-        for point in (name for name in study.finetuned_points(method) if name in points):
-            path = study.layout.finetune_record(method, seed, point)
-            found[path] = record.read(path, "finetune", method, seed, point)
-            _check_tasks(path, found[path], study)
-    _check_same(found, study.finetuned_part())
-    return list(found.values())
-
-
-def zeroshot(study: Study, runs: Iterable[Record]) -> list[Record]:
-    """Return the zero-shot records of these runs; none if the study names no test set."""
-    found = {}
-    for run in runs if study.zeroshot.names else ():
-        method, seed = run["method"], run["seed"]
-        for point in study.zeroshot_points():
-            path = study.layout.zeroshot_record(method, seed, point)
-            found[path] = record.read(path, "zeroshot", method, seed, point)
-            missing = [name for name in study.zeroshot.names if name not in {r["task"] for r in found[path]["runs"]}]
-            if missing:
-                raise GrowBenchError(f"{path}: test set {missing[0]} is missing; delete the file and run its job again")
-    _check_same(found, study.zeroshot_part())
-    return list(found.values())
-
-
-def search(study: Study, names: Iterable[str]) -> list[Record]:
-    """Return the record of every search among these methods and the source."""
-    paths = {study.layout.search_record(name): name for name in names if study.searched(name)}
-    found = {path: record.read(path, "search", name, study.seeds[0]) for path, name in paths.items()}
-    _check_same(found, study.trained_part())
-    return list(found.values())
-
-
-def attention(study: Study, runs: list[Record]) -> Record:
-    """Return the attention record of the first seed, which must be of the same config as the runs."""
-    path, seed = study.layout.attention_record(study.seeds[0]), study.seeds[0]
-    found = record.read(path, "attention", "all", seed)
-    first = study.layout.run_record(runs[0]["method"], runs[0]["seed"])
-    _check_same({path: found, first: runs[0]}, study.trained_part())
+    Raises GrowBenchError, naming the file, for what is missing, damaged, or does not fit.
+    """
+    changed: set[str] = set()
+    searches = _searches(study, trained, changed)
+    runs = _runs(study, methods, changed)
+    if any(values["source_spec"] for values in runs.values()):
+        runs |= _runs(study, [SOURCE], changed)
+    alike.runs(runs)
+    finetune = _evaluations(study, runs, "finetune", study.layout.finetune_record, study.finetuned_points, fit.finetune)
+    alike.evaluations(finetune, runs, alike.OF_TASK)
+    zeroshot = _zeroshot(study, runs)
+    alike.evaluations(zeroshot, runs, alike.OF_TEST_SET)
+    found = Found(
+        pretrain=list(runs.values()),
+        finetune=list(finetune.values()),
+        zeroshot=list(zeroshot.values()),
+        search=list(searches.values()),
+        attention=_attention(study, runs) if study.attention else None,
+        curves={
+            (values["method"], values["seed"]): curve.read(path.with_suffix(".csv"), values["curve"])
+            for path, values in runs.items()
+        },
+        outdated=[name for name in trained if name in changed],
+    )
+    _report(found)
     return found
 
 
-def _check_tasks(path: Path, values: Record, study: Study) -> None:
-    """Raise unless a fine-tuning record holds every task with every fine-tuning seed and learning rate."""
-    found = {(run["task"], run["seed"], run["lr"]) for run in values["runs"]}
-    for task in study.tasks.names:
-        for seed in study.finetune.seeds:
-            for lr in study.finetune.of(task).rates:
-                if (task, seed, lr) not in found:
-                    raise GrowBenchError(
-                        f"{path}: task {task} with seed {seed} is missing at LR {lr:g}; delete the file and run its job again"
-                    )
+def _runs(study: Study, methods: list[str], changed: set[str]) -> dict[Path, Record]:
+    """Return the records of runs by path; methods whose code changed since are added to `changed`."""
+    found = {}
+    for method in methods:
+        for seed in study.seeds:
+            path = study.layout.run_record(method, seed)
+            found[path] = record.read(path, "pretrain", method, seed)
+            if not fit.run(study, path, found[path]):
+                changed.add(method)
+    return found
 
 
-def _check_same(records: dict[Path, Record], part: Any) -> None:
-    """Raise unless all records were made with this part of the config; warn if code or packages differ between them."""
-    if not records:
-        return
-    path, first = next(iter(records.items()))
-    for other, values in records.items():
-        if values["config_hash"] != first["config_hash"] or values["study"] != first["study"]:
-            raise GrowBenchError(
-                f"{other}: config_hash {values['config_hash']} differs from {first['config_hash']} in {path}; the config "
-                "was changed between the runs: delete the stale records and run their jobs again"
-            )
-    if first["config_hash"] != (own := record.digest(part)):
-        raise GrowBenchError(
-            f"{path}: config_hash is {first['config_hash']}, but this config's is {own}; use the config that the records "
-            "were made with, or run their jobs again"
-        )
-    _warn_mixed(records.values())
+def _evaluations(
+    study: Study,
+    runs: dict[Path, Record],
+    kind: str,
+    place: Callable[[str, int, str], Path],
+    points: Callable[[str], Iterable[str]],
+    check: Callable[[Study, Path, Record], None],
+) -> dict[Path, Record]:
+    """Return the records of one kind of evaluation of these runs.
+
+    place: returns the path of a record. points: returns those of a method that are evaluated. check: raises GrowBenchError
+    for a record that does not fit the study.
+    """
+    found = {}
+    for run in runs.values():
+        method, seed = run["method"], run["seed"]
+        have = {point["point"] for point in run["points"]}
+        for point in (name for name in points(method) if name in have):
+            path = place(method, seed, point)
+            found[path] = record.read(path, kind, method, seed, point)
+            check(study, path, found[path])
+    return found
 
 
-def _warn_mixed(records: Iterable[Record]) -> None:
-    records = list(records)
+def _zeroshot(study: Study, runs: dict[Path, Record]) -> dict[Path, Record]:
+    if not study.zeroshot.names:
+        return {}
+    targets = {path: values for path, values in runs.items() if values["method"] != SOURCE}
+    place = study.layout.zeroshot_record
+    found = _evaluations(study, targets, "zeroshot", place, lambda _: study.zeroshot_points(), fit.zeroshot)
+    alike.equal({path: values["tokenisation"] for path, values in found.items()}, "tokenisation")
+    return found
+
+
+def _searches(study: Study, names: Iterable[str], changed: set[str]) -> dict[Path, Record]:
+    """Return the records of searches by path; methods whose code changed since are added to `changed`."""
+    found = {}
+    for name in (name for name in names if study.searched(name)):
+        path = study.layout.search_record(name)
+        found[path] = record.read(path, "search", name, study.seeds[0])
+        if not fit.search(study, path, found[path]):
+            changed.add(name)
+    return found
+
+
+def _attention(study: Study, runs: dict[Path, Record]) -> Record:
+    path = study.layout.attention_record(study.seeds[0])
+    found = fit.attention(study, path, record.read(path, "attention", "all", study.seeds[0]))
+    alike.attention(path, found, runs)
+    return found
+
+
+def _report(found: Found) -> None:
+    """Log what is mixed in these tables, what is not recorded, and which runs are of older code."""
+    records = found.all()
     commits = sorted({commit(values) for values in records})
     if len(commits) > 1:
         log.warning("these tables mix records of %d commits: %s", len(commits), ", ".join(commits))
-    versions = {tuple(sorted(values["provenance"].get("versions", {}).items())) for values in records}
+    versions = {tuple(sorted(values["provenance"]["versions"].items())) for values in records}
     if len(versions) > 1:
         log.warning("these tables mix records made with %d different sets of package versions", len(versions))
+    missing = sorted({name for values in records for name in not_recorded(values)})
+    if missing:
+        log.info("these records do not say everything that they were made from; not recorded: %s", ", ".join(missing))
+    if found.outdated:
+        log.warning("these methods' code changed since their runs: %s", ", ".join(found.outdated))

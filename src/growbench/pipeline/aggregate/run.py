@@ -1,12 +1,14 @@
 """Turn a study's records into the tables that everything downstream reads."""
 
+import logging
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pandas as pd
 
-from growbench.analysis import papers as tables
+from growbench.analysis import papers
 from growbench.analysis.figures.style import order
-from growbench.analysis.frames import Record, attention, plans, provenance, runs, score_savings, search, starts
+from growbench.analysis.frames import attention, plans, provenance, runs, score_savings, search, starts
 from growbench.analysis.frames import averages as averages_frame
 from growbench.analysis.frames import curves as curves_frame
 from growbench.analysis.frames import points as points_frame
@@ -18,16 +20,56 @@ from growbench.analysis.pages import scores as scores_page
 from growbench.analysis.pages import zeroshot as zeroshot_page
 from growbench.analysis.papers.shared import results
 from growbench.pipeline.aggregate import read
+from growbench.pipeline.aggregate.read import Found
 from growbench.runtime import durable, lock
 from growbench.spec import SOURCE
 from growbench.study.study import Study
 
+log = logging.getLogger(__name__)
+ENDINGS = (".csv", ".md", ".tex")  # of tables
+Frames = dict[str, pd.DataFrame]
+
+
+@dataclass(frozen=True, slots=True)
+class Tables:
+    """The folder of the tables, which belongs to this step.
+
+    folder: where they lie.
+    note: what the pages say at their end; empty for nothing.
+    written: names of the files that were written.
+    """
+
+    folder: Path
+    note: str
+    written: set[str] = field(default_factory=set)
+
+    def write(self, name: str, text: str) -> None:
+        durable.write_text(self.folder / name, text)
+        self.written.add(name)
+
+    def frame(self, name: str, frame: pd.DataFrame) -> None:
+        self.write(f"{name}.csv", frame.to_csv(index=False, float_format="%.10g", lineterminator="\n"))
+
+    def page(self, name: str, text: str) -> None:
+        self.write(f"{name}.md", text + self.note)
+
+    def remove_others(self) -> None:
+        """Remove the tables of an earlier config, which would stand beside those that were written."""
+        others = sorted(
+            path for path in self.folder.iterdir() if path.suffix in ENDINGS and path.name not in self.written
+        )
+        for path in others:
+            path.unlink()
+        if others:
+            names = ", ".join(path.name for path in others)
+            log.info("%s: removed what this study no longer has: %s", self.folder, names)
+
 
 def run(study: Study) -> Path:
-    """Write the study's tables from its records; return the tables' folder.
+    """Write the study's tables from its records; return the tables' folder, in which no others remain.
 
-    Reads only the study's methods, its seeds, and the points that it fine-tunes or evaluates. Raises GrowBenchError for
-    a missing or damaged record and for records that do not belong together.
+    Reads only the study's methods, its seeds, and the points that it fine-tunes or evaluates. Raises GrowBenchError,
+    naming the file, for a record that is missing or damaged or that does not fit the study or the other records.
     """
     with lock.held(study.layout.tables_lock):
         return _run(study)
@@ -35,72 +77,59 @@ def run(study: Study) -> Path:
 
 def _run(study: Study) -> Path:
     methods = order(list(study.methods))
-    pretrain = read.pretrain(study, methods)
-    finetune = read.finetune(study, pretrain)
-    zeroshot = read.zeroshot(study, [r for r in pretrain if r["method"] != SOURCE])
-    made = _frames(study, methods, pretrain, finetune, zeroshot)
-    folder = study.layout.tables
+    found = read.everything(study, methods, order(list(study.trained())))
+    made = _frames(study, methods, found)
+    tables = Tables(study.layout.tables, _note(found.outdated))
     for name, frame in made.items():
-        _write(folder / f"{name}.csv", frame)
-    targets = _of_targets(made["points"])
-    durable.write_text(folder / "savings.md", savings_page.page(made["savings"], made["savings_score"], targets))
-    durable.write_text(folder / "scores.md", scores_page.page(_of_targets(made["scores"]), made["averages"], targets))
-    found = results.collect(study, methods, pretrain, finetune, made)
-    for name in tables.names(study):
-        table = tables.build(name, found)
+        tables.frame(name, frame)
+    _write_pages(tables, made, found)
+    facts = results.collect(study, methods, found.pretrain, found.finetune, made)
+    for name in papers.names(study):
+        table = papers.build(name, facts)
         for kind, text in {"csv": table.csv(), "md": table.markdown(), "tex": table.latex()}.items():
-            durable.write_text(folder / f"{name}.{kind}", text)
-    _write_zeroshot(folder, zeroshot, targets, methods)
-    return folder
+            tables.write(f"{name}.{kind}", text)
+    tables.remove_others()
+    return tables.folder
 
 
-def _frames(
-    study: Study,
-    methods: list[str],
-    pretrain: list[Record],
-    finetune: list[Record],
-    zeroshot: list[Record],
-) -> dict[str, pd.DataFrame]:
+def _frames(study: Study, methods: list[str], found: Found) -> Frames:
     """Return the frames that become <name>.csv, by name."""
-    curve_files = {(r["method"], r["seed"]): study.layout.curve(r["method"], r["seed"]) for r in pretrain}
-    points = points_frame.build(pretrain, starts.build(pretrain, curve_files), study.budget.protocol)
-    curves = curves_frame.build(curve_files)
-    targets = _of_targets(points)
-    scored = scores_frame.chosen(scores_frame.runs([r for r in finetune if r["method"] != SOURCE]))
+    points = points_frame.build(found.pretrain, starts.build(found.pretrain, found.curves), study.budget.protocol)
+    curves, targets = curves_frame.build(found.curves), _of_targets(points)
+    scored = scores_frame.chosen(scores_frame.runs([r for r in found.finetune if r["method"] != SOURCE]))
     made = {
-        "runs": runs.build(pretrain, finetune, zeroshot),
+        "runs": runs.build(found.pretrain, found.finetune, found.zeroshot),
         "points": points,
         "savings": savings_frame.build(targets, curves, methods, study.budget.protocol),
         "savings_score": score_savings.build(targets, scored, methods),
-        "scores": scores_frame.build(finetune, points, [*methods, SOURCE]),
+        "scores": scores_frame.build(found.finetune, points, [*methods, SOURCE]),
         "averages": averages_frame.build(scored, methods),
         "curves": curves,
-        "plans": plans.build(pretrain, curves, {name: study.method(name).name for name in methods}),
-        "provenance": provenance.build([*pretrain, *finetune, *zeroshot]),
+        "plans": plans.build(found.pretrain, curves, {name: study.method(name).name for name in methods}),
+        "provenance": provenance.build(found.all()),
     }
-    if study.attention:
-        maps = read.attention(study, pretrain)
-        made |= {"attention_maps": attention.maps(maps), "attention_distance": attention.distances(maps)}
-    if searched := read.search(study, order(list(study.trained()))):
-        made["search"] = search.build(searched)
+    if found.attention:
+        made["attention_maps"] = attention.maps(found.attention)
+        made["attention_distance"] = attention.distances(found.attention)
+    if found.search:
+        made["search"] = search.build(found.search)
+    if found.zeroshot:
+        made["zeroshot"] = zeroshot_frame.build(found.zeroshot, targets, methods)
     return made
+
+
+def _write_pages(tables: Tables, made: Frames, found: Found) -> None:
+    targets = _of_targets(made["points"])
+    tables.page("savings", savings_page.page(made["savings"], made["savings_score"], targets))
+    tables.page("scores", scores_page.page(_of_targets(made["scores"]), made["averages"], targets))
+    if found.zeroshot:
+        tables.page("zeroshot", zeroshot_page.page(made["zeroshot"], targets, found.zeroshot))
 
 
 def _of_targets(frame: pd.DataFrame) -> pd.DataFrame:
     return frame[frame["method"] != SOURCE]
 
 
-def _write_zeroshot(folder: Path, records: list[Record], targets: pd.DataFrame, methods: list[str]) -> None:
-    """Write zeroshot.csv and zeroshot.md where the study has any; those of an earlier config do not stay."""
-    csv, page = folder / "zeroshot.csv", folder / "zeroshot.md"
-    if not records:
-        for path in (csv, page):
-            path.unlink(missing_ok=True)
-        return
-    table = zeroshot_frame.build(records, targets, methods)
-    _write(csv, table)
-    durable.write_text(page, zeroshot_page.page(table, targets, records))
-
-
-def _write(path: Path, frame: pd.DataFrame) -> None:
-    durable.write_text(path, frame.to_csv(index=False, float_format="%.10g", lineterminator="\n"))
+def _note(outdated: list[str]) -> str:
+    """Return the line that names the methods whose code changed since their runs."""
+    return f"- The code of these methods changed since their runs: {', '.join(outdated)}.\n" if outdated else ""
