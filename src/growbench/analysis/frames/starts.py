@@ -15,6 +15,7 @@ import pandas as pd
 from growbench.analysis.frames import Record
 from growbench.analysis.frames.curves import Curves, trunk
 from growbench.errors import GrowBenchError
+from growbench.records.layout import run_name
 
 LAG = 0.02
 NETWORK = ("pool", "cut", "rank", "shared")
@@ -54,7 +55,7 @@ def _entry(record: Record, curve: pd.DataFrame, stage: int) -> "pd.Series[float]
     own = curve[curve["stage"] == stage]
     if own.empty:
         raise GrowBenchError(
-            f"{record['method']}-s{record['seed']}: its curve has no trunk row of stage {stage}; delete both the curve and "
+            f"{run_name(record['method'], record['seed'])}: its curve has no trunk row of stage {stage}; delete both the curve and "
             "its record, then run the job again"
         )
     return own.iloc[0]
