@@ -75,6 +75,11 @@ def planned(tree: Path, name: str, *words: str, **environment: str) -> set[str]:
     """Return the jobs that a dry run plans: the rule, and the method if the job has one."""
     done = run(tree, name, "-n", *words, **environment)
     assert done.returncode == 0, done.stderr
+    return jobs(done)
+
+
+def jobs(done: subprocess.CompletedProcess[str]) -> set[str]:
+    """Return the jobs that a run, or a dry run, names: the rule, and the method if the job has one."""
     found = set()
     for rule, text in JOB.findall(done.stdout + done.stderr):
         method = re.search(r"^    wildcards: .*method=(\w+)", text, re.MULTILINE)

@@ -22,8 +22,17 @@ def snakemake(
     folder: Path, *words: str, python: Path | str = sys.executable, **environment: str
 ) -> subprocess.CompletedProcess[str]:
     """Run snakemake in a folder, by this interpreter."""
-    command = [python, "-m", "snakemake", "--nocolor", *words]
     cleaned = {k: v for k, v in os.environ.items() if not k.startswith(("SNAKEMAKE", "PYTEST", "GROWBENCH"))}
     return subprocess.run(
-        command, cwd=folder, capture_output=True, text=True, env={**cleaned, **environment}, timeout=120
+        command(*words, python=python),
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        env={**cleaned, **environment},
+        timeout=400,
     )
+
+
+def command(*words: str, python: Path | str = sys.executable) -> list[str]:
+    """Return the command that runs snakemake."""
+    return [str(python), "-m", "snakemake", "--nocolor", *words]

@@ -1,0 +1,131 @@
+"""Real runs of a small study: after a change, the same command ends with the bytes of a fresh run, and trains no more than it must."""
+
+import shutil
+import subprocess
+from collections.abc import Callable
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support import stubbed, workflow
+from support.same_bytes import differences
+
+from growbench import synthetic
+from growbench.records.layout import Layout
+
+pytestmark = pytest.mark.fuzz
+LAYOUT = Layout("small")
+JOBS = 8  # corpus, source and its fine-tuning, two methods and theirs, tables
+TASK = Path("data/glue/MRPC/dev.tsv")
+WANTED = str(LAYOUT.tables / "runs.csv")
+SMALL: dict[str, Any] = {
+    "extends": "demo.yaml", "study": "small", "seeds": [0], "attention": False, "data": {"dir": "data"},
+    "corpus": {
+        "source": "local", "train": "*.txt", "documents": "line", "valid_fraction": 0.1, "max_tokens": 30_000,
+        "tokenizer": "wordpiece",
+    },
+    "source": {"layers": 2, "hidden": 16, "heads": 2, "ffn": 32, "steps": 20},
+    "target": {"layers": 2, "hidden": 32, "heads": 4, "ffn": 64}, "budget": {"steps": 30, "points": [1.0]},
+    "optimizer": {"batch": 8}, "train": {"eval_sequences": 32}, "methods": {"scratch": None, "direct_copy": None},
+    "tasks": {"source": "local", "names": ["MRPC"]},
+}  # fmt: skip
+
+
+def run(tree: Path) -> set[str]:
+    """Run the study to its tables; return the jobs."""
+    done = stubbed.run(tree, "small", WANTED, "--cores", "2")
+    assert done.returncode == 0, done.stderr
+    return stubbed.jobs(done)
+
+
+@pytest.fixture(scope="module")
+def fresh(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A study that has not run."""
+    tree = workflow.copy(tmp_path_factory.mktemp("fresh"))
+    stubbed.write(tree, "small", SMALL)
+    lines = [document.replace("\n", " ") for document in islice(synthetic.documents(0), 600)]
+    (tree / TASK).parent.mkdir(parents=True)
+    (tree / "data/a.txt").write_text("\n".join(lines), encoding="utf-8")
+    pairs = [line.partition(" . ")[::2] for line in lines[:96]]
+    rows = [f"{number % 2}\t1\t2\t{one} .\t{other[:40]}" for number, (one, other) in enumerate(pairs)]
+    head = "Quality\t#1 ID\t#2 ID\t#1 String\t#2 String"
+    for path, chosen in ((tree / TASK, rows[:32]), (tree / TASK.with_name("train.tsv"), rows[32:])):
+        path.write_text("\n".join([head, *chosen, ""]), encoding="utf-8")
+    return tree
+
+
+@pytest.fixture(scope="module")
+def finished(fresh: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same after its run."""
+    tree = tmp_path_factory.mktemp("finished") / "tree"
+    shutil.copytree(fresh, tree)
+    assert len(run(tree)) == JOBS
+    return tree
+
+
+def method(tree: Path) -> None:
+    path = tree / "src/growbench/methods/direct_copy.py"
+    text = path.read_text(encoding="utf-8")
+    path.write_text(
+        text.replace("        return widen(", "        rng.random()\n        return widen("), encoding="utf-8"
+    )
+    assert path.read_text(encoding="utf-8") != text
+
+
+def text(tree: Path) -> None:
+    path = tree / "data/a.txt"
+    path.write_text("a first line\n" + path.read_text(encoding="utf-8"), encoding="utf-8")
+
+
+def task(tree: Path) -> None:
+    lines = (tree / TASK).read_text(encoding="utf-8").splitlines(keepends=True)
+    (tree / TASK).write_text("".join(lines[:-3]), encoding="utf-8")
+
+
+RUNS = {f"{step} {name}" for step in ("pretrain", "finetune") for name in SMALL["methods"]}
+CHANGES: dict[str, tuple[Callable[[Path], None], set[str]]] = {
+    "method": (method, {"pretrain direct_copy", "finetune direct_copy", "aggregate"}),
+    "text": (text, RUNS | {"corpus", "source", "finetune_source", "aggregate"}),
+    "task": (task, {"finetune scratch", "finetune direct_copy", "finetune_source", "aggregate"}),
+}
+
+
+@pytest.mark.parametrize("case", CHANGES)
+def test_after_a_change_the_same_command_gives_the_bytes_of_a_fresh_run(
+    fresh: Path, finished: Path, tmp_path: Path, case: str
+) -> None:
+    change, expected = CHANGES[case]
+    before, after = tmp_path / "before", tmp_path / "after"
+    for origin, tree in ((fresh, before), (finished, after)):
+        shutil.copytree(origin, tree)
+        change(tree)
+    run(before)
+    assert run(after) == expected
+    assert differences(after / LAYOUT.root, before / LAYOUT.root) == []
+    assert differences(after / LAYOUT.root, finished / LAYOUT.root), "the change changes something"
+
+
+def test_a_job_that_runs_again_without_a_change_trains_nothing_and_writes_the_same_bytes(
+    finished: Path, tmp_path: Path
+) -> None:
+    tree = tmp_path / "tree"
+    shutil.copytree(finished, tree)
+    assert not stubbed.planned(tree, "small", WANTED)
+    done = stubbed.run(tree, "small", WANTED, "--cores", "2", "--forcerun", "corpus")
+    assert done.returncode == 0 and len(stubbed.jobs(done)) == JOBS, done.stderr
+    assert differences(tree / LAYOUT.root, finished / LAYOUT.root) == []
+    logs = "".join(path.read_text(encoding="utf-8") for path in tree.glob("logs/small/pretrain/*.log"))
+    assert logs.count(": nothing is trained") == 3 and "loss" not in logs, logs
+
+
+def test_a_second_snakemake_on_the_same_study_is_refused_before_its_first_job(fresh: Path, tmp_path: Path) -> None:
+    tree = tmp_path / "tree"
+    shutil.copytree(fresh, tree)
+    words = [str(LAYOUT.corpus_manifest), "--cores", "1", "--configfile", "config/small.yaml"]
+    first = subprocess.Popen(workflow.command(*words), cwd=tree, stderr=subprocess.PIPE, text=True)
+    while not list(tree.glob(".snakemake/locks/*")):
+        assert first.poll() is None
+    second = stubbed.run(tree, "small", WANTED, "--cores", "1")
+    assert second.returncode and "cannot be locked" in second.stderr and not stubbed.jobs(second)
+    assert first.wait() == 0, first.communicate()
