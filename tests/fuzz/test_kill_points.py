@@ -92,3 +92,39 @@ def test_a_run_survives_an_end_at_every_operation(tmp_path: Path, method: str) -
     assert count >= 30
     for number, copy in endings(words, "results", prepared, tmp_path, count):
         assert differences(copy / "results", whole / "results") == [], number
+
+
+CHANGED = "optimizer.clip=0.5"
+
+
+@pytest.mark.parametrize("what", ["changed", "lost"])
+def test_a_run_that_starts_over_survives_an_end_at_every_operation(tmp_path: Path, what: str) -> None:
+    """The config changed after the run was finished, or its first finished point is lost."""
+    prepared, whole = tmp_path / "prepared", tmp_path / "whole"
+    named = small_study.write(prepared, budget={"steps": 10, "points": [0.6, 1.0]})
+    words = ["pretrain", *named, "--method", "scratch", "--seed", "0"]
+    for first in (["corpus", *named], words):
+        done = child.run(first, prepared)
+        assert done.status == 0, done.err
+    if what == "changed":
+        words += ["--set", CHANGED]
+    else:
+        shutil.rmtree(next(prepared.glob("results/*/runs/*/points/p60")))
+    shutil.copytree(prepared, whole)
+    count = operations(words, whole, "results")
+    assert count >= 40
+    for number, copy in endings(words, "results", prepared, tmp_path, count):
+        assert differences(copy / "results", whole / "results") == [], number
+
+
+def test_a_search_survives_an_end_at_every_operation(tmp_path: Path) -> None:
+    prepared, whole = tmp_path / "prepared", tmp_path / "whole"
+    named = small_study.write(prepared, budget={"steps": 10}, search={"lrs": [1e-3, 2e-3], "share": 0.5})
+    done = child.run(["corpus", *named], prepared)
+    assert done.status == 0, done.err
+    words = ["search", *named, "--method", "scratch"]
+    shutil.copytree(prepared, whole)
+    count = operations(words, whole, "results")
+    assert count >= 30
+    for number, copy in endings(words, "results", prepared, tmp_path, count):
+        assert differences(copy / "results", whole / "results") == [], number
