@@ -11,7 +11,7 @@ from support.testsets import put
 from fuzz import child, mutate, small_study
 from fuzz.area import Area, Case, Judgment, always_right, never_right
 from fuzz.child import Outcome
-from growbench import methods
+from growbench import families, methods
 from growbench.tasks import language
 
 
@@ -75,8 +75,6 @@ class GrowWords(Area):
 
     def prepare(self) -> None:
         def make() -> int:
-            from growbench import families
-
             for name in ("bert", "llama"):
                 family = families.load(name)
                 family.build(family.config(family.example_spec())).save_pretrained(self.folder / name)
@@ -89,12 +87,19 @@ class GrowWords(Area):
 
     def case(self, rng: random.Random) -> Case:
         method = methods.load(rng.choice(methods.names()))
-        words = ["grow", rng.choice(("bert", "llama")), "out", "--method", method.name]
-        for name in rng.sample(self.SIZES, rng.choice((1, 1, 2, 3))):
-            words.append(f"{name}={rng.choice(self.VALUES)}")
+        source = rng.choice(("bert", "llama"))
+        words = ["grow", source, "out", "--method", method.name]
+        axes = ["--layers", "--hidden", *(["--ffn"] if rng.random() < 0.2 else [])]
+        usual = {f"--{axis}" for axis in method.grows} & set(axes) or {"--layers"}
+        if rng.random() < 0.7:
+            spec = families.load(source).example_spec()
+            words += [f"{name}={rng.choice((1, 2, 2, 3)) * getattr(spec, name[2:])}" for name in sorted(usual)]
+        else:
+            words += [f"{n}={rng.choice(self.VALUES)}" for n in rng.sample(self.SIZES, rng.choice((1, 1, 2, 3)))]
         known = {**methods.COMMON, **method.options}
-        for key in rng.sample(sorted(known), min(len(known), rng.choice((0, 1, 2)))):
-            near = [mutate.written(known[key].default, rng), *known[key].choices]
+        for key in rng.sample(sorted(known), min(len(known), rng.choice((0, 0, 1, 2)))):
+            option = known[key]
+            near = [mutate.written(option.default, rng), *option.choices, *(option.range or ())]
             value = rng.choice(near if rng.random() < 0.7 else mutate.ODD)
             words.append(
                 f"--set={key}={mutate.dumped(value) if not isinstance(value, str) else value}".replace("\0", "")

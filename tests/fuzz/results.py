@@ -128,7 +128,10 @@ class Runs(Rerun):
         "records/pretrain/source-s0.*", "records/pretrain/zero_pad-s0.*",
     )  # fmt: skip
     WORDS = ("pretrain", "--method", "zero_pad", "--seed", "0")
-    MADE = ("records/pretrain/zero_pad-s0.*", "runs/zero_pad-s0/points/*/*")
+    MADE = (  # a point's list of files is judged by the files
+        "records/pretrain/zero_pad-s0.*", "runs/zero_pad-s0/points/*/*.safetensors", "runs/zero_pad-s0/points/*/config.json",
+        "runs/zero_pad-s0/points/*/identity.json",
+    )  # fmt: skip
     REMOVED = False
 
 
