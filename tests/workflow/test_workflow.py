@@ -121,7 +121,9 @@ def test_zero_shot_is_planned_if_a_causal_study_names_test_sets(tree: Path) -> N
     assert {Path(name).stem for name in made} == {f"scratch-s{s}-{p}" for s in (3, 4) for p in ("p80", "p100")}
     assert str(Layout("demo-gpt").tables / "zeroshot.md") in text
     refused = snakemake(tree, "-n", "--config", "zeroshot={names: [PTB]}").stderr.strip().splitlines()[-1]
-    assert refused.startswith("growbench: config/demo.yaml: zeroshot.names: zero-shot tests need a causal model")
+    assert refused.startswith(
+        "growbench: config/demo.yaml + command line: zeroshot.names: zero-shot tests need a causal model"
+    )
     missing = snakemake(tree, "--cores", "1", *words[1:], "--config", *changes, GROWBENCH_DATA=str(tree / "none"))
     assert "ptb.test.txt: cannot be read" in missing.stderr.strip().splitlines()[-1] and missing.returncode
 
@@ -132,7 +134,7 @@ def test_a_wrong_config_ends_in_one_line_before_the_plan(tree: Path) -> None:
     assert (
         done.stderr.strip()
         .splitlines()[-1]
-        .startswith("growbench: config/demo.yaml: optimizer.lrr: unknown key; did you mean 'lr'?")
+        .startswith("growbench: config/demo.yaml + command line: optimizer.lrr: unknown key; did you mean 'lr'?")
     )
     assert "Traceback" not in done.stderr
     path = tree / "config/demo.yaml"

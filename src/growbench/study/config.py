@@ -33,7 +33,7 @@ def load(
 
 def gather(paths: Sequence[str | Path], changes: Sequence[str] = ()) -> Study:
     """Return the study of config files, merged in order, with changes such as `optimizer.lr=1e-3` merged in last."""
-    names = [*map(str, paths), *([files.CHANGE] if changes else [])]
+    names = [*map(str, paths), *(["command line"] if changes else [])]
     return load(files.combined(files.layers(paths, changes)), name=" + ".join(names))
 
 
