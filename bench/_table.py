@@ -19,7 +19,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from growbench.records import record
+from growbench.records import provenance
 from growbench.runtime.durable import write_text
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -134,7 +134,7 @@ def changed(page: Path | None) -> bool:
 
 def machine(load: float, page: Path | None) -> str:
     """Return the line under a section's heading: machine, versions, commit, date. load: load average when the script began."""
-    known = record.provenance(1)
+    known = provenance.of(1)
     version = {name: known["versions"].get(name, "absent") for name in ("torch", "transformers")}
     when = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC")
     commit = known["commit"] + (" with changes" if known["dirty"] and changed(page) else "")

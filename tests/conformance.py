@@ -11,7 +11,7 @@ from support.matrix import FAMILIES, GROWING, cases, grow, source_model
 from growbench import families, methods
 from growbench.errors import GrowBenchError
 from growbench.growth.preservation import measure
-from growbench.records import record
+from growbench.records import provenance
 
 PAGE = Path(__file__).resolve().parents[1] / "docs/CONFORMANCE.md"
 HEAD = """# Conformance: what growing does to the function, measured
@@ -60,7 +60,7 @@ def table(family: str) -> str:
 
 def main() -> int:
     """Write the page."""
-    made = record.provenance(torch.get_num_threads())
+    made = provenance.of(torch.get_num_threads())
     tail = f"Commit {made['commit']}, torch {torch.__version__}, transformers {transformers.__version__}.\n"
     PAGE.write_text(HEAD + "\n".join(table(family) for family in FAMILIES) + "\n" + tail, encoding="utf-8")
     return 0

@@ -14,6 +14,7 @@ from golden.entry import Entry
 from growbench import families, growth, methods, train
 from growbench.pipeline.pretrain import run as pretrain
 from growbench.records import curve
+from growbench.runtime import durable
 from growbench.study.study import Study
 
 COMPOUND = {"of": "compoundgrow"}
@@ -42,7 +43,8 @@ def results(case: str) -> dict[str, Any]:
         tiny.corpus(study.layout.corpus)
         for name in dict.fromkeys(("source", method)):
             pretrain.run(study, name, 0)
-        rows = curve.read(study.layout.curve(method, 0))
+        path = study.layout.curve(method, 0)
+        rows = curve.read(path, durable.digest(path))
     names = {"cost in FLOPs": "flops", "learning rate": "lr", "training loss": "train_loss", "loss": "valid_loss"}
     return {word: [numbers.rounded(float(v)) for v in rows[column].dropna()] for word, column in names.items()}
 

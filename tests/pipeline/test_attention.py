@@ -81,7 +81,7 @@ def test_every_family_that_reads_text_is_measured(family: str, tmp_path: Path, m
 
 def test_a_missing_checkpoint_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(GrowBenchError, match=r"source-s0/points/p100: no finished point .* pretrain --method source"):
+    with pytest.raises(GrowBenchError, match=r"source-s0/points/p100: no finished point .* --method source --seed N`"):
         attention.run(tiny(tmp_path), 0)
 
 

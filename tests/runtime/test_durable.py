@@ -164,7 +164,7 @@ def test_a_source_s_record_of_another_config_is_refused(study) -> None:
     pretrain.run(study, "source", 0)
     other = dataclasses.replace(study, optimizer=dataclasses.replace(study.optimizer, clip=0.5))
     with pytest.raises(
-        GrowBenchError, match=r"source-s0\.json: the config changed since; run .* --method source` again"
+        GrowBenchError, match=r"source-s0\.json: the config changed since; run .* --method source --seed N` again"
     ):
         pretrain.run(other, "bert2bert", 0)
 

@@ -16,7 +16,7 @@ from torch import Tensor
 from growbench import families
 from growbench.pipeline.corpus import corpus
 from growbench.pipeline.pretrain import identity as made_from
-from growbench.records import finished, identity, record
+from growbench.records import finished, identity, provenance, record
 from growbench.runtime import launch, lock
 from growbench.spec import SOURCE
 from growbench.study.study import Study
@@ -59,7 +59,7 @@ def _run(study: Study, seed: int) -> Path:
             corpus=data.digest,
             precision=device.resolve(study.train.device, study.train.precision).precision,
         ),
-        provenance=record.provenance(torch.get_num_threads()),
+        provenance=provenance.of(torch.get_num_threads()),
     )  # fmt: skip
 
 

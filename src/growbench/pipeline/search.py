@@ -14,7 +14,7 @@ import torch
 from growbench.errors import GrowBenchError
 from growbench.pipeline.pretrain import identity as made_from
 from growbench.pipeline.pretrain import run as pretrain
-from growbench.records import identity, record
+from growbench.records import identity, provenance, record
 from growbench.records.identity import Identity
 from growbench.runtime.memory import reuse_freed_memory
 from growbench.study.study import Study
@@ -85,7 +85,7 @@ def _conclude(study: Study, method: str, trials: list[tuple[dict[str, Any], Iden
     record.write(
         study.layout.search_record(method), "search", study=study.study, method=method, seed=study.seeds[0],
         config_hash=common["config"], identity=common, share=study.search.share, lr=best["lr"],
-        trials=[trial for trial, _ in trials], provenance=record.provenance(torch.get_num_threads(), processes),
+        trials=[trial for trial, _ in trials], provenance=provenance.of(torch.get_num_threads(), processes),
     )  # fmt: skip
     log.info("%s: LR %g is the best of %s", method, best["lr"], ", ".join(f"{lr:g}" for lr in study.search.lrs))
 

@@ -25,7 +25,7 @@ from growbench.pipeline.finetune.cache import Cache, of_task
 from growbench.pipeline.finetune.fit import Start, fit, start
 from growbench.pipeline.finetune.tokenized import TokenizedTask
 from growbench.pipeline.pretrain import identity as run_identity
-from growbench.records import finished, identity, record
+from growbench.records import finished, identity, provenance, record
 from growbench.records.identity import Identity
 from growbench.runtime import launch, lock
 from growbench.runtime.memory import reuse_freed_memory
@@ -84,8 +84,8 @@ def _write(study: Study, method: str, seed: int, point: str, origin: Identity, r
     if made_from.unchanged(path, values["made_from"], values):
         log.info("%s: nothing of what it is made from has changed", path)
         return path
-    provenance = record.provenance(torch.get_num_threads())
-    return record.write(path, "finetune", method=method, seed=seed, point=point, **values, provenance=provenance)
+    where = provenance.of(torch.get_num_threads())
+    return record.write(path, "finetune", method=method, seed=seed, point=point, **values, provenance=where)
 
 
 def _check_positions(study: Study, folder: Path) -> None:

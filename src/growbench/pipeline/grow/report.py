@@ -9,7 +9,7 @@ import torch
 from growbench.errors import shown
 from growbench.pipeline.grow import files
 from growbench.pipeline.grow.check import Job, Request, parameters
-from growbench.records import record
+from growbench.records import provenance
 from growbench.spec import ModelSpec
 
 EXACT_BYTES = 4  # a narrower number rounds by more than an exact growth differs
@@ -43,7 +43,7 @@ def report_of(request: Request, job: Job, measured: Mapping[str, Any] | str) -> 
         "left_out": job.source.left_out,
         "inputs": job.sample.words if job.sample is not None else None,
         "flops": 0.0,
-        **record.provenance(torch.get_num_threads()),
+        **provenance.of(torch.get_num_threads()),
     }
 
 

@@ -8,7 +8,7 @@ import torch
 
 from growbench.pipeline.pretrain.journal import Journal
 from growbench.pipeline.pretrain.stages import Stages
-from growbench.records import curve, record
+from growbench.records import curve, provenance, record
 from growbench.records.identity import Identity
 from growbench.runtime import durable
 from growbench.study.study import Study
@@ -35,5 +35,5 @@ def write(
         options=timeline.options, plan=timeline.plan.to_list(), initial_loss=journal.at.initial_loss,
         points=journal.points, curve=durable.digest(rows), ledger=journal.full_ledger(),
         unigram_entropy=manifest["unigram_entropy"], entropy_floor=manifest["entropy_floor"],
-        provenance=record.provenance(torch.get_num_threads(), stages.ranks.count),
+        provenance=provenance.of(torch.get_num_threads(), stages.ranks.count),
     )  # fmt: skip

@@ -19,7 +19,7 @@ from growbench.pipeline.corpus import plain
 from growbench.pipeline.pretrain import identity as run_identity
 from growbench.pipeline.zeroshot.likelihood import Likelihood, score
 from growbench.pipeline.zeroshot.tokenized import TokenizedTest, description, prepare
-from growbench.records import finished, identity, record
+from growbench.records import finished, identity, provenance, record
 from growbench.records.identity import Identity
 from growbench.runtime import launch, lock
 from growbench.runtime.memory import reuse_freed_memory
@@ -76,7 +76,7 @@ def _write(
     return record.write(
         path, "zeroshot", study=study.study, method=method, seed=seed, point=point, config_hash=config, made_from=whole,
         window={"length": length, "stride": stride, "context": length - stride + 1},
-        tokenisation=tokenization, runs=runs, provenance=record.provenance(torch.get_num_threads()),
+        tokenisation=tokenization, runs=runs, provenance=provenance.of(torch.get_num_threads()),
     )  # fmt: skip
 
 
