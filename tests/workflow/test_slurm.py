@@ -161,7 +161,7 @@ def told(folder: Path) -> str:
 
 def steps(folder: Path) -> int:
     """Return the last training step in the log, 0 if the job has ended."""
-    found = re.findall(r"trunk step (\d+) ", told(folder))
+    found = re.findall(r"trunk: step (\d+),", told(folder))
     return int(found[-1]) if found and GOES_ON not in told(folder) else 0
 
 
@@ -196,7 +196,7 @@ def still(node: Node, folder: Path) -> Iterator[None]:
 def stops(node: Node, folder: Path) -> int:
     """Wait until SIGTERM has ended the current job; return how far it came."""
     node.wait("the end by SIGTERM", lambda: GOES_ON in told(folder), 180)
-    return int(re.findall(r"trunk step (\d+) ", told(folder))[-1])
+    return int(re.findall(r"trunk: step (\d+),", told(folder))[-1])
 
 
 def ends_the_same(folder: Path, undisturbed: Prepared) -> None:
