@@ -4,7 +4,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 PYTHON_FILES := src tests workflow bench
 
-.PHONY: demo tables test test-slurm fuzz fuzz-ci lint types readme conformance golden bench clean
+.PHONY: demo tables test test-slow test-slurm fuzz fuzz-ci lint types readme conformance golden bench clean
 .DEFAULT_GOAL := test
 
 .venv/.installed: pyproject.toml constraints.txt
@@ -24,6 +24,9 @@ tables: .venv/.installed  ## a study's tables, figures and pages from its record
 
 test: .venv/.installed
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2
+
+test-slow: .venv/.installed  ## the tests that `make test` leaves out for their length
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 -m slow
 
 test-slurm: .venv/.installed  ## on a real SLURM with one node; as root, with slurm-wlm and munge
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -rs -m slurm
