@@ -27,6 +27,7 @@ PLACES = {
     LAYOUT.search_record("scratch"): "results/mini/records/search/scratch.json",
     LAYOUT.run_record("scratch", 0): "results/mini/records/pretrain/scratch-s0.json",
     LAYOUT.curve("scratch", 0): "results/mini/records/pretrain/scratch-s0.csv",
+    LAYOUT.documents("scratch", 0): "results/mini/records/pretrain/scratch-s0.documents.csv",
     LAYOUT.finetune_record("scratch", 0, "p100"): "results/mini/records/finetune/scratch-s0-p100.json",
     LAYOUT.zeroshot_record("scratch", 0, "p100"): "results/mini/records/zeroshot/scratch-s0-p100.json",
     LAYOUT.attention_record(0): "results/mini/records/attention/s0.json",

@@ -1,14 +1,13 @@
 """The curve of a run, a CSV file beside its record: its columns, writing and reading."""
 
 import csv
-import hashlib
 import io
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from growbench.errors import GrowBenchError
-from growbench.runtime import durable
+from growbench.records import beside
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,7 +21,6 @@ COLUMNS = (
 WHOLE, WORDS = ("step", "stage", "tokens"), ("phase", "point")
 MAY_BE_EMPTY = ("point", "train_loss", "valid_loss")
 RISING = ("step", "stage", "flops", "flops_total", "tokens")  # along the trunk, and along each cool-down
-REMEDY = "restore it, or delete it and its record and run the job again"
 
 
 def write(path: Path, rows: Iterable[Mapping[str, Any]]) -> str:
@@ -34,8 +32,7 @@ def write(path: Path, rows: Iterable[Mapping[str, Any]]) -> str:
     writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
-    durable.write_text(path, text.getvalue())
-    return hashlib.sha256(text.getvalue().encode()).hexdigest()
+    return beside.write(path, text.getvalue())
 
 
 def read(path: Path, sha256: str) -> "pd.DataFrame":
@@ -43,15 +40,7 @@ def read(path: Path, sha256: str) -> "pd.DataFrame":
 
     sha256: of the file, as its record has it.
     """
-    try:
-        data = path.read_bytes()
-    except FileNotFoundError as error:
-        raise GrowBenchError(f"{path}: no such curve; delete the record beside it and run its job again") from error
-    except OSError as error:
-        raise durable.fault(path, error) from error
-    if hashlib.sha256(data).hexdigest() != sha256:
-        raise GrowBenchError(f"{path}: not the curve of its record, its SHA-256 does not match; {REMEDY}")
-    return _parsed(path, data)
+    return _parsed(path, beside.read(path, sha256, "curve"))
 
 
 def _parsed(path: Path, data: bytes) -> "pd.DataFrame":
@@ -62,9 +51,9 @@ def _parsed(path: Path, data: bytes) -> "pd.DataFrame":
     try:
         table = pd.read_csv(io.BytesIO(data), dtype=kinds)
     except (ValueError, OverflowError) as error:
-        raise GrowBenchError(f"{path}: not a complete CSV file of numbers; {REMEDY}") from error
+        raise GrowBenchError(f"{path}: not a complete CSV file of numbers; {beside.REMEDY}") from error
     if fault := _fault(table):
-        raise GrowBenchError(f"{path}: {fault}; {REMEDY}")
+        raise GrowBenchError(f"{path}: {fault}; {beside.REMEDY}")
     return table
 
 

@@ -131,6 +131,10 @@ class Layout:
         """Return the curve of a run, which lies beside its record."""
         return self.run_record(method, seed).with_suffix(".csv")
 
+    def documents(self, method: str, seed: Seed) -> Path:
+        """Return the losses of a run's finished points by document, which lie beside its record."""
+        return self.run_record(method, seed).with_suffix(".documents.csv")
+
     def finetune_record(self, method: str, seed: Seed, point: str) -> Path:
         """Return the record of the fine-tunings of a finished point."""
         return self._record("finetune", f"{run_name(method, seed)}-{point}")

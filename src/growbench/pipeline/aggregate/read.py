@@ -12,8 +12,11 @@ import pandas as pd
 
 from growbench.analysis.frames import Record
 from growbench.analysis.frames.provenance import commit, not_recorded
+from growbench.errors import GrowBenchError
 from growbench.pipeline.aggregate import alike, fit
-from growbench.records import curve, record
+from growbench.records import curve, documents, record
+from growbench.records.beside import REMEDY
+from growbench.records.documents import Documents
 from growbench.spec import SOURCE
 from growbench.study.study import Study
 
@@ -31,6 +34,7 @@ class Found:
     search: the records of the searches for a learning rate.
     attention: the attention record of the first seed; None if the study does not ask for it.
     curves: of the runs, by method and seed.
+    documents: losses by document of the runs that have them, by method and seed.
     outdated: methods whose code changed since a run, in the order of the study.
     """
 
@@ -40,6 +44,7 @@ class Found:
     search: list[Record]
     attention: Record | None
     curves: dict[Run, pd.DataFrame]
+    documents: dict[Run, Documents]
     outdated: list[str]
 
     def all(self) -> list[Record]:
@@ -72,9 +77,23 @@ def everything(study: Study, methods: list[str], trained: list[str]) -> Found:
             (values["method"], values["seed"]): curve.read(path.with_suffix(".csv"), values["curve"])
             for path, values in runs.items()
         },
+        documents={
+            (values["method"], values["seed"]): _documents(study, values)
+            for values in runs.values()
+            if values.get("documents") is not None
+        },
         outdated=[name for name in trained if name in changed],
     )
     _report(found)
+    return found
+
+
+def _documents(study: Study, values: Record) -> Documents:
+    """Return the losses of a run by document. Raises GrowBenchError unless they are of the record's points."""
+    path = study.layout.documents(values["method"], values["seed"])
+    found = documents.read(path, values["documents"])
+    if list(found.points) != [point["point"] for point in values["points"]]:
+        raise GrowBenchError(f"{path}: not of the finished points of its record; {REMEDY}")
     return found
 
 
