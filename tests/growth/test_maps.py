@@ -12,7 +12,7 @@ from growbench.spec import ModelSpec
 SIZES = st.integers(1, 12).flatmap(lambda n: st.tuples(st.just(n), st.integers(n, 4 * n)))
 
 
-@given(SIZES, st.sampled_from(["balanced", "random"]), st.integers(0, 99))
+@given(SIZES, st.sampled_from(["balanced", "shuffled", "random"]), st.integers(0, 99))
 def test_reading_undoes_writing(sizes, draw, seed) -> None:
     source, target = sizes
     made = maps.from_index(maps.draw_index(source, target, draw, np.random.default_rng(seed)), source)
@@ -29,6 +29,13 @@ def test_balanced_copies_equally_often_and_numbers_the_copies() -> None:
     assert (made.read == 1 / 3).all()
 
 
+def test_shuffled_copies_equally_often_in_an_order_of_the_seed() -> None:
+    first, again, other = (maps.draw_index(40, 120, "shuffled", np.random.default_rng(seed)) for seed in (0, 0, 1))
+    assert maps.counts(first, 40).tolist() == [3] * 40
+    assert first.tolist() == again.tolist() != other.tolist()
+    assert first.tolist() != maps.draw_index(40, 120, "balanced", np.random.default_rng(0)).tolist()
+
+
 def test_new_coordinates_have_no_source_and_are_not_divided() -> None:
     made = maps.from_index(maps.draw_index(2, 4, "new", np.random.default_rng(0)), 2)
     assert made.index.tolist() == [0, 1, maps.NEW, maps.NEW]
@@ -43,7 +50,7 @@ def test_query_heads_stay_with_their_key_value_group(heads: int, kv_heads: int) 
     big = ModelSpec(
         family="llama", layers=1, hidden=64, heads=heads, kv_heads=kv_heads, head_size=8, ffn=8, vocab=9, max_length=8
     )
-    for draw in ("balanced", "random"):
+    for draw in ("balanced", "shuffled", "random"):
         head_index, kv_index = maps.head_indices(small, big, draw, np.random.default_rng(1))
         assert len(head_index) == heads
         for target, source in enumerate(head_index):

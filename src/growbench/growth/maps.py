@@ -107,14 +107,15 @@ def selected(index: Ints, source_size: int, *, rescale: bool) -> SpaceMap:
     return replace(chosen, read=chosen.read * (source_size / len(index))) if rescale else chosen
 
 
-Draw = Literal["balanced", "random", "new"]
+Draw = Literal["balanced", "shuffled", "random", "new"]
 
 
 def draw_index(source_size: int, target_size: int, draw: Draw, rng: np.random.Generator) -> Ints:
     """Return the source index of each target coordinate. The first ones are the source itself.
 
-    balanced: cycle through the source (every coordinate equally often at an integer ratio). random: uniform with
-    replacement, as published by bert2BERT. new: no source. Raises GrowBenchError if the target is smaller.
+    balanced: cycle through the source (every coordinate equally often at an integer ratio). shuffled: the same copies in
+    random order. random: uniform with replacement, as published by bert2BERT. new: no source. Raises GrowBenchError if
+    the target is smaller.
     """
     added = target_size - source_size
     if added < 0:
@@ -122,8 +123,10 @@ def draw_index(source_size: int, target_size: int, draw: Draw, rng: np.random.Ge
             f"map: {target_size} coordinates are fewer than the source's {source_size}, and growth cannot shrink; "
             "use a larger target"
         )
+    cycled = np.arange(source_size, target_size) % source_size
     extra = {
-        "balanced": lambda: np.arange(source_size, target_size) % source_size,
+        "balanced": lambda: cycled,
+        "shuffled": lambda: rng.permutation(cycled),
         "random": lambda: rng.integers(0, source_size, added),
         "new": lambda: np.full(added, NEW),
     }[draw]()

@@ -12,7 +12,8 @@ target and a budget of C FLOPs:
     log10 d = 0.88 log10 N + 163.27 / log10 C - 5.74
 
 C is this study's budget (the paper: 6 N D). The rule was fitted at 410 M to 7 B parameters and C above 1e20. Far
-below, d exceeds the budget, and the plan is refused.
+below, d exceeds the budget, and the plan is refused. The default, `at: 0.1`, does not use the rule and fits any
+budget: that the rule does not fit is no reason to leave this method out.
 """
 
 from math import log10

@@ -11,7 +11,10 @@ units are copied in turn, and their readers are divided by the number of copies.
 of the same sum, which breaks their symmetry (`noise`). An added layer is a copy whose output projections are zero.
 Exact at any ratio under pre-LN.
 
-Deviations and limits: the stock config must be able to set epsilon (OPT's cannot: inexact by epsilon's effect). Under
+Deviations and limits: `noise`, a share of a tensor's std added to equal shares, is ours. The authors' code reads two
+copies with W - C and C, where C has 0.1 of the initial scale (BERT), or adds random matrices of the full initial scale,
+projected so that they cancel over the copies (ViT). It puts new layers after the top ones. Adam starts over.
+The stock config must be able to set epsilon (OPT's cannot: inexact by epsilon's effect). Under
 post-LN the norm's own output is the stream, and no linear map keeps both its mean and its gains at a non-integer
 ratio: refused. Post-LN depth passes the stream through two norms, exact up to epsilon.
 """

@@ -9,8 +9,10 @@ from 0, where the model computes exactly the source's function whatever the new 
 stock target. The mask multiplies new heads, FFN units and residual coordinates, weights them in the norms'
 statistics, and blends added layers with the identity (growth/masking.py). `ramp` is a share of the largest budget.
 
-Deviations: one growth of the source; the paper grows four dimensions in turn. No finished point lies inside the ramp.
-A checkpoint written by `growbench grow` would have no masks, so that command refuses this method.
+Deviations: one growth of the source; the paper grows four dimensions in turn. Adam starts over at the growth; the
+paper keeps its state. The authors' code masks the FFN before its activation, masks queries, keys and values of new
+heads, does not mask what is written before a norm, and puts new layers on top. Its masks rise over 5,000 steps, one
+dimension at a time. No finished point lies inside the ramp. A checkpoint written by `growbench grow` would have no masks, so that command refuses this method.
 """
 
 from dataclasses import replace

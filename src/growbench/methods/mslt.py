@@ -9,7 +9,8 @@ n. 32 of 52 epochs (from memory of bert2BERT's replication) are 0.375 of the FLO
 of stage m takes (m + 2) / 3 n of a full one). Adam is reset at each stage; the LR schedule continues. Does not
 preserve the function.
 
-Deviations: shares are of FLOPs. A head that shares the token table keeps training it, as a head only; embeddings are
+Deviations: shares are of FLOPs. A target with fewer than n layers has one partial stage a layer, and these still get
+all of `partial`. A head that shares the token table keeps training it, as a head only; embeddings are
 otherwise frozen from stage 2 on. The paper's large-batch optimizer is not used.
 """
 

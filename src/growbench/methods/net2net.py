@@ -12,7 +12,7 @@ zero,
 so that the product does not change and the added noise has the standard deviation of n. Net2DeeperNet: an added layer
 is an identity. In a residual block that is a copy of the layer below whose two output projections are zero.
 
-Deviations: `map: balanced` is the default because LayerNorm needs the same number of copies of every coordinate (see
+Deviations: the paper gives no size for its noise, and 0.05 has no source. `map: balanced` is the default because LayerNorm needs the same number of copies of every coordinate (see
 bert2bert_fpi). Whole heads are copied. An added layer is a copy instead of a new one, so that only its outputs have to
 be learned.
 """
