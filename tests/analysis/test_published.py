@@ -42,3 +42,20 @@ def test_a_family_gets_rows_of_its_own_and_none_of_another() -> None:
     assert any("34.1 %" in line and "BERT (6,512)" in line for line in published.savings("stackbert", "bert"))
     assert published.savings("stackbert", "llama") == published.savings("stackbert", "gpt2") == []
     assert [line[:6] for line in published.savings("stackbert", "vit")] == ["23.8 %"]
+
+
+@pytest.mark.parametrize(
+    ("paper", "artefacts", "objective", "settings"),
+    [
+        ("LiGO", ("Table 1", "DeiT table"), "mlm", {"BERT (6,512) -> (12,768), 400k steps"}),
+        ("LiGO", ("Table 1", "DeiT table"), "classification", {"DeiT-S -> DeiT-B, 300 epochs"}),
+        ("LiGO", ("Table 1", "DeiT table"), "clm", set()),
+        ("bert2BERT", ("Table 1", "GPT"), "clm", {"GPT (12,512) -> (12,768)"}),
+        ("bert2BERT", ("initial loss",), "mlm", {"(12,384) -> (12,768)", "(12,512) -> (12,768)"}),
+        ("bert2BERT", ("initial loss", "E_b ablation"), "clm", set()),
+    ],
+)
+def test_a_table_prints_no_published_row_of_models_of_another_objective(
+    paper: str, artefacts: tuple[str, ...], objective: str, settings: set[str]
+) -> None:
+    assert {entry.setting for entry in published.entries(paper, *artefacts, objective=objective)} == settings

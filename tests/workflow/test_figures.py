@@ -23,7 +23,7 @@ from growbench.pipeline.aggregate import run as aggregate
 from growbench.study.study import Study
 
 SCRIPTS = Path(__file__).parents[2] / "workflow" / "figures"
-NEW = ("plans", "initial_loss", "ablation", "attention_maps", "attention_distance")
+NEW = ("plans", "loss_after_growth", "ablation", "attention_maps", "attention_distance")
 FIGURES = ("loss_vs_flops", "score_vs_flops", "savings", *NEW)
 VARIANTS = {"two_stage_quarter": 0.25, "two_stage_half": 0.5}
 COSTS = {"scratch": 1.0, "stackbert": 1.2, "bert2bert_fpi": 0.5, "net2net": 0.1, "bert2bert": 0.8}
@@ -180,7 +180,7 @@ def test_the_plan_draws_depth_as_height_and_frozen_layers_pale(tables: Path) -> 
 
 
 def test_every_growth_has_its_loss_right_after_growth(tables: Path) -> None:
-    shown = texts(figured := drawn(tables, "initial_loss"))
+    shown = texts(figured := drawn(tables, "loss_after_growth"))
     names = [label.get_text() for label in figured.axes[0].get_yticklabels()]
     assert names[::-1] == [name for name in COSTS if name != "scratch"]
     before = constructed.loss_at(0.3 * constructed.F, 1.2) + 0.05

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from growbench.analysis import text
+from growbench.analysis import wording
 from growbench.analysis.figures import figure
 from growbench.analysis.figures.figure import GRAY
 from growbench.analysis.figures.style import Style
@@ -46,7 +46,7 @@ def bar(axes: Axes, row: dict[str, Any], name: str, y: float, look: Style) -> No
             axes.annotate("", (high, y), (value, y), arrowprops={"arrowstyle": "->", "color": look.color, "lw": 0.8})
         axes.plot(value, y, look.marker, ms=5.5, mec=look.color, mfc=look.color if filled else "white", zorder=5)
     axes.annotate(
-        text.saving(row, name), (1.06, y), xycoords=("axes fraction", "data"), fontsize=6.3, va="center", color="black" if filled else GRAY,
+        wording.saving(row, name), (1.06, y), xycoords=("axes fraction", "data"), fontsize=6.3, va="center", color="black" if filled else GRAY,
         linespacing=1.1, annotation_clip=False,
     )  # fmt: skip
 

@@ -2,6 +2,7 @@
 
 import csv
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -10,6 +11,8 @@ from growbench import families
 
 GRADES = ("S", "S2")
 SCALES = {"%": 0.01, "score x100": 0.01, "1e19": 1e19}
+UNNAMED = {"bert2BERT": "mlm", "LiGO": "mlm", "AquilaMoE": "clm", "G_stack": "clm"}
+"""By paper, what its models predict where a setting names no architecture."""
 
 
 @cache
@@ -37,11 +40,15 @@ class Entry:
     values: dict[str, float]
 
 
-def entries(paper: str, *artefacts: str) -> list[Entry]:
-    """Return the entries of a paper's artefacts (all of them without names) in the file's order."""
+def entries(paper: str, *artefacts: str, objective: str) -> list[Entry]:
+    """Return the entries of a paper's artefacts (all of them without names) in the file's order.
+
+    objective: of the study's family; entries about models of another objective are left out.
+    """
     found: dict[tuple[str, str, str], list[dict[str, str]]] = {}
     for row in rows():
-        if row["paper"].split(" (")[0] == paper and (not artefacts or row["artefact"] in artefacts):
+        wanted = row["paper"].split(" (")[0] == paper and (not artefacts or row["artefact"] in artefacts)
+        if wanted and objective in objectives(row):
             found.setdefault((row["artefact"], row["setting"], row["method"]), []).append(row)
     return [_entry(group) for group in found.values()]
 
@@ -65,6 +72,12 @@ def named(name: str, method: str) -> bool:
 def about(setting: str, family: str) -> bool:
     """Whether a setting names a family's architecture. A setting that names none is about no family."""
     return any(re.search(rf"(?<![A-Za-z]){re.escape(word)}", setting) for word in families.load(family).published)
+
+
+def objectives(row: Mapping[str, str]) -> set[str]:
+    """Return the objectives of the architectures that a row's setting names, or of its paper if it names none."""
+    named: set[str] = {family.objective for family in families.loaded() if about(row["setting"], family.name)}
+    return named or {UNNAMED.get(row["paper"].split(" (")[0], "")}
 
 
 def savings(method: str, family: str) -> list[str]:

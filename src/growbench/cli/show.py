@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from growbench.analysis import text
+from growbench.analysis import wording
 from growbench.analysis.ranking import Row, ranked
 from growbench.cli.tables import table
 from growbench.errors import GrowBenchError, shown
@@ -45,5 +45,5 @@ def _read(path: Path) -> list[dict[str, Any]]:
 
 
 def _cells(row: Row) -> list[str]:
-    loss = text.number(row["final_loss"], 3) + text.ends(row, "final_loss", 3)
-    return [row["method"], *(text.saving(row, name, digits=0) for name in ("total", "target_only")), loss]
+    loss = wording.number(row["final_loss"], 3) + wording.ends(row, "final_loss", 3)
+    return [row["method"], *(wording.saving(row, name, digits=0) for name in ("total", "target_only")), loss]

@@ -56,14 +56,14 @@ def test_the_lag_ends_at_the_first_trunk_evaluation_after_two_per_cent() -> None
     """Neither the cool-down nor a row without a validation loss counts; 2 % exactly does."""
     run = record(stage("init"), stage("grow"), stage("keep"))
     found = starts.build([run], {("m", 0): curve(ROWS)})["m", 0]
-    assert found == {"initial_loss": 5.5, "lag_loss": 5.3, "lag": pytest.approx(0.02), "grown_loss": None}
+    assert found == {"loss_after_growth": 5.5, "lag_loss": 5.3, "lag": pytest.approx(0.02), "grown_loss": None}
 
 
 def test_a_source_that_grew_has_its_own_loss() -> None:
     """The source grows at stage 0, the network changes once more at stage 2."""
     run = record(stage("source"), stage("keep"), stage("grow"))
     found = starts.build([run], {("m", 0): curve(ROWS)})["m", 0]
-    assert found == {"initial_loss": 5.3, "lag_loss": 4.0, "lag": pytest.approx(0.08), "grown_loss": 6.0}
+    assert found == {"loss_after_growth": 5.3, "lag_loss": 4.0, "lag": pytest.approx(0.08), "grown_loss": 6.0}
 
 
 def test_without_an_evaluation_after_it_there_is_no_lag() -> None:

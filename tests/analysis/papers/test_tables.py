@@ -62,7 +62,7 @@ def row(folder: Path, name: str, **wanted: str) -> dict[str, str]:
 
 NAMES = [
     ({"scratch": None}, ["overview"]),
-    ({"scratch": None, "lemon": None}, ["overview", "bert2bert_initial_loss"]),
+    ({"scratch": None, "lemon": None}, ["overview", "bert2bert_loss_after_growth"]),
     ({"scratch": None, "g_stack": None}, ["overview"]),
     ({"scratch": None, "ki": None}, ["overview", "ligo"]),
     ({"scratch": None, "later": {"of": "compoundgrow"}}, ["overview", "compoundgrow", "compoundgrow_speedup"]),
@@ -129,15 +129,15 @@ def test_a_variant_alone_takes_the_methods_place(tmp_path: Path, monkeypatch: py
     assert float(found["saving_target_only"]) == pytest.approx(0.1)
 
 
-def test_the_initial_loss_is_compared_with_the_source(folder: Path) -> None:
+def test_the_loss_after_growth_is_compared_with_the_source(folder: Path) -> None:
     source = constructed.loss_at(constructed.F)
-    found = [r for r in read(folder, "bert2bert_initial_loss") if r["origin"] == "this study"]
+    found = [r for r in read(folder, "bert2bert_loss_after_growth") if r["origin"] == "this study"]
     assert {r["method"] for r in found} == {
         "direct_copy", "bert2bert_fpi", "bert2bert", "long", "short", "zero_pad", "small",
     }  # fmt: skip
     assert all(float(r["grown_loss"]) == 5.0 for r in found)
     assert all(float(r["difference"]) == pytest.approx(5.0 - source) for r in found)
-    published = row(folder, "bert2bert_initial_loss", origin="bert2BERT (2110.07143), initial loss: (12,512)")
+    published = row(folder, "bert2bert_loss_after_growth", origin="bert2BERT (2110.07143), initial loss: (12,512)")
     assert (published["source_loss"], published["grown_loss"]) == ("1.67", "1.7")
 
 
@@ -208,7 +208,7 @@ def test_the_overview_has_everything_of_every_method(folder: Path) -> None:
     assert float(fpi["saving_amortised"]) == pytest.approx(0.5 - 0.1 / 7), "seven methods share the source"
     assert float(fpi["speedup_target_only"]) == pytest.approx(1.0)
     assert fpi["saving_target_only_at_score_status"] == "at first point"
-    assert float(fpi["initial_loss"]) == 5.0 and float(fpi["lag"]) == pytest.approx(0.05)
+    assert float(fpi["loss_after_growth"]) == 5.0 and float(fpi["lag"]) == pytest.approx(0.05)
     assert float(fpi["lag_loss"]) == pytest.approx(constructed.loss_at(constructed.F / 20, 0.5) + 0.05)
     assert (float(fpi["wall_seconds"]), float(fpi["peak_memory_mb"]), fpi["n"]) == (100, 50, "3")
     assert float(fpi["improvement"]) > 0.5 and "[S2]" in fpi["published"]

@@ -228,3 +228,18 @@ def test_every_trial_of_a_search_is_in_its_table(tmp_path: Path, monkeypatch: py
     (records / "search/scratch.json").unlink()
     with pytest.raises(GrowBenchError, match=r"search/scratch\.json: no such file"):
         aggregate.run(study)
+
+
+def test_the_loss_after_growth_and_that_of_the_last_stage_have_two_names(made: tuple[Study, Path]) -> None:
+    """A record's initial_loss is that of its last stage; the loss after growth is read on the curve."""
+    study, records = made
+    for path in records.glob("pretrain/bert2bert_fpi-s*.json"):
+        edit(path, initial_loss=4.5)
+    folder = aggregate.run(study)
+    points, found = pd.read_csv(folder / "points.csv"), pd.read_csv(folder / "runs.csv")
+    own = points[points["method"] == "bert2bert_fpi"]
+    assert set(own["stage_loss"]) == {4.5} and set(own["loss_after_growth"]) == {5.0}
+    named = found[(found["method"] == "bert2bert_fpi") & (found["metric"] == "stage_loss")]
+    assert list(named["value"]) == [4.5] * 3
+    for path in folder.glob("*.csv"):
+        assert "initial_loss" not in path.read_text(), path.name

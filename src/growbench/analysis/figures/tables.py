@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from growbench.analysis import text
+from growbench.analysis import wording
 from growbench.analysis.figures.style import Style, style
 from growbench.errors import GrowBenchError
 from growbench.spec import SOURCE
@@ -50,7 +50,7 @@ class Tables:
         first = self.points.iloc[0]
         n = int(self.savings["n"].max())
         seeds = "1 seed, no intervals" if n == 1 else f"n = {n} seeds, {bars}"
-        return f"{first['study']}: {text.scale(self.points)}\nprotocol {first['protocol']}, {seeds}"
+        return f"{first['study']}: {wording.scale(self.points)}\nprotocol {first['protocol']}, {seeds}"
 
 
 def read(paths: dict[str, Path]) -> Tables:

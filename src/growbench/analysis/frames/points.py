@@ -10,7 +10,8 @@ OF_POINT = (
     "loss", "budget_flops", "flops", "flops_total", "flops_electra", "flops_total_electra", "steps", "tokens",
     "wall_seconds", "tail_energy",
 )  # fmt: skip
-OF_RUN = ("initial_loss", "unigram_entropy", "entropy_floor")
+# by column, the record's key; a record's initial_loss is the loss at the start of its last stage
+OF_RUN = {"stage_loss": "initial_loss", "unigram_entropy": "unigram_entropy", "entropy_floor": "entropy_floor"}
 
 
 def build(records: list[Record], starts: dict[tuple[str, int], Record], protocol: str) -> pd.DataFrame:
@@ -38,7 +39,7 @@ def build(records: list[Record], starts: dict[tuple[str, int], Record], protocol
 
 
 def _of_run(record: Record) -> Record:
-    return {name: record.get(name) for name in OF_RUN}
+    return {column: record.get(key) for column, key in OF_RUN.items()}
 
 
 def _cost_of_run(record: Record) -> Record:

@@ -33,7 +33,7 @@ def _key(record: Record) -> Record:
 
 def _pretrain(record: Record) -> list[Record]:
     key = _key(record)
-    rows = [{**key, "metric": name, "value": record.get(name)} for name in OF_RUN]
+    rows = [{**key, "metric": column, "value": record.get(name)} for column, name in OF_RUN.items()]
     for point in record["points"]:
         rows += [{**key, "point": point["point"], "metric": name, "value": point.get(name)} for name in OF_POINT]
     for entry in record["ledger"]:

@@ -123,7 +123,7 @@ def _ends(final: pd.DataFrame, loss: Floats, scratch: Floats, reuses: int) -> di
     """Return losses and costs at the last finished point; loss, scratch: the method's and scratch's, one per seed."""
     ends, gap = mean_interval(loss), mean_interval(loss - scratch)
     return {
-        "initial_loss": final["initial_loss"].mean(),
+        "loss_after_growth": final["loss_after_growth"].mean(),
         "final_loss": loss.mean(),
         "final_loss_lo": ends.lo,
         "final_loss_hi": ends.hi,

@@ -19,7 +19,7 @@ from growbench.records.layout import run_name
 
 LAG = 0.02
 NETWORK = ("pool", "cut", "rank", "shared")
-COLUMNS = ("initial_loss", "lag_loss", "lag", "grown_loss")
+COLUMNS = ("loss_after_growth", "lag_loss", "lag", "grown_loss")
 
 
 def last_growth(plan: list[Record]) -> int:
@@ -44,7 +44,7 @@ def measure(record: Record, curve: pd.DataFrame) -> Record:
     later = curve[(since >= LAG * (1 - 1e-9)) & (curve.index > at.name)]
     grown = next((i for i, stage in enumerate(plan) if stage["enter"] == "source"), None)
     return {
-        "initial_loss": float(at["valid_loss"]),
+        "loss_after_growth": float(at["valid_loss"]),
         "lag_loss": None if later.empty else float(later["valid_loss"].iloc[0]),
         "lag": None if later.empty else float(since[later.index[0]]),
         "grown_loss": None if grown is None else float(_entry(record, curve, grown)["valid_loss"]),

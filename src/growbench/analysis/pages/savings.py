@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from growbench.analysis import text
+from growbench.analysis import wording
 from growbench.analysis.frames.accounting import AT_ISO, ISO, against_iso, titles
 from growbench.analysis.pages.markdown import grid
 
@@ -26,12 +26,12 @@ def page(table: pd.DataFrame, at_score: pd.DataFrame, points: pd.DataFrame) -> s
     columns: Columns = {
         "method": lambda r: str(r["method"]),
         **_accountings(reuses),
-        **({AT_ISO: partial(text.saving, name=ISO, note=True)} if against_iso(rows[0]) else {}),
-        "loss after growth": lambda r: text.number(r["initial_loss"], 3),
-        "final loss": lambda r: text.number(r["final_loss"], 4) + text.ends(r, "final_loss", 4),
+        **({AT_ISO: partial(wording.saving, name=ISO, note=True)} if against_iso(rows[0]) else {}),
+        "loss after growth": lambda r: wording.number(r["loss_after_growth"], 3),
+        "final loss": lambda r: wording.number(r["final_loss"], 4) + wording.ends(r, "final_loss", 4),
         "final loss − scratch's": _gap,
         "n": lambda r: str(r["n"]),
-        "published saving (paper, setting, grade)": lambda r: str(r["published"] or text.MISSING),
+        "published saving (paper, setting, grade)": lambda r: str(r["published"] or wording.MISSING),
     }
     parts = [f"# Savings: {rows[0]['study']}\n", _body(columns, rows), _caption(rows, points, reuses)]
     return "\n".join(parts if at_score.empty else [*parts, _at_score(at_score, reuses)])
@@ -46,34 +46,34 @@ def _accountings(reuses: int) -> Columns:
     names = titles(reuses)
     columns: Columns = {}
     for name, words in names.items():
-        columns[f"saving, {words}"] = partial(text.saving, name=name, kind="saving", note=name != "amortised")
-        columns[f"speed-up, {words}"] = partial(text.saving, name=name, kind="speedup")
+        columns[f"saving, {words}"] = partial(wording.saving, name=name, kind="saving", note=name != "amortised")
+        columns[f"speed-up, {words}"] = partial(wording.saving, name=name, kind="speedup")
     for name, words in list(names.items())[:2]:
-        columns[f"saving, {words}, ELECTRA FLOPs"] = partial(text.saving, name=f"electra_{name}", kind="saving")
+        columns[f"saving, {words}, ELECTRA FLOPs"] = partial(wording.saving, name=f"electra_{name}", kind="saving")
     return columns
 
 
 def _gap(row: Row) -> str:
     if row["method"] == "scratch":
         return "0 (baseline)"
-    return text.number(row["loss_gap"], 4, sign=True) + text.ends(row, "loss_gap", 4, sign=True)
+    return wording.number(row["loss_gap"], 4, sign=True) + wording.ends(row, "loss_gap", 4, sign=True)
 
 
 def _caption(rows: list[Any], points: pd.DataFrame, reuses: int) -> str:
     protocol, n = str(rows[0]["protocol"]), int(rows[0]["n"])
     return f"""\
-- Scale: {text.scale(points)} (layers, hidden). n = {n} pre-training seed(s). {text.protocol(protocol)}.
+- Scale: {wording.scale(points)} (layers, hidden). n = {n} pre-training seed(s). {wording.protocol(protocol)}.
 - Saving = 1 − F / F_scratch, where the method first reaches scratch's {_which(rows)} validation loss \
-({text.number(rows[0]["threshold_loss"], 4)} nats); speed-up = F_scratch / F − 1. Interpolated in (log FLOPs, loss), never \
+({wording.number(rows[0]["threshold_loss"], 4)} nats); speed-up = F_scratch / F − 1. Interpolated in (log FLOPs, loss), never \
 extrapolated: `not reached` if the method stays above that loss, `≥` if its first point is already below it.
 - FLOPs: matmul, multiply + add = 2, backward = 2 × forward (ELECTRA's convention: backward = forward). Target only: the \
 source is free. Everything counted: source, operator learning and all stages. Source / {max(reuses, 1)}: the source's cost \
 is shared by the {reuses} method(s) of this study that start from it.
 {ISO_NOTE if against_iso(rows[0]) else ""}- Final loss − scratch's: at the largest target budget, negative is better; the \
 source's cost is not counted.
-- {text.intervals(n)}
-- {text.PUBLISHED_NOTE}.
-- Records: {text.provenance(points)}.
+- {wording.intervals(n)}
+- {wording.PUBLISHED_NOTE}.
+- Records: {wording.provenance(points)}.
 """
 
 
@@ -88,7 +88,7 @@ def _at_score(table: pd.DataFrame, reuses: int) -> str:
     columns: Columns = {
         "method": lambda r: str(r["method"]),
         **_accountings(reuses),
-        "final average score": lambda r: text.number(100 * r["score"], 1),
+        "final average score": lambda r: wording.number(100 * r["score"], 1),
         "n": lambda r: str(r["n"]),
     }
     counts = sorted({int(row["points"]) for row in rows})
@@ -98,7 +98,7 @@ def _at_score(table: pd.DataFrame, reuses: int) -> str:
 
 {_body(columns, rows)}
 - The same, where the method first reaches the average score over tasks that scratch finishes with \
-({text.number(100 * rows[0]["threshold_score"], 1)}), at the fine-tuned finished points \
+({wording.number(100 * rows[0]["threshold_score"], 1)}), at the fine-tuned finished points \
 ({" to ".join(str(count) for count in dict.fromkeys([counts[0], counts[-1]]))} per method); interpolated in (log FLOPs, \
 score).{few}
 """

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from growbench.analysis import text
+from growbench.analysis import wording
 from growbench.analysis.frames.scores import AVERAGE, GRID
 from growbench.analysis.pages.markdown import grid
 
@@ -40,7 +40,7 @@ def _by_task(table: pd.DataFrame) -> str:
         for method in dict.fromkeys(table["method"])
     ]
     rows.append(
-        ["majority or mean", *[f"{100 * first.loc[task, 'majority']:.1f}" for task in tasks], *[text.MISSING] * 5]
+        ["majority or mean", *[f"{100 * first.loc[task, 'majority']:.1f}" for task in tasks], *[wording.MISSING] * 5]
     )
     return grid(["method", *head, "average − scratch's", "median average", "best average", "failed", "n"], rows)
 
@@ -71,7 +71,7 @@ def _gap(row: "pd.Series[float]") -> str:
 
 
 def _times100(value: float, sign: bool = False) -> str:
-    return text.number(None if pd.isna(value) else 100 * value, 1, sign)
+    return wording.number(None if pd.isna(value) else 100 * value, 1, sign)
 
 
 def _all_tasks(table: pd.DataFrame) -> str:
@@ -79,10 +79,10 @@ def _all_tasks(table: pd.DataFrame) -> str:
     for row in table.to_dict("records"):
         scaled = {k: None if row.get(k) is None else 100 * row[k] for k in ("mean", "iqm", "iqm_lo", "iqm_hi")}
         is_scratch = row["method"] == "scratch"
-        chance = "0.50 (baseline)" if is_scratch else text.number(row.get("improvement"), 2)
-        ends = "" if is_scratch else text.ends(row, "improvement", 2)
-        iqm = text.number(scaled["iqm"]) + text.ends(scaled, "iqm", 1)
-        rows.append([str(row["method"]), text.number(scaled["mean"]), iqm, chance + ends])
+        chance = "0.50 (baseline)" if is_scratch else wording.number(row.get("improvement"), 2)
+        ends = "" if is_scratch else wording.ends(row, "improvement", 2)
+        iqm = wording.number(scaled["iqm"]) + wording.ends(scaled, "iqm", 1)
+        rows.append([str(row["method"]), wording.number(scaled["mean"]), iqm, chance + ends])
     return grid(ALL_TASKS, rows)
 
 
@@ -92,16 +92,16 @@ def _caption(table: pd.DataFrame, points: pd.DataFrame, suite: str) -> str:
     if seeds < 2:
         stratified = "One seed: no intervals."
     return f"""\
-- Scale: {text.scale(points)} (layers, hidden). {text.protocol(str(points["protocol"].iloc[0]))}.
+- Scale: {wording.scale(points)} (layers, hidden). {wording.protocol(str(points["protocol"].iloc[0]))}.
 - Scores × 100 on the development sets: {_protocol(table)} Failed runs (constant prediction or loss not finite) are counted \
 and stay in.
-- average − scratch's: paired by pre-training seed. {text.intervals(seeds)}
+- average − scratch's: paired by pre-training seed. {wording.intervals(seeds)}
 - All tasks together: scores are normalized as (score − majority) / (1 − majority), × 100. IQM: mean of the middle half of \
 all tasks × runs. P: chance that a run beats one of scratch on a random task, ties count half (Agarwal et al., NeurIPS \
 2021). {stratified}
 {TOYGLUE if suite == "toyglue" else ""}{SPANS if any(task.startswith("SQuAD") for task in tasks) else ""}\
 {EMPTY_ANSWERS if "SQuAD2.0" in tasks else ""}{SUBSET if table["subset"].any() else ""}\
-- Pre-training records: {text.provenance(points)}.
+- Pre-training records: {wording.provenance(points)}.
 """
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pandas as pd
 
-from growbench.analysis import text
+from growbench.analysis import wording
 from growbench.analysis.frames import Record
 from growbench.analysis.pages.markdown import grid
 
@@ -64,7 +64,7 @@ def _caption(table: pd.DataFrame, points: pd.DataFrame, records: list[Record]) -
     lost = f" The tokenizer ignores {' and '.join(dropped)}, which makes text easier." if dropped else ""
     subset = "- \\* not the official file: its counts differ, and nothing here is comparable to published numbers.\n"
     return f"""\
-- Scale: {text.scale(points)} (layers, hidden). {text.protocol(str(points["protocol"].iloc[0]))}.
+- Scale: {wording.scale(points)} (layers, hidden). {wording.protocol(str(points["protocol"].iloc[0]))}.
 - Word perplexity = exp(nats of all tokens / words between spaces) is comparable across tokenizers; token perplexity = \
 exp(nats / tokens) is not. zeroshot.csv also has word_perplexity_eos, over words and line ends, as word-level models count.
 - Each token is scored once, in windows of {first["length"]} tokens. All windows but the first score their last \
@@ -74,14 +74,14 @@ Text is used as in the file, without detokenization.
 {LAST_WORDS if "accuracy" in set(table["metric"]) else ""}{_counts(table)}{subset if table["subset"].any() else ""}\
 - − scratch's: paired by pre-training seed. {_intervals(int(table["n"].max()))} A failed run (nats not finite) is counted \
 and left out of the means.
-- Pre-training records: {text.provenance(points)}.
+- Pre-training records: {wording.provenance(points)}.
 """
 
 
 def _intervals(n: int) -> str:
     if n < 2:
-        return text.intervals(n)
-    few = "; with so few seeds, about the range of the runs" if n <= text.FEW else ""
+        return wording.intervals(n)
+    few = "; with so few seeds, about the range of the runs" if n <= wording.FEW else ""
     return f"Brackets: 95 % bootstrap of the mean over {n} seeds{few}."
 
 

@@ -32,7 +32,7 @@ BERT2BERT = ("mslt", "stackbert", "direct_copy", "bert2bert_fpi", "bert2bert_aki
 CATALOG: dict[str, tuple[str, Wanted]] = {
     "overview": ("overview", lambda method: True),
     "bert2bert": ("bert2bert", _one_of(*BERT2BERT)),
-    "bert2bert_initial_loss": ("bert2bert", _grows_source),
+    "bert2bert_loss_after_growth": ("bert2bert", _grows_source),
     "bert2bert_stages": ("bert2bert", _one_of("bert2bert")),
     "stackbert": ("stackbert", _one_of("stackbert", "stack")),
     "compoundgrow": ("compoundgrow", _one_of("compoundgrow")),

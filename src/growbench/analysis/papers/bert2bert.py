@@ -45,8 +45,7 @@ def _order(entry: Entry) -> int:
 
 
 def main(results: Results) -> Table:
-    """Return table 1: cost, saving and scores. A decoder is shown beside its GPT part, any other family beside its BERT part."""
-    artefacts = ["GPT"] if results.objective == "clm" else ["Table 1", "source ablation"]
+    """Return table 1: cost, saving and scores. A decoder is shown beside its GPT part, a masked model beside its BERT part."""
     columns = [
         FLOPS,
         TARGET_ONLY,
@@ -60,8 +59,8 @@ def main(results: Results) -> Table:
     found = [row for file, title in TITLES.items() for row in ours(results, file, title, columns)]
     printed = [
         theirs(entry, _title(entry), columns)
-        for artefact in artefacts
-        for entry in sorted(published.entries(PAPER, artefact), key=_order)
+        for artefact in ("Table 1", "source ablation", "GPT")
+        for entry in sorted(published.entries(PAPER, artefact, objective=results.objective), key=_order)
     ]
     return Table(
         study=results.study,
@@ -80,7 +79,7 @@ def main(results: Results) -> Table:
     )
 
 
-def initial_loss(results: Results) -> Table:
+def loss_after_growth(results: Results) -> Table:
     """Return the loss right after growth of every method that grows the trained source, against the source's."""
     names = [name for name in results.methods if len(results.last(name, "grown_loss"))]
     columns = [
@@ -90,10 +89,11 @@ def initial_loss(results: Results) -> Table:
         FINAL_LOSS,
     ]
     found = [own(results, name, name, columns) for name in names]
-    papers = (published.entries(PAPER, "initial loss"), published.entries("AquilaMoE", "initialisation"))
+    artefacts = ((PAPER, "initial loss"), ("AquilaMoE", "initialisation"))
+    papers = [published.entries(*artefact, objective=results.objective) for artefact in artefacts]
     return Table(
         study=results.study,
-        name="bert2bert_initial_loss",
+        name="bert2bert_loss_after_growth",
         title="Loss right after growth",
         heads=heads(columns),
         groups=[found, [row for group in papers for row in _printed(group)]],
@@ -140,7 +140,7 @@ def stages(results: Results) -> Table:
     found = [{**own(results, name, name, columns), "E_b": number(results.options[name]["E_b"], 3)} for name in names]
     printed = [
         {**theirs(entry, TITLES["bert2bert"], columns), "E_b": word(entry.setting)}
-        for entry in published.entries(PAPER, "E_b ablation")
+        for entry in published.entries(PAPER, "E_b ablation", objective=results.objective)
     ]
     return Table(
         study=results.study,
@@ -157,4 +157,4 @@ def stages(results: Results) -> Table:
     )
 
 
-TABLES = {"bert2bert": main, "bert2bert_initial_loss": initial_loss, "bert2bert_stages": stages}
+TABLES = {"bert2bert": main, "bert2bert_loss_after_growth": loss_after_growth, "bert2bert_stages": stages}

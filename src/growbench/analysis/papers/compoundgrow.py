@@ -110,6 +110,7 @@ def speedups(results: Results) -> Table:
         FINAL_LOSS,
         average(),
     ]
+    entries = published.entries("CompoundGrow", objective=results.objective)
     found = ours(results, "scratch", "scratch", columns) + ours(results, "stackbert", "Stack", columns)
     found += [own(results, named("CompoundGrow", BASE, name), name, columns) for name in results.of(BASE)]
     return Table(
@@ -117,7 +118,7 @@ def speedups(results: Results) -> Table:
         name="compoundgrow_speedup",
         title="CompoundGrow, speed-ups",
         heads=heads(columns),
-        groups=[found, [theirs(e, "CompoundGrow", columns) for e in published.entries("CompoundGrow")]],
+        groups=[found, [theirs(entry, "CompoundGrow", columns) for entry in entries]],
         notes=[SPEEDUP_NOTE, PUBLISHED_NOTE, *results.notes],
     )
 

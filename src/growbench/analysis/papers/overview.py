@@ -1,6 +1,6 @@
 """The suite's own table: every method, both accountings, what growing did to the loss, what it cost, what it scores."""
 
-from growbench.analysis import text
+from growbench.analysis import wording
 from growbench.analysis.frames.accounting import AT_ISO, ISO, against_iso, titles
 from growbench.analysis.frames.starts import LAG
 from growbench.analysis.papers.shared.cells import number, word
@@ -53,9 +53,9 @@ def _all_tasks(results: Results, name: str, key: str, scale: float, digits: int)
     value, lo, hi = (row.get(key + end) for end in ("", "_lo", "_hi"))
     if value is None:
         return EMPTY
-    shown = text.number(scale * value, digits)
+    shown = wording.number(scale * value, digits)
     if lo is not None and hi is not None:
-        shown += f" [{text.number(scale * lo, digits)}, {text.number(scale * hi, digits)}]"
+        shown += f" [{wording.number(scale * lo, digits)}, {wording.number(scale * hi, digits)}]"
     return Cell(text=shown, value=float(value), lo=lo, hi=hi)
 
 
@@ -91,7 +91,7 @@ def _savings(results: Results, reuses: int) -> list[Column]:
 def _losses() -> list[Column]:
     return [
         column("n", "n", _n),
-        last("initial_loss", "loss after growth", 3),
+        last("loss_after_growth", "loss after growth", 3),
         last("lag_loss", "loss after a short lag", 3),
         column("lag", "lag (% of budget)", _lag),
         FINAL_LOSS,

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from growbench.analysis import text
+from growbench.analysis import wording
 from growbench.analysis.papers.shared.results import Results, Row
 from growbench.analysis.papers.shared.table import EMPTY, Cell
 from growbench.analysis.statistics.intervals import Floats, mean_interval
@@ -22,7 +22,7 @@ def number(value: float | None, digits: int, sign: bool = False, scale: float = 
     """Return a cell that shows `scale` times the value with this many decimals; empty for None."""
     if value is None:
         return EMPTY
-    return Cell(text=text.number(scale * value, digits, sign) + unit, value=float(value))
+    return Cell(text=wording.number(scale * value, digits, sign) + unit, value=float(value))
 
 
 def share(value: float | None) -> Cell:
@@ -50,9 +50,9 @@ def mean(values: Floats, digits: int, sign: bool = False, scale: float = 1.0, un
     if not len(values):
         return EMPTY
     ends, middle = mean_interval(values), float(values.mean())
-    shown = text.number(scale * middle, digits, sign) + unit
+    shown = wording.number(scale * middle, digits, sign) + unit
     if ends.lo is not None and ends.hi is not None:
-        lo, hi = (text.number(scale * end, digits, sign) for end in (ends.lo, ends.hi))
+        lo, hi = (wording.number(scale * end, digits, sign) for end in (ends.lo, ends.hi))
         shown += f" [{lo}, {hi}]"
     return Cell(text=shown, value=middle, lo=ends.lo, hi=ends.hi)
 
@@ -63,7 +63,7 @@ def saved(row: Row | None, accounting: str, kind: str = "saving") -> Cell:
         return EMPTY
     ends = {end: row.get(f"{kind}_{accounting}_{end}") for end in ("lo", "hi")}
     return Cell(
-        text=text.saving(row, accounting, kind),
+        text=wording.saving(row, accounting, kind),
         value=row[f"{kind}_{accounting}"],
         **ends,
         status=row[f"status_{accounting}"],

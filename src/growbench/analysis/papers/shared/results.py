@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from growbench import families
-from growbench.analysis import text
+from growbench.analysis import wording
 from growbench.analysis.frames import Record
 from growbench.analysis.frames.scores import AVERAGE
 from growbench.analysis.statistics.intervals import Floats
@@ -76,12 +76,12 @@ class Results:
     @property
     def notes(self) -> list[str]:
         """Return the notes of every table: scale, seeds, protocol, intervals, provenance."""
-        protocol = text.protocol(str(self.savings["scratch"]["protocol"]))
+        protocol = wording.protocol(str(self.savings["scratch"]["protocol"]))
         return [
-            f"Study {self.study}: {text.scale(self.points)} (layers, hidden); n = {self.n} pre-training seed(s); "
+            f"Study {self.study}: {wording.scale(self.points)} (layers, hidden); n = {self.n} pre-training seed(s); "
             f"{protocol}.",
-            text.intervals(self.n),
-            f"Records: {text.provenance(self.points)}.",
+            wording.intervals(self.n),
+            f"Records: {wording.provenance(self.points)}.",
         ]
 
 

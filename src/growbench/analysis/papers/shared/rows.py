@@ -2,14 +2,14 @@
 
 from collections.abc import Sequence
 
-from growbench.analysis import text
+from growbench.analysis import wording
 from growbench.analysis.papers.shared.cells import NOT_RUN, word
 from growbench.analysis.papers.shared.columns import LEAD, ORIGIN, Column
 from growbench.analysis.papers.shared.results import Results
 from growbench.analysis.papers.shared.table import Head, Row
 from growbench.analysis.published import Entry
 
-PUBLISHED_NOTE = f"{text.PUBLISHED_NOTE}; – if neither is available."
+PUBLISHED_NOTE = f"{wording.PUBLISHED_NOTE}; – if neither is available."
 
 
 def heads(columns: Sequence[Column], lead: Sequence[Head] = (*LEAD, *ORIGIN)) -> list[Head]:
