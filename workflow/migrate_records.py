@@ -21,7 +21,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "src"))
 
-from growbench.pipeline.pretrain import identity as made_from  # noqa: E402
+from growbench.pipeline.pretrain import identity as run_identity  # noqa: E402
 from growbench.records import identity, record, schemas  # noqa: E402
 from growbench.runtime import durable  # noqa: E402
 from growbench.spec import SOURCE  # noqa: E402
@@ -72,7 +72,7 @@ def migrate(study: Study, kind: str, path: Path) -> bool:
 def searched(study: Study, path: Path, old: Values) -> Values:
     """Return what a search's record holds, from `config_hash` on."""
     check_config(path, old, trained_before(study))
-    wanted = made_from.wanted(unsearched(study, old), old["method"], old["seed"], study.search.share)
+    wanted = run_identity.wanted(unsearched(study, old), old["method"], old["seed"], study.search.share)
     known = {key: value for key, value in wanted.items() if key != "lr"} | UNKNOWN
     known |= {"plan": None, "source": unknown_source(study, old), "precision": PRECISION}
     return {
@@ -93,9 +93,9 @@ def unsearched(study: Study, old: Values) -> Study:
 def trained(study: Study, path: Path, old: Values) -> Values:
     """Return what a run's record holds, from `config_hash` on."""
     check_config(path, old, trained_before(study))
-    wanted = made_from.wanted(study, old["method"], old["seed"])
+    wanted = run_identity.wanted(study, old["method"], old["seed"])
     searched = wanted["lr"] if study.searched(old["method"]) else None
-    timeline = made_from.timeline_of(study, old["method"], old["seed"], old["spec"]["vocab"], searched)
+    timeline = run_identity.timeline_of(study, old["method"], old["seed"], old["spec"]["vocab"], searched)
     today = identity.parts(options=timeline.options, plan=timeline.plan.to_list())
     options = today["options"] | old["options"]
     plan = [new | then for new, then in zip(today["plan"], old["plan"], strict=True)]
@@ -117,7 +117,7 @@ def trained(study: Study, path: Path, old: Values) -> Values:
 
 def unknown_source(study: Study, old: Values) -> str | None:
     """Return the source's part of an identity: not recorded, if there is a source."""
-    return None if made_from.needs_source(study, old["method"]) else made_from.NONE
+    return None if run_identity.needs_source(study, old["method"]) else run_identity.NONE
 
 
 def finetuned(study: Study, path: Path, old: Values) -> Values:
@@ -153,8 +153,10 @@ def trained_before(study: Study) -> Values:
 
 def check_config(path: Path, old: Values, part: Values) -> None:
     """Stop unless a record was made with this part of the config."""
-    if old["config_hash"] != record.digest(part):
-        raise SystemExit(f"{path}: config_hash is {old['config_hash']}, but {record.digest(part)} with today's config")
+    if old["config_hash"] != record.config_hash(part):
+        raise SystemExit(
+            f"{path}: config_hash is {old['config_hash']}, but {record.config_hash(part)} with today's config"
+        )
 
 
 if __name__ == "__main__":

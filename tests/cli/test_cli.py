@@ -125,7 +125,7 @@ def test_the_log_holds_every_message_and_the_screen_one_in_ten_seconds(
         raise GrowBenchError("seeds: at fault")
 
     step(monkeypatch, "pipeline.aggregate.run", run=run)
-    log = tmp_path / "logs/a.log"
+    log = tmp_path / "a.log"
     assert cli.main(["aggregate", "--config", DEMO, "--log", str(log)]) == 2
     written = log.read_text(encoding="utf-8")
     assert [f"step {i}" in written for i in range(5)] == [True] * 5
@@ -133,6 +133,11 @@ def test_the_log_holds_every_message_and_the_screen_one_in_ten_seconds(
     shown = capsys.readouterr().err
     assert "step 0" in shown and "step 1" not in shown and "look here" in shown
     assert shown.endswith("growbench: seeds: at fault\n")
+
+
+def test_the_folder_of_a_log_is_not_made(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    line = one_line(capsys, ["check", "--config", DEMO, "--log", str(tmp_path / "missing/dir/x.log")])
+    assert "missing/dir; make it, or name another file" in line and not (tmp_path / "missing").exists()
 
 
 def test_a_crash_leaves_its_traceback_in_the_log(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

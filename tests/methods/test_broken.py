@@ -3,6 +3,7 @@
 import importlib
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support.tiny import ROOT
@@ -10,6 +11,7 @@ from support.tiny import ROOT
 from growbench import families, methods
 from growbench.cli import main as cli
 from growbench.errors import GrowBenchError
+from growbench.runtime import discover
 
 DEMO = str(ROOT / "config/demo.yaml")
 BROKEN = {
@@ -92,3 +94,58 @@ def test_a_broken_family_is_refused_when_it_is_asked_for(tmp_path: Path, monkeyp
         families.load("albert")
     assert {"bert", "gpt2"} <= {family.name for family in families.loaded()}
     assert cli.main(["check", "--config", DEMO]) == 0
+
+
+FAULTY = {  # the function that fails, and the words of a verb that calls it
+    "check": ["check", "--config", "own.yaml"],
+    "widen": ["grow", "source", "out", "--method", "faulty", "--hidden", "48"],
+    "plan": ["plan", "--config", "own.yaml", "--no-timing"],
+    "deepen": ["check", "--config", "own.yaml"],
+}
+CODE = """from growbench.methods import Method
+
+
+class Faulty(Method):
+    title = "Faulty"
+    paper = "none"
+
+    def {function}(self, *args, **options):
+        return helper([])
+
+
+def helper(values):
+    return values[3]
+
+
+METHOD = Faulty()
+"""
+
+
+@pytest.mark.parametrize("function", FAULTY)
+def test_an_error_in_a_function_of_a_method_is_one_line_with_its_place(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], function: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (folder / "faulty.py").write_text(CODE.format(function=function))
+    (tmp_path / "own.yaml").write_text(f"extends: {DEMO}\nstudy: own\nmethods: {{scratch: null, faulty: null}}\n")
+    family = families.load("bert")
+    family.build(family.config(family.example_spec())).save_pretrained("source")
+    assert cli.main(FAULTY[function]) == 2
+    line = capsys.readouterr().err
+    assert "/faulty.py, line 13: IndexError: list index out of range; fix the file, or " in line
+    assert line.startswith("growbench: ") and line.count("\n") == 1
+    monkeypatch.setenv(discover.TRACEBACK, "1")
+    with pytest.raises(IndexError):
+        cli.main(FAULTY[function])
+
+
+def test_an_error_in_a_family_s_file_is_one_line_and_one_of_the_engine_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    path = families.FOLDER / "bert.py"
+    code = "def traits(self, config=None):\n    raise KeyError('eps')\n"
+    space: dict[str, Any] = {}
+    exec(compile(code, str(path), "exec"), space)
+    monkeypatch.setattr(type(families.load("bert")), "traits", space["traits"])
+    with pytest.raises(GrowBenchError, match=r"families/bert\.py, line 2: KeyError: 'eps'; fix"), discover.explained():
+        families.load("bert").traits()
+    with pytest.raises(KeyError, match="engine"), discover.explained():
+        raise KeyError("engine")

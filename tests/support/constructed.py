@@ -85,7 +85,7 @@ def pretrain(made: Study, method: str, seed: int, cost: float, noise: float = 0.
         ledger.append({**ledger[0], "phase": "source", "flops": SOURCE_FLOPS, "flops_electra": SOURCE_FLOPS * 2 / 3})
     return {
         "kind": "pretrain", "version": 2, "study": made.study, "method": method, "seed": seed,
-        "config_hash": record.digest(made.trained_part()), "identity": made_from, "spec": plan[-1]["spec"],
+        "config_hash": record.config_hash(made.trained_part()), "identity": made_from, "spec": plan[-1]["spec"],
         "source_spec": asdict(made.source_spec(vocab)) if grown else None, "options": options, "plan": plan,
         "initial_loss": 5.0, "points": points(run.points, cost, noise, free, (method, seed)), "ledger": ledger,
         "unigram_entropy": 5.2, "entropy_floor": 1.3, "provenance": provenance(),
@@ -102,7 +102,7 @@ def search(
     made_from |= {"plan": sha256("plan"), "corpus": sha256("corpus"), "precision": "float32"}
     return {
         "kind": "search", "version": 2, "study": made.study, "method": method, "seed": 0,
-        "config_hash": record.digest(made.trained_part()), "identity": made_from, "share": made.search.share, "lr": lr,
+        "config_hash": record.config_hash(made.trained_part()), "identity": made_from, "share": made.search.share, "lr": lr,
         "trials": [{"lr": tried, "loss": loss, "flops": loss and 1e9} for tried, loss in trials],
         "provenance": provenance(),
     }  # fmt: skip
@@ -161,7 +161,7 @@ def finetune(made: Study, method: str, seed: int, point: str, score: float, fail
         runs[-1] |= {"failed": True, "score": 0.5, "metrics": {"accuracy": 0.5}}
     return {
         "kind": "finetune", "version": 2, "study": made.study, "method": method, "seed": seed, "point": point,
-        "config_hash": record.digest(made.finetuned_part()),
+        "config_hash": record.config_hash(made.finetuned_part()),
         "made_from": evaluated(made.finetuned_part(), made.tasks.names, method, seed, point),
         "suite": "toyglue", "protocol": made.finetune.protocol, "runs": runs, "provenance": provenance(),
     }  # fmt: skip
@@ -170,7 +170,7 @@ def finetune(made: Study, method: str, seed: int, point: str, score: float, fail
 def evaluated(part: Any, tasks: Sequence[str], method: str, seed: int, point: str) -> dict[str, Any]:
     """Return what an evaluation was made from. part: of the config."""
     return {
-        "config": record.digest(part), "model": sha256(method, seed, point), "corpus": sha256("corpus"),
+        "config": record.config_hash(part), "model": sha256(method, seed, point), "corpus": sha256("corpus"),
         "tasks": {task: {"dev.tsv": sha256(task)} for task in tasks}, "precision": "float32",
     }  # fmt: skip
 
@@ -190,7 +190,7 @@ def zeroshot(made: Study, method: str, seed: int, nats: float) -> dict[str, Any]
     }  # fmt: skip
     return {
         "kind": "zeroshot", "version": 2, "study": made.study, "method": method, "seed": seed, "point": "p100",
-        "config_hash": record.digest(made.zeroshot_part()),
+        "config_hash": record.config_hash(made.zeroshot_part()),
         "made_from": evaluated(made.zeroshot_part(), made.zeroshot.names, method, seed, "p100"), "window": {"length": 64, "stride": 32, "context": 33},
         "tokenisation": {"kind": "bpe", "vocab": 512, "letter_case": False, "line_ends": True, "unknown_word": ["<", "unk", ">"]},
         "runs": [text, last], "provenance": provenance(),
@@ -214,7 +214,7 @@ def attention(made: Study, seed: int) -> dict[str, Any]:
     ]  # fmt: skip
     return {
         "kind": "attention", "version": 2, "study": made.study, "method": "all", "seed": seed,
-        "config_hash": record.digest(made.trained_part()),
+        "config_hash": record.config_hash(made.trained_part()),
         "made_from": {
             "models": {name: sha256(name, seed, "p100") for name in names}, "corpus": sha256("corpus"),
             "precision": "float32",

@@ -29,6 +29,7 @@ from growbench.spec import SOURCE
 from growbench.study.config import gather
 from growbench.errors import GrowBenchError, shown
 from growbench.records.layout import Layout, run_name
+from growbench.runtime.discover import explained
 
 
 def named(path):
@@ -41,7 +42,8 @@ def named(path):
 def load_study(files, changes):
     """Return the study of the config files and of `--config`. A faulty config ends the run with one line."""
     try:
-        return gather(files, changes)
+        with explained():
+            return gather(files, changes)
     except GrowBenchError as error:
         sys.stderr.write(f"growbench: {shown(error)}\n")
         raise SystemExit(2) from None

@@ -11,7 +11,7 @@ from contextlib import suppress
 from growbench.cli import arguments, messages
 from growbench.cli.verbs import VERBS
 from growbench.errors import GrowBenchError, shown
-from growbench.runtime import interrupt, launch
+from growbench.runtime import discover, interrupt, launch
 from growbench.runtime.durable import fault
 
 log = logging.getLogger(__name__)
@@ -21,7 +21,8 @@ SIGNALLED = 128
 def main(words: Sequence[str] | None = None) -> int:
     """Run one verb and return its exit status.
 
-    2: bad input (GrowBenchError, OSError). 143: stopped by SIGTERM. 130: stopped by Ctrl-C. Each prints one line on
+    2: bad input (GrowBenchError, OSError); an error in the file of a method or a family is one (discover.explained).
+    143: stopped by SIGTERM. 130: stopped by Ctrl-C. Each prints one line on
     stderr. 1: an unexpected error, whose traceback is in `--log`; without `--log` it is raised.
     """
     launch.follow()
@@ -29,7 +30,7 @@ def main(words: Sequence[str] | None = None) -> int:
     args.words = sys.argv[1:] if words is None else list(words)
     try:
         messages.set_up(args.log)
-        with interrupt.handled():
+        with interrupt.handled(), discover.explained():
             args.function(args)
     except GrowBenchError as error:
         return _stop(args, f"growbench: {error}", arguments.BAD_INPUT)

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 from growbench.cli.tables import styled
-from growbench.errors import shown
+from growbench.errors import GrowBenchError, shown
 from growbench.runtime import launch
 
 PROGRESS_SECONDS = 10.0
@@ -65,7 +65,7 @@ def _screen() -> logging.Handler:
 def set_up(file: Path | None = None) -> None:
     """Send messages to stderr, or every message to a file and one in PROGRESS_SECONDS to stderr.
 
-    If several processes train together, only the first one logs.
+    If several processes train together, only the first one logs. Raises GrowBenchError if the file's folder is missing.
     """
     if launch.rank():
         logging.disable(logging.CRITICAL)
@@ -73,7 +73,8 @@ def set_up(file: Path | None = None) -> None:
     screen = _screen()
     handlers = [screen]
     if file is not None:
-        file.parent.mkdir(parents=True, exist_ok=True)
+        if not file.parent.is_dir():
+            raise GrowBenchError(f"--log {file}: there is no folder {file.parent}; make it, or name another file")
         handlers.append(LogFile(file, mode="a", encoding="utf-8"))
         screen.addFilter(Progress())
     for handler in handlers:

@@ -20,8 +20,8 @@ from torch import Tensor
 
 from growbench.errors import GrowBenchError, nearest
 from growbench.families import Component, Role
+from growbench.growth.component import along, feeds_tied_head, gather, grown_axes
 from growbench.growth.operator import Operator
-from growbench.growth.tensors import along, feeds_tied_head, gather, grown_axes
 from growbench.growth.transfer import Read, blended, donor_rows, fresh, join, origins, replace_rows, split, stem
 from growbench.plan.plan import POLICIES, Policy
 

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from growbench.families import WIDENED, Component, Role, axis_size
+from growbench.growth.component import along, initial, widen_component
 from growbench.growth.depth import Layer
 from growbench.growth.operator import Operator
-from growbench.growth.tensors import along, initial, widen_component
 from growbench.spec import ModelSpec
 
 Source = Mapping[str, Tensor]

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from growbench import families
 from growbench.pipeline.corpus import corpus
-from growbench.pipeline.pretrain import identity as made_from
+from growbench.pipeline.pretrain import identity as run_identity
 from growbench.records import finished, identity, provenance, record
 from growbench.runtime import launch, lock
 from growbench.spec import SOURCE
@@ -53,7 +53,7 @@ def _run(study: Study, seed: int) -> Path:
         log.info("attention of %s-s%d measured on %d sequences", name, seed, count)
     return record.write(
         study.layout.attention_record(seed), "attention", study=study.study, method="all", seed=seed,
-        config_hash=record.digest(study.trained_part()), sequences=count, length=study.objective.length, models=models,
+        config_hash=record.config_hash(study.trained_part()), sequences=count, length=study.objective.length, models=models,
         made_from=identity.parts(
             models={name: finished.model(folder) for name, folder in folders.items()},
             corpus=data.digest,
@@ -64,7 +64,7 @@ def _run(study: Study, seed: int) -> Path:
 
 
 def _folder(study: Study, method: str, seed: int) -> Path:
-    return finished.point(study.layout, made_from.wanted(study, method, seed), method, seed, LAST)
+    return finished.point(study.layout, run_identity.wanted(study, method, seed), method, seed, LAST)
 
 
 @torch.no_grad()

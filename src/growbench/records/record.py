@@ -25,7 +25,7 @@ def write(
 ) -> Path:
     """Write the record of a finished job, atomically, and return its path.
 
-    config_hash: digest of the part of the config that the record depends on. values: what this kind of record holds
+    config_hash: of the part of the config that the record depends on. values: what this kind of record holds
     besides (records/schemas.py), in the order in which the file is to list it. The digest of everything comes last.
     """
     whose = {"study": study, "method": method, "seed": seed} | ({} if point is None else {"point": point})
@@ -59,6 +59,9 @@ def brief(value: Any) -> str:
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
-def digest(values: Any) -> str:
-    """Return the first 12 hex digits of the SHA-256 of a JSON-able value, keys sorted."""
-    return hashlib.sha256(json.dumps(values, sort_keys=True, default=str).encode()).hexdigest()[:12]
+def config_hash(part: Any) -> str:
+    """Return what records hold of the part of the config that they depend on: 12 hex digits of its SHA-256.
+
+    It is not identity.digest, which is of other bytes: the hashes of all committed records are of these.
+    """
+    return hashlib.sha256(json.dumps(part, sort_keys=True, default=str).encode()).hexdigest()[:12]

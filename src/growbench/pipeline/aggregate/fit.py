@@ -5,7 +5,7 @@ from typing import Any
 
 from growbench.analysis.frames import Record
 from growbench.errors import GrowBenchError
-from growbench.pipeline.pretrain import identity as made_from
+from growbench.pipeline.pretrain import identity as run_identity
 from growbench.records import identity, record
 from growbench.records.record import brief
 from growbench.study.study import Study, point_name
@@ -17,7 +17,7 @@ OTHER_CONFIG = "use the config that the records were made with, or run their job
 
 def config(study: Study, path: Path, values: Record, part: Any) -> None:
     """Raise GrowBenchError unless a record is of this study and was made with this part of its config."""
-    for key, wanted in {"study": study.study, "config_hash": record.digest(part)}.items():
+    for key, wanted in {"study": study.study, "config_hash": record.config_hash(part)}.items():
         if values[key] != wanted:
             raise GrowBenchError(f"{path}: {key} is {values[key]}, but this config's is {wanted}; {OTHER_CONFIG}")
 
@@ -29,8 +29,8 @@ def run(study: Study, path: Path, values: Record) -> bool:
     """
     method, seed = values["method"], values["seed"]
     config(study, path, values, study.trained_part())
-    current = _identity(study, path, values, made_from.wanted(study, method, seed))
-    timeline = made_from.timeline_of(study, method, seed, values["spec"]["vocab"])
+    current = _identity(study, path, values, run_identity.wanted(study, method, seed))
+    timeline = run_identity.timeline_of(study, method, seed, values["spec"]["vocab"])
     options = dict(timeline.options) | ({"lr": values["identity"]["lr"]} if study.searched(method) else {})
     wanted = identity.parts(options=options, plan=timeline.plan.to_list())
     if difference := _first_difference(values["options"], wanted["options"]):
@@ -60,7 +60,7 @@ def search(study: Study, path: Path, values: Record) -> bool:
         raise GrowBenchError(f"{path}: it tried {tried}, but search.lrs is {lrs}; {AGAIN}")
     if values["share"] != study.search.share:
         raise GrowBenchError(f"{path}: share is {values['share']}, but search.share is {study.search.share}; {AGAIN}")
-    wanted = made_from.wanted(study, values["method"], values["seed"], study.search.share)
+    wanted = run_identity.wanted(study, values["method"], values["seed"], study.search.share)
     wanted.pop("lr", None)  # the one that it chose
     return _identity(study, path, values, wanted)
 

@@ -17,7 +17,7 @@ import torch
 
 from growbench import families
 from growbench.errors import GrowBenchError
-from growbench.pipeline import made_from
+from growbench.pipeline import evaluation
 from growbench.pipeline.corpus import plain
 from growbench.pipeline.corpus.plain import PlainTokenizer
 from growbench.pipeline.finetune import classify, spans
@@ -59,7 +59,7 @@ def _run(study: Study, method: str, seeds: list[int], points: list[str]) -> list
     tasks = [prepare(study, tokenizer, name) for name in study.tasks.names]
     compute = device.resolve(study.train.device, study.train.precision)
     for number, ((seed, point), folder) in enumerate(zip(wanted, folders, strict=True)):
-        runs, origin = [], made_from.of(study.layout, folder, compute)
+        runs, origin = [], evaluation.origin(study.layout, folder, compute)
         cache = Cache(study.layout.run(method, seed).finetuned(point), origin)
         for done, task in enumerate(tasks, 1):
             runs += _task(study, folder, task, tokenizer.fast.pad_token_id, compute, cache)
@@ -75,13 +75,13 @@ def _run(study: Study, method: str, seeds: list[int], points: list[str]) -> list
 
 def _write(study: Study, method: str, seed: int, point: str, origin: Identity, runs: list[dict[str, Any]]) -> Path:
     """Write a record, unless it is there already, made from the same; return its path."""
-    config = record.digest(study.finetuned_part())
+    config = record.config_hash(study.finetuned_part())
     values: dict[str, Any] = {
         "study": study.study, "config_hash": config, "made_from": identity.parts(config=config, **origin),
         "suite": suite(study), "protocol": study.finetune.protocol, "runs": runs,
     }  # fmt: skip
     path = study.layout.finetune_record(method, seed, point)
-    if made_from.unchanged(path, values["made_from"], values):
+    if evaluation.unchanged(path, values["made_from"], values):
         log.info("%s: nothing of what it is made from has changed", path)
         return path
     where = provenance.of(torch.get_num_threads())

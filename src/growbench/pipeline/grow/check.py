@@ -21,6 +21,7 @@ from growbench.pipeline.grow.publish import check_out, require_room
 from growbench.pipeline.grow.sample import sample_of
 from growbench.pipeline.grow.sizes import check_sizes, require_plausible, target_spec
 from growbench.pipeline.grow.tensors import Checkpoint, refuse_layers_left_out, skeleton
+from growbench.runtime import discover
 from growbench.study.files import change
 
 
@@ -150,7 +151,8 @@ def _method(request: Request) -> tuple[Method, dict[str, Any]]:
 def stock(folder: Path) -> Iterator[None]:
     """Turn an error of the stock classes on a config that they cannot build or run into one line that names the config.
 
-    What no config causes is passed on: a lack of memory (as MemoryError), an OSError, outputs that are not finite.
+    What no config causes is passed on: a lack of memory (as MemoryError), an OSError, outputs that are not finite, an
+    error in a method's file.
     """
     try:
         yield
@@ -159,6 +161,8 @@ def stock(folder: Path) -> Iterator[None]:
     except Exception as error:
         if "can't allocate memory" in str(error):  # how torch says it on a CPU
             raise MemoryError from error
+        if discover.place(error, methods.FOLDER):
+            raise
         reason = " ".join(str(error).split())[:200]
         raise GrowBenchError(
             f"{folder / 'config.json'}: the stock model cannot be built or run ({type(error).__name__}: {reason}); correct it"

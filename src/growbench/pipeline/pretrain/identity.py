@@ -6,6 +6,7 @@ Where and how fast a run is trained is not part of it (study.HOW), except for th
 from typing import Any
 
 from growbench import families, growth, methods, train
+from growbench.errors import GrowBenchError
 from growbench.methods import COMMON
 from growbench.pipeline.corpus import corpus
 from growbench.records import finished, identity, record
@@ -40,8 +41,9 @@ def of(study: Study, method: str, seed: int, run: Timeline, *, text: str, share:
 def wanted(study: Study, method: str, seed: int, share: float = 1.0) -> Identity:
     """Return what the identity of a run must be to be used in this study: those parts that are known without training it.
 
-    Left out: the precision; the corpus and the plan if there is no corpus here; the source if it has no record here; the
-    learning rate if a search chooses it and has not yet. share: of the budget, in a search's trials.
+    Left out: the precision; the corpus and the plan if there is no corpus here; the source if it has no record here, or one
+    that does not name its model; the learning rate if a search chooses it and has not yet. share: of the budget, in a
+    search's trials.
     """
     manifest = corpus.read_manifest(study.layout.corpus) if study.layout.corpus_manifest.exists() else None
     run = timeline_of(study, method, seed, manifest["vocab"] if manifest else None, share=share)
@@ -52,8 +54,8 @@ def wanted(study: Study, method: str, seed: int, share: float = 1.0) -> Identity
         parts["corpus"] = corpus.digest(manifest)
     if not needs_source(study, method):
         parts["source"] = NONE
-    elif study.layout.run_record(SOURCE, seed).exists():
-        parts["source"] = source_model(study, seed)
+    elif study.layout.run_record(SOURCE, seed).exists() and (model := _source(study, seed)["model"]):
+        parts["source"] = model
     if study.searched(method):
         del parts["lr"]
         if (path := study.layout.search_record(method)).exists():
@@ -64,7 +66,7 @@ def wanted(study: Study, method: str, seed: int, share: float = 1.0) -> Identity
 def _planned(study: Study, method: str, run: Timeline) -> Identity:
     """Return the parts that follow from the config and the code."""
     return {
-        "config": record.digest(study.trained_part()),
+        "config": record.config_hash(study.trained_part()),
         "options": {key: value for key, value in run.options.items() if key not in COMMON},
         "plan": identity.digest(run.plan.to_list()),
         "method": SOURCE if method == SOURCE else methods.code(study.method(method).name),
@@ -103,8 +105,12 @@ def counted_source(study: Study, method: str, seed: int) -> dict[str, float]:
 
 
 def source_model(study: Study, seed: int) -> str:
-    """Return the digest of the source's finished point. Raises GrowBenchError if the source is not trained."""
-    return str(_source(study, seed)["model"])
+    """Return the digest of the source's finished point. Raises GrowBenchError if its record is missing or does not name it."""
+    model = _source(study, seed)["model"]
+    if model is None:  # written before records named their models
+        path = study.layout.run_record(SOURCE, seed)
+        raise GrowBenchError(f"{path}: does not name the model that it is of; delete it and run the source's job again")
+    return str(model)
 
 
 def _source(study: Study, seed: int) -> dict[str, Any]:

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from growbench import families
-from growbench.pipeline import made_from
+from growbench.pipeline import evaluation
 from growbench.pipeline.corpus import plain
 from growbench.pipeline.pretrain import identity as run_identity
 from growbench.pipeline.zeroshot.likelihood import Likelihood, score
@@ -59,7 +59,9 @@ def _run(study: Study, method: str, seeds: list[int], points: list[str]) -> list
             found = measured(test, score(family, model, test.windows, study.zeroshot.batch, compute))
             runs.append({**found, "seconds": round(time.perf_counter() - began, 2)})
             log.info("%s-s%d %s, %s: %s %s", method, seed, point, test.text.name, found["main_metric"], found["score"])
-        origin = made_from.of(study.layout, folder, compute) | {"tasks": {t.name: {"test": t.sha256} for t in texts}}
+        origin = evaluation.origin(study.layout, folder, compute) | {
+            "tasks": {t.name: {"test": t.sha256} for t in texts}
+        }
         paths.append(_write(study, method, seed, point, origin, description(study, tokenizer), runs))
         left = (len(wanted) - len(paths)) * (time.perf_counter() - start) / len(paths)
         log.info("%d of %d points done; about %.0f s left", len(paths), len(wanted), left)
@@ -70,9 +72,9 @@ def _write(
     study: Study, method: str, seed: int, point: str, origin: Identity, tokenization: dict[str, Any],
     runs: list[dict[str, Any]],
 ) -> Path:  # fmt: skip
-    length, stride, config = study.objective.length, study.zeroshot.stride, record.digest(study.zeroshot_part())
+    length, stride, config = study.objective.length, study.zeroshot.stride, record.config_hash(study.zeroshot_part())
     path, whole = study.layout.zeroshot_record(method, seed, point), identity.parts(config=config, **origin)
-    made_from.unchanged(path, whole, {})
+    evaluation.unchanged(path, whole, {})
     return record.write(
         path, "zeroshot", study=study.study, method=method, seed=seed, point=point, config_hash=config, made_from=whole,
         window={"length": length, "stride": stride, "context": length - stride + 1},

@@ -16,7 +16,7 @@ from growbench.train.device import Compute
 log = logging.getLogger(__name__)
 
 
-def of(layout: Layout, point: Path, compute: Compute) -> Identity:
+def origin(layout: Layout, point: Path, compute: Compute) -> Identity:
     """Return what every evaluation of a finished point is made from: the model, the corpus with its tokenizer, the precision.
 
     Raises GrowBenchError if the tokenizer is not the one that the corpus was made with.
