@@ -1,12 +1,12 @@
 """Pages of the report: every table, the protocol in words, and the configuration with the versions it was run with."""
 
-import shlex
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from growbench.analysis.pages import html
+from growbench.runtime import shell
 from growbench.runtime.durable import write_text
 from growbench.runtime.owned import keep_only
 from growbench.study.config import printed
@@ -14,7 +14,7 @@ from growbench.study.config import printed
 
 def configuration(options: str, provenance: Path) -> str:
     """Return the study's values, `--config` included, and what made its records."""
-    words = shlex.split(options)
+    words = shell.split(options)
     marks = [i for i, word in enumerate(words) if word == "--set"]
     files = words[1 : marks[0] if marks else None]
     text = printed(files, [words[i + 1] for i in marks])

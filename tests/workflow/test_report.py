@@ -17,7 +17,7 @@ from growbench.study import config
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 EXPECTED = "cdn.tailwindcss.com should not be used in production"  # Snakemake's page says so; it loads nothing
-CONFIG = "config/<img src=x onerror=alert(1)>.yaml"  # a name that must stay text in every page
+CONFIG = "config/<img src=x onerror=alert(1)></script>.yaml"  # a name that must stay text in every page
 METHODS = {"scratch": 1.0, "stackbert": 1.2, "bert2bert_fpi": 0.5, "direct_copy": 0.9}
 DRIVER = """
 <script>
@@ -56,10 +56,11 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
         shutil.copytree(ROOT / name, tree / name, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
     shutil.copy(ROOT / "Snakefile", tree)
     values = {
-        "extends": "demo.yaml", "study": "made", "seeds": [0, 1], "attention": False, "methods": dict.fromkeys(METHODS),
+        "extends": "../demo.yaml", "study": "made", "seeds": [0, 1], "attention": False, "methods": dict.fromkeys(METHODS),
         "budget": {"points": [0.5, 1.0]}, "tasks": {"names": list(constructed.TASKS)},
         "finetune": {"points": [1.0], "seeds": [0, 1], "lr": constructed.LR},
     }  # fmt: skip
+    (tree / CONFIG).parent.mkdir()
     (tree / CONFIG).write_text(json.dumps(values))
     constructed.write(tree, config.load(tree / CONFIG), METHODS, {0: 0.0, 1: 0.02})
     rules = ["--allowed-rules", "aggregate", "figures", "pages", "all"]
@@ -123,6 +124,7 @@ def test_the_report_says_protocol_configuration_and_versions(study: Path, report
     assert "not reached" in pages["savings"] and "<table>" in pages["savings"]
     assert all(str(Layout("made").page(name)) in embedded(report) for name in pages)
     assert "constant learning rate" in report and "rulegraph_spec" in report
+    assert "</script>.yaml" not in report, "a parameter of a job would end the page's script"
 
 
 def test_the_report_opens_without_network_and_without_errors(study: Path, tmp_path: Path) -> None:

@@ -29,6 +29,7 @@ from growbench.spec import SOURCE
 from growbench.study.config import gather
 from growbench.errors import GrowBenchError, shown
 from growbench.records.layout import Layout, run_name
+from growbench.runtime import shell as shell_words
 from growbench.runtime.discover import explained
 
 
@@ -53,7 +54,7 @@ def check_inputs():
     """End the run before its first job if text or task files are missing. Tables from records need neither."""
     if "corpus" not in (workflow.dag_settings.allowed_rules or ["corpus"]):
         return
-    words = [sys.executable, "-m", "growbench", "check", *shlex.split(OPTIONS)]
+    words = [sys.executable, "-m", "growbench", "check", *shell_words.split(OPTIONS)]
     if subprocess.run(words, stdout=subprocess.DEVNULL).returncode:
         raise SystemExit(2)
 
@@ -100,13 +101,13 @@ def of_study(parts):
 
     It is found once, and only by the Snakemake that plans, which alone compares it.
     """
-    once = cache(lambda: parts(STUDY))
+    once = cache(lambda: shell_words.spelled(parts(STUDY)))
     return lambda wildcards: once() if workflow.is_main_process else None
 
 
 def of_method(parts):
     """Return the same parameter for a rule that works on one method, or on the source."""
-    once = cache(lambda method: parts(STUDY, method))
+    once = cache(lambda method: shell_words.spelled(parts(STUDY, method)))
     return lambda wildcards: once(wildcards.get("method", SOURCE)) if workflow.is_main_process else None
 
 
@@ -203,7 +204,7 @@ CONFIG_FILES = [named(path) for path in workflow.overwrite_configfiles or ["conf
 CHANGES = list(workflow.config_settings.config_args or [])
 STUDY = load_study(CONFIG_FILES, CHANGES)
 config.update(asdict(STUDY))  # the report's captions read it; a file that extends another lacks some of these values
-OPTIONS = shlex.join(["--config", *CONFIG_FILES, *(word for text in CHANGES for word in ("--set", text))])
+OPTIONS = shell_words.join(["--config", *CONFIG_FILES, *(word for text in CHANGES for word in ("--set", text))])
 CORES = STUDY.train.threads * STUDY.train.processes  # of a pre-training job; `growbench pretrain` starts its processes
 LAYOUT = Layout("{study}")  # paths with wildcards, as rules want them
 CORPUS = str(LAYOUT.corpus_manifest)
