@@ -36,7 +36,7 @@ def test_the_default_study_is_planned(tree: Path, profile: list[str]) -> None:
     study = config.load(tree / "config/demo.yaml")
     jobs_each = 1 if study.train.together else len(study.seeds)
     runs = len(study.methods) * jobs_each
-    needs = any(study.method(name).reads_source for name in study.methods)
+    needs = any(study.reads_source(name) for name in study.methods)
     jobs = planned(snakemake(tree, "--cores", "all", "-n", *profile))
     figures = len(list((ROOT / "workflow/figures").glob("[!_]*.py")))
     expected = {"corpus": 1, "tasks": 1, "source": jobs_each * needs, "pretrain": runs, "finetune": len(study.methods)}

@@ -128,7 +128,7 @@ def seeds(wildcards, input):
 
 def source_records(wildcards):
     """Return the source's records for methods that start from it, and for controls that spend as much as it cost."""
-    return of_seeds(SOURCE_RECORD) if STUDY.method(wildcards.method).reads_source else []
+    return of_seeds(SOURCE_RECORD) if STUDY.reads_source(wildcards.method) else []
 
 
 def search_record(wildcards):
@@ -144,7 +144,7 @@ def search_records(wildcards):
 
 def first_source(wildcards):
     """Return the first seed's source record, if the method starts from the source or spends as much as it cost."""
-    reads = STUDY.method(wildcards.method).reads_source
+    reads = STUDY.reads_source(wildcards.method)
     return expand(SOURCE_RECORD, study=STUDY.study, seed=STUDY.seeds[:1]) if reads else []
 
 

@@ -38,9 +38,9 @@ def lines(study: Study, rows: Sequence[Row], speed: float, stages: bool = False)
     yield table(HEAD, {"": [_cells(study, row, scratch, speed) for row in rows]})
     yield ""
     yield _hours(study, rows, speed)
-    yield f"Finished models at {_shares(study.budget.points)} of the budget"
+    yield f"Finished models at {_shares(study.budget.shares)} of the budget"
     for row in rows:
-        if row["method"] != SOURCE and len(row["points"]) < len(study.budget.points):
+        if row["method"] != SOURCE and len(row["points"]) < len(study.budget.shares):
             yield f"  {row['method']}: only at {_shares(row['points'])}; its last stage starts after the other points"
     if study.left_out:
         yield ""

@@ -41,6 +41,11 @@ class Family:
     even_heads: whether they rotate all coordinates of a head, in pairs, so that its size must be even.
     ffn_matrices: matrix products in one FFN.
     head_matrices: square matrix products between the last layer and the vocabulary.
+    biases: the projections that have biases, among qkv, o and ffn.
+    positions: rows of the position table beyond the longest input; None without a table.
+    types: rows of the table of token types.
+    norms: normalizations outside the layers.
+    head_adds: what the head adds to the token table: a bias, a matrix of its own, or nothing.
     dropouts: the stock config's keys for dropout rates.
     sizes: the stock config's key for each size of a spec. `head_size` and `kv_heads` are free only if listed here.
     per_layer: the stock config's keys for lists with one entry per layer.
@@ -61,6 +66,11 @@ class Family:
     even_heads: bool = False
     ffn_matrices: int = 2
     head_matrices: int = 0
+    biases: tuple[Literal["qkv", "o", "ffn"], ...] = ("qkv", "o", "ffn")
+    positions: int | None = 0
+    types: int = 0
+    norms: int = 1
+    head_adds: Literal["bias", "matrix", "nothing"] = "nothing"
     dropouts: tuple[str, ...] = ("hidden_dropout_prob", "attention_probs_dropout_prob")
     sizes: Mapping[str, str] = SIZES
     per_layer: tuple[str, ...] = ("layer_types",)
@@ -146,6 +156,17 @@ class Family:
         sizes = {size: getattr(config, key, None) for size, key in self.sizes.items()}
         known = {size: value for size, value in sizes.items() if value is not None}
         return ModelSpec(family=self.name, **{**known, **self.derived(config)})
+
+    def parameters(self, spec: ModelSpec) -> int:
+        """Return how many parameters a stock language model of this spec has, embeddings included. Builds no model."""
+        h, attention, grouped = spec.hidden, spec.heads * spec.head_size, spec.kv_heads * spec.head_size
+        gain = h if self.norm == "rms" else 2 * h
+        biases = {"qkv": attention + 2 * grouped, "o": h, "ffn": spec.ffn + h}
+        layer = 2 * h * (attention + grouped) + self.ffn_matrices * h * spec.ffn + 2 * gain
+        layer += sum(biases[which] for which in self.biases)
+        rows = spec.vocab + self.types + (0 if self.positions is None else spec.max_length + self.positions)
+        head = {"bias": spec.vocab, "matrix": spec.vocab * h, "nothing": 0}[self.head_adds]
+        return spec.layers * layer + rows * h + self.norms * gain + self.head_matrices * (h * h + h) + head
 
     def example_spec(self) -> ModelSpec:
         """Return the shape of the small model that the tests build; its sizes are not multiples of one another without need."""

@@ -50,6 +50,8 @@ class Bert(Family):
     pretraining = "BertForMaskedLM"
     objective = "mlm"
     head_matrices = 1
+    types = norms = 2  # one norm after the embeddings, one in the head
+    head_adds = "bias"
     published = ("BERT",)
 
     def table(self, config: Any) -> Table:

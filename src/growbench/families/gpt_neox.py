@@ -39,6 +39,8 @@ class GptNeoX(Family):
     pretraining = "GPTNeoXForCausalLM"
     objective = "clm"
     rotary = True
+    positions = None
+    head_adds = "matrix"
     dropouts = ("hidden_dropout", "attention_dropout")
     published = ("GPT-NeoX", "Pythia")
     example = {"hidden": 48, "ffn": 50}

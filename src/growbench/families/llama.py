@@ -4,7 +4,7 @@ FFN: down(silu(gate(x)) * up(x)). There may be fewer key/value heads than heads 
 2305.13245).
 """
 
-from typing import Any
+from typing import Any, Literal
 
 from growbench.errors import GrowBenchError
 from growbench.families._family import SIZES, Family
@@ -41,6 +41,9 @@ class Llama(Family):
     norm_eps = "rms_norm_eps"
     rotary = even_heads = True
     ffn_matrices = 3
+    biases: tuple[Literal["qkv", "o", "ffn"], ...] = ()
+    positions = None
+    head_adds = "matrix"
     dropouts = ("attention_dropout",)
     sizes = {**SIZES, "kv_heads": "num_key_value_heads", "head_size": "head_dim"}
     published: tuple[str, ...] = ("Llama", "LLaMA")

@@ -48,6 +48,7 @@ class Opt(Family):
     pretraining = "OPTForCausalLM"
     objective = "clm"
     norm_eps = None
+    positions = 2
     dropouts = ("dropout", "attention_dropout")
     sizes = {**SIZES, "ffn": "ffn_dim"}
     published = ("OPT",)

@@ -9,6 +9,7 @@ class Qwen2(Llama):
     model_type = "qwen2"
     stock = "Qwen2"
     pretraining = "Qwen2ForCausalLM"
+    biases = ("qkv",)
     published = ("Qwen",)
 
     def check(self, spec: ModelSpec) -> None:

@@ -30,6 +30,8 @@ class Roberta(Family):
     pretraining = "RobertaForMaskedLM"
     objective = "mlm"
     head_matrices = 1
+    positions = types = norms = 2
+    head_adds = "bias"
     sizes = {size: key for size, key in SIZES.items() if size != "max_length"}
     published = ("RoBERTa",)
     example = {"hidden": 24, "ffn": 40}

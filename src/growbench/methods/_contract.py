@@ -63,6 +63,9 @@ class Option:
 COMMON = {
     "lr": Option(None, "peak LR of this method; null takes optimizer.lr", range=(1e-8, 1.0)),
     "of": Option(None, "the method of which this is a variant; null takes the method of the same name", text=True),
+    "budget": Option(
+        None, "share of the largest budget that this method has, with one finished point, its end", range=(1e-6, 1.0)
+    ),
     "plan": Option(
         None, "a file with the plan, as printed by `growbench plan --json`; null lets the method make it", text=True
     ),
@@ -80,7 +83,10 @@ class Method:
     needs_data: whether it reads text to make its maps.
     shrinks: whether the target is the smaller model.
     masked: whether masks hide what it adds while it trains (growth/masking.py).
-    control: whether its budget is raised by the source's cost.
+    control: whether it grows nothing and answers a question about the methods that do.
+    raised: whether its budget is raised by the source's cost, unless budget.total is true.
+    horizon: its budget, as a multiple of scratch's.
+    without_total: why a study with budget.total cannot have it, in words that follow "budget.total is true,".
     ends: the shape that its last stage trains.
     preserves: when the grown model computes the source's function, in words. `exact` is the same for programs.
     options: by name, besides COMMON.
@@ -95,6 +101,9 @@ class Method:
     shrinks: bool = False
     masked: bool = False
     control: bool = False
+    raised: bool = False
+    horizon: float = 1.0
+    without_total: str = ""
     ends: Literal["target", "source"] = "target"
     preserves: str = "no"
     options: Mapping[str, Option] = {}
@@ -114,11 +123,6 @@ class Method:
     @property
     def name(self) -> str:
         return type(self).__module__.rsplit(".", 1)[-1]
-
-    @property
-    def reads_source(self) -> bool:
-        """Whether a run needs the source's record: its weights, or its cost."""
-        return self.needs_source or self.control
 
     def check(self, source: ModelSpec, target: ModelSpec, traits: Traits, options: Mapping[str, Any]) -> None:
         """Raise GrowBenchError if this method cannot make this target from this source."""

@@ -2,6 +2,8 @@
 
     F(source_longer) = F(largest budget) + F(source),   all spent on the source's shape, from random weights
 
+With budget.total, F(largest budget) is that total already, and nothing is added.
+
 If it ends at a lower loss than the grown target, growing was not worth its compute at this budget.
 """
 
@@ -14,7 +16,7 @@ class SourceLonger(Method):
     paper = "control"
     grows = ()
     needs_source = False
-    control = True
+    control = raised = True
     ends = "source"
 
     def plan(self, source, target, options, prices) -> Plan:

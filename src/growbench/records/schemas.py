@@ -153,6 +153,8 @@ class Pretrain(Record):
     kind: Literal["pretrain"]
     identity: Identity
     spec: Spec
+    parameters: Count | None = None
+    curve_of: Name | None = None
     source_spec: Spec | None
     options: dict[str, Any]
     plan: Annotated[list[Stage], Field(min_length=1)]

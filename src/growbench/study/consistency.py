@@ -6,7 +6,8 @@ from growbench import families, methods
 from growbench.errors import GrowBenchError, nearest
 from growbench.runtime import launch
 from growbench.spec import SOURCE, check_growth
-from growbench.study import plan_check, timeline
+from growbench.study import plan_check, schema, timeline
+from growbench.study.budget import BudgetConfig
 from growbench.study.sections import TASK_NAMES, FinetuneConfig
 from growbench.study.squad import SQUAD_TASKS, least_room
 from growbench.study.study import Study, point_name
@@ -42,23 +43,45 @@ def check_sizes(study: Study) -> None:
                 f"use a divisor of {name}.hidden {spec.hidden} that gives an even head size"
             )
     check_growth(source, target)
+    _check_given(study.budget)
+
+
+def _check_given(budget: BudgetConfig) -> None:
+    """Raise GrowBenchError unless a budget is given in one way."""
+    ratios = budget.tokens_per_parameter
+    for key, value in {"steps": budget.steps, "points": budget.points}.items():
+        if ratios is None and value is None:
+            raise GrowBenchError(f"budget.{key}: null, but budget.tokens_per_parameter is null, too; give one of them")
+        if ratios is not None and value is not None:
+            raise GrowBenchError(
+                f"budget.tokens_per_parameter: {list(ratios)}, but budget.{key} is {schema.shown(value)}; use null for "
+                "one of them"
+            )
 
 
 def _check_budget(study: Study) -> None:
-    points, budget = study.budget.points, study.budget
+    budget, points = study.budget, study.budget.shares
+    key, given = "tokens_per_parameter", budget.tokens_per_parameter
+    if given is None:
+        key, given = "points", points
     if list(points) != sorted(points) or points[-1] != 1.0:
-        raise GrowBenchError(f"budget.points: {list(points)} is not allowed; use increasing shares that end with 1.0")
+        wanted = "shares that end with 1.0" if key == "points" else "numbers"
+        raise GrowBenchError(f"budget.{key}: {list(given)} is not allowed; use increasing {wanted}")
     names = [point_name(p) for p in points]
     if len(set(names)) < len(names) or "p0" in names:
+        of = "" if key == "points" else " as shares of the largest,"
         raise GrowBenchError(
-            f"budget.points: {list(points)} is not allowed; use shares that still differ when rounded to whole percents"
+            f"budget.{key}: {list(given)} is not allowed; use values that still differ,{of} when rounded to whole percents"
         )
-    for key, chosen in (("finetune", study.finetune.points), ("zeroshot", study.zeroshot.points)):
+    for section, chosen in (("finetune", study.finetune.points), ("zeroshot", study.zeroshot.points)):
         for point in chosen:
-            if point not in points:
-                given = ", ".join(str(p) for p in points)
+            if point_name(point) not in names:
+                shares = ", ".join(f"{p:.4g}" for p in points)
                 near = min(points, key=lambda p: abs(p - point))
-                raise GrowBenchError(f"{key}.points: {point} is not one of budget.points ({given}); nearest: {near}")
+                raise GrowBenchError(
+                    f"{section}.points: {point} is not one of the finished points of budget.{key} ({shares}); "
+                    f"nearest: {near:.4g}"
+                )
     if study.optimizer.warmup >= budget.branch(points[0]):
         raise GrowBenchError(
             f"optimizer.warmup: {study.optimizer.warmup} does not end before the first point leaves the trunk; "
@@ -176,6 +199,8 @@ def _check_methods(study: Study) -> None:
     for name in study.methods:
         _check_name(study, name)
         study.options(name)
+        if study.budget.total and (why := study.method(name).without_total):
+            raise GrowBenchError(f"methods.{name}: budget.total is true, {why}; leave it out")
         run = timeline.of(study, name)
         try:
             plan_check.check(study, name, run)
@@ -187,15 +212,29 @@ def _check_methods(study: Study) -> None:
 
 def _check_grown(study: Study, name: str, run: timeline.Timeline) -> None:
     """Raise GrowBenchError if a method has not grown to its target at the last point, or at one that is fine-tuned or scored."""
-    needed = {"budget": (1.0,), "finetune": study.finetune.points, "zeroshot": study.zeroshot.points}
-    grown = run.plan.settled(study.optimizer.warmup)
+    asked = {"finetune": study.finetune.points, "zeroshot": study.zeroshot.points}
+    all_points, there = study.points_of(name), {point_name(point) for point in run.points}
+    needed = {"budget": all_points[-1:], **asked}
     for key, points in needed.items():
-        for point in (p for p in points if p not in run.points):
-            remedy = f"use at least {run.points[0]:g}" if run.points else "grow earlier"
-            raise GrowBenchError(
-                f"{key}.points: {point} leaves the trunk at {study.budget.branch(point):g}, before {name} has grown to "
-                f"the target at {grown:g}; {remedy}"
-            )
+        names = {point_name(point) for point in points} - there
+        for point in (p for p in all_points if point_name(p) in names):
+            raise GrowBenchError(f"{key}.points: {_early(study, name, run, point)}")
+
+
+def _early(study: Study, name: str, run: timeline.Timeline, point: float) -> str:
+    """Return why a method has no finished model at a point, and what to do."""
+    remedy = f"use at least {run.points[0]:g}" if run.points else "grow earlier"
+    if run.own(point) <= 0:
+        return (
+            f"{point:g} is {point * run.largest:.4g} FLOPs, but budget.total is true and the source of {name} alone costs "
+            f"{run.source:.4g}; {remedy}"
+        )
+    leaves, grown = study.budget.branch(run.own(point)), run.plan.settled(study.optimizer.warmup)
+    before = f"before {name} has grown to the target at {grown:g}"
+    if leaves >= grown:
+        before = f"before the warm-up of {name} ends at {study.optimizer.warmup:g}"
+    own = "" if run.own(point) == point else " of its own budget"
+    return f"{point:g} leaves the trunk at {leaves:g}{own}, {before}; {remedy}"
 
 
 def _check_text(study: Study, name: str, run: timeline.Timeline) -> None:
@@ -203,7 +242,7 @@ def _check_text(study: Study, name: str, run: timeline.Timeline) -> None:
     if study.corpus.max_tokens is None:
         return
     run.check_text(name, study.corpus.max_tokens)
-    if study.method(name).reads_source:
+    if study.reads_source(name):
         timeline.of(study, timeline.SOURCE).check_text(timeline.SOURCE, study.corpus.max_tokens)
 
 

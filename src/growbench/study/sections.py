@@ -13,6 +13,7 @@ from pydantic.dataclasses import dataclass
 from typing_extensions import TypedDict
 
 from growbench.plan.lengths import predicted
+from growbench.study.budget import BudgetConfig
 from growbench.study.squad import SQUAD_TASKS
 from growbench.study.types import (
     STRICT,
@@ -140,24 +141,6 @@ class TargetConfig:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, config=STRICT)
-class BudgetConfig:
-    """What a run may spend, and where its finished points lie."""
-
-    steps: Steps
-    """Scratch steps whose FLOPs are the largest budget of every method."""
-    points: Points
-    """Finished points as shares of the largest budget, rising to 1; a method has none before it has grown."""
-    cooldown: Annotated[float, Field(strict=True, gt=0, lt=0.9)]
-    """Share of a finished point's budget spent cooling down to LR 0."""
-    protocol: Literal["trunk", "paper"]
-    """Constant LR with finished points (trunk), or one linear decay with intermediate points (paper)."""
-
-    def branch(self, point: float) -> float:
-        """Return the share of the largest budget at which the run to a finished point leaves the trunk."""
-        return point if self.protocol == "paper" else point * (1 - self.cooldown)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True, config=STRICT)
 class OptimizerConfig:
     """AdamW and its learning rate (LR)."""
 
@@ -255,7 +238,7 @@ class FinetuneConfig:
     """How finished points are fine-tuned."""
 
     points: Points
-    """Finished points that are fine-tuned, out of budget.points."""
+    """Finished points that are fine-tuned, out of those of `budget`, to the percent."""
     seeds: Seeds
     """Fine-tuning seeds (classifier head, data order)."""
     source: Flag
@@ -313,7 +296,7 @@ class ZeroshotConfig:
     names: Annotated[tuple[TestSet, ...], Field(json_schema_extra={"uniqueItems": True}), Different]
     """Test sets; an empty list evaluates nothing."""
     points: Points
-    """Finished points that are evaluated, out of budget.points."""
+    """Finished points that are evaluated, out of those of `budget`, to the percent."""
     stride: Annotated[int, Field(strict=True, ge=1, le=65536), WHOLE]
     """Tokens that each window but the first scores: the last ones of objective.length."""
     batch: Size

@@ -4,6 +4,7 @@ No torch here: the Snakefile loads the study each time it is parsed.
 """
 
 from dataclasses import asdict
+from math import ceil
 from typing import Any
 
 from pydantic import Field
@@ -20,6 +21,8 @@ from growbench.study.types import STRICT
 
 # Where and how fast a model is trained. Like another machine, these change rounding and, with dropout, random draws.
 HOW = ("device", "processes", "accumulate", "shard", "threads", "together", "checkpoint_seconds")
+
+PLAIN = (("tokens_per_parameter", None), ("total", False))  # keys of a budget that say nothing new
 
 
 def point_name(fraction: float) -> str:
@@ -60,6 +63,8 @@ class Study(Config):
     def unable(self, name: str) -> str:
         """Return why a method cannot grow this study's source into its target; empty if it can."""
         method, vocab = self.method(name), self.corpus.vocab
+        if self.budget.total and method.without_total:
+            return f"budget.total is true, {method.without_total}"
         if not (method.needs_source and method.grows):
             return ""
         traits = families.load(self.target.family).traits()
@@ -69,9 +74,39 @@ class Study(Config):
             return str(error)
         return ""
 
+    def steps(self, vocab: int) -> int:
+        """Return the steps of scratch whose FLOPs are the largest budget. vocab: size of the vocabulary."""
+        if self.budget.tokens_per_parameter is None:
+            return self.budget.steps or 0
+        tokens = max(self.budget.tokens_per_parameter) * self.parameters(vocab)
+        return ceil(tokens / (self.optimizer.batch * self.objective.length))
+
+    def parameters(self, vocab: int) -> int:
+        """Return the parameters of the target, embeddings included."""
+        return families.load(self.target.family).parameters(self.target_spec(vocab))
+
+    def points_of(self, name: str) -> tuple[float, ...]:
+        """Return the points at which a method is to have a finished model: all, or the end of its own share of the budget."""
+        own = self.options(name)["budget"]
+        return self.budget.shares if own is None else (own,)
+
+    def curve_of(self, name: str) -> str | None:
+        """Return the method of whose curve a variant is one point, as budget.per_point names it; None if it has its own."""
+        own = (self.methods.get(name) or {}).get("budget")
+        before, _, point = name.rpartition("_")
+        return before if own is not None and point == point_name(own) else None
+
+    def counts_source(self, name: str) -> bool:
+        """Return whether the source's cost sets what a method's own run may spend."""
+        return self.method(name).needs_source if self.budget.total else self.method(name).raised
+
+    def reads_source(self, name: str) -> bool:
+        """Return whether a method's run needs the source's record: its weights, or its cost."""
+        return self.method(name).needs_source or self.counts_source(name)
+
     def trained(self) -> tuple[str, ...]:
         """Return the names of what is trained: every method, and the source if one of them reads it."""
-        reads = any(self.method(name).reads_source for name in self.methods)
+        reads = any(self.reads_source(name) for name in self.methods)
         return (*self.methods, SOURCE) if reads else tuple(self.methods)
 
     def searched(self, name: str) -> bool:
@@ -82,16 +117,23 @@ class Study(Config):
         """Return the names of the finished points of a method that are fine-tuned; `source` has at most its last one."""
         if method == SOURCE:
             return (point_name(1.0),) if self.finetune.source else ()
-        return tuple(point_name(point) for point in self.finetune.points)
+        return self._own(method, self.finetune.points)
 
-    def zeroshot_points(self) -> tuple[str, ...]:
-        """Return the names of the finished points that are evaluated without fine-tuning."""
-        return tuple(point_name(point) for point in self.zeroshot.points)
+    def zeroshot_points(self, method: str = "") -> tuple[str, ...]:
+        """Return the names of the finished points of a method that are evaluated without fine-tuning."""
+        return self._own(method, self.zeroshot.points)
+
+    def _own(self, method: str, points: tuple[float, ...]) -> tuple[str, ...]:
+        """Return the names of points, those of one method's own end only if it has no others."""
+        names = tuple(point_name(point) for point in points)
+        own = self.options(method)["budget"] if method else None
+        return names if own is None else tuple(name for name in names if name == point_name(own))
 
     def trained_part(self) -> dict[str, Any]:
         """Return the values that every trained model of the study depends on; its digest tells configs apart."""
         whole = asdict(self)
         whole["train"] = {k: v for k, v in whole["train"].items() if k not in HOW}
+        whole["budget"] = {k: v for k, v in whole["budget"].items() if k != "per_point" and (k, v) not in PLAIN}
         names = ("corpus", "objective", "source", "target", "optimizer", "train", "budget")
         return {**{name: whole[name] for name in names}, "repeat": self.data.repeat, "positions": self._positions()}
 

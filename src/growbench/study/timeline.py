@@ -43,7 +43,9 @@ class Timeline:
     options: all options of its method.
     plan: its stages.
     budget: FLOPs that it may spend.
-    points: those of budget.points at which the method has grown to its target.
+    largest: FLOPs of which its points are shares: the largest budget of the study, and of a control its own.
+    source: FLOPs of the source that count towards these; 0 unless budget.total is true and the method starts from it.
+    points: those of the study at which the method has grown to its target.
     costs: cost of one step, for each stage.
     """
 
@@ -51,6 +53,8 @@ class Timeline:
     options: Mapping[str, Any]
     plan: Plan
     budget: float
+    largest: float
+    source: float
     points: tuple[float, ...]
     costs: tuple[flops.StepCost, ...]
 
@@ -60,7 +64,11 @@ class Timeline:
 
     def events(self) -> list[tuple[float, Literal["stage", "point"], float]]:
         """Return what happens at which share of the budget (Plan.events)."""
-        return self.plan.events({point: self.study.budget.branch(point) for point in self.points})
+        return self.plan.events({point: self.study.budget.branch(self.own(point)) for point in self.points})
+
+    def own(self, point: float) -> float:
+        """Return the share of the run's own budget at which a finished point lies; below 0 if the source costs more."""
+        return point if self.budget == self.largest else (point * self.largest - self.source) / self.budget
 
     def steps(self, share: float, spent: float, stage: int) -> int:
         """Return the steps of a stage until a share of the budget is spent, each kind of step equally often.
@@ -91,7 +99,7 @@ class Timeline:
         """Return the steps of the cool-down to a finished point, for a trunk that has spent `spent` FLOPs."""
         if self.study.budget.protocol != "trunk":
             return 0
-        return max(0, round((point * self.budget - spent) / self.costs[stage].flops))
+        return max(0, round((self.own(point) * self.budget - spent) / self.costs[stage].flops))
 
     def schedule(self, stage: int, began: float) -> Schedule:
         """Return the LR schedule of a stage that began after `began` FLOPs."""
@@ -114,41 +122,68 @@ class Timeline:
         return [entry for entry in found if entry.steps]
 
 
-def of(study: Study, name: str, *, vocab: int | None = None, raised: float | None = None) -> Timeline:
+def of(study: Study, name: str, *, vocab: int | None = None, paid: float | None = None) -> Timeline:
     """Return the timeline of a method, or of the source.
 
     vocab: size of the corpus' vocabulary; None takes corpus.vocab.
-    raised: FLOPs of the source, which a control may spend as well; None takes the source's budget.
-    Raises GrowBenchError for a bad option or plan.
+    paid: FLOPs of the source, where they set what the run may spend; None takes the source's budget.
+    Raises GrowBenchError for a bad option or plan, and for a source that costs more than the run's total.
     """
     vocab = vocab or study.corpus.vocab
     source, target = study.source_spec(vocab), study.target_spec(vocab)
     if name == SOURCE:
         plan = Plan(stages=(whole(source),))
         cost = step_cost(study, whole(source))
-        return Timeline(
-            study, {"lr": study.optimizer.source_lr}, plan, cost.flops * study.source.steps, (1.0,), (cost,)
-        )
+        budget = cost.flops * study.source.steps
+        return Timeline(study, {"lr": study.optimizer.source_lr}, plan, budget, budget, 0.0, (1.0,), (cost,))
     method, options = study.method(name), study.options(name)
-    budget = step_cost(study, whole(target)).flops * study.budget.steps
-    if method.control:
-        budget += raised if raised is not None else of(study, SOURCE, vocab=vocab).budget
+    if not study.counts_source(name):
+        paid = 0.0
+    elif paid is None:
+        paid = of(study, SOURCE, vocab=vocab).budget
+    budget, largest, counted = _budget(study, name, step_cost(study, whole(target)).flops * study.steps(vocab), paid)
     family, tokens = families.load(target.family), study.optimizer.batch * study.objective.length
     prices = Prices(budget, lambda s: step_cost(study, s).flops, tokens, flops.parameters(target, family))
     path = options["plan"]
     plan = _from_file(study, name, path, vocab) if path else method.plan(source, target, options, prices)
     costs = tuple(step_cost(study, stage) for stage in plan.stages)
-    grown = plan.settled(study.optimizer.warmup)
-    points = tuple(point for point in study.budget.points if study.budget.branch(point) >= grown)
-    return Timeline(study, options, plan, budget, points, costs)
+    made = Timeline(study, options, plan, budget, largest, counted, study.points_of(name), costs)
+    return replace(made, points=tuple(point for point in made.points if _fits(made, point)))
 
 
-def short(study: Study, share: float) -> Study:
-    """Return the study with a share of all its budgets and one finished point at their end; at share 1 the study itself."""
+def _budget(study: Study, name: str, flops: float, paid: float) -> tuple[float, float, float]:
+    """Return what a run may spend, of what its points are shares, and what of the source counts towards these, in FLOPs.
+
+    flops: the largest budget of the study. paid: FLOPs of the source, if they count.
+    """
+    method, own = study.method(name), study.options(name)["budget"]
+    largest = flops * method.horizon + (0.0 if study.budget.total else paid)
+    source = paid if study.budget.total else 0.0
+    budget = (1.0 if own is None else own) * largest - source
+    if budget <= 0:
+        raise GrowBenchError(
+            f"budget.total: true, but the source costs {source:.4g} FLOPs and {name} may spend {budget + source:.4g} in "
+            "total; use a larger budget, or fewer source.steps"
+        )
+    return budget, largest, source
+
+
+def _fits(run: Timeline, point: float) -> bool:
+    """Return whether the target is trained as a whole, unmasked and warmed up, where the run to a point leaves the trunk."""
+    warmup, leaves = run.study.optimizer.warmup, run.study.budget.branch(run.own(point))
+    return leaves > warmup and leaves >= run.plan.settled(warmup)
+
+
+def short(study: Study, share: float, vocab: int | None = None) -> Study:
+    """Return the study with a share of all its budgets and one finished point at their end; at share 1 the study itself.
+
+    vocab: size of the corpus' vocabulary; None takes corpus.vocab.
+    """
     if share == 1:
         return study
-    steps, source = max(1, round(share * study.budget.steps)), max(1, round(share * study.source.steps))
-    budget = replace(study.budget, steps=steps, points=(1.0,))
+    largest = study.steps(vocab or study.corpus.vocab)
+    steps, source = max(1, round(share * largest)), max(1, round(share * study.source.steps))
+    budget = replace(study.budget, steps=steps, points=(1.0,), tokens_per_parameter=None)
     return replace(study, budget=budget, source=replace(study.source, steps=source))
 
 

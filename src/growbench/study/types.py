@@ -40,6 +40,7 @@ Threads = Annotated[int, Field(strict=True, ge=1, le=1024), WHOLE]
 Share = Annotated[float, Field(strict=True, ge=0, lt=1)]
 Fraction = Annotated[float, Field(strict=True, gt=0, le=1)]
 Points = Annotated[tuple[Fraction, ...], UNIQUE, Different]
+Ratios = Annotated[tuple[Annotated[float, Field(strict=True, gt=0, le=1e6)], ...], UNIQUE, Different]
 Rate = Annotated[float, Field(strict=True, gt=0, le=1)]
 Rates = Annotated[tuple[Rate, ...], Field(min_length=2, json_schema_extra={"uniqueItems": True}), Different]
 Files = Text | Annotated[tuple[Text, ...], Field(min_length=1)] | None

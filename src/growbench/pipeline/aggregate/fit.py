@@ -5,6 +5,7 @@ from typing import Any
 
 from growbench.analysis.frames import Record
 from growbench.errors import GrowBenchError
+from growbench.methods import COMMON
 from growbench.pipeline.pretrain import identity as run_identity
 from growbench.records import identity, record
 from growbench.records.record import brief
@@ -32,6 +33,8 @@ def run(study: Study, path: Path, values: Record) -> bool:
     current = _identity(study, path, values, run_identity.wanted(study, method, seed))
     timeline = run_identity.timeline_of(study, method, seed, values["spec"]["vocab"])
     options = dict(timeline.options) | ({"lr": values["identity"]["lr"]} if study.searched(method) else {})
+    later = [key for key in COMMON if options.get(key) is None and key not in values["options"]]
+    options = {key: value for key, value in options.items() if key not in later}
     wanted = identity.parts(options=options, plan=timeline.plan.to_list())
     if difference := _first_difference(values["options"], wanted["options"]):
         raise GrowBenchError(f"{path}: options.{difference} in this study; {AGAIN}")

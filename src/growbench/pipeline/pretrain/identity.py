@@ -33,7 +33,7 @@ def of(study: Study, method: str, seed: int, run: Timeline, *, text: str, share:
         corpus=text,
         source=source_model(study, seed) if needs_source(study, method) else NONE,
         seed=seed,
-        share=share,
+        share=share * own_share(study, method),
         precision=precision,
     )
 
@@ -47,7 +47,12 @@ def wanted(study: Study, method: str, seed: int, share: float = 1.0) -> Identity
     """
     manifest = corpus.read_manifest(study.layout.corpus) if study.layout.corpus_manifest.exists() else None
     run = timeline_of(study, method, seed, manifest["vocab"] if manifest else None, share=share)
-    parts = {"version": VERSION, **_planned(study, method, run), "seed": seed, "share": share}
+    parts = {
+        "version": VERSION,
+        **_planned(study, method, run),
+        "seed": seed,
+        "share": share * own_share(study, method),
+    }
     if manifest is None:
         del parts["plan"]
     else:
@@ -84,9 +89,15 @@ def timeline_of(
 
     vocab: size of the corpus's vocabulary. lr: peak learning rate; None takes the config's. share: of the budget.
     """
-    control = method != SOURCE and study.method(method).control
-    raised = share * source_cost(study, seed)["flops"] if control else 0.0
-    return timeline.of(timeline.short(study, share), method, vocab=vocab, raised=raised).at(lr)
+    counts = method != SOURCE and study.counts_source(method)
+    paid = share * source_cost(study, seed)["flops"] if counts else 0.0
+    return timeline.of(timeline.short(study, share, vocab), method, vocab=vocab, paid=paid).at(lr)
+
+
+def own_share(study: Study, method: str) -> float:
+    """Return the share of the largest budget that a method's options give it."""
+    own = None if method == SOURCE else study.options(method)["budget"]
+    return 1.0 if own is None else float(own)
 
 
 def needs_source(study: Study, method: str) -> bool:

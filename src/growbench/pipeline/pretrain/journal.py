@@ -76,13 +76,13 @@ class Journal:
     ) -> None:
         """Add a finished point at the current position.
 
-        budget: FLOPs of the largest budget. tail: spectrum.tail_energy of the model. model: digest of its weights.
+        budget: FLOPs that the run may spend until there. tail: spectrum.tail_energy of the model. model: digest of its weights.
         A process that does not save the model has neither.
         """
         a, extra = self.at, self.source
         self.points.append(
             {
-                "point": point, "fraction": fraction, "budget_flops": fraction * budget, "loss": loss,
+                "point": point, "fraction": fraction, "budget_flops": budget, "loss": loss,
                 "flops": a.spent, "flops_total": a.spent + extra["flops"], "flops_electra": a.spent_electra,
                 "flops_total_electra": a.spent_electra + extra["flops_electra"], "steps": a.step, "tokens": a.tokens,
                 "wall_seconds": round(a.wall, 3), "tail_energy": tail, "model": model,

@@ -6,11 +6,13 @@ from typing import Any
 
 import torch
 
+from growbench import families
 from growbench.pipeline.pretrain.journal import Journal
 from growbench.pipeline.pretrain.stages import Stages
 from growbench.records import curve, provenance, record
 from growbench.records.identity import Identity
 from growbench.runtime import durable
+from growbench.spec import SOURCE
 from growbench.study.study import Study
 
 
@@ -25,12 +27,13 @@ def write(
     path = layout.run_record(method, seed)
     if not stages.ranks.first:
         return path
-    rows = layout.curve(method, seed)
+    rows, spec = layout.curve(method, seed), timeline.plan.stages[-1].spec
     curve.write(rows, journal.curve)
     return record.write(
         path, "pretrain", study=study.study, method=method, seed=seed,
         config_hash=made_from["config"], identity=made_from,
-        spec=timeline.plan.stages[-1].spec.to_dict(),
+        spec=spec.to_dict(), parameters=families.load(spec.family).parameters(spec),
+        curve_of=None if method == SOURCE else study.curve_of(method),
         source_spec=stages.source_spec.to_dict() if journal.source["flops"] else None,
         options=timeline.options, plan=timeline.plan.to_list(), initial_loss=journal.at.initial_loss,
         points=journal.points, curve=durable.digest(rows), ledger=journal.full_ledger(),

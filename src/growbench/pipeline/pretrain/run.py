@@ -205,7 +205,7 @@ class Run:
             checkpoint.save_model(self.folder.point(name), model, self.identity)
             saved = finished.model(self.folder.point(name))
             tail = tail_energy(self.stages.models.family, model, self.stages.source_spec.hidden)
-        journal.finish(name, fraction, budget, value, tail, saved)
+        journal.finish(name, fraction, self.timeline.own(fraction) * budget, value, tail, saved)
         log.info("%s finished point %s: loss %.4f", self.name, name, value)
         journal.at = trunk
         self.state.put_back(self.trainer)
