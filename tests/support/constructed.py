@@ -10,6 +10,7 @@ from typing import Any
 
 from support import tiny
 
+from growbench import families
 from growbench.pipeline.pretrain import identity as of_run
 from growbench.plan.plan import Stage
 from growbench.records import identity, record
@@ -72,6 +73,7 @@ def pretrain(made: Study, method: str, seed: int, cost: float, noise: float = 0.
     The source's record must be in the working directory.
     """
     vocab = made.corpus.vocab
+    family = families.load(made.target.family)
     run, grown = of_run.timeline_of(made, method, seed, vocab), of_run.needs_source(made, method)
     plan = run.plan.to_list()
     made_from = of_run.wanted(made, method, seed) | {
@@ -87,6 +89,8 @@ def pretrain(made: Study, method: str, seed: int, cost: float, noise: float = 0.
         "kind": "pretrain", "version": 2, "study": made.study, "method": method, "seed": seed,
         "config_hash": record.config_hash(made.trained_part()), "identity": made_from, "spec": plan[-1]["spec"],
         "source_spec": asdict(made.source_spec(vocab)) if grown else None, "options": options, "plan": plan,
+        "parameters": family.parameters(run.plan.stages[-1].spec),
+        "curve_of": None if method == SOURCE else made.curve_of(method),
         "initial_loss": 5.0, "points": points(run.points, cost, noise, free, (method, seed)), "ledger": ledger,
         "unigram_entropy": 5.2, "entropy_floor": 1.3, "provenance": provenance(),
     }  # fmt: skip

@@ -38,6 +38,7 @@ KNOWN = {
     "scratch": Style(color="#000000", marker="o", dash=(4, 1.5)),
     "scratch_iso": Style(color="#404040", marker="o", dash=(2, 1)),
     "source_longer": Style(color="#777777", marker="H", dash=(3, 1)),
+    "placebo": Style(color="#AAAAAA", marker="h", dash=(1, 2)),
     "source": Style(color="#888888", marker="8", dash=(1, 1)),
     "stackbert": Style(color="#E69F00", marker="s"),
     "direct_copy": Style(color="#CC79A7", marker="v", dash=(1, 1)),

@@ -1,0 +1,54 @@
+"""With budget.total every method has spent the same, source included, at each finished point; the forecast says so before."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.tiny import corpus, result
+from support.tiny import study as tiny_study
+
+from growbench.pipeline.pretrain import run as pretrain
+from growbench.study import timeline
+from growbench.study.study import Study
+
+METHODS = dict.fromkeys(("scratch", "placebo", "source_longer", "direct_copy", "bert2bert"))
+
+
+@pytest.fixture
+def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Study:
+    monkeypatch.chdir(tmp_path)
+    made = tiny_study(methods=METHODS, budget={"total": True, "steps": 40}, source={"steps": 60})
+    corpus(tmp_path / made.layout.corpus)
+    return made
+
+
+def by_point(values: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    return {point["point"]: point for point in values["points"]}
+
+
+def test_the_total_at_each_point_is_scratchs_to_a_step(study: Study) -> None:
+    source, scratch = (result(pretrain.run(study, name, 0)) for name in ("source", "scratch"))
+    step = timeline.of(study, "scratch").costs[0].flops
+    for name in ("source_longer", "direct_copy", "bert2bert"):
+        values, wanted = result(pretrain.run(study, name, 0)), by_point(scratch)
+        assert values["points"][-1]["point"] == "p100"
+        for point, found in by_point(values).items():
+            assert found["flops_total"] == pytest.approx(wanted[point]["flops_total"], abs=step)
+            assert found["fraction"] == wanted[point]["fraction"]
+            assert found["budget_flops"] == pytest.approx(found["flops"], abs=step)
+        paid = source["points"][-1]["flops"] if study.method(name).needs_source else 0.0
+        assert values["points"][-1]["flops"] == pytest.approx(values["points"][-1]["flops_total"] - paid)
+
+
+@pytest.mark.parametrize("name", ["direct_copy", "bert2bert", "source_longer", "placebo"])
+def test_the_forecast_and_the_ledger_agree_to_the_step(study: Study, name: str) -> None:
+    told = sum(entry.steps for entry in timeline.of(study, name).entries())
+    pretrain.run(study, "source", 0)
+    values = result(pretrain.run(study, name, 0))
+    assert told == sum(entry["steps"] for entry in values["ledger"] if entry["phase"] in ("trunk", "cooldown"))
+
+
+def test_a_record_says_how_many_parameters_its_model_has(study: Study) -> None:
+    source, scratch = (result(pretrain.run(study, name, 0)) for name in ("source", "scratch"))
+    assert scratch["parameters"] == study.parameters(64) > source["parameters"] > 0
+    assert scratch["curve_of"] is None and source["curve_of"] is None
