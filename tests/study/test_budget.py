@@ -124,5 +124,5 @@ def test_a_budget_that_is_given_badly_is_refused(budget: dict[str, Any], wanted:
 def test_what_a_budget_says_as_before_leaves_the_digest_alone() -> None:
     before = study()
     assert set(before.trained_part()["budget"]) == {"steps", "points", "cooldown", "protocol"}
-    digests = {record.digest(made.trained_part()) for made in (before, study(per_point=True), study(total=True))}
+    digests = {record.config_hash(made.trained_part()) for made in (before, study(per_point=True), study(total=True))}
     assert len(digests) == 2
