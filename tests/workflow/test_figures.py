@@ -4,7 +4,7 @@ import json
 import runpy
 import subprocess
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -24,7 +24,7 @@ from growbench.study.study import Study
 
 SCRIPTS = Path(__file__).parents[2] / "workflow" / "figures"
 NEW = ("plans", "loss_after_growth", "ablation", "attention_maps", "attention_distance")
-FIGURES = ("loss_vs_flops", "score_vs_flops", "savings", *NEW)
+FIGURES = ("loss_vs_flops", "scores", "savings", *NEW)
 VARIANTS = {"two_stage_quarter": 0.25, "two_stage_half": 0.5}
 COSTS = {"scratch": 1.0, "stackbert": 1.2, "bert2bert_fpi": 0.5, "net2net": 0.1, "bert2bert": 0.8}
 COSTS |= {"bert2bert_aki": 0.7, **dict.fromkeys(VARIANTS, 0.9)}
@@ -154,9 +154,52 @@ def test_loss_figure_shows_both_accountings_and_the_references(tables: Path) -> 
 
 
 def test_score_figure_says_that_toyglue_is_not_glue(tables: Path) -> None:
-    shown = texts(drawn(tables, "score_vs_flops"))
+    shown = texts(drawn(tables, "scores"))
     for word in ("toyglue", "not GLUE", "majority 50.0", "topic*", *constructed.TASKS):
         assert word in shown
+
+
+def lines(axes: Any) -> list[tuple[tuple[float, ...], tuple[float, ...]]]:
+    """Return what the lines of error bars show: x and y of each."""
+    return [
+        (tuple(bars.lines[0].get_xdata()), tuple(bars.lines[0].get_ydata()))
+        for bars in axes.containers
+        if bars.lines[0]
+    ]
+
+
+def test_scores_of_several_points_are_curves_whose_markers_lie_at_the_models_flops(tables: Path) -> None:
+    """Methods that cost the same are drawn on top of each other rather than moved."""
+    found = read(tables)
+    figured = draw(found, "scores")
+    assert "compute" in texts(figured)
+    for axes, column in zip(figured.axes[:2], ("flops", "flops_total"), strict=True):
+        rows = found.scores[found.scores["task"] == "average"].sort_values("fraction")
+        wanted = {tuple(rows.loc[rows["method"] == name, column]) for name in COSTS}
+        assert {x for x, _ in lines(axes)} == wanted and len(axes.containers) == len(COSTS)
+
+
+def test_scores_of_one_point_are_a_row_of_dots_per_method_with_floors_as_vertical_lines(tables: Path) -> None:
+    found = read(tables)
+    found = replace(found, scores=found.scores[found.scores["point"] == "p100"].assign(random_model=0.79))
+    figured = draw(found, "scores")
+    assert "compute" not in texts(figured) and "random model 79.0" in texts(figured)
+    assert "← majority 50.0" in texts(figured), "a line there would flatten the scores"
+    average = found.scores[found.scores["task"] == "average"].set_index("method")["mean"]
+    shown = {y: x for x, y in lines(figured.axes[0])}
+    names = {
+        round(at): label.get_text()
+        for at, label in zip(figured.axes[0].get_yticks(), figured.axes[0].get_yticklabels(), strict=True)
+    }
+    assert {names[round(y)]: x for (y,), (x,) in shown.items()} == {
+        name: pytest.approx(100 * average[name]) for name in COSTS
+    }
+    verticals = [
+        line.get_xdata()
+        for line in figured.axes[0].lines
+        if len(set(line.get_xdata())) == 1 and list(line.get_ydata()) == [0, 1]
+    ]
+    assert [list(x) for x in verticals] == [[pytest.approx(79.0)] * 2]
 
 
 def test_the_forest_plot_names_the_states(tables: Path) -> None:
