@@ -12,6 +12,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import textwrap
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ from growbench.records import provenance
 from growbench.runtime.durable import write_text
 
 ROOT = Path(__file__).resolve().parents[1]
+WIDTH = 120  # characters of a line
 
 
 @dataclass(frozen=True)
@@ -147,12 +149,18 @@ def machine(load: float, page: Path | None) -> str:
 def publish(name: str, title: str, body: str, load: float, out: Path | None, words: Sequence[str]) -> str:
     """Print a section, put it into the page if there is one, and return it. The page is replaced atomically."""
     command = shlex.join(["python", f"bench/{name}.py", *words])
-    section = f"## {title}\n\n`{command}`\n\n{machine(load, out)}\n\n{body.strip()}\n"
+    section = wrapped(f"## {title}\n\n`{command}`\n\n{machine(load, out)}\n\n{body.strip()}\n")
     sys.stdout.write(section)
     if out is not None:
         page = out.read_text(encoding="utf-8") if out.exists() else "# Benchmarks\n"
         write_text(out, placed(page, name, section))
     return section
+
+
+def wrapped(text: str) -> str:
+    """Return text with its lines of words broken at 120 characters. Rows of tables, headings and code stay."""
+    lines = text.split("\n")
+    return "\n".join(line if line[:1] in ("|", "#", "`", " ") else textwrap.fill(line, WIDTH) for line in lines)
 
 
 def placed(page: str, name: str, section: str) -> str:

@@ -29,3 +29,10 @@ def test_sides_run_in_turns_and_ratios_are_of_rounds(bench) -> None:
     found = table.turns({"a": side("a", 1.0), "b": side("b", 3.0)}, 3, table.own)
     assert seen == [(0, "a"), (0, "b"), (1, "b"), (1, "a"), (2, "a"), (2, "b")]
     assert table.ratio(found["b"], found["a"], "cpu") == 3.0 and table.median(found["a"], "wall") == 2.0
+
+
+def test_lines_of_words_are_broken_and_rows_are_not(bench) -> None:
+    row, words = f"| {'x' * 200} |", "seven " * 40
+    lines = bench("_table").wrapped(f"## title\n\n{words}\n\n{row}\n").split("\n")
+    assert row in lines and max(len(line) for line in lines if line != row) <= 120
+    assert " ".join(line for line in lines if line.startswith("seven")).split() == words.split()
