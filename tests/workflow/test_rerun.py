@@ -1,5 +1,6 @@
 """Real runs of a small study: after a change, the same command ends with the bytes of a fresh run, and trains no more than it must."""
 
+import os
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -13,6 +14,7 @@ from support.same_bytes import differences
 
 from growbench import synthetic
 from growbench.records.layout import Layout
+from growbench.study.files import merged
 
 pytestmark = pytest.mark.fuzz
 LAYOUT = Layout("small")
@@ -83,11 +85,26 @@ def task(tree: Path) -> None:
     (tree / TASK).write_text("".join(lines[:-3]), encoding="utf-8")
 
 
+def config(**changes: Any) -> Callable[[Path], None]:
+    """Return a change of the config's sections."""
+    return lambda tree: stubbed.write(tree, "small", merged(SMALL, changes))
+
+
 RUNS = {f"{step} {name}" for step in ("pretrain", "finetune") for name in SMALL["methods"]}
+GROWN = {"pretrain direct_copy", "finetune direct_copy", "aggregate"}
+TRAINED = RUNS | {"source", "finetune_source", "aggregate"}
+TUNED = {"finetune scratch", "finetune direct_copy", "finetune_source", "aggregate"}
 CHANGES: dict[str, tuple[Callable[[Path], None], set[str]]] = {
-    "method": (method, {"pretrain direct_copy", "finetune direct_copy", "aggregate"}),
-    "text": (text, RUNS | {"corpus", "source", "finetune_source", "aggregate"}),
-    "task": (task, {"finetune scratch", "finetune direct_copy", "finetune_source", "aggregate"}),
+    "method": (method, GROWN),
+    "options": (config(methods={"direct_copy": {"lr": 2e-3}}), GROWN),
+    "text": (text, TRAINED | {"corpus"}),
+    "tokenizer": (config(corpus={"tokenizer": "bpe"}), TRAINED | {"corpus"}),
+    "source": (config(source={"steps": 25}), TRAINED),
+    "seed": (config(seeds=[1]), TRAINED),
+    "precision": (config(train={"precision": "bf16"}), TRAINED),
+    "task": (task, TUNED),
+    "epochs": (config(finetune={"epochs": 2.0}), TUNED),
+    "max_length": (config(finetune={"max_length": 40}), TRAINED),
 }
 
 
@@ -102,8 +119,58 @@ def test_after_a_change_the_same_command_gives_the_bytes_of_a_fresh_run(
         change(tree)
     run(before)
     assert run(after) == expected
+    for path in [path for path in (after / LAYOUT.root).rglob("*-s0*") if case == "seed"]:
+        shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)  # a seed less: they stay, unused
     assert differences(after / LAYOUT.root, before / LAYOUT.root) == []
     assert differences(after / LAYOUT.root, finished / LAYOUT.root), "the change changes something"
+
+
+def test_after_other_search_keys_the_same_command_gives_the_bytes_of_a_fresh_run(
+    fresh: Path, finished: Path, tmp_path: Path
+) -> None:
+    before, after = tmp_path / "before", tmp_path / "after"
+    searches = {f"search {name}" for name in SMALL["methods"]} | {"search_source"}
+    for origin, tree in ((fresh, before), (finished, after)):
+        shutil.copytree(origin, tree)
+    for share in (0.4, 0.6):
+        config(search={"lrs": [1e-3, 2e-3], "share": share})(after)
+        assert run(after) >= searches | {"aggregate"}
+    config(search={"lrs": [1e-3, 2e-3], "share": 0.6})(before)
+    run(before)
+    assert differences(after / LAYOUT.root, before / LAYOUT.root) == []
+
+
+def comment(tree: Path) -> None:
+    path = tree / "src/growbench/methods/direct_copy.py"
+    path.write_text(path.read_text(encoding="utf-8") + "\n# said better\n", encoding="utf-8")
+
+
+def unread(tree: Path) -> None:
+    (tree / "data/notes.md").write_text("of no study", encoding="utf-8")
+    (tree / TASK).with_name("test.tsv").write_text("unread", encoding="utf-8")
+
+
+def later(tree: Path) -> None:
+    for path in [*tree.glob("data/**/*"), *tree.glob("src/**/*.py"), *tree.glob("config/*")]:
+        os.utime(path)
+
+
+IRRELEVANT = {
+    "comment": comment,
+    "files that nothing reads": unread,
+    "times": later,
+    "threads": config(train={"threads": 1, "checkpoint_seconds": 7.0}),
+    "a key of the search, without a search": config(search={"share": 0.3}),
+}
+
+
+@pytest.mark.parametrize("case", IRRELEVANT)
+def test_after_a_change_of_what_does_not_matter_no_step_is_run_again(finished: Path, tmp_path: Path, case: str) -> None:
+    tree = tmp_path / "tree"
+    shutil.copytree(finished, tree)
+    IRRELEVANT[case](tree)
+    assert run(tree) <= {"aggregate"}
+    assert differences(tree / LAYOUT.root, finished / LAYOUT.root) == []
 
 
 def test_a_job_that_runs_again_without_a_change_trains_nothing_and_writes_the_same_bytes(
