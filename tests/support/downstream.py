@@ -18,7 +18,7 @@ LAYOUT = Layout("tiny")
 POINT = LAYOUT.run("scratch", 0).point("p100")
 SETTINGS = {
     "points": [1.0], "seeds": [0], "source": False, "protocol": "single", "decay": "linear", "warmup": 0.1,
-    "weight_decay": 0.01, "dropout": 0.0, "max_length": 16, "max_train": None, "doc_stride": 4, "answer_length": 5,
+    "weight_decay": 0.01, "dropout": 0.0, "max_length": 16, "most_cut": 1.0, "max_train": None, "doc_stride": 4, "answer_length": 5,
     "epochs": 8, "lr": 3e-3, "batch": 32, "tasks": {}, "threads": 1,
 }  # fmt: skip
 

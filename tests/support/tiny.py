@@ -34,7 +34,7 @@ SMALL: dict[str, Any] = {  # what differs from the demo
     "budget": {"steps": 40, "points": [0.6, 0.8, 1.0]},
     "optimizer": {"batch": 4},
     "train": {"eval_sequences": 32, "eval_every": 0.1, "checkpoint_seconds": HOUR},
-    "finetune": {"max_length": 16},
+    "finetune": {"max_length": 16, "most_cut": 1.0},
 }
 
 

@@ -28,8 +28,9 @@ from growbench.tasks.squad import Question
         ("SQuAD1.1", layout([replace(ask("q", "a", "a"), context="\ud800")]), "not in SQuAD's layout"),
         ("SQuAD1.1", layout([replace(ask("q", "a", "a"), start=float("nan"))]), "not in SQuAD's layout"),
         ("SQuAD1.1", layout([replace(ask("q", "a", "a"), start=-1)]), "not in SQuAD's layout"),
-        ("SQuAD1.1", layout([replace(ask("q", "a b", "b"), start=1)]), "question 0: no answer at character 1"),
-        ("SQuAD1.1", layout([replace(ask("q", "a", ""), start=0)]), "question 0: no answer at character 0"),
+        ("SQuAD1.1", layout([replace(ask("q", "a b", "b"), start=1)]), "that of question 0 is not at character 1"),
+        ("SQuAD1.1", layout([replace(ask("q", "a", ""), start=0)]), "that of question 0 is not at character 0"),
+        ("SQuAD2.0", layout([replace(ask("q", "a b", "b"), start=1), ask("q", "a")]), "no answer is in its context"),
         ("SQuAD1.1", None, "cannot be read"),
     ],
 )
@@ -41,6 +42,17 @@ def test_bad_files_are_refused_in_one_line(tmp_path: Path, name: str, values: An
     with pytest.raises(GrowBenchError, match=wanted) as caught:
         squad.check(study(tmp_path, name))
     assert "\n" not in str(caught.value) and "train.json" in str(caught.value)
+
+
+def test_a_question_whose_answer_does_not_read_back_is_left_out_and_counted(tmp_path: Path) -> None:
+    good, one_off, spaces = ask("q", "a b", "b"), replace(ask("r", "a b", "b"), start=1), ask("s", "a  b", " ")
+    folder = tmp_path / "squad"
+    folder.mkdir()
+    (folder / "train.json").write_text(json.dumps(layout([one_off, good, spaces], "1.1")))
+    (folder / "dev.json").write_text(json.dumps(layout([good, one_off], "1.1")))
+    task, train, dev = squad.load("SQuAD1.1", study(tmp_path, "SQuAD1.1"))
+    assert [q.text for q in train] == [q.text for q in dev] == ["q"]
+    assert task.skipped == 3 and task.subset
 
 
 def test_the_hub_s_rows_equal_the_file_s_questions(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

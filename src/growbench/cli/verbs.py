@@ -186,7 +186,18 @@ def _plan(args: argparse.Namespace) -> None:
     timing = not args.no_timing and study.train.device != "gpu"  # steps are timed on the CPU
     rows = forecast.run(study, timing=timing)
     speed = args.speed or text.SPEED
-    print(_json(rows) if args.json else "\n".join(text.lines(study, rows, speed, args.stages)))
+    print(_json(rows) if args.json else "\n".join([*text.lines(study, rows, speed, args.stages), *_cut_rows(study)]))
+
+
+def _cut_rows(study: "Study") -> list[str]:
+    """Return the lines of a forecast on the tasks' rows; why they are not known if a file cannot be read."""
+    from growbench.cli import cut_rows as text
+    from growbench.pipeline.finetune import cut_rows
+
+    try:
+        return list(text.lines(list(cut_rows.forecast(study))))
+    except GrowBenchError as error:
+        return ["", f"Rows that are cut: not known ({error})"]
 
 
 def _show(args: argparse.Namespace) -> None:
@@ -210,6 +221,10 @@ def _check(args: argparse.Namespace) -> None:
 
         glue.check(study)
         squad.check(study)
+    from growbench.pipeline.finetune import cut_rows
+
+    for share in cut_rows.forecast(study):
+        share.check(study.finetune.of(share.task).most_cut)
     if study.zeroshot.names:
         from growbench.tasks import language
 

@@ -228,6 +228,7 @@ class TaskSettings(TypedDict, total=False):
     weight_decay: Share
     dropout: Share
     max_length: Tokens
+    most_cut: Fraction
     max_train: Count | None
     doc_stride: Size
     answer_length: AnswerLength
@@ -261,6 +262,8 @@ class FinetuneConfig:
     """Dropout during fine-tuning."""
     max_length: Tokens
     """Tokens to which an example is cut; for SQuAD, the tokens of a window."""
+    most_cut: Fraction
+    """Largest share of a task's rows, in either file, that may be cut; a task with more is refused."""
     max_train: Count | None
     """Training rows used per task; null uses all."""
     doc_stride: Size

@@ -140,7 +140,13 @@ class Study(Config):
     def finetuned_part(self) -> dict[str, Any]:
         """Return the values that a fine-tuned model depends on besides its checkpoint."""
         values, plain = asdict(self.finetune), {"protocol": "single", "decay": "linear", "tasks": {}}
-        unused = {"points", "source", "threads", *(key for key, value in plain.items() if values[key] == value)}
+        unused = {
+            "points",
+            "source",
+            "threads",
+            "most_cut",
+            *(key for key, value in plain.items() if values[key] == value),
+        }
         if not any(name in SQUAD_TASKS for name in self.tasks.names):
             unused |= {"doc_stride", "answer_length"}
         return {

@@ -24,7 +24,7 @@ class Task:
     header: True if the first line names the columns, else the names of all columns of a file without such a line.
     skips_short: whether the official readers skip lines that lack columns; otherwise such a line is an error.
     subset: whether the files hold only part of the official rows; reported wherever a score is printed.
-    skipped: the number of lines that were skipped in both files.
+    skipped: the number of lines or questions of both files that were left out as broken.
     files: the SHA-256 of what was read, by the name of the file, or of the split of a dataset.
     """
 

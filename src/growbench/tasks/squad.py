@@ -5,6 +5,7 @@ rajpurkar/squad and rajpurkar/squad_v2 on the hub. This module imports no torch.
 """
 
 import json
+import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import astuple, dataclass, replace
 from typing import Any
@@ -15,6 +16,7 @@ from growbench.study.study import Study
 from growbench.tasks import Task, hub, local
 from growbench.tasks.local import LocalFile
 
+log = logging.getLogger(__name__)
 FOLDERS = {"SQuAD1.1": "squad", "SQuAD2.0": "squad_v2"}  # also the names on the hub
 OFFICIAL = {"SQuAD1.1": (87599, 10570), "SQuAD2.0": (130319, 11873)}  # questions of train and dev
 
@@ -46,15 +48,17 @@ def task(name: str) -> Task:
 def load(name: str, study: Study) -> tuple[Task, list[Question], list[Question]]:
     """Return the task and its train and dev questions.
 
-    The task says whether it is a subset, and the SHA-256 of what was read.
+    The task says whether it is a subset, how many questions were left out, and the SHA-256 of what was read.
     """
     if study.tasks.source == "hub":
-        train, dev = _hub(name, study)
-        read = {"train": hub.digest(list(map(astuple, train))), "validation": hub.digest(list(map(astuple, dev)))}
+        found = _hub(name, study)
+        read = {split: hub.digest(list(map(astuple, asked))) for split, (asked, _) in found.items()}
+        (train, short), (dev, more) = found.values()
     else:
-        (train, one), (dev, other) = ((_read(name, file), file) for file in _files(name, study))
+        ((train, short), one), ((dev, more), other) = ((_read(name, file), file) for file in _files(name, study))
         read = {file.path.name: file.sha256 for file in (one, other)}
-    return replace(task(name), subset=(len(train), len(dev)) != OFFICIAL[name], files=read), train, dev
+    subset = (len(train), len(dev)) != OFFICIAL[name]
+    return replace(task(name), subset=subset, skipped=short + more, files=read), train, dev
 
 
 def check(study: Study) -> None:
@@ -72,7 +76,7 @@ def _files(name: str, study: Study) -> Iterator[LocalFile]:
         yield local.read(folder / FOLDERS[name] / file, folder, remedy)
 
 
-def _read(name: str, file: LocalFile) -> list[Question]:
+def _read(name: str, file: LocalFile) -> tuple[list[Question], int]:
     path, remedy = file.path, f"put {name}'s official file there"
     try:
         values = json.loads(file.text)
@@ -108,35 +112,50 @@ def _question(key: Any, text: Any, context: Any, texts: list[Any], starts: list[
     return Question(key, text, context, tuple(texts), start)
 
 
-def _checked(name: str, questions: list[Question], where: str) -> list[Question]:
+def _checked(name: str, questions: list[Question], where: str) -> tuple[list[Question], int]:
+    """Return the questions whose first answer is in the context at its place, and how many were left out as theirs is not.
+
+    Raises GrowBenchError if none is left, or if these are the questions of the other version.
+    """
     if not questions:
         raise GrowBenchError(f"{where}: holds no questions; put {name}'s official file there")
-    for q in questions:
-        if q.answers and not (q.answers[0].strip() and q.context.startswith(q.answers[0], q.start)):
-            raise GrowBenchError(
-                f"{where}: question {shown(q.id)}: no answer at character {q.start} of its context; put {name}'s official "
-                "file there"
-            )
-    empty = [q for q in questions if not q.answers]
+    left = [q for q in questions if _reads_back(q)]
+    if not any(q.answers for q in left) and len(left) < len(questions):
+        first = next(q for q in questions if not _reads_back(q))
+        raise GrowBenchError(
+            f"{where}: no answer is in its context at its answer_start, as that of question {shown(first.id)} is not at "
+            f"character {first.start}; put {name}'s official file there"
+        )
+    if short := len(questions) - len(left):
+        log.info("%s: %d questions are left out, whose answer is not in the context at its place", where, short)
+    empty = [q for q in left if not q.answers]
     if name == "SQuAD1.1" and empty:
         raise GrowBenchError(
             f"{where}: question {empty[0].id} has no answer, which SQuAD1.1 does not allow; use SQuAD2.0"
         )
     if name == "SQuAD2.0" and not empty:
         raise GrowBenchError(f"{where}: every question has an answer, so this is not SQuAD2.0; use SQuAD1.1")
-    return questions
+    return left, short
 
 
-def _hub(name: str, study: Study) -> list[list[Question]]:
+def _reads_back(question: Question) -> bool:
+    """Whether a question has no answer, or its first one is not only spaces and in the context at its place."""
+    if not question.answers:
+        return True
+    return bool(question.answers[0].strip()) and question.context.startswith(question.answers[0], question.start)
+
+
+def _hub(name: str, study: Study) -> dict[str, tuple[list[Question], int]]:
     try:
         found = hub.load(study, f"rajpurkar/{FOLDERS[name]}")
     except Exception as error:
         raise GrowBenchError(
             f"tasks.source: {name} cannot be downloaded ({hub.reason(error)}); fix the network or use local files"
         ) from error
-    return [
-        _checked(name, [_row(row) for row in found[split]], f"{name}, {split}") for split in ("train", "validation")
-    ]
+    return {
+        split: _checked(name, [_row(row) for row in found[split]], f"{name}, {split}")
+        for split in ("train", "validation")
+    }
 
 
 def _row(row: Mapping[str, Any]) -> Question:

@@ -18,7 +18,7 @@ TASK = Task(
 
 def test_a_regression_starts_from_the_training_mean() -> None:
     rows = Encoded([[1]] * 3, [[0]] * 3, np.array([1.0, 2.0, 6.0], dtype=np.float32))
-    assert Classification(TASK, rows, rows).offset == 3.0
+    assert Classification(TASK, rows, rows, 8).offset == 3.0
     model = SimpleNamespace(config=SimpleNamespace(type_vocab_size=2))
     batch = {"labels": torch.tensor([1.0, 6.0]), "token_type_ids": torch.zeros(2)}
     assert inputs(model, batch, 3.0)["labels"].tolist() == [-2.0, 3.0]

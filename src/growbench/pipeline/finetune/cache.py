@@ -12,11 +12,12 @@ from growbench.records.identity import Identity
 from growbench.study.sections import FinetuneConfig
 
 log = logging.getLogger(__name__)
-VERSION = 1  # of the code that fine-tunes: raise it if it changes what a fine-tuning scores
+VERSION = 2  # of the code that fine-tunes: raise it if it changes what a fine-tuning scores or keeps
 ELSEWHERE = (
     "points",
     "source",
     "threads",
+    "most_cut",
     "protocol",
     "tasks",
     "seeds",

@@ -9,8 +9,10 @@ import torch
 from torch import Tensor
 
 from growbench.pipeline.corpus.plain import PlainTokenizer
+from growbench.pipeline.finetune import cut_rows
 from growbench.pipeline.finetune.rows import Encoded, batches, collate, cut, typed
 from growbench.pipeline.finetune.tokenized import Outcome, TokenizedTask
+from growbench.records import predictions
 from growbench.study.sections import FinetuneConfig
 from growbench.study.study import Study
 from growbench.tasks import Task, glue
@@ -26,8 +28,8 @@ class Classification(TokenizedTask):
     def model(self, folder: Path, pad: int, rates: dict[str, float]) -> Any:
         from transformers import AutoModelForSequenceClassification
 
-        kind = "regression" if self.task.regression else "single_label_classification"
-        settings = {"num_labels": self.task.num_labels, "problem_type": kind, "pad_token_id": pad}
+        problem = "regression" if self.task.regression else "single_label_classification"
+        settings = {"num_labels": self.task.num_labels, "problem_type": problem, "pad_token_id": pad}
         return AutoModelForSequenceClassification.from_pretrained(folder, **settings, **rates)
 
     def loss(self, model: Any, batch: dict[str, Tensor]) -> Tensor:
@@ -40,8 +42,12 @@ class Classification(TokenizedTask):
             batch = inputs(model, collate(self.dev, rows, pad, device), self.offset)
             logits = model(**batch).logits.float().cpu()
             predicted[rows] = (logits[:, 0] + self.offset if self.task.regression else logits.argmax(-1)).numpy()
-        scores = results(self.task, np.nan_to_num(predicted), self.dev.labels)
-        return Outcome(scores, bool(np.ptp(predicted) == 0), bool(np.isfinite(predicted).all()))
+        shown = np.nan_to_num(predicted)
+        scores, kept = results(self.task, shown, self.dev.labels), predictions.pack(shown, kind(self.task))
+        return Outcome(scores, bool(np.ptp(predicted) == 0), bool(np.isfinite(predicted).all()), kept)
+
+    def labels(self) -> dict[str, Any]:
+        return predictions.pack(self.dev.labels, kind(self.task))
 
     def majority(self) -> float:
         """Return the main metric of always predicting the most frequent class of the training rows, or their mean."""
@@ -65,15 +71,32 @@ def prepare(study: Study, tokenizer: PlainTokenizer, name: str, settings: Finetu
     train, less = cut(train, settings.max_train)
     if less:
         task = replace(task, subset=True)
-    encoded = (_encode(tokenizer, rows, task, settings.max_length) for rows in (train, dev))
-    return Classification(task, *encoded)
+    reached = study.objective.length
+    made, held = (
+        _encode(tokenizer, rows, task, split, settings, reached)
+        for split, rows in zip(cut_rows.SPLITS, (train, dev), strict=True)
+    )
+    return Classification(task, made, held, reached)
 
 
-def _encode(tokenizer: PlainTokenizer, rows: Any, task: Task, length: int) -> Encoded:
-    texts = [list(column) for column in zip(*(row[0] for row in rows), strict=True)]
-    out = tokenizer.rows(*texts, truncation=True, max_length=length)
-    kind = np.float32 if task.regression else np.int64
-    return Encoded(out["input_ids"], out["token_type_ids"], np.asarray([row[1] for row in rows], dtype=kind))
+def _encode(
+    tokenizer: PlainTokenizer, rows: Any, task: Task, split: str, settings: FinetuneConfig, reached: int
+) -> Encoded:
+    """Tokenize the rows of a split. Raises GrowBenchError if more of them are cut than allowed."""
+    limit, most = settings.max_length, settings.most_cut
+    ids, types, before = cut_rows.tokenized(tokenizer, list(zip(*(row[0] for row in rows), strict=True)), limit)
+    cut_rows.of_rows(task.name, split, before, limit, most, reached).check(most)
+    return Encoded(ids, types, labels(task, rows), cut=int((before > limit).sum()))
+
+
+def labels(task: Task, rows: Any) -> np.ndarray:
+    """Return the labels of rows ((text, ...), label), [rows]."""
+    return np.asarray([row[1] for row in rows], dtype=np.float32 if task.regression else np.int64)
+
+
+def kind(task: Task) -> predictions.Kind:
+    """Return what a prediction is: a class, or a number."""
+    return "number" if task.regression else "class"
 
 
 def inputs(model: Any, batch: dict[str, Tensor], offset: float) -> dict[str, Tensor]:

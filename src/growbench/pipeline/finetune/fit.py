@@ -53,12 +53,13 @@ def fit(begin: Start, task: TokenizedTask, settings: FinetuneConfig, lr: float, 
     model.eval()
     with torch.no_grad(), begin.compute.cast():
         found = task.score(model, begin.pad, begin.compute.device)
-    about, (n_train, n_dev) = task.task, task.counts
+    about = task.task
     return {
-        "task": about.name, "seed": seed, "n_train": n_train, "n_dev": n_dev, "subset": about.subset,
+        "task": about.name, "seed": seed, **task.rows, "subset": about.subset,
         "metrics": found.metrics, "main_metric": about.main, "score": found.metrics[about.main],
         "majority": task.majority(), "failed": not finite or not found.finite or found.constant,
         "epochs": settings.epochs, "lr": lr, "batch": settings.batch, "seconds": round(time.perf_counter() - began, 2),
+        "predictions": found.predictions,
     }  # fmt: skip
 
 

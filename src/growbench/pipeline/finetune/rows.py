@@ -1,7 +1,7 @@
 """Tokenized rows, batches of rows of similar length, and their tensors."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -15,11 +15,17 @@ class Encoded:
 
     ids: the token ids of each row. types: the token types of each row.
     labels: [rows]; for spans [rows, 2], the first and last token of the answer.
+    cut: number of examples that were cut.
     """
 
     ids: Sequence[Any]
     types: Sequence[Any]
     labels: np.ndarray
+    cut: int = field(default=0, kw_only=True)
+
+    def longer(self, length: int) -> int:
+        """Return how many examples have more than `length` tokens."""
+        return sum(len(ids) > length for ids in self.ids)
 
 
 def batches(split: Encoded, size: int, rng: np.random.Generator | None) -> list[np.ndarray]:

@@ -69,16 +69,19 @@ def _run(study: Study, method: str, seeds: list[int], points: list[str]) -> list
                 method, seed, point, task.task.name, done, len(tasks), passed / share - passed,
             )  # fmt: skip
         files = {"tasks": {task.task.name: dict(task.task.files) for task in tasks}}
-        paths.append(_write(study, method, seed, point, {**origin, **files}, runs))
+        labels = {task.task.name: kept for task in tasks if (kept := task.labels()) is not None}
+        paths.append(_write(study, method, seed, point, {**origin, **files}, runs, labels))
     return paths
 
 
-def _write(study: Study, method: str, seed: int, point: str, origin: Identity, runs: list[dict[str, Any]]) -> Path:
+def _write(
+    study: Study, method: str, seed: int, point: str, origin: Identity, runs: list[dict[str, Any]], labels: dict[str, Any]
+) -> Path:  # fmt: skip
     """Write a record, unless it is there already, made from the same; return its path."""
     config = record.config_hash(study.finetuned_part())
     values: dict[str, Any] = {
         "study": study.study, "config_hash": config, "made_from": identity.parts(config=config, **origin),
-        "suite": suite(study), "protocol": study.finetune.protocol, "runs": runs,
+        "suite": suite(study), "protocol": study.finetune.protocol, "runs": runs, "labels": labels,
     }  # fmt: skip
     path = study.layout.finetune_record(method, seed, point)
     if evaluation.unchanged(path, values["made_from"], values):

@@ -12,9 +12,11 @@ from torch import Tensor
 from growbench import families
 from growbench.errors import GrowBenchError
 from growbench.pipeline.corpus.plain import PlainTokenizer
+from growbench.pipeline.finetune import cut_rows
 from growbench.pipeline.finetune.rows import batches, collate, cut, typed
 from growbench.pipeline.finetune.tokenized import Outcome, TokenizedTask
 from growbench.pipeline.finetune.windows import ContextWindows, context_windows
+from growbench.records import predictions
 from growbench.study.sections import FinetuneConfig
 from growbench.study.study import Study
 from growbench.tasks import squad
@@ -107,7 +109,10 @@ def prepare(study: Study, tokenizer: PlainTokenizer, name: str, settings: Finetu
     task = replace(task, subset=task.subset or less)
     causal = families.load(study.target.family).objective == "clm"
     rows, dev_rows = (context_windows(tokenizer, questions, settings, causal) for questions in (train, dev))
-    return Spans(task, rows, dev_rows, questions=dev, asked=len(train), longest=settings.answer_length)
+    limit, most, reached = settings.max_length, settings.most_cut, study.objective.length
+    for split, made in zip(cut_rows.SPLITS, (rows, dev_rows), strict=True):
+        cut_rows.of_questions(name, split, made.asked, made.asked, limit, most, reached).check(most)
+    return Spans(task, rows, dev_rows, reached, questions=dev, asked=len(train), longest=settings.answer_length)
 
 
 def best_spans(start: Tensor, end: Tensor, inside: Tensor, longest: int, keep: int) -> tuple[Tensor, Tensor, Tensor]:
@@ -138,7 +143,7 @@ def outcome(
 
     Under 2.0 a question stays unanswered if its null score (silence) is higher than the score of its span.
 
-    best_*: scores with the threshold on that difference that is best on these same questions, so an upper bound.
+    Kept of each question is its F1. best_*: scores with the threshold on that difference that is best on these same questions, so an upper bound.
     """
     answers, golds = [text for text, _ in chosen], [list(question.answers) for question in questions]
     more: dict[str, float] = {}
@@ -151,4 +156,5 @@ def outcome(
             more |= {f"best_{metric}": best, f"best_{metric}_threshold": threshold}
         answers = [text if gap <= 0 else "" for text, gap in zip(answers, difference, strict=True)]
     scores = mean_scores(answers, golds)
-    return Outcome({**scores, **more}, len(set(answers)) == 1, finite)
+    kept = predictions.pack([each(*pair)[1] for pair in zip(answers, golds, strict=True)], "score")
+    return Outcome({**scores, **more}, len(set(answers)) == 1, finite, kept)

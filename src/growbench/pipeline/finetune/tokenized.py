@@ -17,25 +17,48 @@ class Outcome:
     """Scores on the dev rows.
 
     metrics: by name. constant: whether all predictions are the same. finite: whether all outputs are finite numbers.
+    predictions: the value of each example, as a record keeps it (records/predictions.py).
     """
 
     metrics: dict[str, float]
     constant: bool
     finite: bool
+    predictions: dict[str, Any]
 
 
 @dataclass(frozen=True)
 class TokenizedTask(ABC):
-    """A task with its tokenized train and dev rows."""
+    """A task with its tokenized train and dev rows.
+
+    reached: the length of the sequences that models were pre-trained on.
+    """
 
     task: Task
     train: Encoded
     dev: Encoded
+    reached: int
 
     @property
     def counts(self) -> tuple[int, int]:
         """The number of train and dev examples."""
         return len(self.train.labels), len(self.dev.labels)
+
+    @property
+    def rows(self) -> dict[str, int]:
+        """The numbers of examples, as a record has them: skipped, cut, and with positions that pre-training never reached."""
+        n_train, n_dev = self.counts
+        return {
+            "n_train": n_train,
+            "n_dev": n_dev,
+            "n_skipped": self.task.skipped,
+            "n_cut_train": self.train.cut,
+            "n_cut_dev": self.dev.cut,
+            "n_unreached": self.train.longer(self.reached) + self.dev.longer(self.reached),
+        }
+
+    def labels(self) -> dict[str, Any] | None:
+        """Return the labels of the dev examples as a record keeps them; None if predictions are kept as scores."""
+        return None
 
     @abstractmethod
     def model(self, folder: Path, pad: int, rates: dict[str, float]) -> Any:

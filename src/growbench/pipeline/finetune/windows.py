@@ -46,6 +46,7 @@ class ContextWindows(Encoded):
     count: the number of its context tokens, [rows].
     null: the position of its null token, [rows].
     spans: for each row, the characters (from, to) of its context tokens, [count, 2].
+    asked: tokens of each question before it is cut, [questions].
     """
 
     question: np.ndarray
@@ -53,6 +54,11 @@ class ContextWindows(Encoded):
     count: np.ndarray
     null: np.ndarray
     spans: Sequence[np.ndarray]
+    asked: np.ndarray
+
+    def longer(self, length: int) -> int:
+        """Return how many questions have a window of more than `length` tokens."""
+        return len({int(q) for q, ids in zip(self.question, self.ids, strict=True) if len(ids) > length})
 
 
 def frame(tokenizer: PlainTokenizer, causal: bool) -> Frame:
@@ -91,7 +97,11 @@ def context_windows(
     ids, types, place, null, question, count, characters, labels = zip(*rows, strict=True)
     where = {"question": question, "place": place, "count": count, "null": null}
     arrays = {key: np.asarray(column) for key, column in where.items()}
-    return ContextWindows(ids=ids, types=types, labels=np.asarray(labels, dtype=np.int64), spans=characters, **arrays)
+    before = np.asarray([len(ids) for ids in asked], dtype=np.int64)
+    return ContextWindows(
+        ids=ids, types=types, labels=np.asarray(labels, dtype=np.int64), spans=characters, asked=before,
+        cut=int((before > limit).sum()), **arrays,
+    )  # fmt: skip
 
 
 def cuts(length: int, room: int, stride: int) -> list[tuple[int, int]]:
