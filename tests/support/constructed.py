@@ -157,6 +157,7 @@ def finetune(made: Study, method: str, seed: int, point: str, score: float, fail
         {
             "task": task, "seed": s, "n_train": 400, "n_dev": 100, "subset": task == "topic",
             "metrics": {"accuracy": score + 0.02 * s}, "main_metric": "accuracy", "score": score + 0.02 * s,
+            "n_cut_train": 80, "n_cut_dev": 20, "n_unreached": 10 if task == "topic" else 0,
             "majority": 0.5, "failed": False, "epochs": 3, "lr": LR, "batch": 32, "seconds": 1.0,
         }
         for task in made.tasks.names for s in (0, 1)

@@ -121,6 +121,9 @@ def test_scores_have_the_right_statistics(made: tuple[Study, Path]) -> None:
     assert table.loc[("scratch", "topic"), "subset"] and not table.loc[("scratch", "similarity"), "subset"]
     text = (tables / "scores.md").read_text()
     assert "not GLUE" in text and "topic*" in text and "average*" in text
+    assert "Rows cut at finetune.max_length: acceptability 20 %, topic 20 %, similarity 20 %." in text
+    assert "Rows with positions that pre-training never reached: topic 2 %." in text
+    assert table.loc[("scratch", "topic"), "cut"] == 0.2 and table.loc[("scratch", "topic"), "unreached"] == 0.02
 
 
 def test_captions_say_scale_n_protocol_commit_and_hardware(made: tuple[Study, Path]) -> None:

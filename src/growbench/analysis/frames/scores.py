@@ -16,6 +16,7 @@ from growbench.analysis.statistics.intervals import mean_interval
 AVERAGE = "average"
 KEYS = ["method", "point"]
 SINGLE, GRID = "single", "grid"  # finetune.protocol
+OF_ROWS = {"cut": ("n_cut_train", "n_cut_dev"), "unreached": ("n_unreached",)}
 LEAD = ["study", "suite", "protocol", "method", "point", "fraction", "flops", "flops_total"]
 
 
@@ -36,11 +37,19 @@ def runs(records: list[Record]) -> pd.DataFrame:
             "tried": 1,
             "score": 0.0 if run["score"] is None else float(run["score"]),
             **{k: run[k] for k in ("majority", "failed", "subset", "n_train", "n_dev")},
+            **{name: _share(run, keys) for name, keys in OF_ROWS.items()},
         }
         for record in records
         for run in record["runs"]
     ]
     return pd.DataFrame(rows)
+
+
+def _share(run: Record, keys: Sequence[str]) -> float | None:
+    """Return the sum of these counts as a share of the rows of both files; None if they were not recorded."""
+    counts = [run.get(key) for key in keys]
+    known = [count for count in counts if count is not None]
+    return float(sum(known)) / (run["n_train"] + run["n_dev"]) if len(known) == len(counts) else None
 
 
 def build(records: list[Record], points: pd.DataFrame, methods: Sequence[str]) -> pd.DataFrame:
@@ -52,6 +61,7 @@ def build(records: list[Record], points: pd.DataFrame, methods: Sequence[str]) -
     Columns:
     tried: number of fine-tuning runs behind one score.
     lo, hi: 95 % interval of the mean, pre-training seeds resampled.
+    cut: share of the rows of both files that were cut; unreached: that use positions which pre-training never reached.
     gap: mean minus scratch's mean at the same point, paired by seed.
 
     For the average over tasks, the mean is taken within each run first, so `best` is the best single run.
@@ -130,6 +140,7 @@ def _row(table: pd.DataFrame, method: str) -> dict[str, Any]:
         "subset": bool(rows["subset"].any()),
         "n_train": int(first["n_train"]),
         "n_dev": int(first["n_dev"]),
+        **{name: first.get(name) for name in OF_ROWS},
         "gap": difference.mean() if len(difference) else None,
         "gap_lo": gap.lo,
         "gap_hi": gap.hi,

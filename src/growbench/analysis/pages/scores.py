@@ -100,9 +100,27 @@ and stay in.
 all tasks × runs. P: chance that a run beats one of scratch on a random task, ties count half (Agarwal et al., NeurIPS \
 2021). {stratified}
 {TOYGLUE if suite == "toyglue" else ""}{SPANS if any(task.startswith("SQuAD") for task in tasks) else ""}\
-{EMPTY_ANSWERS if "SQuAD2.0" in tasks else ""}{SUBSET if table["subset"].any() else ""}\
+{EMPTY_ANSWERS if "SQuAD2.0" in tasks else ""}{_rows(table)}{SUBSET if table["subset"].any() else ""}\
 - Pre-training records: {wording.provenance(points)}.
 """
+
+
+def _rows(table: pd.DataFrame) -> str:
+    """Return the line that says which share of each task's rows was cut; empty if it was not recorded."""
+    known = table[(table["task"] != AVERAGE) & table["cut"].notna()].drop_duplicates("task")
+    if known.empty:
+        return ""
+    cut, beyond = (_shares(known, column) for column in ("cut", "unreached"))
+    return f"- Rows cut at finetune.max_length: {cut}. Rows with positions that pre-training never reached: {beyond}.\n"
+
+
+def _shares(known: pd.DataFrame, column: str) -> str:
+    """Return the tasks with a share above 0, or none."""
+    some = known[known[column] > 0]
+    return (
+        ", ".join(f"{task} {100 * share:.0f} %" for task, share in zip(some["task"], some[column], strict=True))
+        or "none"
+    )
 
 
 def _protocol(table: pd.DataFrame) -> str:
