@@ -27,6 +27,7 @@ from growbench.runtime import durable  # noqa: E402
 from growbench.spec import SOURCE  # noqa: E402
 from growbench.study.config import load  # noqa: E402
 from growbench.study.study import Study  # noqa: E402
+from growbench.study.timeline import CONFIGURED, Peak  # noqa: E402
 
 Values = dict[str, Any]
 UNKNOWN = {"version": None, "corpus": None}
@@ -73,7 +74,7 @@ def searched(study: Study, path: Path, old: Values) -> Values:
     """Return what a search's record holds, from `config_hash` on."""
     check_config(path, old, trained_before(study))
     wanted = run_identity.wanted(unsearched(study, old), old["method"], old["seed"], study.search.share)
-    known = {key: value for key, value in wanted.items() if key != "lr"} | UNKNOWN
+    known = {key: value for key, value in wanted.items() if key not in ("lr", "warmup")} | UNKNOWN
     known |= {"plan": None, "source": unknown_source(study, old), "precision": PRECISION}
     return {
         "config_hash": known["config"],
@@ -94,13 +95,14 @@ def trained(study: Study, path: Path, old: Values) -> Values:
     """Return what a run's record holds, from `config_hash` on."""
     check_config(path, old, trained_before(study))
     wanted = run_identity.wanted(study, old["method"], old["seed"])
-    searched = wanted["lr"] if study.searched(old["method"]) else None
+    searched = Peak(wanted["lr"]) if study.searched(old["method"]) else CONFIGURED
     timeline = run_identity.timeline_of(study, old["method"], old["seed"], old["spec"]["vocab"], searched)
     today = identity.parts(options=timeline.options, plan=timeline.plan.to_list())
     options = today["options"] | old["options"]
     plan = [new | then for new, then in zip(today["plan"], old["plan"], strict=True)]
     if {"options": options, "plan": plan} != today:
         raise SystemExit(f"{path}: its options or its plan are not those of its study")
+    del wanted["warmup"]  # it was not a part yet
     known = wanted | UNKNOWN | {"plan": identity.digest(plan), "precision": PRECISION}
     return {
         "config_hash": known["config"],

@@ -162,7 +162,7 @@ def test_a_depth_map_stays_inside_the_source(small: int, big: int) -> None:
 def test_a_warm_up_that_outlasts_the_run_is_refused() -> None:
     """LiGO's own command: 10,000 warm-up steps in a run of 100."""
     with pytest.raises(GrowBenchError, match=r"optimizer\.warmup"):
-        config.gather(["config/demo.yaml"], ["optimizer.warmup=0.9"])
+        config.gather(["config/demo.yaml"], ["optimizer.warmup=10000"])
 
 
 def test_round_trip_by_selection() -> None:

@@ -32,6 +32,7 @@ def test_an_allowed_value_is_returned_in_its_type(option: Option, value: Any, re
         (COUNT, 2.5, "2.5 is not allowed; use an integer from 0 to 10"),
         (CHOICE, "identiti", "did you mean 'identity'"),
         (EITHER, "role", "did you mean 'rule'"),
+        (COMMON["warmup"], 0.05, "0.05 is not allowed; use an integer from 0 to"),
         (COMMON["plan"], 5, "5 is not allowed; use text"),
     ],
 )

@@ -11,8 +11,14 @@ from growbench.analysis.frames import search as search_frame
 from growbench.errors import GrowBenchError
 from growbench.pipeline import forecast, search
 from growbench.pipeline.pretrain import run as pretrain
-from growbench.study.sections import SearchConfig
+from growbench.study.optimizer import SearchConfig
+from growbench.study.timeline import CONFIGURED
 from growbench.train.segment import Diverged
+
+
+def searching(lrs: tuple[float, ...], share: float) -> SearchConfig:
+    return SearchConfig(lrs=lrs, warmups=(), share=share, seed=0, most=24)
+
 
 LRS = (1e-7, 4e-3, 1e-5)
 
@@ -20,15 +26,13 @@ LRS = (1e-7, 4e-3, 1e-5)
 @pytest.fixture
 def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
-    return dataclasses.replace(
-        tiny(tmp_path, set={"of": "scratch", "lr": 1e-3}), search=SearchConfig(lrs=LRS, share=0.5)
-    )
+    return dataclasses.replace(tiny(tmp_path, set={"of": "scratch", "lr": 1e-3}), search=searching(lrs=LRS, share=0.5))
 
 
 def test_the_lr_with_the_lowest_loss_trains_the_method(study) -> None:
     values = result(search.run(study, "scratch"))
     trials = {trial["lr"]: trial for trial in values["trials"]}
-    assert tuple(trials) == LRS and values["lr"] == 4e-3 == search.chosen(study, "scratch")
+    assert tuple(trials) == LRS and values["lr"] == 4e-3 == search.chosen(study, "scratch").lr
     assert trials[4e-3]["loss"] < trials[1e-5]["loss"] < trials[1e-7]["loss"]
     assert not study.layout.search("scratch").path.exists()
     found = result(pretrain.run(study, "scratch", 0, search.chosen(study, "scratch")))
@@ -80,11 +84,11 @@ def test_a_trial_that_diverges_is_kept_and_not_chosen(study, monkeypatch) -> Non
 
 
 def test_what_is_not_searched_keeps_the_configs_lr(study) -> None:
-    assert search.chosen(study, "set") is None, "the method names its LR itself"
+    assert search.chosen(study, "set") == CONFIGURED, "the method names its LR itself"
     with pytest.raises(GrowBenchError, match="no LR to try for set"):
         search.run(study, "set")
-    none = dataclasses.replace(study, search=SearchConfig(lrs=(), share=0.5))
-    assert search.chosen(none, "scratch") is None and search.chosen(none, "source") is None
+    none = dataclasses.replace(study, search=searching(lrs=(), share=0.5))
+    assert search.chosen(none, "scratch") == CONFIGURED == search.chosen(none, "source")
     with pytest.raises(GrowBenchError, match=r"search/scratch\.json: no such file"):
         search.chosen(study, "scratch")
 
@@ -97,15 +101,15 @@ def test_a_search_of_other_lrs_is_refused(study) -> None:
     assert (path.read_bytes(), path.stat().st_mtime_ns) == before
     for changed, words in (
         (
-            dataclasses.replace(study, search=SearchConfig(lrs=LRS, share=0.4)),
+            dataclasses.replace(study, search=searching(lrs=LRS, share=0.4)),
             r"the share of the budget \(0\.5, now 0\.4\)",
         ),
         (dataclasses.replace(study, optimizer=dataclasses.replace(study.optimizer, clip=0.5)), "the config"),
     ):
         with pytest.raises(GrowBenchError, match=rf"scratch\.json: .*{words} .*changed since; run `growbench search"):
             search.chosen(changed, "scratch")
-    other = dataclasses.replace(study, search=SearchConfig(lrs=(1e-3, 2e-3), share=0.5))
+    other = dataclasses.replace(study, search=searching(lrs=(1e-3, 2e-3), share=0.5))
     with pytest.raises(GrowBenchError, match=r"scratch\.json: it tried .* search\.lrs is \[0\.001, 0\.002\]"):
         search.chosen(other, "scratch")
     search.run(other, "scratch")
-    assert search.chosen(other, "scratch") in (1e-3, 2e-3)
+    assert search.chosen(other, "scratch").lr in (1e-3, 2e-3)

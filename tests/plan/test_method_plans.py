@@ -26,7 +26,7 @@ def base(**options: Any) -> Any:
     over = {
         "source": {**sizes, "hidden": 512, "heads": 8, "ffn": 2048, "steps": 400_000}, "target": sizes,
         "corpus": {"vocab": 30522, "max_tokens": 10**12}, "objective": {"length": 128, "mask_rate": 0.15},
-        "finetune": {"max_length": 128}, "budget": {"steps": 400_000}, "optimizer": {"batch": 512, "warmup": 0.025},
+        "finetune": {"max_length": 128}, "budget": {"steps": 400_000}, "optimizer": {"batch": 512, "warmup": {"share": 0.025}},
     }  # fmt: skip
     values = study() | {"methods": {"scratch": None, **options}}
     return config.load(files.merged(values, over))

@@ -8,7 +8,7 @@ from growbench.plan.slope import WINDOW, flattened
 
 
 def curve(policy: str, **values: float) -> Schedule:
-    return Schedule(1.0, 10.0, 110.0, "paper", policy, **values)  # type: ignore[arg-type]
+    return Schedule(1.0, 10.0, 10.0, 110.0, "paper", policy, **values)  # type: ignore[arg-type]
 
 
 def test_the_lr_goes_on_is_warmed_up_again_or_shifted() -> None:
@@ -47,9 +47,9 @@ def test_a_plateau_at_the_start_is_not_the_end_of_learning() -> None:
 
 
 def test_the_trunk_is_constant_after_warmup_the_paper_s_schedule_falls_and_a_cooldown_ends_at_zero() -> None:
-    trunk = Schedule(1.0, 10.0, 100.0, "trunk")
+    trunk = Schedule(1.0, 10.0, 10.0, 100.0, "trunk")
     assert [trunk.lr(s, 1.0) for s in (0, 4, 50, 99)] == [0.1, 0.5, 1.0, 1.0]
-    paper = Schedule(1.0, 10.0, 100.0, "paper")
+    paper = Schedule(1.0, 10.0, 10.0, 100.0, "paper")
     assert paper.lr(55.0, 1.0) == pytest.approx(0.5) and paper.lr(100.0, 1.0) == 0.0
     rates = [cooldown(1.0, 9, i) for i in range(9)]
     assert rates == sorted(rates, reverse=True) and 0 < rates[-1] < rates[0] < 1

@@ -129,7 +129,7 @@ MALFORMED: list[tuple[str, Any, str]] = [  # key, value (... removes it), what t
     ("budget.steps", "many", "an integer"),
     ("optimizer.lr", "fast", "a number"),
     ("optimizer.lr", 0, "above 0"),
-    ("optimizer.warmup", 0.55, "0.51"),
+    ("optimizer.warmup", {"share": 0.55}, "0.51"),
     ("optimizer.betas", [0.9], "a list of 2"),
     ("optimizer.betas", [0.9, 1.0], "below 1"),
     ("optimizer.clip", -1, "or null"),
@@ -185,7 +185,7 @@ def test_an_impossible_growth_is_refused_before_any_job() -> None:
 
 
 def test_a_method_has_no_finished_point_before_it_has_grown() -> None:
-    early = {"budget": {"points": [0.1, 0.6, 1.0]}, "optimizer": {"warmup": 0.01}}
+    early = {"budget": {"points": [0.1, 0.6, 1.0]}, "optimizer": {"warmup": {"share": 0.01}}}
     values = {**study(), "methods": {"scratch": None, "stackbert": None}}
     loaded = config.load(files.merged(values, early))
     assert timeline.of(loaded, "scratch").points == (0.1, 0.6, 1.0)

@@ -78,7 +78,7 @@ def test_the_environment_variable_overrides_the_data_folder(monkeypatch: pytest.
 
 def test_overrides_are_merged_by_section() -> None:
     loaded = config.load(study(), {"optimizer": {"lr": 0.5}, "seeds": [7]})
-    assert (loaded.optimizer.lr, loaded.optimizer.warmup, loaded.seeds) == (0.5, 0.04, (7,))
+    assert (loaded.optimizer.lr, loaded.optimizer.warmup, loaded.seeds) == (0.5, {"share": 0.04}, (7,))
 
 
 def test_changes_are_written_as_dotted_keys() -> None:

@@ -39,7 +39,7 @@ CONTRADICTIONS: list[
     ("target.heads: 20", {**CAUSAL, "target": {"family": "llama", "hidden": 60, "heads": 20}}, "an even head size"),
     ("target.hidden: 16", {"target": {"hidden": 16}}, "at least 32"),
     ("budget.points: [1.0, 0.5]", {"budget": {"points": [1.0, 0.5]}}, "use increasing shares"),
-    ("optimizer.warmup: 0.5", {"optimizer": {"warmup": 0.5}}, "use less than"),
+    ("optimizer.warmup: 0.5", {"optimizer": {"warmup": {"share": 0.5}}}, "use less than"),
     ("corpus.train: null", {"corpus": {"source": "local"}}, "name the files"),
     ("corpus.train: 'a.txt'", {"corpus": {"train": "a.txt"}}, "use null, or set corpus.source to local or hub"),
     ("corpus.valid: 'a.txt'", {"corpus": {"valid": "a.txt"}}, "use null, or set corpus.source to local or hub"),
@@ -58,7 +58,8 @@ CONTRADICTIONS: list[
     ("methods.scratch: missing", {"methods": {"scratch": False}}, "add `scratch:`"),
     ("methods.half.of: 'stackbrt'", {"methods": {"half": {"of": "stackbrt"}}}, "did you mean 'stackbert'"),
     ("methods.stackbert.first: 0.9", {"methods": {"stackbert": {"first": 0.9}}}, "use a smaller one"),
-    ("methods.bert2bert: stage 0: until", {"budget": {"steps": 1}}, "use a larger budget"),
+    ("methods.bert2bert: stage 0: until", {"budget": {"steps": 1}, "optimizer": {"warmup": 0}}, "use a larger budget"),
+    ("methods.bert2bert: stage 0: optimizer.warmup: 60 steps", {"optimizer": {"warmup": 60}}, "use a shorter warm-up"),
 ]
 
 

@@ -47,7 +47,7 @@ def study() -> dict[str, Any]:
             "data": {"repeat": True},
             "objective": {"length": 32},
             "budget": {"points": [0.6, 1.0], "cooldown": 0.15, "protocol": "trunk"},
-            "optimizer": {"warmup": 0.04},
+            "optimizer": {"warmup": {"share": 0.04}},
             "finetune": {"points": [1.0], "seeds": [0]},
         },
     ) | {"methods": {"scratch": None, **dict.fromkeys(GROWING)}}

@@ -29,7 +29,7 @@ SHAPES: dict[str, Any] = {
     "objective": {"length": 64},
     "source": {"layers": 2, "hidden": 64, "heads": 2, "ffn": 256},
     "target": {"layers": 4, "hidden": 128, "heads": 4, "ffn": 512},
-    "optimizer": {"warmup": 0.001},
+    "optimizer": {"warmup": {"share": 0.001}},
 }
 
 
@@ -100,9 +100,9 @@ def search(
     method: str, trials: Sequence[tuple[float, float | None]], lr: float, made: Study | None = None
 ) -> dict[str, Any]:
     """Return the record of a search. trials: LR and loss of each; lr: the one that was chosen."""
-    made = made or study({"scratch": None}, **{"search.lrs": [tried for tried, _ in trials]})
+    made = made or study({"scratch": None}, **{"search.lrs": [tried for tried, _ in trials], "search.seed": 0})
     wanted = of_run.wanted(made, method, 0, made.search.share)
-    made_from = {key: value for key, value in wanted.items() if key != "lr"}
+    made_from = {key: value for key, value in wanted.items() if key not in ("lr", "warmup")}
     made_from |= {"plan": sha256("plan"), "corpus": sha256("corpus"), "precision": "float32"}
     return {
         "kind": "search", "version": 2, "study": made.study, "method": method, "seed": 0,

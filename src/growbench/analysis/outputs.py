@@ -19,7 +19,7 @@ def names(study: "Study") -> list[str]:
         "savings.md",
         "scores.md",
         *papers.files(study),
-        *(["search.csv"] if study.search.lrs else []),
+        *(["search.csv"] if study.search.lrs or study.search.warmups else []),
         *(["zeroshot.csv", "zeroshot.md"] if study.zeroshot.names else []),
         *([f"{name}.csv" for name in ATTENTION] if study.attention else []),
     ]

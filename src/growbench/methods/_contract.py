@@ -29,6 +29,7 @@ class Option:
     choices: allowed values; empty if there is no such list.
     range: lowest and highest allowed number; None if it is not a number.
     text: whether any text is allowed.
+    whole: whether a number must be an integer; it must if the default is one.
     """
 
     default: Any
@@ -36,12 +37,13 @@ class Option:
     choices: tuple[Any, ...] = ()
     range: tuple[float, float] | None = None
     text: bool = False
+    whole: bool = False
 
     def check(self, key: str, value: Any) -> Any:
         """Return the value, an integer where one is wanted. Raises GrowBenchError if it is not allowed."""
         if value is None and self.default is not None:
             raise GrowBenchError(f"{key}: null is not allowed; leave it out for the default {self.default!r}")
-        if isinstance(self.default, int):
+        if self.whole or isinstance(self.default, int):
             value = integer(value)
         if any(value == choice and type(value) is type(choice) for choice in self.choices):
             return value
@@ -56,12 +58,15 @@ class Option:
     def _check_range(self, key: str, value: Any, low: float, high: float) -> None:
         if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
             raise GrowBenchError(f"{key}: {value!r} is not allowed; use a number from {low} to {high}")
-        if isinstance(self.default, int) and not isinstance(value, int):
+        if (self.whole or isinstance(self.default, int)) and not isinstance(value, int):
             raise GrowBenchError(f"{key}: {value!r} is not allowed; use an integer from {low} to {high}")
 
 
 COMMON = {
     "lr": Option(None, "peak LR of this method; null takes optimizer.lr", range=(1e-8, 1.0)),
+    "warmup": Option(
+        None, "steps of this method's warm-up; null takes optimizer.warmup", range=(0, 1_000_000_000), whole=True
+    ),
     "of": Option(None, "the method of which this is a variant; null takes the method of the same name", text=True),
     "budget": Option(
         None, "share of the largest budget that this method has, with one finished point, its end", range=(1e-6, 1.0)

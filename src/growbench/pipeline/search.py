@@ -1,4 +1,4 @@
-"""growbench search: try learning rates for one method or the source, with the first seed and a share of the budget.
+"""growbench search: try learning rates for one method or the source, with a seed of its own and a share of the budget.
 
 Every method and the source get the same LRs and the same share of their own budget. All seeds are then trained with
 the LR that has the lowest validation loss after its cool-down. A trial that diverges is recorded as failed.
@@ -18,24 +18,25 @@ from growbench.records import identity, provenance, record
 from growbench.records.identity import Identity
 from growbench.runtime.memory import reuse_freed_memory
 from growbench.study.study import Study
+from growbench.study.timeline import CONFIGURED, Peak
 from growbench.train.processes.ranks import Ranks
 from growbench.train.segment import Diverged
 
 log = logging.getLogger(__name__)
 
 
-def chosen(study: Study, method: str) -> float | None:
-    """Return the LR that the search chose for a method; None if the study does not search it.
+def chosen(study: Study, method: str) -> Peak:
+    """Return the LR that the search chose for a method; the config's if the study does not search it.
 
     Raises GrowBenchError if there is no record of this search.
     """
     if not study.searched(method):
-        return None
+        return CONFIGURED
     path = study.layout.search_record(method)
-    values = record.read(path, "search", method, study.seeds[0])
+    values = record.read(path, "search", method, study.search.seed)
     if reason := _stale(study, method, values):
         raise GrowBenchError(f"{path}: {reason}; run `growbench search --method {method}` again")
-    return float(values["lr"])
+    return Peak(float(values["lr"]))
 
 
 def _stale(study: Study, method: str, values: dict[str, Any]) -> str:
@@ -43,8 +44,8 @@ def _stale(study: Study, method: str, values: dict[str, Any]) -> str:
     tried = [trial["lr"] for trial in values["trials"]]
     if tried != list(study.search.lrs):
         return f"it tried {tried}, but search.lrs is {list(study.search.lrs)}"
-    wanted = made_from.wanted(study, method, study.seeds[0], study.search.share)
-    wanted.pop("lr", None)
+    wanted = made_from.wanted(study, method, study.search.seed, study.search.share)
+    wanted = {key: value for key, value in wanted.items() if key not in ("lr", "warmup")}
     return identity.changes(values.get("identity"), wanted)
 
 
@@ -70,7 +71,7 @@ def _due(study: Study, method: str) -> bool:
     path = study.layout.search_record(method)
     if not path.exists():
         return True
-    reason = _stale(study, method, record.read(path, "search", method, study.seeds[0]))
+    reason = _stale(study, method, record.read(path, "search", method, study.search.seed))
     log.info("%s: %s", path, f"{reason}; searching again" if reason else "nothing that it depends on has changed")
     return bool(reason)
 
@@ -81,9 +82,9 @@ def _conclude(study: Study, method: str, trials: list[tuple[dict[str, Any], Iden
     if not finite:
         raise GrowBenchError(f"search.lrs: {method} diverges at each of them; add smaller ones")
     best = min(finite, key=lambda trial: float(trial["loss"]))
-    common = {key: value for key, value in trials[0][1].items() if key != "lr"}
+    common = {key: value for key, value in trials[0][1].items() if key not in ("lr", "warmup")}
     record.write(
-        study.layout.search_record(method), "search", study=study.study, method=method, seed=study.seeds[0],
+        study.layout.search_record(method), "search", study=study.study, method=method, seed=study.search.seed,
         config_hash=common["config"], identity=common, share=study.search.share, lr=best["lr"],
         trials=[trial for trial, _ in trials], provenance=provenance.of(torch.get_num_threads(), processes),
     )  # fmt: skip
@@ -97,7 +98,7 @@ def _trial(study: Study, method: str, ranks: Ranks, lr: float) -> tuple[dict[str
     """
     trial: dict[str, Any] = {"lr": lr, "loss": None, "flops": None}
     share = study.search.share
-    run = pretrain.Run(study, method, study.seeds[0], ranks, lr, study.layout.trial(method, share, lr), share)
+    run = pretrain.Run(study, method, study.search.seed, ranks, Peak(lr), study.layout.trial(method, share, lr), share)
     try:
         last = run.train().points[-1]
     except Diverged as error:

@@ -5,7 +5,7 @@
 A stage that began after F_0 FLOPs follows the curve according to its policy:
 
     continue    curve(F)
-    rewarm      curve(F) times a new warm-up that starts at F_0
+    rewarm      curve(F) times a new warm-up that starts at F_0 and has as many steps, if warm-ups are given in steps
     shift       as rewarm, but the curve is read from shift * F_0 on, rescaled to end where the curve ends. That is
                 where the grown model would be if it had been trained from scratch (Staged Training, section 3.3)
 """
@@ -21,7 +21,8 @@ class Schedule:
     """LR of one stage.
 
     peak: LR after the warm-up.
-    warmup: FLOPs of the warm-up.
+    warmup: FLOPs of the warm-up at the start of the run.
+    again: FLOPs of a new warm-up at the start of the stage.
     total: FLOPs of the largest budget.
     protocol: `trunk` (constant) or `paper` (linear decay).
     policy: how the stage follows the curve.
@@ -31,6 +32,7 @@ class Schedule:
 
     peak: float
     warmup: float
+    again: float
     total: float
     protocol: Literal["trunk", "paper"]
     policy: Rate = "continue"
@@ -41,7 +43,7 @@ class Schedule:
         """Return the LR of the step that starts after `spent` FLOPs and costs `step_flops`."""
         if self.policy == "continue":
             return self._curve(spent, step_flops)
-        warm = (spent - self.began + step_flops) / self.warmup if self.warmup else 1.0
+        warm = (spent - self.began + step_flops) / self.again if self.again else 1.0
         return self._curve(self._place(spent), step_flops) * min(1.0, warm)
 
     def _place(self, spent: float) -> float:

@@ -30,12 +30,14 @@ PARTS = {  # each part in words; a part that is not listed is named by its key
     "source": "the source",
     "seed": "the seed",
     "lr": "the learning rate",
+    "warmup": "the warm-up",
     "share": "the share of the budget",
     "precision": "the precision",
     "model": "the model",
     "models": "the models",
     "tasks": "the task files",
 }
+OLDER = {"warmup": "share"}  # parts that identities lack that are older than warm-ups in steps, and what they were
 DIGEST = re.compile(r"[0-9a-f]{12,}")
 ABSENT = object()
 
@@ -55,10 +57,11 @@ def changes(old: Any, new: Mapping[str, Any]) -> str:
     """Return in words which parts of `new` differ in `old`; empty if none does.
 
     old: an identity as it was read from a file. A part that is null there was not recorded, and passes; one that is absent
-    does not. Parts that `new` does not have are not compared.
+    does not, unless OLDER says what it was. Parts that `new` does not have are not compared.
     """
     if not isinstance(old, Mapping):
         return "what it was made from is not recorded"
+    old = {**OLDER, **old}
     differing = [key for key, value in new.items() if old.get(key, ABSENT) not in (None, value)]
     if not differing:
         return ""

@@ -50,7 +50,7 @@ class Record(Shape):
 
 
 class Identity(Shape):
-    """What a run was made from: the parts of records/identity.py. A search's has no lr."""
+    """What a run was made from: the parts of records/identity.py. A search's has neither lr nor warmup."""
 
     version: int | None
     config: str
@@ -64,6 +64,7 @@ class Identity(Shape):
     source: Name | None
     seed: Count
     lr: Amount | None = None
+    warmup: Count | Literal["share"] | None = None
     share: Share
     precision: Name | None
 

@@ -82,9 +82,10 @@ def _check_budget(study: Study) -> None:
                     f"{section}.points: {point} is not one of the finished points of budget.{key} ({shares}); "
                     f"nearest: {near:.4g}"
                 )
-    if study.optimizer.warmup >= budget.branch(points[0]):
+    warmup = study.optimizer.warmup
+    if not isinstance(warmup, int) and warmup["share"] >= budget.branch(points[0]):
         raise GrowBenchError(
-            f"optimizer.warmup: {study.optimizer.warmup} does not end before the first point leaves the trunk; "
+            f"optimizer.warmup: {warmup['share']} does not end before the first point leaves the trunk; "
             f"use less than {budget.branch(points[0]):g}, or a later first point in budget.points"
         )
 
@@ -208,6 +209,8 @@ def _check_methods(study: Study) -> None:
             raise GrowBenchError(f"methods.{name}: {error}") from error
         _check_text(study, name, run)
         _check_grown(study, name, run)
+    if SOURCE in study.trained():
+        plan_check.check_warmup(timeline.of(study, SOURCE), 0, 1.0)
 
 
 def _check_grown(study: Study, name: str, run: timeline.Timeline) -> None:
@@ -229,10 +232,10 @@ def _early(study: Study, name: str, run: timeline.Timeline, point: float) -> str
             f"{point:g} is {point * run.largest:.4g} FLOPs, but budget.total is true and the source of {name} alone costs "
             f"{run.source:.4g}; {remedy}"
         )
-    leaves, grown = study.budget.branch(run.own(point)), run.plan.settled(study.optimizer.warmup)
+    leaves, grown = study.budget.branch(run.own(point)), run.grown()
     before = f"before {name} has grown to the target at {grown:g}"
     if leaves >= grown:
-        before = f"before the warm-up of {name} ends at {study.optimizer.warmup:g}"
+        before = f"before the warm-up of {name} ends at {run.warmup(0) / run.budget:.3g}"
     own = "" if run.own(point) == point else " of its own budget"
     return f"{point:g} leaves the trunk at {leaves:g}{own}, {before}; {remedy}"
 

@@ -31,7 +31,8 @@ def check(study: Study, name: str, run: Timeline) -> None:
         try:
             _check_stage(study, method, stage, last=number == len(stages) - 1)
             _check_thin(stage, stages[number - 1] if number else None, last=number == len(stages) - 1)
-            _check_length(study, run, number)
+            check_warmup(run, number, study.points_of(name)[0])
+            _check_length(run, number)
             _check_growth(study, method, run, before, stage)
         except GrowBenchError as error:
             raise GrowBenchError(f"stage {number}: {error}" if len(stages) > 1 else str(error)) from error
@@ -125,15 +126,37 @@ def _check_thin(stage: Stage, before: Stage | None, *, last: bool) -> None:
         )
 
 
-def _check_length(study: Study, run: Timeline, number: int) -> None:
-    """Raise GrowBenchError if a stage is shorter than a step, than its warm-up, or than the time to lift its masks."""
+def check_warmup(run: Timeline, number: int, point: float) -> None:
+    """Raise GrowBenchError if a warm-up that begins with a stage does not end within it, and before the first finished point.
+
+    point: that point. With budget.total a run that starts from a source has no points in its warm-up.
+    """
+    stage, start, warmup = run.plan.stages[number], run.plan.start(number), run.warmup(number) / run.budget
+    if number > 0 and stage.lr == "continue":
+        return
+    told, remedy = _told(run, warmup), "use a shorter warm-up or a longer stage"
+    if warmup > stage.until - start:
+        raise GrowBenchError(f"{told} is longer than the stage, which has {stage.until - start:.3g}; {remedy}")
+    if number == 0 and not run.source and warmup >= (branch := run.study.budget.branch(run.own(point))):
+        raise GrowBenchError(
+            f"{told} does not end before the first point leaves the trunk; use less than {branch:g}, or a later first point"
+        )
+
+
+def _told(run: Timeline, share: float) -> str:
+    """Return the key that sets a run's warm-up, and its length. share: of the budget."""
+    own, usual = run.options.get("warmup"), run.study.optimizer.warmup
+    steps = usual if own is None else own
+    length = f"{share:.3g} of the budget"
+    if isinstance(steps, int):
+        length = f"{steps} steps, {length},"
+    return f"{'optimizer.' if own is None else ''}warmup: {length}"
+
+
+def _check_length(run: Timeline, number: int) -> None:
+    """Raise GrowBenchError if a stage is shorter than a step, or than the time to lift its masks."""
     stage, start = run.plan.stages[number], run.plan.start(number)
     length = stage.until - start
-    if (number == 0 or stage.lr != "continue") and study.optimizer.warmup > length:
-        raise GrowBenchError(
-            f"optimizer.warmup: {study.optimizer.warmup:g} of the budget is longer than the stage, which has {length:.3g}; "
-            "use a shorter warm-up or a longer stage"
-        )
     if stage.mask > length + 1e-9:
         raise GrowBenchError(
             f"mask: {stage.mask:g} of the budget is longer than the stage, which has {length:.3g}; use less"

@@ -14,6 +14,7 @@ from typing_extensions import TypedDict
 
 from growbench.plan.lengths import predicted
 from growbench.study.budget import BudgetConfig
+from growbench.study.optimizer import OptimizerConfig, SearchConfig
 from growbench.study.squad import SQUAD_TASKS
 from growbench.study.types import (
     STRICT,
@@ -138,36 +139,6 @@ class TargetConfig:
     """Attention heads."""
     ffn: Size
     """Width of the feed-forward layers."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True, config=STRICT)
-class OptimizerConfig:
-    """AdamW and its learning rate (LR)."""
-
-    lr: Rate
-    """Peak LR of the target, unless a method's options override it."""
-    source_lr: Rate
-    """Peak LR of the source."""
-    warmup: Share
-    """Share of the largest budget in which the LR rises."""
-    batch: Size
-    """Sequences per step."""
-    weight_decay: Share
-    """AdamW's weight decay."""
-    betas: tuple[Share, Share]
-    """Adam's two decay rates."""
-    clip: Annotated[float, Field(strict=True, gt=0)] | None
-    """Largest global gradient norm; null turns clipping off."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True, config=STRICT)
-class SearchConfig:
-    """The search for a learning rate (LR) before a method's runs."""
-
-    lrs: Annotated[tuple[Rate, ...], Field(json_schema_extra={"uniqueItems": True}), Different]
-    """Peak LRs tried for every method and the source before their runs; an empty list searches nothing."""
-    share: Fraction
-    """Share of the budget spent on each trial, its cool-down included."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, config=STRICT)

@@ -110,8 +110,18 @@ class Study(Config):
         return (*self.methods, SOURCE) if reads else tuple(self.methods)
 
     def searched(self, name: str) -> bool:
-        """Return whether the LR of a method (or of the source) is searched: the study has LRs to try, and the method no own LR."""
-        return bool(self.search.lrs) and (name == SOURCE or self.options(name)["lr"] is None)
+        """Return whether the LR or the warm-up of a method (or of the source) is searched."""
+        return any(self.searches(name))
+
+    def searches(self, name: str) -> tuple[bool, bool]:
+        """Return whether the LR of a method (or of the source) is searched, and whether its warm-up is.
+
+        Each is if the study has values to start with, and the method no value of its own.
+        """
+        own = {} if name == SOURCE else self.options(name)
+        started = {"lr": self.search.lrs, "warmup": self.search.warmups}
+        lr, warmup = (bool(values) and own.get(key) is None for key, values in started.items())
+        return lr, warmup
 
     def finetuned_points(self, method: str = "") -> tuple[str, ...]:
         """Return the names of the finished points of a method that are fine-tuned; `source` has at most its last one."""
@@ -134,6 +144,8 @@ class Study(Config):
         whole = asdict(self)
         whole["train"] = {k: v for k, v in whole["train"].items() if k not in HOW}
         whole["budget"] = {k: v for k, v in whole["budget"].items() if k != "per_point" and (k, v) not in PLAIN}
+        if not isinstance(warmup := whole["optimizer"]["warmup"], int):
+            whole["optimizer"]["warmup"] = warmup["share"]
         names = ("corpus", "objective", "source", "target", "optimizer", "train", "budget")
         return {**{name: whole[name] for name in names}, "repeat": self.data.repeat, "positions": self._positions()}
 

@@ -4,7 +4,7 @@ The runner and the forecast both take their steps from here. No torch: checking 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 from growbench import families
@@ -15,6 +15,20 @@ from growbench.plan.plan import Plan, Prices, Stage
 from growbench.plan.schedule import Schedule
 from growbench.spec import SOURCE, ModelSpec
 from growbench.study.study import Study, point_name
+
+
+@dataclass(frozen=True, slots=True)
+class Peak:
+    """What a search chose for all runs of a method.
+
+    lr: peak LR; None takes the config's. warmup: steps of the warm-up; None takes the config's.
+    """
+
+    lr: float | None = None
+    warmup: int | None = None
+
+
+CONFIGURED = Peak()
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +72,20 @@ class Timeline:
     points: tuple[float, ...]
     costs: tuple[flops.StepCost, ...]
 
-    def at(self, lr: float | None) -> "Timeline":
-        """Return the same timeline with another peak LR, unless it is None."""
-        return self if lr is None else replace(self, options={**self.options, "lr": lr})
+    def at(self, peak: "Peak") -> "Timeline":
+        """Return the same timeline with the peak LR and the warm-up that a search chose."""
+        chosen = {key: value for key, value in asdict(peak).items() if value is not None}
+        return replace(self, options={**self.options, **chosen}) if chosen else self
+
+    def warmup(self, stage: int) -> float:
+        """Return the FLOPs of a warm-up that begins with a stage."""
+        own = self.options.get("warmup")
+        length = self.study.optimizer.warmup if own is None else own
+        return length * self.costs[stage].flops if isinstance(length, int) else length["share"] * self.budget
+
+    def grown(self) -> float:
+        """Return the share of the budget from which the target trains as a whole, unmasked and warmed up."""
+        return self.plan.settled(self.warmup(len(self.costs) - 1) / self.budget)
 
     def events(self) -> list[tuple[float, Literal["stage", "point"], float]]:
         """Return what happens at which share of the budget (Plan.events)."""
@@ -103,9 +128,9 @@ class Timeline:
 
     def schedule(self, stage: int, began: float) -> Schedule:
         """Return the LR schedule of a stage that began after `began` FLOPs."""
-        o, b, s = self.study.optimizer, self.study.budget, self.plan.stages[stage]
-        peak = self.options.get("lr") or o.lr
-        return Schedule(peak, o.warmup * self.budget, self.budget, b.protocol, s.lr, began, s.shift)
+        plan, peak = self.plan.stages[stage], self.options.get("lr") or self.study.optimizer.lr
+        warmups, protocol = (self.warmup(0), self.warmup(stage)), self.study.budget.protocol
+        return Schedule(peak, *warmups, self.budget, protocol, plan.lr, began, plan.shift)
 
     def entries(self) -> list[Entry]:
         """Return all steps in order; a stage that ends by the slope of its loss is assumed to last as long as it may."""
@@ -170,8 +195,8 @@ def _budget(study: Study, name: str, flops: float, paid: float) -> tuple[float, 
 
 def _fits(run: Timeline, point: float) -> bool:
     """Return whether the target is trained as a whole, unmasked and warmed up, where the run to a point leaves the trunk."""
-    warmup, leaves = run.study.optimizer.warmup, run.study.budget.branch(run.own(point))
-    return leaves > warmup and leaves >= run.plan.settled(warmup)
+    leaves = run.study.budget.branch(run.own(point))
+    return leaves > run.warmup(0) / run.budget and leaves >= run.grown()
 
 
 def short(study: Study, share: float, vocab: int | None = None) -> Study:

@@ -45,6 +45,7 @@ Rate = Annotated[float, Field(strict=True, gt=0, le=1)]
 Rates = Annotated[tuple[Rate, ...], Field(min_length=2, json_schema_extra={"uniqueItems": True}), Different]
 Files = Text | Annotated[tuple[Text, ...], Field(min_length=1)] | None
 AnswerLength = Annotated[int, Field(strict=True, ge=1, le=1000), WHOLE]
+WarmupSteps = Annotated[int, Field(strict=True, ge=0, le=1_000_000_000), WHOLE]
 Epochs = Annotated[int, Field(strict=True, ge=1, le=1000), WHOLE]
 StudyName = Annotated[str, Field(pattern="^[a-z0-9][a-z0-9_-]*$", max_length=100)]
 Options = dict[str, Any] | None | Literal[False]

@@ -209,7 +209,9 @@ def test_a_fine_tuning_that_the_study_does_not_ask_for_is_refused(made: tuple[St
 
 def test_a_search_of_other_rates_or_another_share_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    study = constructed.study({"scratch": None, "direct_copy": {"lr": 1e-3}}, **{"search.lrs": [1e-3, 2e-3]})
+    study = constructed.study(
+        {"scratch": None, "direct_copy": {"lr": 1e-3}}, **{"search.lrs": [1e-3, 2e-3], "search.seed": 0}
+    )
     path = study.layout.search_record("scratch")
     for method in ("scratch", "source"):
         values = constructed.search(method, [(1e-3, 3.0), (2e-3, None)], 1e-3, study)

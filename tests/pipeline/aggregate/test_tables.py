@@ -219,7 +219,9 @@ def test_the_caption_says_which_number_is_printed(made: tuple[Study, Path]) -> N
 
 def test_every_trial_of_a_search_is_in_its_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    study = constructed.study({"scratch": None, "direct_copy": {"lr": 1e-3}}, **{"search.lrs": [1e-3, 2e-3]})
+    study = constructed.study(
+        {"scratch": None, "direct_copy": {"lr": 1e-3}}, **{"search.lrs": [1e-3, 2e-3], "search.seed": 0}
+    )
     records = Path("results/made/records")
     for method in ("scratch", "source"):
         values = constructed.search(method, [(1e-3, 3.0), (2e-3, None)], 1e-3, study)

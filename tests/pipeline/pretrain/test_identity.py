@@ -23,6 +23,7 @@ from growbench.pipeline.pretrain.models import Models
 from growbench.records import finished, identity
 from growbench.runtime import durable
 from growbench.study import timeline
+from growbench.study.timeline import Peak
 from growbench.train.device import Compute
 from growbench.train.loop import Trainer
 
@@ -65,7 +66,7 @@ class World:
         self.log.clear()
         with self.log.at_level(logging.INFO):
             for name, lr in (("source", None), (self.method, self.lr)):
-                pretrain.run(self.study, name, self.seed, lr)
+                pretrain.run(self.study, name, self.seed, Peak(lr))
         name = f"{self.method}-s{self.seed}"
         record = json.loads(same_bytes.compared(ROOT / f"records/pretrain/{name}.json"))
         made = {path: data for path, data in same_bytes.contents(ROOT / "runs" / name).items()}

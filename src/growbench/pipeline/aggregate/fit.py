@@ -32,7 +32,8 @@ def run(study: Study, path: Path, values: Record) -> bool:
     config(study, path, values, study.trained_part())
     current = _identity(study, path, values, run_identity.wanted(study, method, seed))
     timeline = run_identity.timeline_of(study, method, seed, values["spec"]["vocab"])
-    options = dict(timeline.options) | ({"lr": values["identity"]["lr"]} if study.searched(method) else {})
+    chosen = zip(("lr", "warmup"), study.searches(method), strict=True)
+    options = dict(timeline.options) | {key: values["identity"][key] for key, searched in chosen if searched}
     later = [key for key in COMMON if options.get(key) is None and key not in values["options"]]
     options = {key: value for key, value in options.items() if key not in later}
     wanted = identity.parts(options=options, plan=timeline.plan.to_list())
@@ -64,7 +65,7 @@ def search(study: Study, path: Path, values: Record) -> bool:
     if values["share"] != study.search.share:
         raise GrowBenchError(f"{path}: share is {values['share']}, but search.share is {study.search.share}; {AGAIN}")
     wanted = run_identity.wanted(study, values["method"], values["seed"], study.search.share)
-    wanted.pop("lr", None)  # the one that it chose
+    wanted = {key: value for key, value in wanted.items() if key not in ("lr", "warmup")}  # those that it chose
     return _identity(study, path, values, wanted)
 
 

@@ -148,7 +148,7 @@ def _searches(study: Study, names: Iterable[str], changed: set[str]) -> dict[Pat
     found = {}
     for name in (name for name in names if study.searched(name)):
         path = study.layout.search_record(name)
-        found[path] = record.read(path, "search", name, study.seeds[0])
+        found[path] = record.read(path, "search", name, study.search.seed)
         if not fit.search(study, path, found[path]):
             changed.add(name)
     return found

@@ -14,7 +14,7 @@ from growbench.records.identity import Identity
 from growbench.spec import SOURCE
 from growbench.study import timeline
 from growbench.study.study import Study
-from growbench.study.timeline import Timeline
+from growbench.study.timeline import CONFIGURED, Peak, Timeline
 
 VERSION = 3  # of a run's state and of its finished points
 NONE = "none"  # the source of a run that does not start from one
@@ -42,8 +42,8 @@ def wanted(study: Study, method: str, seed: int, share: float = 1.0) -> Identity
     """Return what the identity of a run must be to be used in this study: those parts that are known without training it.
 
     Left out: the precision; the corpus and the plan if there is no corpus here; the source if it has no record here, or one
-    that does not name its model; the learning rate if a search chooses it and has not yet. share: of the budget, in a
-    search's trials.
+    that does not name its model; the learning rate and the warm-up if a search chooses them and has not yet. share: of the
+    budget, in a search's trials.
     """
     manifest = corpus.read_manifest(study.layout.corpus) if study.layout.corpus_manifest.exists() else None
     run = timeline_of(study, method, seed, manifest["vocab"] if manifest else None, share=share)
@@ -62,9 +62,12 @@ def wanted(study: Study, method: str, seed: int, share: float = 1.0) -> Identity
     elif study.layout.run_record(SOURCE, seed).exists() and (model := _source(study, seed)["model"]):
         parts["source"] = model
     if study.searched(method):
-        del parts["lr"]
-        if (path := study.layout.search_record(method)).exists():
-            parts["lr"] = record.read(path, "search", method, study.seeds[0])["lr"]
+        path, chosen = study.layout.search_record(method), {}
+        if path.exists():
+            chosen = record.read(path, "search", method, study.search.seed)
+        for key in (key for key, searched in zip(("lr", "warmup"), study.searches(method), strict=True) if searched):
+            parts.pop(key)
+            parts |= {key: chosen[key]} if chosen else {}
     return identity.parts(**parts)
 
 
@@ -79,19 +82,26 @@ def _planned(study: Study, method: str, run: Timeline) -> Identity:
         "family": families.load(study.target.family).version,
         "train": train.VERSION,
         "lr": run.options.get("lr") or study.optimizer.lr,
+        "warmup": _warmup(study, run),
     }
 
 
+def _warmup(study: Study, run: Timeline) -> int | str:
+    """Return the steps of a run's warm-up; `share` if it is a share of the budget, which the config says."""
+    own, usual = run.options.get("warmup"), study.optimizer.warmup
+    return own if own is not None else usual if isinstance(usual, int) else "share"
+
+
 def timeline_of(
-    study: Study, method: str, seed: int, vocab: int | None, lr: float | None = None, share: float = 1.0
+    study: Study, method: str, seed: int, vocab: int | None, peak: Peak = CONFIGURED, share: float = 1.0
 ) -> Timeline:
     """Return what a run does, and when. Raises GrowBenchError if it spends what the source cost, which is not trained.
 
-    vocab: size of the corpus's vocabulary. lr: peak learning rate; None takes the config's. share: of the budget.
+    vocab: size of the corpus's vocabulary. peak: what a search chose. share: of the budget.
     """
     counts = method != SOURCE and study.counts_source(method)
     paid = share * source_cost(study, seed)["flops"] if counts else 0.0
-    return timeline.of(timeline.short(study, share, vocab), method, vocab=vocab, paid=paid).at(lr)
+    return timeline.of(timeline.short(study, share, vocab), method, vocab=vocab, paid=paid).at(peak)
 
 
 def own_share(study: Study, method: str) -> float:

@@ -27,6 +27,7 @@ from growbench.records.layout import RunFolder, run_name
 from growbench.runtime import interrupt, launch, lock
 from growbench.runtime.memory import reuse_freed_memory
 from growbench.study.study import Study, point_name
+from growbench.study.timeline import CONFIGURED, Peak
 from growbench.train import checkpoint, device
 from growbench.train.clock import Clock
 from growbench.train.loop import Trainer, evaluate
@@ -40,14 +41,13 @@ DIVERGED = 10.0  # a run that learns never has this many times the loss of a uni
 
 
 @reuse_freed_memory()
-def run(study: Study, method: str, seed: int, lr: float | None = None) -> Path:
+def run(study: Study, method: str, seed: int, peak: Peak = CONFIGURED) -> Path:
     """Train one run and return the path of its record; the other processes that torchrun started take part.
 
-    method: a method of the study, or `source`, the small model. lr: peak LR that a search chose; None takes the
-    config's.
+    method: a method of the study, or `source`, the small model. peak: LR and warm-up that a search chose.
     """
     with together(study, study.layout.run(method, seed)) as joined:
-        return Run(study, method, seed, joined, lr).execute()
+        return Run(study, method, seed, joined, peak).execute()
 
 
 @contextmanager
@@ -70,13 +70,13 @@ class Run:
         method: str,
         seed: int,
         together: Ranks,
-        lr: float | None = None,
+        peak: Peak = CONFIGURED,
         folder: RunFolder | None = None,
         share: float = 1.0,
     ) -> None:
         """Set up a run; nothing is trained yet.
 
-        together: the processes that train it. lr: peak LR; None takes the config's. folder, share: a trial of a
+        together: the processes that train it. peak: LR and warm-up that a search chose. folder, share: a trial of a
         search has a folder of its own, and a share of the budget.
         """
         torch.set_num_threads(launch.threads(study.train.threads, together.count))
@@ -84,7 +84,7 @@ class Run:
         self.folder = folder or study.layout.run(method, seed)
         self.corpus = corpus.load(study.layout.corpus)
         self.vocab = int(self.corpus.manifest["vocab"])
-        self.timeline = identity.timeline_of(study, method, seed, self.vocab, lr, share)
+        self.timeline = identity.timeline_of(study, method, seed, self.vocab, peak, share)
         self.stages = setup.stages_of(study, method, seed, self.timeline, self.corpus, together)
         self.journal = Journal(source=identity.counted_source(study, method, seed))
         self.identity = identity.of(
