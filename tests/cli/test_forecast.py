@@ -56,3 +56,25 @@ def test_points_that_a_method_does_not_have_are_named(capsys: pytest.CaptureFixt
     assert (
         "stackbert: only at 0.4, 0.6, 0.8, 1.0; its last stage starts after the other points" in capsys.readouterr().out
     )
+
+
+def test_a_target_that_reads_too_little_is_warned_of(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["plan", "--config", DEMO, "--no-timing"]) == 0
+    assert "Warning: a target at 1.3 tokens per parameter" in capsys.readouterr().out
+    enough = ["--set", "budget={steps: null, points: null, tokens_per_parameter: [2, 5.05]}"]
+    assert cli.main(["plan", "--config", DEMO, "--no-timing", *enough, "--set", "data.repeat=true"]) == 0
+    out = capsys.readouterr().out
+    assert "Warning" not in out
+    assert "Finished models at 0.396, 1.0 of the budget: 2, 5.05 tokens per parameter of the target" in out
+
+
+def test_tokens_per_parameter_are_those_of_the_last_finished_model() -> None:
+    study = config.load(ROOT / "config/demo.yaml")
+    rows = {row["method"]: row for row in forecast.run(study, timing=False)}
+    steps, tokens = study.budget.steps, study.optimizer.batch * study.objective.length
+    scratch, source = rows["scratch"], rows["source"]
+    assert scratch["tokens_per_parameter"] == pytest.approx(
+        steps * tokens / scratch["stages"][0]["parameters"], rel=1e-2
+    )
+    assert scratch["tokens"] > steps * tokens  # the other points' cool-downs are no part of it
+    assert source["tokens_per_parameter"] == pytest.approx(source["tokens"] / source["stages"][0]["parameters"])

@@ -161,7 +161,8 @@ def points(wildcards, input):
 def finetune_records(wildcards):
     """Return the records of every fine-tuned point."""
     source = SOURCE_FINETUNED if STUDY.finetune.source and "source" in STUDY.trained() else []
-    return expand(FINETUNE_RECORDS + source, study=STUDY.study, method=STUDY.methods)
+    whole = expand(FINETUNE_RECORDS + source, study=STUDY.study, method=WHOLE)
+    return whole + one_point_records(FINETUNED_POINT, STUDY.finetuned_points)
 
 
 def zeroshot_points(wildcards, input):
@@ -171,7 +172,16 @@ def zeroshot_points(wildcards, input):
 
 def zeroshot_records(wildcards):
     """Return the records of every point that is evaluated zero-shot; none if the study names no test set."""
-    return expand(ZEROSHOT_RECORDS, study=STUDY.study, method=STUDY.methods if STUDY.zeroshot.names else [])
+    if not STUDY.zeroshot.names:
+        return []
+    whole = expand(ZEROSHOT_RECORDS, study=STUDY.study, method=WHOLE)
+    return whole + one_point_records(SCORED_POINT, STUDY.zeroshot_points)
+
+
+def one_point_records(pattern, points):
+    """Return the records of methods that have one finished point, the end of their share of the budget."""
+    made = [expand(pattern, study=STUDY.study, method=name, point=points(name)) for name in ONE_POINT]
+    return [path for paths in made for path in paths]
 
 
 def attention_record(wildcards):
@@ -219,6 +229,10 @@ SOURCE_FINETUNED = [str(LAYOUT.finetune_record("source", seed, "p100")) for seed
 ZEROSHOT_RECORDS = [
     str(LAYOUT.zeroshot_record("{method}", seed, point)) for seed in STUDY.seeds for point in STUDY.zeroshot_points()
 ]
+ONE_POINT = [name for name in STUDY.methods if STUDY.options(name)["budget"] is not None]
+WHOLE = [name for name in STUDY.methods if name not in ONE_POINT]
+FINETUNED_POINT = [str(LAYOUT.finetune_record("{method}", seed, "{point}")) for seed in STUDY.seeds]
+SCORED_POINT = [str(LAYOUT.zeroshot_record("{method}", seed, "{point}")) for seed in STUDY.seeds]
 ATTENTION = str(LAYOUT.attention_record("{seed}"))
 TABLES = outputs.names(STUDY)
 PAGES = dict.fromkeys(["protocol", "configuration"], "Protocol and configuration") | {

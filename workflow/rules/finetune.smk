@@ -10,6 +10,8 @@ rule finetune:
         LAYOUT.log("finetune", "{method}"),
     benchmark:
         LAYOUT.benchmark("finetune", "{method}")
+    wildcard_constraints:
+        method="|".join(WHOLE),
     threads: STUDY.finetune.threads
     resources:
         **gpus(min(1, STUDY.train.gpus)),
@@ -25,6 +27,22 @@ rule finetune:
     shell:
         "exec python -m growbench finetune {params.options} --method {params.method} --seed {params.seeds}"
         " --points {params.points} --log {log}"
+
+
+if ONE_POINT:
+
+    use rule finetune as finetune_one_point with:
+        output:
+            FINETUNED_POINT,
+        log:
+            LAYOUT.log("finetune", "{method}-{point}"),
+        benchmark:
+            LAYOUT.benchmark("finetune", "{method}-{point}")
+        wildcard_constraints:
+            method="|".join(ONE_POINT),
+            point=r"p\d+",
+        params:
+            points="{point}",
 
 
 use rule finetune as finetune_source with:

@@ -9,6 +9,8 @@ rule zeroshot:
         LAYOUT.log("zeroshot", "{method}"),
     benchmark:
         LAYOUT.benchmark("zeroshot", "{method}")
+    wildcard_constraints:
+        method="|".join(WHOLE),
     threads: STUDY.zeroshot.threads
     resources:
         **gpus(min(1, STUDY.train.gpus)),
@@ -23,3 +25,19 @@ rule zeroshot:
     shell:
         "exec python -m growbench zeroshot {params.options} --method {wildcards.method} --seed {params.seeds}"
         " --points {params.points} --log {log}"
+
+
+if ONE_POINT:
+
+    use rule zeroshot as zeroshot_one_point with:
+        output:
+            SCORED_POINT,
+        log:
+            LAYOUT.log("zeroshot", "{method}-{point}"),
+        benchmark:
+            LAYOUT.benchmark("zeroshot", "{method}-{point}")
+        wildcard_constraints:
+            method="|".join(ONE_POINT),
+            point=r"p\d+",
+        params:
+            points="{point}",

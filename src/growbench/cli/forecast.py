@@ -12,7 +12,8 @@ from growbench.study.study import Study
 
 SPEED = 1.5e14  # FLOP/s that a GPU is assumed to sustain: about half of an A100's peak in bf16
 HOUR = 3600.0
-HEAD = ("method", "stages", "parameters", "tokens", "FLOPs", "share of scratch", "hours", "disk")
+FEW = 5  # tokens per parameter below which a model is far from trained
+HEAD = ("method", "stages", "parameters", "tokens", "per parameter", "FLOPs", "of scratch", "hours", "disk")
 SPECIAL = {  # how a stage's special settings are worded
     "top": "top {} learn",
     "block": "blocks of {}",
@@ -38,13 +39,11 @@ def lines(study: Study, rows: Sequence[Row], speed: float, stages: bool = False)
     yield table(HEAD, {"": [_cells(study, row, scratch, speed) for row in rows]})
     yield ""
     yield _hours(study, rows, speed)
-    yield f"Finished models at {_shares(study.budget.shares)} of the budget"
-    for row in rows:
-        if row["method"] != SOURCE and len(row["points"]) < len(study.budget.shares):
-            yield f"  {row['method']}: only at {_shares(row['points'])}; its last stage starts after the other points"
+    yield "Per parameter: tokens that the last finished model has read, by all parameters of its model"
+    yield from _points(study, rows)
     if study.left_out:
         yield ""
-        yield table(("left out", "why `all` in `methods` does not stand for it"), {"": study.left_out.items()}, left=2)
+        yield table(("left out", "why it is no run of this study"), {"": study.left_out.items()}, left=2)
     if stages:
         for row in rows:
             yield ""
@@ -59,6 +58,7 @@ def _cells(study: Study, row: Row, scratch: float | None, speed: float) -> list[
         str(len(row["plan"])),
         _amount(row["stages"][-1]["parameters"]),
         _amount(row["tokens"]),
+        f"{row['tokens_per_parameter']:.3g}",
         f"{row['flops']:.4g}",
         "-" if scratch is None else f"{row['flops'] / scratch:.2f}",
         f"{_hours_of(study, row, speed):.2g}",
@@ -84,8 +84,26 @@ def _hours(study: Study, rows: Sequence[Row], speed: float) -> str:
     return f"Hours: one run on {study.train.processes} GPU(s) at an assumed {speed:.3g} FLOP/s each (--speed)"
 
 
+def _points(study: Study, rows: Sequence[Row]) -> Iterator[str]:
+    """Yield where finished models lie, which methods lack some of them, and whether the target reads too little."""
+    given = study.budget.tokens_per_parameter
+    exact = (
+        "" if given is None else f": {', '.join(f'{ratio:g}' for ratio in given)} tokens per parameter of the target"
+    )
+    yield f"Finished models at {_shares(study.budget.shares)} of the budget{exact}"
+    for row in rows:
+        if row["method"] != SOURCE and len(row["points"]) < len(study.points_of(row["method"])):
+            why = "its last stage starts after the other points"
+            if study.budget.total and study.method(row["method"]).needs_source:
+                why = "the other points lie before its last stage, or below what its source costs"
+            yield f"  {row['method']}: only at {_shares(row['points'])}; {why}"
+    for row in rows:
+        if row["method"] == "scratch" and (ratio := row["tokens_per_parameter"]) < FEW:
+            yield f"Warning: a target at {ratio:.2g} tokens per parameter; this says little about well-trained models"
+
+
 def _shares(points: Sequence[float]) -> str:
-    return ", ".join(map(str, points))
+    return ", ".join(f"{point:.4g}" if round(point, 4) != point else str(point) for point in points)
 
 
 def _totals(study: Study, rows: Sequence[Row], speed: float) -> Iterator[str]:
@@ -99,12 +117,20 @@ def _totals(study: Study, rows: Sequence[Row], speed: float) -> Iterator[str]:
     yield f"All runs ({seeds}): {flops:.4g} FLOPs, {days:.4g} GPU-days at an assumed {speed:.3g} FLOP/s (--speed)"
     if all(row["seconds"] is not None for row in rows):
         total = sum(row["seconds"] * len(row["seeds"]) for row in rows)
+        cores = sum(_core_seconds(study, row) for row in rows) / HOUR
         yield f"Training on this machine: {total / 60:.1f} minutes with one run at a time"
+        yield f"Core-hours on this machine, the search included: {cores:.3g}"
     tokens, size = study.corpus.max_tokens, dtype_of(study.corpus.vocab).itemsize
     corpus = (
         "the corpus (its size is not limited)" if tokens is None else f"at most {_amount(size * tokens)}B of corpus"
     )
     yield f"Disk: {corpus}, {_amount(disk)}B of runs"
+
+
+def _core_seconds(study: Study, row: Row) -> float:
+    """Return the seconds of all cores for all seeds of a method and its search, whose steps take as long as the run's."""
+    runs = len(row["seeds"]) + row["search_flops"] / row["flops"]
+    return float(row["seconds"] * runs * study.train.threads * study.train.processes)
 
 
 def _stages(row: Row) -> Iterator[str]:

@@ -105,7 +105,7 @@ def _zeroshot(args: argparse.Namespace) -> None:
         raise GrowBenchError(
             f"zeroshot.names: empty in study {study.study}; name test sets, for example --set zeroshot.names=[WikiText-2]"
         )
-    _check_points(args, "zeroshot", study.zeroshot_points())
+    _check_points(args, "zeroshot", study.zeroshot_points(args.method))
     from growbench.pipeline.zeroshot import run as zeroshot
 
     zeroshot.run(study, args.method, list(args.seed), list(args.points))

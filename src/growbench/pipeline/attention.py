@@ -43,11 +43,12 @@ def _run(study: Study, seed: int) -> Path:
     windows = PackedSequences(data.valid, study.objective.length, int(data.manifest["special"]["cls"]), 0)
     count = min(SEQUENCES, windows.count)
     ids = windows.fetch(list(range(count)))
-    grown = [name for name in study.methods if study.method(name).needs_source]
-    folders = {name: _folder(study, name, seed) for name in ([SOURCE] if grown else []) + list(study.methods)}
+    methods = [name for name in study.methods if study.ends(name)]
+    grown = [name for name in methods if study.method(name).needs_source]
+    folders = {name: _folder(study, name, seed) for name in ([SOURCE] if grown else []) + methods}
     source = measure(study, folders[SOURCE], ids) if grown else None
     shown, models = {SOURCE, BASE, *grown[:1]}, [] if source is None else [_row(SOURCE, source, source, True)]
-    for name in study.methods:
+    for name in methods:
         found = measure(study, folders[name], ids)
         models.append(_row(name, found, source, name in shown))
         log.info("attention of %s-s%d measured on %d sequences", name, seed, count)

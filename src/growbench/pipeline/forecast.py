@@ -20,8 +20,8 @@ from growbench.plan.plan import Stage
 from growbench.runtime import launch
 from growbench.spec import SOURCE
 from growbench.study import timeline
-from growbench.study.study import Study
-from growbench.study.timeline import Entry
+from growbench.study.study import Study, point_name
+from growbench.study.timeline import Entry, Timeline
 from growbench.train import build
 from growbench.train.batches import Batches
 from growbench.train.data import PackedSequences
@@ -58,6 +58,7 @@ def _method(study: Study, family: Family, method: str, clock: "Stopwatch | None"
             {"start": line.plan.start(i), **asdict(size), **_sums(entries, stage=i)} for i, size in enumerate(sizes)
         ],
         **_sums(entries),
+        "tokens_per_parameter": _trained_on(line, entries) / sizes[-1].parameters,
         "phases": {phase: _sums(entries, phase=phase) for phase in ("trunk", "cooldown")},
         "search_flops": _search(study, method),
         "seconds": None if seconds is None else round(seconds, 1),
@@ -67,11 +68,19 @@ def _method(study: Study, family: Family, method: str, clock: "Stopwatch | None"
     }
 
 
+def _trained_on(line: Timeline, entries: Sequence[Entry]) -> float:
+    """Return the tokens that the last finished model has read."""
+    last = point_name(line.points[-1])
+    return sum(e.steps * e.cost.tokens for e in entries if e.point in ("", last))
+
+
 def _search(study: Study, method: str) -> float:
     """Return the FLOPs of all trials of the search for a method's LR; 0 if the study does not search it."""
     if not study.searched(method):
         return 0.0
-    trial = timeline.of(timeline.short(study, study.search.share), method)
+    share = study.search.share
+    paid = share * timeline.of(study, SOURCE).budget
+    trial = timeline.of(timeline.short(study, share), method, paid=paid)
     return len(study.search.lrs) * _sums(trial.entries())["flops"]
 
 

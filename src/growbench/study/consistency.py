@@ -16,13 +16,16 @@ NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
 
 
 def check(study: Study) -> None:
-    """Raise GrowBenchError if values that are each allowed contradict each other; `check_sizes` checks the sizes."""
+    """Raise GrowBenchError if values that are each allowed contradict each other.
+
+    `check_sizes` checks the sizes, and `check_methods` the methods.
+    """
     _check_budget(study)
     _check_split(study)
     _check_inputs(study)
     _check_zeroshot(study)
     _check_finetune(study)
-    _check_methods(study)
+    _check_names(study)
 
 
 def check_sizes(study: Study) -> None:
@@ -194,12 +197,17 @@ def _check_spans(study: Study, name: str) -> None:
         )
 
 
-def _check_methods(study: Study) -> None:
+def _check_names(study: Study) -> None:
     if "scratch" not in study.methods:
         raise GrowBenchError("methods.scratch: missing; every saving is measured against it; add `scratch:`")
     for name in study.methods:
         _check_name(study, name)
         study.options(name)
+
+
+def check_methods(study: Study) -> None:
+    """Raise GrowBenchError if a method, its plan or its budget does not fit the study."""
+    for name in study.methods:
         if study.budget.total and (why := study.method(name).without_total):
             raise GrowBenchError(f"methods.{name}: budget.total is true, {why}; leave it out")
         run = timeline.of(study, name)

@@ -37,7 +37,7 @@ class Study(Config):
     methods: dict[str, dict[str, Any]]
     """Each method's name with the options that differ from its defaults; `of` makes it a variant."""
     left_out: dict[str, str] = Field(default_factory=dict)
-    """Methods that `all` does not stand for, with the reason why they cannot make the target."""
+    """Methods that `all` does not stand for and variants that budget.per_point does not make, with the reason why not."""
 
     @property
     def layout(self) -> Layout:
@@ -89,6 +89,10 @@ class Study(Config):
         """Return the points at which a method is to have a finished model: all, or the end of its own share of the budget."""
         own = self.options(name)["budget"]
         return self.budget.shares if own is None else (own,)
+
+    def ends(self, name: str) -> bool:
+        """Return whether a method has the last finished point."""
+        return self.points_of(name)[-1] == 1.0
 
     def curve_of(self, name: str) -> str | None:
         """Return the method of whose curve a variant is one point, as budget.per_point names it; None if it has its own."""

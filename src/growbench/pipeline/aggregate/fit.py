@@ -115,7 +115,8 @@ def attention(study: Study, path: Path, values: Record) -> Record:
     config(study, path, values, study.trained_part())
     grown = any(study.method(name).needs_source for name in study.methods)
     models = [model for model in values["models"] if model["method"] in study.trained()]
-    found, wanted = [(m["method"],) for m in models], [(n,) for n in study.trained() if n in study.methods or grown]
+    wanted = [(name,) for name in study.trained() if (study.ends(name) if name in study.methods else grown)]
+    found = [(model["method"],) for model in models]
     _exactly(path, found, wanted, "{0} is missing", "{0} is there twice")
     return {**values, "models": models}
 
