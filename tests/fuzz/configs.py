@@ -13,8 +13,12 @@ class Config(Area):
 
     name = "config"
 
+    def prepare(self) -> None:
+        for variant in small_study.VARIANTS:
+            self.succeed(["check", *small_study.write(self.folder, **variant)])
+
     def case(self, rng: random.Random) -> Case:
-        values = small_study.values()
+        values = small_study.values(**rng.choice(small_study.VARIANTS))
         for _ in range(rng.choice((1, 1, 2, 3))):
             values = (mutate.near if rng.random() < 0.7 else mutate.nested)(values, rng)
         case = Case(["check", "--config", "case.json"], mutate.dumped(values), self._planned)
@@ -50,30 +54,25 @@ class Words(Area):
 
     def prepare(self) -> None:
         self.named = small_study.write(self.folder)
-        self.keys = [
-            ".".join(map(str, path)) for path in mutate.places(small_study.values()) if isinstance(path[-1], str)
-        ]
 
     def case(self, rng: random.Random) -> Case:
-        key = rng.choice(self.keys)
+        values = small_study.values(**rng.choice(small_study.VARIANTS))
+        key = rng.choice([path for path in mutate.places(values) if all(isinstance(part, str) for part in path)])
         if rng.random() < 0.6:
-            _, text = self._near(key, rng)
-            return Case(["check", *self.named, f"--set={text}"], text, self._taken(text))
+            text = f"{'.'.join(key)}={mutate.dumped(mutate.written(mutate.at(values, key), rng))}"
+            return self._of(values, text)
+        key = ".".join(key)
         value = mutate.dumped(rng.choice(mutate.ODD))
         text = rng.choice(
             (f"{key}={value}", f"{key}{value}", f"{key}.x={value}", f".{key}=1", f"{key}=[", f"{key}={{a: ", value)
         )
         text = text.replace("\x00", "")
-        return Case(["check", *self.named, f"--set={text}"], text, self._taken(text))
+        return self._of(values, text)
 
-    @staticmethod
-    def _near(key: str, rng: random.Random) -> tuple[Any, str]:
-        """Return a value that a person might give a key, and the word that says so."""
-        value: Any = small_study.values()
-        for part in key.split("."):
-            value = value[part]
-        value = mutate.written(value, rng)
-        return value, f"{key}={mutate.dumped(value)}"
+    def _of(self, values: dict[str, Any], text: str) -> Case:
+        case = Case(["check", *self.named, f"--set={text}"], text, self._taken(text))
+        case.put(self.folder / small_study.FILE, mutate.dumped(values).encode())
+        return case
 
     def _taken(self, text: str) -> Judgment:
         """An acceptance is right if the study has a plan."""
@@ -94,14 +93,15 @@ class Trained(Area):
     share = 0.05
     leaves = "results"
     JOBS = (
-        ("corpus",), ("pretrain", "--method", "source", "--seed", "0"), ("pretrain", "--method", "zero_pad", "--seed", "0"),
-        ("pretrain", "--method", "scratch", "--seed", "0"), ("finetune", "--method", "zero_pad", "--seed", "0", "--points", "p100"),
+        ("corpus",), ("search", "--method", "scratch"), ("pretrain", "--method", "source", "--seed", "0"),
+        ("pretrain", "--method", "zero_pad", "--seed", "0"), ("pretrain", "--method", "scratch", "--seed", "0"), ("finetune", "--method", "zero_pad", "--seed", "0", "--points", "p100"),
         ("finetune", "--method", "scratch", "--seed", "0", "--points", "p100"),
     )  # fmt: skip
 
     def case(self, rng: random.Random) -> Case:
         while True:
-            values = mutate.near(mutate.near(small_study.values(finetune={"source": False}), rng), rng)
+            variant = rng.choice(small_study.VARIANTS)
+            values = mutate.near(mutate.near(small_study.values(finetune={"source": False}, **variant), rng), rng)
             case = Case(["check", "--config", "case.json"], mutate.dumped(values), self._runs)
             case.put(self.folder / "case.json", mutate.dumped(values).encode())
             if child.run(case.words, self.folder).status == 0:

@@ -23,6 +23,10 @@ class MethodFiles(Area):
         b"\n1 / 0\n", b"\nraise SystemExit(0)\n", b"\nMETHOD = None\n", b"\ndel METHOD\n", b"\nimport nothing\n",
         b"\nclass M(Method):\n    pass\nMETHOD = M()\n", b"\n\x00\n", b"\n\xff\n", b"\n    indented\n", b"\nMETHOD.options = 3\n",
         b"\nraise ValueError('\x1b[31m')\n",
+        *(
+            f"\nMETHOD.__class__.{function} = lambda *given: {value}\n".encode()
+            for function in ("check", "widen", "deepen", "plan") for value in ("1 / 0", "None", "[]", "(3,)")
+        ),
     )  # fmt: skip
 
     def prepare(self) -> None:

@@ -58,9 +58,9 @@ def nested(value: Any, rng: random.Random) -> Any:
 def near(value: Any, rng: random.Random) -> Any:
     """Return a copy of a nested value with one number, word or flag changed to one that a person might have written."""
     made = copy.deepcopy(value)
-    paths = [path for path in places(made) if isinstance(path[-1], str) and not isinstance(_at(made, path), dict)]
+    paths = [path for path in places(made) if isinstance(path[-1], str) and not isinstance(at(made, path), dict)]
     path = rng.choice(paths)
-    holder = _at(made, path[:-1])
+    holder = at(made, path[:-1])
     holder[path[-1]] = written(holder[path[-1]], rng)
     return made
 
@@ -77,10 +77,11 @@ def written(value: Any, rng: random.Random) -> Any:
         return rng.choice((value.upper(), value[:-1], f"{value} ", [value], {value: None}, None))
     if isinstance(value, list):
         return rng.choice((value[:-1], value * 2, value[::-1], [*value, None], value[0] if value else 0, None))
-    return rng.choice((1, 0.5, "a", [], False))
+    return rng.choice((1, 0.5, "a", [], False, [1], [0.5, 1.0], {"share": 0.1}))
 
 
-def _at(value: Any, path: tuple[Any, ...]) -> Any:
+def at(value: Any, path: tuple[Any, ...]) -> Any:
+    """Return what lies at a path inside a nested value."""
     for key in path:
         value = value[key]
     return value

@@ -21,6 +21,14 @@ CHANGES: dict[str, Any] = {
     "tasks": {"names": ["topic"]},
     "finetune": {"max_train": 64},
 }
+VARIANTS: tuple[dict[str, Any], ...] = (  # studies of other kinds, so that their keys are changed too
+    {},
+    {"budget": {"steps": None, "points": None, "tokens_per_parameter": [0.1, 0.2, 0.4]}, "finetune": {"points": [1.0]}},
+    {"budget": {"total": True}, "methods": {"scratch": None, "zero_pad": None, "placebo": None}},
+    {"budget": {"per_point": True}, "methods": {"scratch": None, "mslt": None}},
+    {"search": {"lrs": [1e-3, 2e-3], "share": 0.4}},
+    {"budget": {"protocol": "paper"}},
+)
 METHODS: dict[str, Any] = {"scratch": None, "zero_pad": None, "stackbert": None}
 FILE = "study.json"
 

@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (tmp_path / path.name).write_bytes(path.read_bytes())
     monkeypatch.setattr(methods, "FOLDER", tmp_path)
     monkeypatch.setattr(methods, "__path__", [str(tmp_path)])
+    monkeypatch.delitem(sys.modules, f"{methods.__name__}.faulty", raising=False)  # of another test
     importlib.invalidate_caches()
     return tmp_path
 
@@ -110,7 +112,7 @@ class Faulty(Method):
     paper = "none"
 
     def {function}(self, *args, **options):
-        return helper([])
+        return {value}
 
 
 def helper(values):
@@ -121,15 +123,21 @@ METHOD = Faulty()
 """
 
 
+def write_faulty(folder: Path, place: Path, function: str, value: str) -> None:
+    """Write a method whose function returns a value, and a study and a checkpoint for it."""
+    (folder / "faulty.py").write_text(CODE.format(function=function, value=value))
+    (place / "own.yaml").write_text(f"extends: {DEMO}\nstudy: own\nmethods: {{scratch: null, faulty: null}}\n")
+    family = families.load("bert")
+    family.build(family.config(family.example_spec())).save_pretrained("source")
+
+
 @pytest.mark.parametrize("function", FAULTY)
 def test_an_error_in_a_function_of_a_method_is_one_line_with_its_place(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], function: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    (folder / "faulty.py").write_text(CODE.format(function=function))
-    (tmp_path / "own.yaml").write_text(f"extends: {DEMO}\nstudy: own\nmethods: {{scratch: null, faulty: null}}\n")
-    family = families.load("bert")
-    family.build(family.config(family.example_spec())).save_pretrained("source")
+    write_faulty(folder, tmp_path, function, "helper([])")
+    capsys.readouterr()
     assert cli.main(FAULTY[function]) == 2
     line = capsys.readouterr().err
     assert "/faulty.py, line 13: IndexError: list index out of range; fix the file, or " in line
@@ -137,6 +145,28 @@ def test_an_error_in_a_function_of_a_method_is_one_line_with_its_place(
     monkeypatch.setenv(discover.TRACEBACK, "1")
     with pytest.raises(IndexError):
         cli.main(FAULTY[function])
+
+
+@pytest.mark.parametrize(
+    ("function", "asked", "value", "words"),
+    [
+        ("widen", "check", "None", "widen returned NoneType, not Widening; fix the file"),
+        ("widen", "widen", "3", "widen returned int, not Widening; fix the file"),
+        ("plan", "plan", "[1, 2]", "plan returned list, not Plan; fix the file"),
+        ("deepen", "check", "(1, 2)", "the depth map is not a tuple of Layer; correct the method's `deepen`"),
+        ("deepen", "widen", "None", "the depth map is not a tuple of Layer"),
+    ],
+)
+def test_a_value_of_another_kind_is_one_line(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+    function: str, asked: str, value: str, words: str,
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    write_faulty(folder, tmp_path, function, value)
+    capsys.readouterr()
+    assert cli.main(FAULTY[asked]) == 2
+    line = capsys.readouterr().err
+    assert words in line and line.count("\n") == 1
 
 
 def test_an_error_in_a_family_s_file_is_one_line_and_one_of_the_engine_is_not(monkeypatch: pytest.MonkeyPatch) -> None:

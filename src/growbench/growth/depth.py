@@ -71,6 +71,8 @@ def first(source_layers: int, target_layers: int) -> Depth:
 
 def check_depth(depth: Depth, source_layers: int, target_layers: int) -> None:
     """Raise GrowBenchError unless a map has one entry per target layer and names only layers of the source."""
+    if not isinstance(depth, tuple) or not all(isinstance(layer, Layer) for layer in depth):
+        raise GrowBenchError("target.layers: the depth map is not a tuple of Layer; correct the method's `deepen`")
     if len(depth) != target_layers:
         raise GrowBenchError(
             f"target.layers: the depth map has {len(depth)} layers, not {target_layers}; give one entry per layer"

@@ -12,6 +12,7 @@ from growbench.growth.depth import check_depth
 from growbench.growth.operator import Maps, Operator, Options
 from growbench.growth.transfer import transfer
 from growbench.growth.widening import Widening
+from growbench.runtime import discover
 from growbench.spec import ModelSpec
 
 STREAM = 0x67726F77  # keeps the random numbers of the maps apart from others of the same seed
@@ -33,7 +34,8 @@ def operator_of(
     """
     source, traits = family.spec(config), family.traits(config)
     method.check(source, target, traits, options)
-    widening = method.widen(source, target, options, np.random.default_rng([seed, STREAM]))
+    rng = np.random.default_rng([seed, STREAM])
+    widening = discover.called(Widening, method.widen, source, target, options, rng)
     tied = family.tied(config, model_class or family.model_class())
     if tied and family.output_norm(config) is None:
         _require_untouched_head(widening, source, target)

@@ -6,11 +6,12 @@ import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from growbench.errors import GrowBenchError, shown
 
 TRACEBACK = "GROWBENCH_TRACEBACK"  # environment variable: an error in a discovered file keeps its traceback
+T = TypeVar("T")
 _folders: set[Path] = set()  # in which files were found by their names
 
 
@@ -52,6 +53,17 @@ def explained() -> Iterator[None]:
             f"{shown(f'{file.parent.name}/{file.name}')}, line {line}: {_brief(error)}; "
             f"fix the file, or set {TRACEBACK}=1 to see the whole traceback"
         ) from error
+
+
+def called(kind: type[T], function: Callable[..., T], *given: Any) -> T:
+    """Return what a function of a discovered file returns. Raises GrowBenchError if it is of another kind."""
+    value = function(*given)
+    if not isinstance(value, kind):
+        raise GrowBenchError(
+            f"{function.__module__}: {function.__qualname__} returned {type(value).__name__}, not {kind.__name__}; "
+            "fix the file"
+        )
+    return value
 
 
 def place(error: BaseException, *folders: Path) -> tuple[Path, int | None] | None:

@@ -5,9 +5,11 @@ import numpy as np
 from growbench import families
 from growbench.errors import GrowBenchError
 from growbench.growth.depth import Depth, check_depth
+from growbench.growth.widening import Widening
 from growbench.methods import Method
 from growbench.plan import lengths
 from growbench.plan.plan import Stage
+from growbench.runtime import discover
 from growbench.spec import ModelSpec
 from growbench.study.study import Study
 from growbench.study.timeline import Timeline
@@ -173,7 +175,7 @@ def _check_growth(study: Study, method: Method, run: Timeline, before: ModelSpec
         return
     small = study.source_spec(stage.spec.vocab) if stage.enter == "source" else before
     method.check(small, stage.spec, families.load(study.target.family).traits(), run.options)
-    method.widen(small, stage.spec, run.options, np.random.default_rng(0))
+    discover.called(Widening, method.widen, small, stage.spec, run.options, np.random.default_rng(0))
     depth = method.deepen(small.layers, stage.spec.layers, run.options)
     check_depth(depth, small.layers, stage.spec.layers)
     if stage.top is not None and stage.top < stage.spec.layers:

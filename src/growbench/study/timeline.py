@@ -13,6 +13,7 @@ from growbench.plan import file as planfile
 from growbench.plan import flops, lengths
 from growbench.plan.plan import Plan, Prices, Stage
 from growbench.plan.schedule import Schedule
+from growbench.runtime import discover
 from growbench.spec import SOURCE, ModelSpec
 from growbench.study.study import Study, point_name
 
@@ -170,7 +171,10 @@ def of(study: Study, name: str, *, vocab: int | None = None, paid: float | None 
     family, tokens = families.load(target.family), study.optimizer.batch * study.objective.length
     prices = Prices(budget, lambda s: step_cost(study, s).flops, tokens, flops.parameters(target, family))
     path = options["plan"]
-    plan = _from_file(study, name, path, vocab) if path else method.plan(source, target, options, prices)
+    if path:
+        plan = _from_file(study, name, path, vocab)
+    else:
+        plan = discover.called(Plan, method.plan, source, target, options, prices)
     costs = tuple(step_cost(study, stage) for stage in plan.stages)
     made = Timeline(study, options, plan, budget, largest, counted, study.points_of(name), costs)
     return replace(made, points=tuple(point for point in made.points if _fits(made, point)))
