@@ -7,7 +7,10 @@ from growbench.analysis import papers
 if TYPE_CHECKING:
     from growbench.study.study import Study
 
-FRAMES = ("runs", "points", "savings", "savings_score", "scores", "averages", "curves", "plans", "provenance")
+FRAMES = (
+    "runs", "points", "savings", "savings_by_point", "differences", "savings_score", "scores", "averages", "curves", "plans",
+    "provenance",
+)  # fmt: skip
 OF_FIGURES = ("points", "savings", "scores", "curves", "runs", "plans")
 ATTENTION = ("attention_maps", "attention_distance")  # of studies that measure attention
 

@@ -80,7 +80,7 @@ def save(figure: Figure, paths: Sequence[Path]) -> None:
         os.replace(temporary, path)
 
 
-def canvas(height: float, tables: Tables, title: str, bars: str = "bars: 95 % bootstrap") -> Figure:
+def canvas(height: float, tables: Tables, title: str, bars: str = "bars: 95 % t intervals") -> Figure:
     """Return a column-wide figure, `height` inches high, with title, subtitle and provenance as the footer.
 
     bars: what the figure shows of several seeds.

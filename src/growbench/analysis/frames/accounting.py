@@ -8,8 +8,10 @@ ACCOUNTINGS = {  # suffix of the columns of a savings table: column of the point
     "electra_total": "flops_total_electra",
     "wall_target_only": "wall_seconds",
 }
-ISO = "iso"  # suffix of the columns of the saving against scratch_iso
+FRONTIER = "frontier"  # everything counted, against the best model from scratch of any size
+ISO = "iso"  # everything counted, against scratch_iso
 AT_ISO = "saving, everything counted, at scratch_iso's loss"
+AT_FRONTIER = "saving, everything counted, against the from-scratch frontier"
 
 
 def titles(reuses: int) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 import pandas as pd
 
+from growbench import families
 from growbench.analysis.frames import Record
 from growbench.analysis.frames.provenance import commit, hardware
 from growbench.spec import SOURCE, ModelSpec
@@ -18,8 +19,14 @@ def build(records: list[Record], starts: dict[tuple[str, int], Record], protocol
     """Return one row per method, seed and finished point; FLOPs and seconds are cumulative, losses in nats.
 
     starts: what starts.py measures of every run, by method and seed; each of its numbers becomes a column.
+
+    Columns:
+    run: name of the run; method: of its curve, to which several runs may belong, one for each budget.
+    tpp: tokens that the run was trained on until there per parameter of its last model, embeddings included.
+    source_tpp: the same of the source that it started from; None without one.
     """
     source = next((record["source_spec"] for record in records if record.get("source_spec")), None)
+    sources = {r["seed"]: r["points"][-1]["tokens"] / parameters(r) for r in records if r["method"] == SOURCE}
     rows = []
     for record in records:
         before = {
@@ -28,14 +35,22 @@ def build(records: list[Record], starts: dict[tuple[str, int], Record], protocol
             "family": record["spec"]["family"],
             "source": _short(source),
             "target": _short(record["spec"]),
-            "method": record["method"],
+            "method": record.get("curve_of") or record["method"],
             "seed": record["seed"],
+            "run": record["method"],
         }
         after = _of_run(record) | starts[record["method"], record["seed"]] | _cost_of_run(record)
         for point in record["points"]:
-            measured = {name: point.get(name) for name in OF_POINT}
+            measured = {name: point.get(name) for name in OF_POINT} | {"tpp": point["tokens"] / parameters(record)}
+            measured["source_tpp"] = sources.get(record["seed"]) if record["source_spec"] else None
             rows.append({**before, "point": point["point"], "fraction": point["fraction"], **measured, **after})
     return pd.DataFrame(rows)
+
+
+def parameters(record: Record) -> float:
+    """Return the parameters of a run's last model, embeddings included; of older records those of its spec."""
+    spec = ModelSpec.from_dict(record["spec"])
+    return float(record.get("parameters") or families.load(spec.family).parameters(spec))
 
 
 def _of_run(record: Record) -> Record:

@@ -1,9 +1,9 @@
 """The savings_score frame: how much compute a method saves at equal score.
 
 The policy is that of statistics/savings.py with the average score in place of the loss. The score is the mean over tasks
-and fine-tuning runs at the fine-tuned finished points; the threshold is scratch's highest score, at its last fine-tuned
-point as a rule. A curve that falls again is replaced by its running best; scores are interpolated linearly in log FLOPs.
-With one fine-tuned point, a saving is "not reached", a lower bound, or 0 at an equal score.
+and fine-tuning runs at the fine-tuned finished points; threshold_score is scratch's highest score, at its last
+fine-tuned point as a rule. A curve that falls again is replaced by its running best; scores are interpolated linearly in
+log FLOPs. With one fine-tuned point, a saving is a lower bound, "not reached", or that of the two points' FLOPs at an equal score.
 """
 
 from collections.abc import Sequence
@@ -12,8 +12,10 @@ from typing import Any
 import pandas as pd
 
 from growbench.analysis.frames.accounting import ACCOUNTINGS
-from growbench.analysis.frames.savings import amortize, columns, grid
-from growbench.analysis.statistics.savings import Curve, goal, measure
+from growbench.analysis.frames.measured import amortize, grid
+from growbench.analysis.frames.savings import columns
+from growbench.analysis.statistics.reading import Curve
+from growbench.analysis.statistics.savings import goal, measure
 from growbench.errors import GrowBenchError
 
 LEAD = ["study", "protocol", "method", "n"]

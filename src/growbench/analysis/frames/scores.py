@@ -60,7 +60,7 @@ def build(records: list[Record], points: pd.DataFrame, methods: Sequence[str]) -
 
     Columns:
     tried: number of fine-tuning runs behind one score.
-    lo, hi: 95 % interval of the mean, pre-training seeds resampled.
+    lo, hi: 95 % t interval of the mean over pre-training seeds.
     cut: share of the rows of both files that were cut; unreached: that use positions which pre-training never reached.
     gap: mean minus scratch's mean at the same point, paired by seed.
 

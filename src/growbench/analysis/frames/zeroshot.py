@@ -38,7 +38,7 @@ def runs(records: list[Record]) -> pd.DataFrame:
 def build(records: list[Record], points: pd.DataFrame, methods: Sequence[str]) -> pd.DataFrame:
     """Return mean and spread over pre-training seeds, in the metric's own unit (perplexity, or a share from 0 to 1).
 
-    lo, hi: 95 % interval of the mean, seeds resampled. gap: mean minus scratch's at the same point, paired by seed.
+    lo, hi: 95 % t interval of the mean over seeds. gap: mean minus scratch's at the same point, paired by seed.
     A run without a value counts in `failed` and is left out of the mean; n counts the runs in the mean.
     """
     table = runs(records)

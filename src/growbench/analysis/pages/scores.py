@@ -88,7 +88,7 @@ def _all_tasks(table: pd.DataFrame) -> str:
 
 def _caption(table: pd.DataFrame, points: pd.DataFrame, suite: str) -> str:
     seeds, tasks = int(table["n_seeds"].max()), set(table["task"])
-    stratified = "Brackets: 95 % stratified bootstrap, pre-training seeds resampled within each task."
+    stratified = f"Brackets: {wording.STRATIFIED}."
     if seeds < 2:
         stratified = "One seed: no intervals."
     return f"""\

@@ -72,17 +72,10 @@ exp(nats / tokens) is not. zeroshot.csv also has word_perplexity_eos, over words
 - Tokens: {how["kind"]}, vocabulary {how["vocab"]}.{lost} `<unk>` is text like any other ({" ".join(how["unknown_word"])}). \
 Text is used as in the file, without detokenization.
 {LAST_WORDS if "accuracy" in set(table["metric"]) else ""}{_counts(table)}{subset if table["subset"].any() else ""}\
-- − scratch's: paired by pre-training seed. {_intervals(int(table["n"].max()))} A failed run (nats not finite) is counted \
+- − scratch's: paired by pre-training seed. {wording.intervals(int(table["n"].max()))} A failed run (nats not finite) is counted \
 and left out of the means.
 - Pre-training records: {wording.provenance(points)}.
 """
-
-
-def _intervals(n: int) -> str:
-    if n < 2:
-        return wording.intervals(n)
-    few = "; with so few seeds, about the range of the runs" if n <= wording.FEW else ""
-    return f"Brackets: 95 % bootstrap of the mean over {n} seeds{few}."
 
 
 def _counts(table: pd.DataFrame) -> str:

@@ -19,7 +19,8 @@ NOTES = (
     "beyond the D_s largest, mean over matrices; 0 if added coordinates are exact copies.",
     "Average score × 100, mean ± standard deviation over runs (* trained on a subset). IQM: mean of the middle half of the "
     "scores of all tasks and runs, normalized so that the majority class is 0 and perfect is 100. P: chance that a run beats "
-    "one of scratch on a random task. Their brackets: 95 % stratified bootstrap, seeds resampled within each task.",
+    "one of scratch on a random task. "
+    f"Their brackets: {wording.STRATIFIED}.",
     "Wall time and peak memory: of the target's own run up to its largest budget, without the source's.",
 )
 

@@ -1,141 +1,196 @@
-"""How much compute a method saves: 1 - F / F_scratch at scratch's lowest validation loss, as a rule its final one.
+"""How much compute a method saves against a baseline: 1 - exp(mean over seeds of log(F_method / F_baseline)) at equal loss.
 
 Policy, for every table and figure:
-- The threshold is the lowest loss of scratch's finished points. F_scratch is what scratch spent to get there first.
-- Both curves are judged alike, so equal curves save 0 whatever their shape.
-- F is where the method's curve first comes down to the threshold. Curves are the mean over seeds of the finished points,
-  interpolated linearly in (log FLOPs, loss) between neighbors.
-- A curve that rises again is replaced by its running best, so the first crossing counts.
-- Nothing is extrapolated. A curve that stays above the threshold is "not reached". A curve that is below it at its first
-  finished point (not equal to it) saves "at least" 1 - F_first / F_scratch ("at first point").
-- Savings may be negative, for example if the source's cost is counted.
-- Intervals: the same seeds are resampled for the method and for scratch, and threshold and crossing are computed again.
+- Take the lowest loss that both reach, seed by seed. F_method and F_baseline are what each has spent when it first gets there. So
+  a method that ends below the baseline is read on its own curve, and one that ends above it on the baseline's; equal
+  curves save 0, trading places changes the sign of the logarithm, and nothing is extrapolated. Wherever the method
+  reaches the baseline's final loss, this is the definition of the papers.
+- At a point, the same holds for what both have done by the FLOPs of the point: the worse of their two losses there.
+- Curves are read as statistics/reading.py says. A baseline may be several curves: then it is their lower envelope, and
+  that of all their points joined, so that it does not begin anew at the first point of each.
+- "At first point": in a seed at least, the method's first finished point is already below that loss, so that it saves at
+  least this much. "Not reached": the baseline's first point is already below the method's last loss, so that it
+  saves less than can be read. "No common FLOPs": one of the two has no point at or before the given FLOPs, or has ended.
+- Intervals: statistics/paired.py, over seeds that share data order and masks.
 """
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
-from growbench.analysis.statistics.intervals import Floats, Interval, interval, resamples
+from growbench.analysis.statistics.intervals import Floats, Interval
+from growbench.analysis.statistics.paired import Estimate, estimate, shared_error
+from growbench.analysis.statistics.reading import ROUNDING, Curve, Envelope, Line, joined
 from growbench.errors import GrowBenchError
 
 REACHED = "reached"
 NOT_REACHED = "not reached"
 AT_FIRST = "at first point"
+NOT_COMMON = "no common FLOPs"
 BASELINE = "baseline"
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Curve:
-    """One method's measured points.
-
-    cost: FLOPs (or seconds), shape (seeds, points).
-    loss: nats, shape (seeds, points).
-    """
-
-    cost: Floats
-    loss: Floats
-
-    def __post_init__(self) -> None:
-        if self.cost.shape != self.loss.shape or self.cost.ndim != 2 or not self.cost.size:
-            raise GrowBenchError(f"curve: shapes {self.cost.shape} and {self.loss.shape}; give (seeds, points) to both")
-        if not (np.isfinite(self.loss).all() and np.isfinite(self.cost).all() and (self.cost > 0).all()):
-            raise GrowBenchError("curve: a loss is not finite or a cost is not positive; check the run's record")
-
-    def mean(self, seeds: NDArray[np.intp] | slice = slice(None)) -> tuple[Floats, Floats]:
-        """Return cost and loss, each shape (points,), averaged over `seeds` and sorted by cost."""
-        cost, loss = self.cost[seeds].mean(axis=0), self.loss[seeds].mean(axis=0)
-        order = np.argsort(cost, kind="stable")
-        return cost[order], loss[order]
+EXACT = 1e-12  # log ratios below this are rounding
+MARGIN = math.log(1.02)  # of FLOPs: what counts as level
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Saving:
     """What a method saves.
 
-    value: share of scratch's cost; None if not reached, a lower bound if the status is AT_FIRST.
-    status: REACHED, NOT_REACHED or AT_FIRST.
-    interval: 95 %. Its lower end is open if too many resamples do not reach the threshold, its upper end if too many are
-        below it at their first point.
-    share_not_reached, share_at_first: shares of the resamples in these two states.
+    value: share of the baseline's cost; None if not reached or without common FLOPs; a lower bound if the status is AT_FIRST.
+    status: REACHED, AT_FIRST, NOT_REACHED or NOT_COMMON; the last of these that a seed has.
+    interval: 95 % t interval over seeds; its upper end is open (None) if the value is a lower bound.
+    multi: the same over seeds x documents; empty without the losses of single documents.
+    p: of no saving, two-sided. detectable: the smallest saving that this test would find with a probability of 0.8.
+    level: whether the cost is shown to lie within 2 % of the baseline's. These three are over seeds x documents if
+        documents are known; None for one seed, and if the value is a bound.
+    share_not_reached, share_at_first: shares of the seeds in these two states.
     n: number of seeds.
+    at: FLOPs by which both have reached the loss that they are compared at, mean over seeds; in `measure_at` the given ones.
+    logs: log(F_method / F_baseline) of each seed, bounds included; empty if there is no value.
     """
 
     value: float | None
     status: str
     interval: Interval
+    multi: Interval
+    p: float | None
+    detectable: float | None
+    level: bool | None
     share_not_reached: float
     share_at_first: float
     n: int
+    at: float | None
+    logs: tuple[float, ...]
 
 
-def crossing(cost: Floats, loss: Floats, threshold: float) -> tuple[float | None, str]:
-    """Return the cost at which a curve sorted by cost first reaches `threshold`, and the status (see the policy)."""
-    best = np.minimum.accumulate(loss)
-    below = np.flatnonzero(best <= threshold)
-    if not below.size:
-        return None, NOT_REACHED
-    i = int(below[0])
-    if i == 0:
-        return float(cost[0]), REACHED if loss[0] == threshold else AT_FIRST
-    share = (best[i - 1] - threshold) / (best[i - 1] - best[i])
-    left, right = math.log(cost[i - 1]), math.log(cost[i])
-    return float(cost[i]) if share == 1 else math.exp(left + share * (right - left)), REACHED
+def measure(method: Curve, *baseline: Curve) -> Saving:
+    """Return what `method` saves over all that was measured; row i of all curves must be the same seed.
+
+    Raises GrowBenchError unless all curves have equally many seeds.
+    """
+    return _measured(method, baseline, [math.inf] * len(method.loss))
 
 
-def goal(scratch: Curve, seeds: NDArray[np.intp] | slice = slice(None)) -> tuple[float, float]:
-    """Return what scratch spends until its lowest loss, and this loss: the threshold."""
-    cost, loss = scratch.mean(seeds)
+def measure_at(method: Curve, at: Floats, *baseline: Curve) -> Saving:
+    """Return what `method` saves by these FLOPs of its seeds, shape (seeds,); as `measure`."""
+    _check(method, baseline)
+    n = len(method.loss)
+    places = [_common(float(at[i]), method.line(i), _envelope(baseline, i)) for i in range(n)]
+    known = [cost for cost in places if cost is not None]
+    if len(known) < n:
+        return _none(NOT_COMMON, n, None, (0.0, 0.0))
+    return replace(_measured(method, baseline, known), at=float(np.mean(known)))
+
+
+def _common(cost: float, line: Line, baseline: Envelope) -> float | None:
+    """Return a cost moved into what both have, by no more than rounding to whole steps; None if that is not enough."""
+    low, high = max(float(line.cost[0]), baseline.first), min(float(line.cost[-1]), baseline.last)
+    if not low * (1 - ROUNDING) <= cost <= high * (1 + ROUNDING):
+        return None
+    return min(cost, high)
+
+
+def _check(method: Curve, baseline: Sequence[Curve]) -> None:
+    n = len(method.loss)
+    for other in baseline:
+        if n != len(other.loss):
+            raise GrowBenchError(
+                f"savings: {n} runs against {len(other.loss)} of the baseline; run the same seeds for both"
+            )
+
+
+def _measured(method: Curve, baseline: Sequence[Curve], at: Sequence[float]) -> Saving:
+    _check(method, baseline)
+    seeds = [_ratio(method.line(i), _envelope(baseline, i), cost) for i, cost in enumerate(at)]
+    logs, early, late, spent = (np.array([float(seed[part][0]) for seed in seeds]) for part in range(4))
+    shares, middle = (float(late.mean()), float(early.mean())), float(spent.mean())
+    if late.any():
+        return _none(NOT_REACHED, len(at), middle, shares)
+    error, documents = _documents_error(method, baseline, at)
+    return _saving(logs, error, documents, bool(early.any()), shares, middle)
+
+
+def _saving(
+    logs: Floats, error: float | None, documents: int, bound: bool, shares: tuple[float, float], at: float
+) -> Saving:
+    plain = estimate(logs)
+    multi = None if error is None else estimate(logs, error, documents)
+    best = multi or plain
+    detectable = None if bound else best.detectable()
+    return Saving(
+        value=share(plain.mean),
+        status=AT_FIRST if bound else REACHED,
+        interval=_ends(plain, bound),
+        multi=_ends(multi, bound) if multi else Interval(),
+        p=None if bound else best.p_value(),
+        detectable=None if detectable is None else -math.expm1(-detectable),
+        level=None if bound else best.level_within(MARGIN),
+        share_not_reached=shares[0],
+        share_at_first=shares[1],
+        n=len(logs),
+        at=at,
+        logs=tuple(map(float, logs)),
+    )
+
+
+def _none(status: str, n: int, at: float | None, shares: tuple[float, float]) -> Saving:
+    return Saving(
+        value=None, status=status, interval=Interval(), multi=Interval(), p=None, detectable=None, level=None,
+        share_not_reached=shares[0], share_at_first=shares[1], n=n, at=at, logs=(),
+    )  # fmt: skip
+
+
+def _ends(found: Estimate, bound: bool) -> Interval:
+    ends = found.interval()
+    if ends.lo is None or ends.hi is None:
+        return Interval()
+    return Interval(lo=share(ends.hi), hi=None if bound else share(ends.lo))
+
+
+def _envelope(curves: Sequence[Curve], seed: int, drawn: bool = False) -> Envelope:
+    lines = [curve.line(seed, drawn) for curve in curves]
+    if len(lines) > 1:
+        lines.append(joined(lines))
+    return Envelope(lines=lines)
+
+
+def _ratio(line: Line, baseline: Envelope, cost: float) -> tuple[Floats, Floats, Floats, Floats]:
+    """Return log(F_method / F_baseline) at the worse of the two losses at a cost, one per version, shape (versions,).
+
+    The others say where the method's first point, and where the baseline's, is already below that loss, and what both
+    together need: the larger of the two costs.
+    """
+    loss = np.maximum(line.at(cost), baseline.at(cost))
+    own, other = line.reach(loss), baseline.reach(loss)
+    logs = np.log(own / other)
+    logs[np.abs(logs) < EXACT] = 0.0
+    early, late = line.early(loss).astype(np.float64), baseline.early(loss).astype(np.float64)
+    return logs, early, late, np.maximum(own, other)
+
+
+def _documents_error(method: Curve, baseline: Sequence[Curve], at: Sequence[float]) -> tuple[float | None, int]:
+    """Return the error that the shared documents give, and how many there are; None unless all curves have them."""
+    counts = {curve.documents if curve.draws is not None else 0 for curve in (method, *baseline)}
+    if len(counts) > 1 or 0 in counts:
+        return None, 0
+    draws = [_ratio(method.line(i, True), _envelope(baseline, i, True), cost)[0] for i, cost in enumerate(at)]
+    return shared_error(np.stack(draws, axis=1)), counts.pop()
+
+
+def goal(baseline: Curve) -> tuple[float, float]:
+    """Return what a baseline spends until the lowest loss of its mean over seeds, and this loss."""
+    cost, loss = baseline.cost.mean(axis=0), baseline.loss.mean(axis=0)
     lowest = int(np.argmin(loss))
     return float(cost[lowest]), float(loss[lowest])
 
 
-def _once(method: Curve, scratch: Curve, seeds: NDArray[np.intp] | slice) -> tuple[float | None, str]:
-    full, threshold = goal(scratch, seeds)
-    spent, status = crossing(*method.mean(seeds), threshold=threshold)
-    return (None if spent is None else 1 - spent / full), status
-
-
-def measure(method: Curve, scratch: Curve) -> Saving:
-    """Return what `method` saves against `scratch`; row i of both curves must be the same seed."""
-    n = len(method.loss)
-    if n != len(scratch.loss):
-        raise GrowBenchError(f"savings: {n} runs against {len(scratch.loss)} of scratch; run the same seeds for both")
-    value, status = _once(method, scratch, slice(None))
-    if n == 1:
-        return Saving(
-            value=value,
-            status=status,
-            interval=Interval(),
-            share_not_reached=float(status == NOT_REACHED),
-            share_at_first=float(status == AT_FIRST),
-            n=n,
-        )
-    rows, counts = resamples(n)
-    drawn = [_once(method, scratch, row) for row in rows]
-    low = np.array([-math.inf if v is None else v for v, _ in drawn])
-    high = np.array([math.inf if s == AT_FIRST else x for x, (_, s) in zip(low, drawn, strict=True)])
-    share = {s: float(counts[[d == s for _, d in drawn]].sum() / counts.sum()) for s in (NOT_REACHED, AT_FIRST)}
-    return Saving(
-        value=value,
-        status=status,
-        interval=interval(low, high, counts),
-        share_not_reached=share[NOT_REACHED],
-        share_at_first=share[AT_FIRST],
-        n=n,
-    )
+def share(log: float) -> float:
+    """Return the saving of a log ratio of costs."""
+    return -math.expm1(log) or 0.0
 
 
 def speedup(saving: float | None) -> float | None:
     """Return F_scratch / F - 1 for a saving 1 - F / F_scratch; None stays None."""
     return None if saving is None else 1 / (1 - saving) - 1
-
-
-def running_median(loss: Floats) -> Floats:
-    """Return the median of three neighbors along the last axis, ends unchanged, for curves logged during training."""
-    if loss.shape[-1] < 3:
-        return loss
-    inner = np.median(np.stack([loss[..., :-2], loss[..., 1:-1], loss[..., 2:]]), axis=0)
-    return np.concatenate([loss[..., :1], inner, loss[..., -1:]], axis=-1)

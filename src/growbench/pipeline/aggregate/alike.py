@@ -7,8 +7,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from growbench.analysis.frames import Record
 from growbench.errors import GrowBenchError
+from growbench.records.documents import Documents
 from growbench.records.record import brief
 
 Records = Mapping[Path, Record]
@@ -67,6 +70,18 @@ def attention(path: Path, values: Record, runs: Records) -> None:
             same(
                 path, values["made_from"]["corpus"], origin, run["identity"]["corpus"], "made with another corpus than"
             )
+
+
+def documents(found: Mapping[Path, Documents]) -> None:
+    """Raise GrowBenchError unless all runs were evaluated on the same documents: the same numbers, as many tokens of each."""
+    for what in ("numbers", "tokens"):
+        known = [(path, getattr(losses, what)) for path, losses in found.items()]
+        for path, value in known[1:]:
+            if not np.array_equal(value, known[0][1]):
+                raise GrowBenchError(
+                    f"{path}: its documents are not those of {known[0][0]} ({what} differ); the two cannot be compared: "
+                    "run the older one's job again"
+                )
 
 
 def same(path: Path, value: Any, origin: Path, wanted: Any, words: str) -> None:

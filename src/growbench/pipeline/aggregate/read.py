@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from growbench.analysis.frames import Record
@@ -22,6 +23,7 @@ from growbench.study.study import Study
 
 log = logging.getLogger(__name__)
 Run = tuple[str, int]
+ROUNDED = 1e-5  # losses by document have seven digits
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,16 +86,19 @@ def everything(study: Study, methods: list[str], trained: list[str]) -> Found:
         },
         outdated=[name for name in trained if name in changed],
     )
+    alike.documents({study.layout.documents(*run): losses for run, losses in found.documents.items()})
     _report(found)
     return found
 
 
 def _documents(study: Study, values: Record) -> Documents:
-    """Return the losses of a run by document. Raises GrowBenchError unless they are of the record's points."""
+    """Return the losses of a run by document. Raises GrowBenchError unless they are those of the record's points."""
     path = study.layout.documents(values["method"], values["seed"])
     found = documents.read(path, values["documents"])
     if list(found.points) != [point["point"] for point in values["points"]]:
         raise GrowBenchError(f"{path}: not of the finished points of its record; {REMEDY}")
+    if not np.allclose(found.losses, [point["loss"] for point in values["points"]], rtol=ROUNDED, atol=0):
+        raise GrowBenchError(f"{path}: its losses are not those of the finished points of its record; {REMEDY}")
     return found
 
 

@@ -8,13 +8,26 @@ import pandas as pd
 
 from growbench.analysis import papers
 from growbench.analysis.figures.style import order
-from growbench.analysis.frames import attention, plans, provenance, runs, score_savings, search, starts
+from growbench.analysis.frames import (
+    Record,
+    attention,
+    by_point,
+    differences,
+    plans,
+    provenance,
+    runs,
+    score_savings,
+    search,
+    starts,
+    tuning,
+)
 from growbench.analysis.frames import averages as averages_frame
 from growbench.analysis.frames import curves as curves_frame
 from growbench.analysis.frames import points as points_frame
 from growbench.analysis.frames import savings as savings_frame
 from growbench.analysis.frames import scores as scores_frame
 from growbench.analysis.frames import zeroshot as zeroshot_frame
+from growbench.analysis.frames.measured import Measured
 from growbench.analysis.pages import savings as savings_page
 from growbench.analysis.pages import scores as scores_page
 from growbench.analysis.pages import zeroshot as zeroshot_page
@@ -96,16 +109,23 @@ def _frames(study: Study, methods: list[str], found: Found) -> Frames:
     """Return the frames that become <name>.csv, by name."""
     points = points_frame.build(found.pretrain, starts.build(found.pretrain, found.curves), study.budget.protocol)
     curves, targets = curves_frame.build(found.curves), _of_targets(points)
-    scored = scores_frame.chosen(scores_frame.runs([r for r in found.finetune if r["method"] != SOURCE]))
+    curve_of, bases = _curves(found), {name: study.method(name).name for name in methods}
+    whole = list(dict.fromkeys(curve_of.get(name, name) for name in methods))
+    bases |= {curve_of[name]: base for name, base in bases.items() if name in curve_of}
+    finetune = [_renamed(record, curve_of) for record in found.finetune]
+    scored = scores_frame.chosen(scores_frame.runs([r for r in finetune if r["method"] != SOURCE]))
+    measured = Measured(points, curves, study.budget.protocol, bases, found.documents)
     made = {
         "runs": runs.build(found.pretrain, found.finetune, found.zeroshot),
         "points": points,
-        "savings": savings_frame.build(targets, curves, methods, study.budget.protocol),
-        "savings_score": score_savings.build(targets, scored, methods),
-        "scores": scores_frame.build(found.finetune, points, [*methods, SOURCE]),
-        "averages": averages_frame.build(scored, methods),
+        "savings": savings_frame.build(measured, whole, tuning.gains(found.search)),
+        "savings_by_point": by_point.build(measured, whole),
+        "differences": differences.build(measured, whole),
+        "savings_score": score_savings.build(targets, scored, whole),
+        "scores": scores_frame.build(finetune, points, [*whole, SOURCE]),
+        "averages": averages_frame.build(scored, whole),
         "curves": curves,
-        "plans": plans.build(found.pretrain, curves, {name: study.method(name).name for name in methods}),
+        "plans": plans.build(found.pretrain, curves, bases),
         "provenance": provenance.build(found.all()),
     }
     if found.attention:
@@ -114,8 +134,20 @@ def _frames(study: Study, methods: list[str], found: Found) -> Frames:
     if found.search:
         made["search"] = search.build(found.search)
     if found.zeroshot:
-        made["zeroshot"] = zeroshot_frame.build(found.zeroshot, targets, methods)
+        made["zeroshot"] = zeroshot_frame.build(
+            [_renamed(record, curve_of) for record in found.zeroshot], targets, whole
+        )
     return made
+
+
+def _curves(found: Found) -> dict[str, str]:
+    """Return by run the method of whose curve it is one point; without the runs that are curves of their own."""
+    return {record["method"]: record["curve_of"] for record in found.pretrain if record.get("curve_of")}
+
+
+def _renamed(record: Record, curve_of: dict[str, str]) -> Record:
+    """Return the record of an evaluation under the name of its curve."""
+    return {**record, "method": curve_of.get(record["method"], record["method"])}
 
 
 def _write_pages(tables: Tables, made: Frames, found: Found) -> None:

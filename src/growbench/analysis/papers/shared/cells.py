@@ -6,7 +6,7 @@ from growbench.analysis import wording
 from growbench.analysis.papers.shared.results import Results, Row
 from growbench.analysis.papers.shared.table import EMPTY, Cell
 from growbench.analysis.statistics.intervals import Floats, mean_interval
-from growbench.analysis.statistics.savings import AT_FIRST
+from growbench.analysis.statistics.savings import AT_FIRST, NOT_REACHED
 from growbench.analysis.statistics.savings import BASELINE as IS_BASELINE
 
 NOT_RUN = "not run"
@@ -71,11 +71,11 @@ def saved(row: Row | None, accounting: str, kind: str = "saving") -> Cell:
 
 
 def spent(results: Results, name: str) -> Cell:
-    """Return the FLOPs that a method spends to reach scratch's final loss, the source being free."""
+    """Return the FLOPs that a method spends to reach scratch's final loss, the source being free, if it does."""
     row, scratch = results.savings[name], results.savings["scratch"]
     status, saving = row["status_target_only"], row["saving_target_only"]
-    if saving is None:
-        return Cell(text=status, status=status)
+    if saving is None or row["final_loss"] > row["threshold_loss"] * (1 + 1e-9):
+        return Cell(text=NOT_REACHED, status=NOT_REACHED)
     cell = flops((1 - saving) * scratch["flops"])
     return replace(cell, text=f"≤ {cell.text}" if status == AT_FIRST else cell.text, status=status)
 

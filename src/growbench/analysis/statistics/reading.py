@@ -1,0 +1,176 @@
+"""Curves of loss over FLOPs, and how they are read: the loss at some FLOPs, and the FLOPs at which a loss is first reached.
+
+Both readings interpolate linearly in (log FLOPs, loss) between neighboring finished points. A curve that rises again is
+replaced by its running best. Nothing is extrapolated. `fitted` is the second way to read the same points: a monotone
+curve instead of chords.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.interpolate import PchipInterpolator
+from scipy.optimize import isotonic_regression
+
+from growbench.analysis.statistics.intervals import Floats
+from growbench.errors import GrowBenchError
+
+ROUNDING = 0.02  # whole steps: budgets of two methods that are this close, as a share, are the same budget
+FINE = 64  # chords of a fitted curve between two points
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Line:
+    """One run's finished points, or several versions of them that differ in their losses alone.
+
+    cost: FLOPs (or seconds), rising, shape (points,).
+    loss: running best in nats, never rising, shape (versions, points).
+    """
+
+    cost: Floats
+    loss: Floats
+
+    @classmethod
+    def of(cls, cost: Floats, loss: Floats) -> "Line":
+        """Return the line of a run's points in any order; cost: shape (points,), loss: shape (versions, points)."""
+        order = np.argsort(cost, kind="stable")
+        return cls(cost=cost[order], loss=np.minimum.accumulate(loss[:, order], axis=1))
+
+    def at(self, cost: float) -> Floats:
+        """Return the losses at a cost, shape (versions,): the last ones beyond the end, infinite before the first point."""
+        if cost < self.cost[0] * (1 - ROUNDING):
+            return np.full(len(self.loss), np.inf)
+        right = min(int(np.searchsorted(self.cost, cost)), len(self.cost) - 1)
+        if right == 0 or cost >= self.cost[right]:
+            return np.asarray(self.loss[:, right])
+        left, here, end = np.log([self.cost[right - 1], cost, self.cost[right]])
+        share = (here - left) / (end - left)
+        return np.asarray(self.loss[:, right - 1] + share * (self.loss[:, right] - self.loss[:, right - 1]))
+
+    def reach(self, loss: Floats) -> Floats:
+        """Return the costs at which losses are first reached, shape (versions,); infinite where they are not.
+
+        A version that is already below its loss at its first point has this point's cost; `early` says which.
+        """
+        reached = self.loss <= loss[:, None]
+        right = reached.argmax(axis=1)
+        left, rows = np.maximum(right - 1, 0), np.arange(len(loss))
+        high, low = self.loss[rows, left], self.loss[rows, right]
+        share = np.where(high > low, (high - loss) / np.where(high > low, high - low, 1.0), 1.0)
+        log = np.log(self.cost)
+        found = np.where(share >= 1, self.cost[right], np.exp(log[left] + share * (log[right] - log[left])))
+        found = np.where(right == 0, self.cost[0], found)
+        return np.asarray(np.where(reached.any(axis=1), found, np.inf))
+
+    def early(self, loss: Floats) -> NDArray[np.bool_]:
+        """Return where a loss is above that of the first point, so that `reach` is only an upper bound of the cost."""
+        return np.asarray(self.loss[:, 0] < loss)
+
+
+def joined(lines: Sequence[Line]) -> Line:
+    """Return the line of all points of several lines with equally many versions."""
+    return Line.of(np.concatenate([line.cost for line in lines]), np.concatenate([line.loss for line in lines], axis=1))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Envelope:
+    """The best of several runs at every cost. lines: with equally many versions."""
+
+    lines: Sequence[Line]
+
+    @property
+    def first(self) -> float:
+        """Return the lowest cost at which there is a point."""
+        return min(float(line.cost[0]) for line in self.lines)
+
+    @property
+    def last(self) -> float:
+        """Return the highest cost at which there is a point."""
+        return max(float(line.cost[-1]) for line in self.lines)
+
+    def at(self, cost: float) -> Floats:
+        """Return the lowest losses at a cost, as Line.at."""
+        return np.asarray(np.min([line.at(cost) for line in self.lines], axis=0))
+
+    def reach(self, loss: Floats) -> Floats:
+        """Return the lowest costs at which losses are reached, as Line.reach."""
+        return np.asarray(np.min([line.reach(loss) for line in self.lines], axis=0))
+
+    def early(self, loss: Floats) -> NDArray[np.bool_]:
+        """Return where the cheapest line is already below a loss at its first point, as Line.early."""
+        cheapest = np.argmin([line.reach(loss) for line in self.lines], axis=0)
+        early = np.array([line.early(loss) for line in self.lines])
+        return np.asarray(early[cheapest, np.arange(len(loss))])
+
+
+def fitted(cost: Floats, loss: Floats) -> tuple[Floats, Floats]:
+    """Return a monotone local fit of one run's points, as a finer curve: cost and loss, each shape (finer points,).
+
+    Isotonic regression makes the losses fall with cost, pooling points that rise instead of trusting the lowest; a
+    monotone cubic (Fritsch and Carlson, SIAM J. Numer. Anal. 17, 1980) in log cost joins them. A run of one point is that point.
+    """
+    order = np.argsort(cost, kind="stable")
+    cost, loss = cost[order], loss[order]
+    x = np.log(cost)
+    is_last = np.append(np.diff(x) > 0, True)  # of those at one cost: a loss before and after a growth
+    if is_last.sum() < 2:
+        return cost, loss
+    knots = isotonic_regression(loss, increasing=False).x
+    inner = [np.linspace(a, b, FINE, endpoint=False) for a, b in pairwise(x)]
+    fine = np.concatenate([*inner, x[-1:]])
+    flops = np.exp(fine)
+    flops[::FINE] = cost
+    return flops, np.minimum.accumulate(
+        np.clip(PchipInterpolator(x[is_last], knots[is_last])(fine), knots[-1], knots[0])
+    )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Curve:
+    """One method's measured points in all seeds.
+
+    cost: FLOPs (or seconds), shape (seeds, points).
+    loss: nats, shape (seeds, points).
+    draws: the losses with the documents of the evaluation resampled, shape (seeds, resamples, points), the same resamples
+        in all seeds and methods; None without the losses of single documents.
+    documents: how many of them there are; 0 without.
+    """
+
+    cost: Floats
+    loss: Floats
+    draws: Floats | None = None
+    documents: int = 0
+
+    def __post_init__(self) -> None:
+        if self.cost.shape != self.loss.shape or self.cost.ndim != 2 or not self.cost.size:
+            raise GrowBenchError(f"curve: shapes {self.cost.shape} and {self.loss.shape}; give (seeds, points) to both")
+        if not (np.isfinite(self.loss).all() and np.isfinite(self.cost).all() and (self.cost > 0).all()):
+            raise GrowBenchError("curve: a loss is not finite or a cost is not positive; check the run's record")
+
+    def line(self, seed: int, drawn: bool = False) -> Line:
+        """Return the line of a seed, by its place among the seeds; drawn: with one version for each resample of documents."""
+        loss = self.loss[None, seed]
+        if drawn:
+            if self.draws is None:
+                raise ValueError("this curve has no losses of single documents")
+            loss = self.draws[seed]
+        return Line.of(self.cost[seed], loss)
+
+    def fit(self) -> "Curve":
+        """Return the curve with a monotone local fit in place of its chords; without resamples of documents."""
+        runs = [fitted(cost, loss) for cost, loss in zip(self.cost, self.loss, strict=True)]
+        return Curve(cost=np.stack([cost for cost, _ in runs]), loss=np.stack([loss for _, loss in runs]))
+
+    def lowered(self, nats: float) -> "Curve":
+        """Return the curve with this much less loss at every point; without resamples of documents."""
+        return Curve(cost=self.cost, loss=self.loss - nats)
+
+
+def running_median(loss: Floats) -> Floats:
+    """Return the median of three neighbors along the last axis, ends unchanged, for curves logged during training."""
+    if loss.shape[-1] < 3:
+        return loss
+    inner = np.median(np.stack([loss[..., :-2], loss[..., 1:-1], loss[..., 2:]]), axis=0)
+    return np.concatenate([loss[..., :1], inner, loss[..., -1:]], axis=-1)

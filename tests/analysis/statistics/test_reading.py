@@ -1,0 +1,136 @@
+"""Reading curves: the loss at some FLOPs, the FLOPs of a loss, envelopes, and the monotone fit."""
+
+import numpy as np
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from growbench.analysis.statistics.reading import Curve, Envelope, Line, fitted, joined, running_median
+from growbench.errors import GrowBenchError
+
+LOSS = st.floats(0.5, 9).map(lambda value: round(value, 2))
+
+
+@st.composite
+def runs(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray]:
+    """Any run: rising costs, losses as they come, ties and rises included."""
+    n = draw(st.integers(1, 8))
+    steps = draw(arrays(np.float64, n, elements=st.floats(0.1, 5)))
+    return 1e12 * np.cumsum(steps), draw(arrays(np.float64, n, elements=LOSS))
+
+
+def line(cost: np.ndarray, loss: np.ndarray) -> Line:
+    return Line.of(cost, loss[None])
+
+
+def test_between_two_points_it_is_linear_in_log_cost() -> None:
+    made = line(np.array([1.0, 4.0]), np.array([3.0, 1.0]))
+    assert made.at(2.0)[0] == pytest.approx(2.0) and made.reach(np.array([2.0]))[0] == pytest.approx(2.0)
+
+
+def test_nothing_is_extrapolated() -> None:
+    made = line(np.array([1.0, 4.0]), np.array([3.0, 1.0]))
+    assert made.at(0.9)[0] == np.inf and made.at(100.0)[0] == 1.0
+    assert made.reach(np.array([0.99]))[0] == np.inf
+    assert made.reach(np.array([5.0]))[0] == 1.0 and made.early(np.array([5.0]))[0]
+    assert not made.early(np.array([3.0]))[0], "equal to the first point is measured there"
+
+
+def test_a_curve_that_rises_counts_its_first_crossing() -> None:
+    made = line(np.array([1.0, 2.0, 4.0, 8.0]), np.array([3.0, 2.0, 2.6, 1.5]))
+    assert made.reach(np.array([2.5]))[0] == pytest.approx(2**0.5)
+    assert made.reach(np.array([2.0]))[0] == 2.0
+    assert made.reach(np.array([1.75]))[0] == pytest.approx(4 * 2**0.5), "from the running best 2.0 at 4 to 1.5 at 8"
+    assert made.at(3.0)[0] == 2.0
+
+
+@given(runs(), LOSS)
+def test_the_crossing_is_the_first(run: tuple[np.ndarray, np.ndarray], threshold: float) -> None:
+    cost, loss = run
+    found = float(line(cost, loss).reach(np.array([threshold]))[0])
+    below = np.flatnonzero(loss <= threshold)
+    if not below.size:
+        assert found == np.inf
+        return
+    first = int(below[0])
+    assert found <= cost[first] * (1 + 1e-12) and (first == 0 or found >= cost[first - 1])
+
+
+@given(runs(), st.floats(0, 1))
+def test_the_two_readings_are_inverse(run: tuple[np.ndarray, np.ndarray], share: float) -> None:
+    cost, loss = run
+    made = line(cost, loss)
+    there = float(cost[0] ** (1 - share) * cost[-1] ** share)
+    value = made.at(there)
+    assume(np.isfinite(value[0]))
+    back = float(made.reach(value)[0])
+    assert back <= there * (1 + 1e-9), "a flat part is reached at its beginning"
+    assert made.at(back)[0] == pytest.approx(value[0], abs=1e-9)
+
+
+@given(runs(), runs(), st.floats(1e11, 5e13))
+def test_an_envelope_is_the_better_one_at_every_cost(
+    one: tuple[np.ndarray, np.ndarray], two: tuple[np.ndarray, np.ndarray], cost: float
+) -> None:
+    lines = [line(*one), line(*two)]
+    envelope = Envelope(lines=lines)
+    assert envelope.at(cost)[0] == min(float(made.at(cost)[0]) for made in lines)
+    assert envelope.first == min(one[0][0], two[0][0]) and envelope.last == max(one[0][-1], two[0][-1])
+
+
+def test_versions_are_read_one_by_one() -> None:
+    cost = np.array([1.0, 2.0, 4.0])
+    losses = np.array([[3.0, 2.0, 1.0], [3.0, 2.5, 2.4], [1.0, 0.9, 0.8]])
+    made, wanted = Line.of(cost, losses), np.array([2.0, 2.2, 2.0])
+    assert list(made.reach(wanted)) == [
+        float(line(cost, one).reach(np.array([w]))[0]) for one, w in zip(losses, wanted, strict=True)
+    ]
+    assert list(made.at(3.0)) == [float(line(cost, one).at(3.0)[0]) for one in losses]
+    assert list(made.early(wanted)) == [False, False, True]
+
+
+def test_joined_points_do_not_begin_anew() -> None:
+    big, small = line(np.array([1.0, 4.0]), np.array([5.0, 4.0])), line(np.array([2.0, 8.0]), np.array([3.0, 2.0]))
+    both = joined([big, small])
+    assert both.reach(np.array([4.0]))[0] == pytest.approx(2**0.5), "half way from the first point to the small model"
+
+
+@given(runs())
+def test_a_fit_falls_and_keeps_falling_points(run: tuple[np.ndarray, np.ndarray]) -> None:
+    cost, loss = run
+    x, y = fitted(cost, loss)
+    assert (np.diff(y) <= 0).all() and x[0] == cost[0] and x[-1] == cost[-1]
+    falling = np.sort(loss)[::-1]
+    x, y = fitted(cost, falling)
+    assert np.interp(cost, x, y) == pytest.approx(falling, abs=1e-9)
+
+
+def test_a_fit_of_a_smooth_law_is_closer_than_chords() -> None:
+    """loss = 2 + 30 F^-0.3, a power law, which is not straight in log FLOPs."""
+
+    def law(flops: np.ndarray) -> np.ndarray:
+        return 2 + 30 * flops**-0.3
+
+    cost = np.array([1.0, 4.0, 16.0, 64.0])
+    between = np.array([2.0, 8.0, 32.0])
+    chord = np.array([line(cost, law(cost)).at(at)[0] for at in between])
+    fit = np.array([line(*fitted(cost, law(cost))).at(at)[0] for at in between])
+    assert (np.abs(fit - law(between)) < 0.6 * np.abs(chord - law(between))).all()
+
+
+def test_a_fit_pools_points_that_rise() -> None:
+    _, y = fitted(np.array([1.0, 2.0, 4.0]), np.array([3.0, 1.0, 2.0]))
+    assert y[-1] == pytest.approx(1.5), "the running best would trust the lowest, 1.0"
+
+
+def test_running_median_drops_a_spike_and_keeps_the_ends() -> None:
+    assert running_median(np.array([[5.0, 4.0, 9.0, 3.0, 2.0]])).tolist() == [[5.0, 5.0, 4.0, 3.0, 2.0]]
+    assert running_median(np.array([[5.0, 4.0]])).tolist() == [[5.0, 4.0]]
+
+
+def test_invalid_curves_are_refused() -> None:
+    with pytest.raises(GrowBenchError, match="not finite"):
+        Curve(cost=np.ones((1, 2)), loss=np.array([[1.0, np.nan]]))
+    with pytest.raises(GrowBenchError, match="shapes"):
+        Curve(cost=np.ones((1, 2)), loss=np.ones((1, 3)))
