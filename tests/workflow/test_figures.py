@@ -204,7 +204,13 @@ def test_scores_of_one_point_are_a_row_of_dots_per_method_with_floors_as_vertica
 
 def test_the_forest_plot_names_the_states(tables: Path) -> None:
     shown = texts(drawn(tables, "savings"))
-    assert "not reached" in shown and "≥ 50.0 %" not in shown and "≥ 75.0 %" in shown
+    assert "−18.8 %" in shown.replace("-", "−") and "≥ 50.0 %" not in shown and "≥ 75.0 %" in shown
+    found = read(tables)
+    worst = found.savings["method"] == "stackbert"
+    for name in ("target_only", "total"):
+        found.savings.loc[worst, f"status_{name}"] = "not reached"
+        found.savings.loc[worst, [f"saving_{name}", f"saving_{name}_lo", f"saving_{name}_hi"]] = None
+    assert "not reached" in texts(draw(found, "savings"))
 
 
 def test_the_plan_says_what_a_stage_does_and_what_it_costs(tables: Path) -> None:
