@@ -18,9 +18,9 @@ from growbench.train.data import PackedSequences
 from growbench.train.device import Compute
 from growbench.train.loop import Trainer, evaluate
 from growbench.train.objective import Objective
+from growbench.train.windows import windows
 
 MATMULS = (512, 1024, 2048)
-VALIDATION = 7_654_321
 
 
 def matmul_rate(
@@ -114,7 +114,7 @@ def linear(step: int, steps: int, warmup: int, peak: float) -> float:
 
 def validation(spec: ModelSpec, model: Any, objective: Objective, ids: np.ndarray, length: int, cls: int) -> float:
     """Return the mean loss in nats over all sequences of `ids`, with the same masks for every model."""
-    windows = PackedSequences(ids, length, cls, 0)
-    groups = [range(first, min(first + 32, windows.count)) for first in range(0, windows.count // 32 * 32 or 1, 32)]
-    batches = [objective.batch(windows.fetch(list(rows)), VALIDATION, number) for number, rows in enumerate(groups)]
-    return evaluate(trainer(spec, model, objective, windows, 32, decay=0.0), batches)
+    sequences = PackedSequences(ids, length, cls, 0)
+    one, every = np.zeros(len(ids), dtype=np.int64), np.ones(len(ids), dtype=bool)  # all of it is one document
+    found = windows(sequences, objective, one, every, sequences.count)
+    return found.loss(evaluate(trainer(spec, model, objective, sequences, 32, decay=0.0), found))

@@ -50,7 +50,7 @@ class Pipeline:
         common = {
             "seeds": [0],
             "data": {"repeat": True},
-            "corpus": {"max_tokens": tokens},
+            "corpus": {"max_tokens": tokens, "valid_fraction": 0.2},
             "source": {"layers": 2, "hidden": 32, "heads": 2, "ffn": 128, "steps": max(2, steps // 2)},
             "budget": {"steps": steps, "points": [0.6, 1.0]},
             "train": {"device": device, "eval_sequences": 64, "checkpoint_seconds": 3600},
@@ -110,7 +110,8 @@ class Pipeline:
         family, layout = families.load("bert"), self.study.layout
         data = corpus.load(layout.corpus)
         special, vocab = data.manifest["special"], data.manifest["vocab"]
-        objective, ids = MaskedLM(self.study.objective.mask_rate, special["mask"], vocab), data.valid[:8192]
+        never = corpus.unpredicted(special)
+        objective, ids = MaskedLM(self.study.objective.mask_rate, special["mask"], vocab, never), data.valid[:8192]
         values = []
         for device in (_machine.device(), torch.device("cpu")):
             model = family.model_class().from_pretrained(layout.run("scratch", 0).point("p100")).to(device)

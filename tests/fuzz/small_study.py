@@ -12,7 +12,7 @@ CHANGES: dict[str, Any] = {
     "study": "small",
     "seeds": [0],
     "attention": False,
-    "corpus": {"max_tokens": 30_000},
+    "corpus": {"max_tokens": 30_000, "valid_fraction": 0.2},
     "source": {"layers": 2, "hidden": 16, "heads": 2, "ffn": 32, "steps": 20},
     "target": {"layers": 2, "hidden": 32, "heads": 4, "ffn": 64},
     "budget": {"steps": 30, "points": [0.6, 1.0]},

@@ -13,7 +13,7 @@ from growbench.study import config, files
 from growbench.study.study import Study
 
 ROOT = Path(__file__).resolve().parents[2]
-DOCUMENTS = [f"Document {i} tells of number {i * 7 % 23} .\nIts second line is number {i % 5} ." for i in range(120)]
+DOCUMENTS = [f"Document {i} tells of number {i * 7 % 23} .\nIts second line is number {i % 5} ." for i in range(240)]
 BLANK = "\n\n".join(DOCUMENTS) + "\n"
 LINES = "\n".join(text.replace("\n", " ") for text in DOCUMENTS)
 JSONL = "\n".join(json.dumps({"body": text, "id": i}) for i, text in enumerate(DOCUMENTS))

@@ -19,7 +19,8 @@ from growbench.study import config, files
 from growbench.study.study import Study
 
 ROOT = Path(__file__).resolve().parents[2]
-VOCAB = 64
+VOCAB, SEP = 64, 3
+DOCUMENT = 25  # tokens of a document, its end included
 HOUR, ALWAYS = 3600.0, 1e-3  # seconds between checkpoints
 PLANNED = ("stackbert", "mslt", "bert2bert", "compoundgrow", "gradual", "g_stack", "staged", "ki", "msg")
 OTHERS = {"of": "compoundgrow", "layers": "attention", "ffn": "factor", "length": "cut"}  # not the paper's choices
@@ -80,7 +81,7 @@ def tiny(folder: Path, family: str = "bert", steps: int = 40, seconds: float = H
 
 
 def corpus(folder: Path, tokenizer: Any = None, seed: int = 0) -> None:
-    """Write a corpus of two alternating ids in three places, which a model learns within a few steps.
+    """Write a corpus of two alternating ids in three places, which a model learns within a few steps, in short documents.
 
     tokenizer: a stock tokenizer to save with it; without one the corpus can be trained on only. seed: of the ids.
     """
@@ -89,9 +90,10 @@ def corpus(folder: Path, tokenizer: Any = None, seed: int = 0) -> None:
     splits = {}
     for split, size in (("train", 40_000), ("valid", 2_000)):
         ids = ((np.arange(size) % 3) * 2 + rng.integers(0, 2, size) + 5).astype(np.uint16)
+        ids[DOCUMENT - 1 :: DOCUMENT] = SEP
         ids.tofile(folder / f"{split}.bin")
         digest = durable.digest(folder / f"{split}.bin")
-        splits[split] = {"file": f"{split}.bin", "tokens": size, "documents": 1, "sha256": digest}
+        splits[split] = {"file": f"{split}.bin", "tokens": size, "documents": size // DOCUMENT, "sha256": digest}
     (folder / "tokenizer").mkdir()
     (folder / "tokenizer/tokenizer.json").write_text("{}")
     if tokenizer is not None:

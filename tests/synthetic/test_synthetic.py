@@ -8,7 +8,7 @@ import pytest
 from growbench.synthetic import documents
 from growbench.synthetic.floor import Reader, entropy, unknown
 from growbench.synthetic.grammar import automaton
-from growbench.synthetic.lexicon import LATENTS, classes, emissions, vocabulary
+from growbench.synthetic.lexicon import LATENTS, SEP, classes, emissions, vocabulary
 from growbench.synthetic.sentences import foreign, grammatical, other_number, redraw, sentences
 from growbench.synthetic.text import draw
 
@@ -56,7 +56,7 @@ def test_the_readers_causal_loss_is_below_any_other_predictors(drawn) -> None:
 
 
 def test_the_posterior_of_one_hidden_word_is_bayes_rule(drawn) -> None:
-    """P(word | rest) from the reader equals the joint probabilities of all completions, normalized."""
+    """P(word | rest) from the reader equals the joint probabilities of all completions but [SEP], normalized."""
     window, place = drawn.words[:14].copy(), 6
     reader = Reader(SEED)
     (posterior,) = list(reader.posteriors(window, np.array([place])))
@@ -65,6 +65,7 @@ def test_the_posterior_of_one_hidden_word_is_bayes_rule(drawn) -> None:
         window[place] = word
         scores = reader.forward(window)[1]
         joint[word] = np.exp(np.sum(scores)) if np.isfinite(scores).all() else 0.0
+    joint[vocabulary().index(SEP)] = 0.0
     assert np.allclose(posterior, joint / joint.sum(), atol=1e-9)
 
 

@@ -64,6 +64,7 @@ def note_unused():
     layout, wildcards = STUDY.layout, {}
     used = {*search_records(wildcards), *pretrain_records(wildcards), *finetune_records(wildcards)}
     used |= {*zeroshot_records(wildcards), *attention_record(wildcards)}
+    used |= {*expand(DOCUMENTS, study=STUDY.study, method=STUDY.trained(), seed=STUDY.seeds)}
     found = [path for path in layout.records.glob("*/*") if path.suffix in (".json", ".csv")]
     unused = sorted(str(path.relative_to(layout.records)) for path in found if str(path) not in used)
     if unused:
@@ -221,6 +222,7 @@ CORPUS = str(LAYOUT.corpus_manifest)
 TOYGLUE = [str(LAYOUT.tasks_manifest)] if STUDY.tasks.source == "toyglue" else []
 RECORD, CURVE = str(LAYOUT.run_record("{method}", "{seed}")), str(LAYOUT.curve("{method}", "{seed}"))  # of a run
 SOURCE_RECORD, SOURCE_CURVE = str(LAYOUT.run_record("source", "{seed}")), str(LAYOUT.curve("source", "{seed}"))
+DOCUMENTS, SOURCE_DOCUMENTS = (str(LAYOUT.documents(name, "{seed}")) for name in ("{method}", "source"))
 SEARCH_RECORD, SOURCE_SEARCH = str(LAYOUT.search_record("{method}")), str(LAYOUT.search_record("source"))
 FINETUNE_RECORDS = [
     str(LAYOUT.finetune_record("{method}", seed, point)) for seed in STUDY.seeds for point in STUDY.finetuned_points()

@@ -7,6 +7,7 @@ rule pretrain:
     output:
         records=of_seeds(RECORD),
         curves=of_seeds(CURVE),
+        documents=of_seeds(DOCUMENTS),
     log:
         LAYOUT.log("pretrain", job_name("{method}")),
     benchmark:
@@ -33,6 +34,7 @@ use rule pretrain as source with:
     output:
         records=of_seeds(SOURCE_RECORD),
         curves=of_seeds(SOURCE_CURVE),
+        documents=of_seeds(SOURCE_DOCUMENTS),
     log:
         LAYOUT.log("pretrain", job_name("source")),
     benchmark:

@@ -5,6 +5,7 @@ from dataclasses import fields
 from typing import Any
 
 from growbench.cli.tables import table
+from growbench.pipeline.corpus import validated
 from growbench.pipeline.corpus.pack import dtype_of
 from growbench.plan.plan import Stage
 from growbench.spec import SOURCE
@@ -41,6 +42,7 @@ def lines(study: Study, rows: Sequence[Row], speed: float, stages: bool = False)
     yield _hours(study, rows, speed)
     yield "Per parameter: tokens that the last finished model has read, by all parameters of its model"
     yield from _points(study, rows)
+    yield from validated.lines(study)
     if study.left_out:
         yield ""
         yield table(("left out", "why it is no run of this study"), {"": study.left_out.items()}, left=2)

@@ -214,6 +214,7 @@ def _check(args: argparse.Namespace) -> None:
         print("\n".join(map(shown, config.printed(args.config, args.set).split("\n"))), end="")
         return
     from growbench.pipeline.corpus import run as corpus
+    from growbench.pipeline.corpus import validated
 
     corpus.check(study)
     if study.tasks.source == "local":
@@ -229,6 +230,7 @@ def _check(args: argparse.Namespace) -> None:
         from growbench.tasks import language
 
         language.check(study)
+    print("\n".join(validated.lines(study)))
     print(f"{shown(' + '.join(args.config))}: no problems found")
 
 

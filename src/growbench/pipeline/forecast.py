@@ -157,7 +157,7 @@ class Stopwatch:
         small = family.build(family.config(study.source_spec(vocab))) if stage.teacher else None
         teacher = Teacher(family, small.eval(), stage.temperature) if small else None
         ids = np.random.default_rng(0).integers(min(10, vocab - 1), vocab, 200 * length)
-        objective = objective_of(study, SPECIAL["mask"], vocab)
+        objective = objective_of(study, SPECIAL, vocab)
         batches = Batches(PackedSequences(ids, length, SPECIAL["cls"], 0), objective, study.optimizer.batch)
         recipe, variant = replace(recipe_of(study), compile=False, accumulate=1), variant_of(stage, None, teacher)
         trainer = build.trainer(family, model, batches, cost, recipe, variant=variant)

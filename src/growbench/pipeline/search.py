@@ -98,7 +98,8 @@ def _trial(study: Study, method: str, ranks: Ranks, lr: float) -> tuple[dict[str
     """
     trial: dict[str, Any] = {"lr": lr, "loss": None, "flops": None}
     share = study.search.share
-    run = pretrain.Run(study, method, study.search.seed, ranks, Peak(lr), study.layout.trial(method, share, lr), share)
+    folder = study.layout.trial(method, share, lr)
+    run = pretrain.Run(study, method, study.search.seed, ranks, Peak(lr), folder, share, "choose")
     try:
         last = run.train().points[-1]
     except Diverged as error:

@@ -48,7 +48,7 @@ def _text(study: Study) -> dict[str, dict[str, str | None]] | None:
     except GrowBenchError:
         return None
     assert study.data.dir is not None
-    streams = {"train": source.train, "valid": source.valid or ()}
+    streams = {"train": source.train, "valid": source.valid or (), "test": source.test or ()}
     return {key: _digests(study.data.dir, (stream.name for stream in of)) for key, of in streams.items()}
 
 

@@ -162,7 +162,7 @@ class Pretrain(Record):
     initial_loss: float
     points: Annotated[list[Point], Field(min_length=1)]
     curve: Sha256
-    documents: Sha256 | None = None  # records of before version 2 of train have none
+    documents: Sha256 | None = None  # runs of before train.VERSION 2 have none
     ledger: list[Entry]
     unigram_entropy: float
     entropy_floor: float | None

@@ -102,7 +102,7 @@ def _check_split(study: Study) -> None:
 
 def _check_inputs(study: Study) -> None:
     corpus, tasks = study.corpus, study.tasks
-    for key in ("train", "valid"):
+    for key in ("train", "valid", "test"):
         if corpus.source == "synthetic" and getattr(corpus, key) is not None:
             raise GrowBenchError(
                 f"corpus.{key}: {getattr(corpus, key)!r}, but corpus.source is synthetic, which reads no files; use null, or "

@@ -70,7 +70,9 @@ class CorpusConfig:
     train: Files
     """local: files or globs below data.dir; hub: dataset name."""
     valid: Files
-    """Like train; null splits train by document."""
+    """Like train; null splits train by document. Without `test`, half of its documents choose and half are reported."""
+    test: Files
+    """Like train: what is reported; all of valid then chooses."""
     subset: Text | None
     """hub: configuration name of the dataset."""
     text_key: Text
@@ -152,7 +154,9 @@ class TrainConfig:
     eval_every: Fraction
     """Share of the largest budget between two validation losses."""
     eval_sequences: Size
-    """Validation sequences, the same for all methods and seeds."""
+    """Most validation sequences along the trunk, evenly spaced over the text; the same for all methods and seeds."""
+    final_sequences: Size
+    """The same at finished points."""
     precision: Literal["auto", "float32", "bf16", "float64"]
     """Arithmetic; auto is bf16 on a GPU and float32 on a CPU."""
     compile: Flag

@@ -22,7 +22,8 @@ from growbench.study.types import STRICT
 # Where and how fast a model is trained. Like another machine, these change rounding and, with dropout, random draws.
 HOW = ("device", "processes", "accumulate", "shard", "threads", "together", "checkpoint_seconds")
 
-PLAIN = (("tokens_per_parameter", None), ("total", False))  # keys of a budget that say nothing new
+# Values of keys that older studies do not have. They are left out of digests, so that those studies keep theirs.
+PLAIN = (("tokens_per_parameter", None), ("total", False), ("test", None), ("final_sequences", 2048))
 
 
 def point_name(fraction: float) -> str:
@@ -146,7 +147,8 @@ class Study(Config):
     def trained_part(self) -> dict[str, Any]:
         """Return the values that every trained model of the study depends on; its digest tells configs apart."""
         whole = asdict(self)
-        whole["train"] = {k: v for k, v in whole["train"].items() if k not in HOW}
+        whole["train"] = {k: v for k, v in whole["train"].items() if k not in HOW and (k, v) not in PLAIN}
+        whole["corpus"] = {k: v for k, v in whole["corpus"].items() if (k, v) not in PLAIN}
         whole["budget"] = {k: v for k, v in whole["budget"].items() if k != "per_point" and (k, v) not in PLAIN}
         if not isinstance(warmup := whole["optimizer"]["warmup"], int):
             whole["optimizer"]["warmup"] = warmup["share"]

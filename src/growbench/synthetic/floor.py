@@ -6,7 +6,7 @@ text as models see it: cut anywhere, documents separated by [SEP], topic, mood a
 clm: minus the mean log-probability of a token given the tokens before it in its window. No model can do better.
 
 mlm: the mean entropy of a chosen token given its window, in which the other chosen tokens that show [MASK] are hidden
-as well. Of the chosen tokens, 80 % show [MASK], 10 % a random token and 10 % themselves. The loss on the last two kinds
+as well. [SEP] is never chosen, and the predictor knows it. Of the chosen tokens, 80 % show [MASK], 10 % a random token and 10 % themselves. The loss on the last two kinds
 is what remains unknown after seeing a token that is right or random with equal chance. The predictor has one advantage
 over a model: it knows which of the *other* tokens are false, and their true values. The value is therefore a lower
 bound, and a tight one (random tokens are 1.5 % of the text at mask rate 0.15).
@@ -59,8 +59,8 @@ class Reader:
     def forward(self, window: np.ndarray) -> tuple[list[Step], list[float]]:
         """Read the word numbers of a window cut from running text, HIDDEN for unknown words.
 
-        Returns a Step and the log-probability of each token given those before it. Stops at the first impossible
-        token, whose log-probability is -inf.
+        A hidden word is not [SEP]. Returns a Step and the log-probability of each token given those before it. Stops at
+        the first impossible token, whose log-probability is -inf.
         """
         keep = self.prior.sum(axis=1) > 0
         states, live, alpha = np.flatnonzero(keep), np.arange(len(LATENTS)), self.prior[keep]
@@ -83,6 +83,8 @@ class Reader:
         before = np.repeat(np.arange(len(states)), count)
         arcs = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count) + first[before]
         if word == HIDDEN:
+            words = self.net.emits[arcs] != self.sep
+            arcs, before = arcs[words], before[words]
             return Step(arcs, np.repeat(self.net.p[arcs][:, None], len(live), axis=1), before, alpha, live)
         likelihood = self.table[:, live, word]
         possible = np.asarray(likelihood.any(axis=1))[self.net.emits[arcs]]
@@ -153,7 +155,7 @@ def unknown(posterior: np.ndarray, vocab: int) -> float:
     """Return the expected loss at a chosen token: hidden (80 %), or shown right or random with equal chance (20 %).
 
     posterior: the distribution over words given all other tokens, [words].
-    vocab: the number of ids from which a random token is drawn.
+    vocab: the number of ids from which a random token is drawn, none of them special.
     """
     false = 0.5 / vocab
     shown_given_word = entropy(np.array([0.5 + false] + [false] * (vocab - 1)))
@@ -168,13 +170,13 @@ def floors(seed: int, mask_rate: float, length: int, windows: int = WINDOWS) -> 
     They are means over `windows` windows of length - 1 tokens of a text that is drawn for this purpose.
     """
     reader, rng = Reader(seed), np.random.default_rng([seed, 1 << 20])
-    body, vocab = length - 1, len(vocabulary()) + 4
+    body, vocab, sep = length - 1, len(vocabulary()), vocabulary().index(SEP)  # [SEP] is not drawn, [UNK] is
     ids = draw(seed, rng, count=max(64, windows * body // 40)).words
     rows = ids[: len(ids) // body * body].reshape(-1, body)[:windows]
     masked, causal = [], []
     for row in rows:
         causal.append(-np.mean(reader.forward(row)[1]))
-        chosen = rng.permutation(body)[: max(1, round(mask_rate * body))]
+        chosen = rng.permutation(np.flatnonzero(row != sep))[: max(1, round(mask_rate * body))]
         places = chosen[rng.random(len(chosen)) < 1 - KEPT - RANDOM]
         masked += [unknown(p, vocab) for p in reader.posteriors(row, places)]
     error = {"mlm": np.std(masked) / len(masked) ** 0.5, "clm": np.std(causal) / len(causal) ** 0.5}

@@ -6,6 +6,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property, partial
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -13,7 +14,7 @@ from growbench.families import Family, embeddings_path, layers_path
 from growbench.plan import flops
 from growbench.train.batches import Batches
 from growbench.train.device import Compute
-from growbench.train.objective import Batch, loss
+from growbench.train.objective import Batch, loss, losses
 from growbench.train.optimizer import set_lr
 from growbench.train.processes.ranks import Ranks
 from growbench.train.processes.shard import Root, clip
@@ -21,6 +22,7 @@ from growbench.train.segment import READ, Diverged, Segment
 from growbench.train.variants import pool
 from growbench.train.variants.submodel import drawn, only
 from growbench.train.variants.variant import Variant
+from growbench.train.windows import Windows
 
 PIECE = 2**40 + 15  # distance between the random streams of a step's micro-batches
 
@@ -162,16 +164,23 @@ def reseed(device: torch.device, seed: int) -> None:
 
 
 @torch.no_grad()
-def evaluate(trainer: Trainer, batches: list[Batch]) -> float:
-    """Return the mean loss in nats over batches of equal size, which the processes take in turns."""
-    ranks, values = trainer.ranks, [0.0] * len(batches)
+def evaluate(trainer: Trainer, windows: Windows) -> np.ndarray:
+    """Return the loss of each document in nats, summed over its predicted tokens, [documents]; float64.
+
+    The processes take the batches in turns.
+    """
+    ranks, count = trainer.ranks, len(windows.batches)
+    nats = np.zeros(len(windows.numbers))
     trainer.model.eval()
     with trainer.compute.cast():
-        for first in range(0, len(batches), ranks.count):
+        for first in range(0, count, ranks.count):
             own = first + ranks.rank
-            batch = batches[min(own, len(batches) - 1)]  # a process without one of its own takes part in the gathering
-            value = float(trainer.value(batch.to(trainer.compute.device), partial(loss, trainer.family, trainer.model)))
-            if own < len(batches):
-                values[own] = value
+            batch = windows.batches[
+                min(own, count - 1)
+            ]  # without one of its own, a process takes part in the gathering
+            value = partial(losses, trainer.family, trainer.model)
+            found = trainer.value(batch.to(trainer.compute.device), value).double().cpu().numpy()
+            if own < count:
+                nats += np.bincount(windows.places[own], weights=found, minlength=len(nats))
     trainer.model.train()
-    return sum(ranks.total(values)) / len(batches)
+    return np.array(ranks.total(nats.tolist()))

@@ -1,6 +1,7 @@
 """Masked LM and causal LM behind one interface; the head sees predicted positions only."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -41,43 +42,77 @@ class Batch:
 class MaskedLM:
     """Predict a fixed number of positions per sequence: 80 % become [MASK], 10 % random, 10 % stay (BERT, 3.1).
 
+    Special tokens are neither predicted nor drawn. All sequences predict the same number of positions, so that they cost
+    the same. One that has fewer ordinary positions predicts some of them twice; one that has none predicts its special ones.
+
     rate: share of positions that are predicted.
     mask_id: id of [MASK].
     vocab: size of the vocabulary, from which random ids are drawn.
+    special: ids that are neither predicted nor drawn, besides [MASK].
     """
 
     rate: float
     mask_id: int
     vocab: int
+    special: frozenset[int] = frozenset()
+
+    ahead: ClassVar[int] = 0  # places from a predicted position to the token that is predicted there
 
     def positions(self, length: int) -> int:
         """Return how many positions of a sequence are predicted; the first token, [CLS], never is."""
         return predicted(length, self.rate)
 
+    def ordinary(self, ids: Tensor) -> Tensor:
+        """Return which ids may be predicted, as booleans of the same shape."""
+        return ~torch.isin(ids, torch.tensor(self._never()))
+
     def batch(self, ids: Tensor, seed: int, step: int) -> Batch:
         """Return ids [B, T] with predicted positions replaced, as a function of (seed, step) alone."""
         rng = torch.Generator().manual_seed((seed * 1_000_003 + step) % 2**63)
         rows, length = ids.shape
-        count = self.positions(length)
-        chosen = torch.rand(rows, length - 1, generator=rng).topk(count, dim=1).indices.sort(dim=1).values + 1
+        chosen = self._chosen(self.ordinary(ids[:, 1:]), self.positions(length), rng) + 1
         flat = (chosen + torch.arange(rows)[:, None] * length).reshape(-1)
         labels = ids.reshape(-1)[flat]
         kind = torch.rand(len(flat), generator=rng)
-        random_ids = torch.randint(0, self.vocab, (len(flat),), generator=rng)
         replaced = torch.where(
-            kind < 0.8, torch.full_like(labels, self.mask_id), torch.where(kind < 0.9, random_ids, labels)
+            kind < 0.8,
+            torch.full_like(labels, self.mask_id),
+            torch.where(kind < 0.9, self._drawn(len(flat), rng), labels),
         )
         inputs = ids.reshape(-1).clone()
         inputs[flat] = replaced
         return Batch(inputs.view(rows, length), flat, labels)
 
+    def _chosen(self, ordinary: Tensor, count: int, rng: torch.Generator) -> Tensor:
+        """Return places [B, count] that are predicted, rising. ordinary: which places of each row may be, [B, T - 1]."""
+        order = (torch.rand(ordinary.shape, generator=rng) + ordinary).topk(count, dim=1).indices
+        able = ordinary.sum(1, keepdim=True).clamp(1, count)
+        return order.gather(1, torch.arange(count) % able).sort(dim=1).values
+
+    def _drawn(self, count: int, rng: torch.Generator) -> Tensor:
+        """Return random ids [count], none of them special."""
+        never = self._never()
+        ids = torch.randint(0, self.vocab - len(never), (count,), generator=rng)
+        for special in never:
+            ids += ids >= special
+        return ids
+
+    def _never(self) -> list[int]:
+        return sorted({self.mask_id, *self.special})
+
 
 @dataclass(frozen=True, slots=True)
 class CausalLM:
-    """Predict every next token."""
+    """Predict every next token, special or not."""
+
+    ahead: ClassVar[int] = 1
 
     def positions(self, length: int) -> int:
         return predicted(length, None)
+
+    def ordinary(self, ids: Tensor) -> Tensor:
+        """Return which ids may be predicted: all."""
+        return torch.ones_like(ids, dtype=torch.bool)
 
     def batch(self, ids: Tensor, seed: int, step: int) -> Batch:
         rows, length = ids.shape
@@ -96,6 +131,11 @@ def logits(family: Family, model: nn.Module, batch: Batch) -> Tensor:
 def loss(family: Family, model: nn.Module, batch: Batch) -> Tensor:
     """Return the mean cross-entropy in nats over the predicted positions."""
     return F.cross_entropy(wide(logits(family, model, batch)), batch.labels)
+
+
+def losses(family: Family, model: nn.Module, batch: Batch) -> Tensor:
+    """Return the cross-entropy in nats at each predicted position, [P]."""
+    return F.cross_entropy(wide(logits(family, model, batch)), batch.labels, reduction="none")
 
 
 def wide(values: Tensor) -> Tensor:

@@ -16,7 +16,8 @@ from support.local_text import BLANK, DOCUMENTS, JSONL, LINES, built, write
 
 from growbench.errors import GrowBenchError
 from growbench.pipeline.corpus import corpus, run
-from growbench.pipeline.corpus.pack import held_out, unigram_entropy
+from growbench.pipeline.corpus.pack import unigram_entropy
+from growbench.pipeline.corpus.parts import held_out
 from growbench.records.layout import Layout
 
 
@@ -60,8 +61,8 @@ def test_the_split_is_by_document_and_ids_decode_to_the_text(tmp_path: Path, stu
 
 def test_a_limit_cuts_training_text_only(tmp_path: Path, study: Callable[..., Any]) -> None:
     write(tmp_path / "data/a.txt", BLANK)
-    full = built(study(valid_fraction=0.1))
-    cut = built(study(valid_fraction=0.1, max_tokens=100))
+    full = built(study())
+    cut = built(study(max_tokens=100))
     assert len(cut.train) == 100
     assert np.array_equal(cut.train, full.train[:100])
 
@@ -72,9 +73,58 @@ def test_a_file_in_both_splits_is_refused(tmp_path: Path, study: Callable[..., A
         run.check(study(train="*.txt", valid="a.txt"))
 
 
+def test_validation_text_shorter_than_one_sequence_is_refused(tmp_path: Path, study: Callable[..., Any]) -> None:
+    write(tmp_path / "data/a.txt", "\n\n".join(str(i % 10) for i in range(240)))
+    made = study()
+    made = replace(made, objective=replace(made.objective, length=256))
+    with pytest.raises(GrowBenchError, match=r"corpus.valid: .* tokens are shorter than one sequence"):
+        run.build(made)
+
+
+def test_test_text_is_a_split_of_its_own(tmp_path: Path, study: Callable[..., Any]) -> None:
+    write(tmp_path / "data/a.txt", "\n\n".join(DOCUMENTS[:200]))
+    write(tmp_path / "data/t.txt", "\n\n".join(DOCUMENTS[200:]))
+    keys = {"train": "a.txt", "test": "t.txt"}
+    run.check(study(**keys))
+    made = built(study(**keys))
+    assert made.test is not None and made.manifest["test"]["documents"] == 40
+    assert [entry["file"] for entry in made.manifest["source"]["test"]] == ["t.txt"]
+    assert built(study(train="a.txt")).test is None
+    with pytest.raises(GrowBenchError, match=r"corpus.test: .*a.txt is training text too; remove it from corpus.train"):
+        run.check(study(train="*.txt", test="a.txt"))
+    write(tmp_path / "data/t.txt", "\n\n".join(DOCUMENTS[:19]))
+    for refused in (run.check, run.build):
+        with pytest.raises(
+            GrowBenchError, match=r"corpus.test: 19 documents are too few to tell models apart; at least 20 are"
+        ):
+            refused(study(**keys))
+
+
+@pytest.mark.parametrize("kind", ["mlm", "clm"])
+@pytest.mark.parametrize("tested", [False, True])
+def test_the_unigram_entropy_is_of_what_is_scored(
+    tmp_path: Path, study: Callable[..., Any], kind: str, tested: bool
+) -> None:
+    """Of the documents with an odd number or of the test text, with [SEP] if it is predicted; counted by hand."""
+    write(tmp_path / "data/a.txt", BLANK)
+    write(tmp_path / "data/t.txt", "\n\n".join(DOCUMENTS[:40]))
+    made = study(train="a.txt", **({"test": "t.txt"} if tested else {}))
+    target = replace(made.target, family="bert" if kind == "mlm" else "gpt2")
+    found = built(replace(made, target=target, objective=replace(made.objective, kind=kind)))
+    sep, vocab = found.manifest["special"]["sep"], found.manifest["vocab"]
+    ids = np.asarray(found.test if tested else found.valid).astype(int)
+    documents = np.split(ids, np.flatnonzero(ids == sep) + 1)[:-1]
+    scored = np.concatenate(documents if tested else documents[1::2])
+    ordinary = [i for i in range(vocab) if kind == "clm" or i not in (0, 2, 3, 4)]
+    train = np.bincount(found.train, minlength=vocab)[ordinary] + 1
+    log_p = dict(zip(ordinary, np.log(train / train.sum()), strict=True))
+    wanted = -np.mean([log_p[i] for i in scored if i in log_p])
+    assert found.manifest["unigram_entropy"] == pytest.approx(wanted)
+
+
 def test_unigram_entropy_of_a_uniform_text_is_the_logarithm_of_its_words() -> None:
     counts = np.array([5, 10_000, 10_000, 10_000, 10_000])
-    assert unigram_entropy(counts, counts, sep=0) == pytest.approx(np.log(4), abs=1e-3)
+    assert unigram_entropy(counts, counts, never={0}) == pytest.approx(np.log(4), abs=1e-3)
 
 
 def test_a_hub_name_is_streamed(tmp_path: Path, study: Callable[..., Any]) -> None:
@@ -117,7 +167,9 @@ def test_several_hub_names_are_one_corpus_and_a_name_may_carry_its_subset(tmp_pa
 
 def test_the_synthetic_corpus_knows_its_floor(tmp_path: Path, study: Callable[..., Any], monkeypatch) -> None:
     monkeypatch.setattr("growbench.synthetic.floor.WINDOWS", 8)
-    made = built(study(source="synthetic", train=None, tokenizer="word", vocab=512, max_tokens=30_000))
+    made = built(
+        study(source="synthetic", train=None, tokenizer="word", vocab=512, max_tokens=30_000, valid_fraction=0.1)
+    )
     manifest = made.manifest
     assert 0.3 < manifest["entropy_floor"] < 0.6 * manifest["unigram_entropy"]
     assert int(made.train.max()) < manifest["vocab"]
@@ -147,10 +199,11 @@ def test_a_damaged_corpus_is_not_opened(tmp_path: Path, study: Callable[..., Any
         ("a.txt", b"one\n\ntwo\n\0", {}, "a.txt, line 4: holds a NUL character"),
         (
             "a.txt",
-            b"\n\n".join(b"%d" % i for i in range(20)),
+            "\n\n".join(DOCUMENTS[:100]).encode(),
             {},
-            "corpus.valid: .* tokens are shorter than one sequence",
+            "corpus.valid: 2. documents are too few .* at least 40 are needed",
         ),
+        ("a.txt", "\n\n".join(DOCUMENTS).encode(), {"documents": "line", "valid_fraction": 0.01}, "corpus.valid: "),
         ("a.txt.xz", lzma.compress(BLANK.encode())[:-40], {}, "cannot be read to its end"),
         ("a.txt.zst", zstandard.ZstdCompressor().compress(BLANK.encode())[:-9], {}, "cannot be read to its end"),
         ("a.jsonl", b'{"text": 1}\n', {}, "no text under 'text'"),

@@ -40,7 +40,8 @@ def test_a_run_interrupted_in_any_stage_ends_with_the_same_bytes(study, method, 
     if study.method(method).needs_source:
         pretrain.run(study, "source", 0)
     pretrain.run(study, method, 0)
-    whole = weights(method)
+    whole, documents = weights(method), study.layout.documents(method, 0)
+    by_document = documents.read_bytes()
     for path in sorted(Path("results/tiny/runs").glob(f"{method}-s0/**/*"), reverse=True):
         path.unlink() if path.is_file() else path.rmdir()
     honest, taken = Trainer.step, []
@@ -56,7 +57,7 @@ def test_a_run_interrupted_in_any_stage_ends_with_the_same_bytes(study, method, 
         pretrain.run(study, method, 0)
     before = len(taken)
     pretrain.run(study, method, 0)
-    assert weights(method) == whole
+    assert weights(method) == whole and documents.read_bytes() == by_document
     assert taken[before] == taken[at - 1]  # the interrupted step left nothing behind
 
 

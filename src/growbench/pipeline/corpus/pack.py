@@ -4,7 +4,7 @@ import hashlib
 import logging
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from growbench.errors import GrowBenchError
+from growbench.pipeline.corpus.parts import held_out
 from growbench.pipeline.corpus.plain import PlainTokenizer
 from growbench.pipeline.corpus.text_source import TextStream
 
@@ -23,15 +24,6 @@ REPORT_SECONDS = 10.0
 def dtype_of(vocab: int) -> np.dtype:
     """Return the smallest unsigned type of at least 16 bits that holds every id of a vocabulary."""
     return np.dtype("uint16" if vocab <= 2**16 else "uint32")
-
-
-def held_out(seed: int, stream: int, index: int, fraction: float) -> bool:
-    """Return whether document `index` of stream `stream` is validation text.
-
-    It is if a hash of the three numbers, uniform in [0, 1), is below `fraction`.
-    """
-    digest = hashlib.blake2b(f"{seed}/{stream}/{index}".encode(), digest_size=8).digest()
-    return int.from_bytes(digest, "little") < fraction * 2**64
 
 
 @dataclass
@@ -174,11 +166,11 @@ class Progress:
         )
 
 
-def unigram_entropy(train: np.ndarray, valid: np.ndarray, sep: int) -> float:
-    """Return the cross-entropy of `valid` under the add-one-smoothed distribution of `train`, in nats per token.
+def unigram_entropy(train: np.ndarray, scored: np.ndarray, never: Collection[int]) -> float:
+    """Return the cross-entropy of `scored` under the add-one-smoothed distribution of `train`, in nats per token.
 
-    train, valid: counts per id, [vocab]. The sep id is left out.
+    train, scored: counts per id, [vocab]. never: ids that are not predicted, which count in neither.
     """
-    train, valid = np.delete(train, sep), np.delete(valid, sep)
+    train, scored = (np.delete(counts, sorted(never)) for counts in (train, scored))
     log_p = np.log((train + 1) / (train.sum() + len(train)))
-    return float(-(valid * log_p).sum() / valid.sum())
+    return float(-(scored * log_p).sum() / max(scored.sum(), 1))

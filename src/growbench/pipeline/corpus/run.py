@@ -8,10 +8,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from growbench import synthetic
 from growbench.errors import GrowBenchError
-from growbench.pipeline.corpus import origin, text_source
-from growbench.pipeline.corpus.corpus import VERSION
+from growbench.pipeline.corpus import origin, parts, text_source
+from growbench.pipeline.corpus.corpus import VERSION, documents, splits, unpredicted
 from growbench.pipeline.corpus.text_source import Hashed, TextSource
 from growbench.records import manifest
 from growbench.runtime import durable, lock
@@ -93,7 +95,7 @@ def _into_place(study: Study, source: TextSource, files: Hashed, made_from: dict
 
 
 def _write(study: Study, source: TextSource, files: Hashed, work: Path) -> dict[str, Any]:
-    """Write the tokenizer, train.bin and valid.bin to `work`; return the manifest."""
+    """Write the tokenizer and the ids of each split to `work`; return the manifest."""
     from growbench.pipeline.corpus import pack, tokenizer
 
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
@@ -109,11 +111,15 @@ def _write(study: Study, source: TextSource, files: Hashed, work: Path) -> dict[
     else:
         pack.pack(encoder, source.train, train, None, config.seed, 0.0)
         pack.pack(encoder, source.valid, valid, None, config.seed, 0.0)
-    written = {"train": train.close(), "valid": valid.close()}
+    writers = {"train": train, "valid": valid}
+    if source.test is not None:
+        writers["test"] = pack.Writer(work / "test.bin", vocab, sep)
+        pack.pack(encoder, source.test, writers["test"], None, config.seed, 0.0)
+    written = {split: writer.close() for split, writer in writers.items()}
     note = {**files.note, "skipped_rows": _skipped(source.streams)}
     files.check()
-    _check_documents(study, source, train.documents, valid.documents)
-    _check_lengths(study, train.tokens, valid.tokens)
+    _check_documents(source, written)
+    _check_lengths(study, written)
     digests = {path.name: durable.digest(path) for path in sorted(place.iterdir())}
     return {
         "version": VERSION,
@@ -122,7 +128,7 @@ def _write(study: Study, source: TextSource, files: Hashed, work: Path) -> dict[
         "dtype": str(pack.dtype_of(vocab)),
         "special": special,
         **written,
-        "unigram_entropy": pack.unigram_entropy(train.counts, valid.counts, sep),
+        "unigram_entropy": _unigram_entropy(study, written, work, train.counts, special),
         **_floor(study, note),
     }
 
@@ -137,28 +143,39 @@ def _skipped(streams: text_source.Streams) -> int:
     return count
 
 
-def _check_lengths(study: Study, train: int, valid: int) -> None:
-    """Raise GrowBenchError if the training or the validation tokens are fewer than those of one sequence."""
+def _check_lengths(study: Study, written: dict[str, Any]) -> None:
+    """Raise GrowBenchError if a split has fewer tokens than one sequence. written: the manifest's entries of the splits."""
     wanted = study.objective.length - 1
-    for key, tokens in (("train", train), ("valid", valid)):
-        if tokens < wanted:
+    for split, entry in written.items():
+        if entry["tokens"] < wanted:
             raise GrowBenchError(
-                f"corpus.{key}: {tokens} tokens are shorter than one sequence of objective.length, which holds {wanted}; "
-                "give more text"
+                f"corpus.{split}: {entry['tokens']} tokens are shorter than one sequence of objective.length, which holds "
+                f"{wanted}; give more text"
             )
 
 
-def _check_documents(study: Study, source: TextSource, train: int, valid: int) -> None:
-    """Raise GrowBenchError if there is no training or no validation document."""
-    if not train:
+def _check_documents(source: TextSource, written: dict[str, Any]) -> None:
+    """Raise GrowBenchError if there is no training document, or if there are too few documents to validate on."""
+    if not written["train"]["documents"]:
         raise text_source.empty("train", source.train)
-    if not valid:
-        if source.valid is not None:
-            raise text_source.empty("valid", source.valid)
-        raise GrowBenchError(
-            f"corpus.valid_fraction: {study.corpus.valid_fraction} of {train} documents holds out none; "
-            "use a larger fraction or set corpus.valid"
-        )
+    for split in splits(written)[1:]:
+        text_source.check_documents(source, split, written[split]["documents"])
+
+
+def _unigram_entropy(
+    study: Study, written: dict[str, Any], work: Path, train: np.ndarray, special: dict[str, int | None]
+) -> float:
+    """Return the unigram entropy of exactly those tokens that finished points are scored on, in nats per token.
+
+    written: the manifest's entries of the splits. train: counts per id, [vocab].
+    """
+    from growbench.pipeline.corpus import pack
+
+    part, vocab = parts.of("report", "test" in written), len(train)
+    ids = np.fromfile(work / written[part.split]["file"], pack.dtype_of(vocab).newbyteorder("<"))
+    scored = ids[part.holds(documents(ids, int(special["sep"] or 0)))]
+    never = unpredicted(special) if study.objective.kind == "mlm" else ()
+    return pack.unigram_entropy(train, np.bincount(scored, minlength=vocab), never)
 
 
 def _floor(study: Study, note: dict[str, Any]) -> dict[str, Any]:
@@ -171,7 +188,7 @@ def _floor(study: Study, note: dict[str, Any]) -> dict[str, Any]:
 
 def _sample(study: Study, source: TextSource, characters: int) -> Iterator[str]:
     """Yield training documents for the vocabulary: the first ones of every stream, about `characters` in total."""
-    from growbench.pipeline.corpus.pack import held_out
+    from growbench.pipeline.corpus.parts import held_out
 
     config = study.corpus
     for number, stream in enumerate(source.train):

@@ -5,12 +5,13 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from growbench import synthetic
 from growbench.errors import GrowBenchError, nearest
-from growbench.pipeline.corpus import files
+from growbench.pipeline.corpus import files, parts
 from growbench.pipeline.corpus.tally import Tally
 from growbench.runtime import durable
 from growbench.study.study import Study
@@ -47,17 +48,19 @@ class TextSource:
 
     train: the training text.
     valid: the validation text; None if documents of `train` are held out for it.
+    test: the text on which finished points are scored; None if it is half of the validation documents.
     note: a description of the source for the manifest, files left out.
     """
 
     train: Streams
     valid: Streams | None
     note: dict[str, Any]
+    test: Streams | None = None
 
     @property
     def streams(self) -> Streams:
         """All streams."""
-        return (*self.train, *(self.valid or ()))
+        return (*self.train, *(self.valid or ()), *(self.test or ()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +93,8 @@ def hashed(source: TextSource) -> Hashed:
         ]
 
     lists = {"train": listed(source.train), "valid": listed(source.valid or ())} if state else {}
+    if source.test is not None and state:
+        lists["test"] = listed(source.test)
     return Hashed({**source.note, **lists}, state)
 
 
@@ -114,15 +119,38 @@ def open_text_source(study: Study) -> TextSource:
 
 
 def check(study: Study) -> None:
-    """Raise GrowBenchError unless every file exists and the first document of train and of valid can be read."""
+    """Raise GrowBenchError unless every file exists, train holds a document, and local valid and test text hold enough.
+
+    Text of the hub is not read that far, and the synthetic language has as much as it takes.
+    """
     source = open_text_source(study)
-    for key, streams in (("train", source.train), ("valid", source.valid)):
+    given = {"train": source.train, "valid": source.valid, "test": source.test}
+    for key, streams in given.items():
         if streams is not None and not any(next(stream.read(), None) for stream in streams):
             raise empty(key, streams)
+    if study.corpus.source == "local":
+        for key in [key for key in ("valid", "test") if key == "valid" or source.test is not None]:
+            check_documents(source, key, sum(1 for _ in islice(_documents(study, source, key), 2 * parts.FEWEST)))
+
+
+def _documents(study: Study, source: TextSource, split: str) -> Iterator[str]:
+    """Yield the documents of valid or of test, which may be held out from train."""
+    streams = source.test if split == "test" else source.valid
+    for number, stream in enumerate(source.train if streams is None else streams):
+        for index, text in enumerate(stream.read()):
+            if streams is not None or parts.held_out(study.corpus.seed, number, index, study.corpus.valid_fraction):
+                yield text
+
+
+def check_documents(source: TextSource, split: str, count: int) -> None:
+    """Raise GrowBenchError if valid or test has too few documents."""
+    held = split == "valid" and source.valid is None
+    remedy = "set a larger corpus.valid_fraction, or corpus.valid" if held else "give more text"
+    parts.check(split, count, source.test is not None, f"{remedy}, or set corpus.documents to what separates them")
 
 
 def empty(key: str, streams: Streams) -> GrowBenchError:
-    """Return the error for a split without documents. key: train or valid."""
+    """Return the error for a split without documents. key: train, valid or test."""
     names = ", ".join(stream.name for stream in streams)
     return GrowBenchError(f"corpus.{key}: no text in {names}; give files that hold at least one document")
 
@@ -143,11 +171,17 @@ def _local(study: Study) -> TextSource:
         raise GrowBenchError(
             f"corpus.documents: '{config.documents}' is not known; {nearest(config.documents, files.LAYOUTS)}"
         )
-    train, valid = _matches(folder, "train", config.train), _matches(folder, "valid", config.valid)
+    found = {key: _matches(folder, key, getattr(config, key)) for key in ("train", "valid", "test")}
+    train, valid, test = found.values()
     if not train:
         raise GrowBenchError("corpus.train: not set, but corpus.source is local; list files or globs below data.dir")
-    if both := set(train) & set(valid):
-        raise GrowBenchError(f"corpus.valid: {min(both)} is training text too; remove it from corpus.train")
+    for key, other, word in (
+        ("valid", "train", "training"),
+        ("test", "train", "training"),
+        ("test", "valid", "validation"),
+    ):
+        if both := set(found[key]) & set(found[other]):
+            raise GrowBenchError(f"corpus.{key}: {min(both)} is {word} text too; remove it from corpus.{other}")
 
     def stream(path: Path) -> TextStream:
         tally = Tally()
@@ -159,7 +193,12 @@ def _local(study: Study) -> TextSource:
             tally=tally,
         )
 
-    return TextSource(train=tuple(map(stream, train)), valid=tuple(map(stream, valid)) or None, note={"kind": "local"})
+    return TextSource(
+        train=tuple(map(stream, train)),
+        valid=tuple(map(stream, valid)) or None,
+        test=tuple(map(stream, test)) or None,
+        note={"kind": "local"},
+    )
 
 
 def _data_folder(study: Study) -> Path:
@@ -205,13 +244,15 @@ def _fixed(pattern: Path) -> Path:
 
 
 def _hub(study: Study) -> TextSource:
-    """Datasets of the hub, streamed. A name may include a configuration, `name:subset`; corpus.valid names a split."""
+    """Datasets of the hub, streamed. A name may include a configuration, `name:subset`; corpus.valid and test name splits."""
     config = study.corpus
     names = _names(config.train)
     if not names:
         raise GrowBenchError("corpus.train: not set, but corpus.source is hub; give the name of a dataset")
-    if not (config.valid is None or isinstance(config.valid, str)):
-        raise GrowBenchError("corpus.valid: a list, but corpus.source is hub; give the name of one split or null")
+    for key in ("valid", "test"):
+        split = getattr(config, key)
+        if not (split is None or isinstance(split, str)):
+            raise GrowBenchError(f"corpus.{key}: a list, but corpus.source is hub; give the name of one split or null")
 
     def streams(split: str) -> Streams:
         tallies = [Tally() for _ in names]
@@ -220,8 +261,9 @@ def _hub(study: Study) -> TextSource:
             for name, tally in zip(names, tallies, strict=True)
         )
 
-    note = {"kind": "hub", "train": names, "subset": config.subset, "valid": config.valid}
-    return TextSource(train=streams("train"), valid=streams(config.valid) if config.valid else None, note=note)
+    note = {"kind": "hub", "train": names, "subset": config.subset, "valid": config.valid, "test": config.test}
+    valid, test = (streams(name) if isinstance(name, str) else None for name in (config.valid, config.test))
+    return TextSource(train=streams("train"), valid=valid, test=test, note=note)
 
 
 def _rows(study: Study, name: str, split: str, tally: Tally) -> Iterator[str]:

@@ -43,6 +43,7 @@ class Journal:
     at: position at the start of the current segment.
     segment: the current segment.
     points: finished points.
+    documents: the losses of each finished point by document, in nats.
     curve: its rows, values by column.
     ledger: what each phase and stage cost.
     """
@@ -51,6 +52,7 @@ class Journal:
     at: Position = field(default_factory=Position)
     segment: Segment = field(default_factory=Segment)
     points: list[dict[str, Any]] = field(default_factory=list)
+    documents: dict[str, list[float]] = field(default_factory=dict)
     curve: list[dict[str, Any]] = field(default_factory=list)
     ledger: Ledger = field(default_factory=Ledger)
 
@@ -72,14 +74,17 @@ class Journal:
         self.curve.append({k: "" if v is None else v for k, v in zip(COLUMNS, values, strict=True)})
 
     def finish(
-        self, point: str, fraction: float, budget: float, loss: float, tail: float | None, model: str | None
-    ) -> None:
+        self, point: str, fraction: float, budget: float, loss: float, nats: list[float], tail: float | None,
+        model: str | None,
+    ) -> None:  # fmt: skip
         """Add a finished point at the current position.
 
-        budget: FLOPs that the run may spend until there. tail: spectrum.tail_energy of the model. model: digest of its weights.
+        budget: FLOPs that the run may spend until there. loss: in nats per predicted token. nats: of each document. tail:
+        spectrum.tail_energy of the model. model: digest of its weights.
         A process that does not save the model has neither.
         """
         a, extra = self.at, self.source
+        self.documents[point] = nats
         self.points.append(
             {
                 "point": point, "fraction": fraction, "budget_flops": budget, "loss": loss,
@@ -107,13 +112,14 @@ class Journal:
 
     def state(self) -> dict[str, Any]:
         """Return everything that must survive an interruption."""
-        own = {"points": self.points, "curve": self.curve, "ledger": self.ledger.entries}
+        finished = {"points": self.points, "documents": self.documents}
+        own = {**finished, "curve": self.curve, "ledger": self.ledger.entries}
         return {"at": asdict(self.at), "segment": asdict(self.segment), **own}
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go back to what state() returned."""
         self.at, self.segment = Position(**state["at"]), Segment(**state["segment"])
-        self.points, self.curve = state["points"], state["curve"]
+        self.points, self.documents, self.curve = state["points"], state["documents"], state["curve"]
         self.ledger.entries = state["ledger"]
 
     def full_ledger(self) -> list[dict[str, Any]]:

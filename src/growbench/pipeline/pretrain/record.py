@@ -1,4 +1,4 @@
-"""The record of one run, written last, and its curve beside it."""
+"""The record of one run, written last; beside it its curve, and the losses of its finished points by document."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,19 +9,22 @@ import torch
 from growbench import families
 from growbench.pipeline.pretrain.journal import Journal
 from growbench.pipeline.pretrain.stages import Stages
-from growbench.records import curve, provenance, record
+from growbench.records import curve, documents, provenance, record
 from growbench.records.identity import Identity
 from growbench.runtime import durable
 from growbench.spec import SOURCE
 from growbench.study.study import Study
+from growbench.train.windows import Windows
 
 
 def write(
-    study: Study, method: str, stages: Stages, journal: Journal, manifest: Mapping[str, Any], made_from: Identity
-) -> Path:
+    study: Study, method: str, stages: Stages, journal: Journal, windows: Windows, manifest: Mapping[str, Any],
+    made_from: Identity,
+) -> Path:  # fmt: skip
     """Write the record of a run, in the first of its processes, and return its path.
 
-    method: a method of the study, or the source. manifest: of the corpus. made_from: the run's identity.
+    method: a method of the study, or the source. windows: those that its finished points are scored on. manifest: of the
+    corpus. made_from: the run's identity.
     """
     layout, timeline, seed = study.layout, stages.timeline, stages.models.seed
     path = layout.run_record(method, seed)
@@ -29,6 +32,9 @@ def write(
         return path
     rows, spec = layout.curve(method, seed), timeline.plan.stages[-1].spec
     curve.write(rows, journal.curve)
+    listed = documents.write(
+        layout.documents(method, seed), windows.numbers.tolist(), windows.tokens.tolist(), journal.documents
+    )
     return record.write(
         path, "pretrain", study=study.study, method=method, seed=seed,
         config_hash=made_from["config"], identity=made_from,
@@ -36,7 +42,7 @@ def write(
         curve_of=None if method == SOURCE else study.curve_of(method),
         source_spec=stages.source_spec.to_dict() if journal.source["flops"] else None,
         options=timeline.options, plan=timeline.plan.to_list(), initial_loss=journal.at.initial_loss,
-        points=journal.points, curve=durable.digest(rows), ledger=journal.full_ledger(),
+        points=journal.points, curve=durable.digest(rows), documents=listed, ledger=journal.full_ledger(),
         unigram_entropy=manifest["unigram_entropy"], entropy_floor=manifest["entropy_floor"],
         provenance=provenance.of(torch.get_num_threads(), stages.ranks.count),
     )  # fmt: skip

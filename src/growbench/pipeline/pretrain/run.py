@@ -12,11 +12,13 @@ from contextlib import contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from growbench.growth.spectrum import tail_energy
 from growbench.pipeline.corpus import corpus
-from growbench.pipeline.pretrain import identity, progress, setup
+from growbench.pipeline.corpus.parts import Purpose
+from growbench.pipeline.pretrain import identity, progress, setup, validation
 from growbench.pipeline.pretrain import record as run_record
 from growbench.pipeline.pretrain.journal import Journal
 from growbench.pipeline.pretrain.state import RunState
@@ -34,6 +36,7 @@ from growbench.train.loop import Trainer, evaluate
 from growbench.train.processes import ranks
 from growbench.train.processes.ranks import Ranks
 from growbench.train.segment import Diverged
+from growbench.train.windows import Windows
 
 log = logging.getLogger(__name__)
 SLOPED = 20  # validation losses of a stage that ends by the slope of its loss
@@ -73,14 +76,16 @@ class Run:
         peak: Peak = CONFIGURED,
         folder: RunFolder | None = None,
         share: float = 1.0,
+        purpose: Purpose = "report",
     ) -> None:
         """Set up a run; nothing is trained yet.
 
-        together: the processes that train it. peak: LR and warm-up that a search chose. folder, share: a trial of a
-        search has a folder of its own, and a share of the budget.
+        together: the processes that train it. peak: LR and warm-up that a search chose. folder, share, purpose: a trial of
+        a search has a folder of its own and a share of the budget, and is scored on the documents that choose.
         """
         torch.set_num_threads(launch.threads(study.train.threads, together.count))
         self.study, self.method, self.ranks, self.name = study, method, together, run_name(method, seed)
+        self.purpose: Purpose = purpose
         self.folder = folder or study.layout.run(method, seed)
         self.corpus = corpus.load(study.layout.corpus)
         self.vocab = int(self.corpus.manifest["vocab"])
@@ -96,7 +101,9 @@ class Run:
     def execute(self) -> Path:
         """Train what is not trained yet and write the record."""
         self.train()
-        return run_record.write(self.study, self.method, self.stages, self.journal, self.corpus.manifest, self.identity)
+        return run_record.write(
+            self.study, self.method, self.stages, self.journal, self.final, self.corpus.manifest, self.identity
+        )
 
     def train(self) -> Journal:
         """Train what is not trained yet and return the journal. A signal stops it after the next checkpoint."""
@@ -106,7 +113,8 @@ class Run:
     def _train(self) -> Journal:
         self.clock = Clock(self.ranks)
         self.state = RunState(self.name, self.folder, self.identity, self.journal, self.stages)
-        self.valid = setup.validation_of(self.study, self.corpus, self.stages.batches.objective)
+        measured = partial(validation.of, self.study, self.corpus, self.stages.batches.objective)
+        self.valid, self.final = measured("trunk"), measured(self.purpose)
         self.trainer = self.state.resume() or self._enter(0, None)
         if all(self.journal.has(point_name(point)) for point in self.timeline.points):
             log.info("%s is finished, and nothing that it depends on has changed: nothing is trained", self.name)
@@ -126,7 +134,7 @@ class Run:
         trainer = self.stages.enter(index, before, at.entered)
         if stage.enter != "init":
             self.journal.ledger.add("grow", index, **self.clock.read())
-        value = at.initial_loss = self._evaluate(trainer)
+        value = at.initial_loss = self._valid_loss(trainer)
         self.journal.row("trunk", "", 0.0, None, value)
         log.info("%s stage %d, %s: initial loss %.4f", self.name, index, stage.spec.short(), value)
         return trainer
@@ -163,7 +171,7 @@ class Run:
                 self.state.pause(self.trainer)
         cost, budget = self.trainer.cost, self.timeline.budget
         train = self.journal.spend(phase, cost)
-        valid = self._evaluate(self.trainer) if phase == "trunk" else None
+        valid = self._valid_loss(self.trainer) if phase == "trunk" else None
         self.journal.row(phase, point, lr(count - 1), train, valid)
         progress.segment(
             self.name, f"{phase} {point}".strip(), segment, count * cost.tokens, step=at.step, losses=(train, valid),
@@ -180,12 +188,17 @@ class Run:
         except Diverged as error:
             raise self.state.diverged(str(error)) from error
 
-    def _evaluate(self, trainer: Trainer) -> float:
-        value = evaluate(trainer, self.valid)
-        if not math.isfinite(value):
-            raise self.state.diverged(f"the validation loss is {value} at step {self.journal.at.step}")
+    def _valid_loss(self, trainer: Trainer) -> float:
+        """Return the loss on all of the validation text, in nats per predicted token."""
+        return self.valid.loss(self._evaluate(trainer, self.valid))
+
+    def _evaluate(self, trainer: Trainer, windows: Windows) -> np.ndarray:
+        """Return the loss of each document in nats, [documents]."""
+        nats = evaluate(trainer, windows)
+        if not np.isfinite(nats).all():
+            raise self.state.diverged(f"the validation loss is {windows.loss(nats)} at step {self.journal.at.step}")
         self.journal.ledger.add("eval", self.journal.at.stage, **self.clock.read())
-        return value
+        return nats
 
     def _finish(self, fraction: float) -> None:
         """Cool a copy of the trunk down to LR 0, save it as a finished point, and go back to the trunk."""
@@ -197,15 +210,16 @@ class Run:
         if steps:
             top = self.timeline.schedule(at.stage, at.began).lr(at.spent, self.trainer.cost.flops)
             self._segment("cooldown", name, steps, partial(schedule.cooldown, top, steps))
-        value = self._evaluate(self.trainer)
-        journal.row("cooldown", name, 0.0, None, value)
+        journal.row("cooldown", name, 0.0, None, self._valid_loss(self.trainer))
+        nats = self._evaluate(self.trainer, self.final)
+        value = self.final.loss(nats)
         model = self.stages.models.finished(self.timeline.plan.stages[at.stage], self.trainer)
         tail = saved = None
         if model is not None:
             checkpoint.save_model(self.folder.point(name), model, self.identity)
             saved = finished.model(self.folder.point(name))
             tail = tail_energy(self.stages.models.family, model, self.stages.source_spec.hidden)
-        journal.finish(name, fraction, self.timeline.own(fraction) * budget, value, tail, saved)
+        journal.finish(name, fraction, self.timeline.own(fraction) * budget, value, nats.tolist(), tail, saved)
         log.info("%s finished point %s: loss %.4f", self.name, name, value)
         journal.at = trunk
         self.state.put_back(self.trainer)

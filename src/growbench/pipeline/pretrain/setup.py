@@ -1,10 +1,11 @@
 """What one run is set up from: its config, its corpus and the finished source."""
 
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
 from growbench import families
-from growbench.pipeline.corpus.corpus import Corpus
+from growbench.pipeline.corpus.corpus import Corpus, unpredicted
 from growbench.pipeline.pretrain import identity
 from growbench.pipeline.pretrain.models import Models
 from growbench.pipeline.pretrain.stages import Stages
@@ -16,10 +17,8 @@ from growbench.train import device
 from growbench.train.batches import Batches
 from growbench.train.build import Recipe
 from growbench.train.data import PackedSequences, Stream
-from growbench.train.objective import Batch, CausalLM, MaskedLM, Objective
+from growbench.train.objective import CausalLM, MaskedLM, Objective
 from growbench.train.processes.ranks import ALONE, Ranks
-
-VALIDATION_SEED, VALIDATION_BATCH = 7_654_321, 32
 
 
 def stages_of(study: Study, method: str, seed: int, run: Timeline, corpus: Corpus, ranks: Ranks = ALONE) -> Stages:
@@ -41,7 +40,7 @@ def stages_of(study: Study, method: str, seed: int, run: Timeline, corpus: Corpu
         method=None if method == SOURCE else study.method(method),
         models=models,
         source_spec=study.source_spec(vocab),
-        batches=Batches(sequences, objective_of(study, int(special["mask"]), vocab), study.optimizer.batch),
+        batches=Batches(sequences, objective_of(study, special, vocab), study.optimizer.batch),
         recipe=recipe_of(study),
         ranks=ranks,
     )
@@ -55,11 +54,13 @@ def source_folder(study: Study, seed: int) -> Path:
     return finished.point(study.layout, identity.wanted(study, SOURCE, seed), SOURCE, seed, point_name(1.0))
 
 
-def objective_of(study: Study, mask_id: int, vocab: int) -> Objective:
-    """Return the study's objective. mask_id: id of [MASK]. vocab: size of the vocabulary."""
+def objective_of(study: Study, special: Mapping[str, int | None], vocab: int) -> Objective:
+    """Return the study's objective. special: ids of the special tokens. vocab: size of the vocabulary."""
     if study.objective.kind == "clm":
         return CausalLM()
-    return MaskedLM(study.objective.mask_rate, mask_id, vocab)
+    mask = special["mask"]
+    assert mask is not None
+    return MaskedLM(study.objective.mask_rate, mask, vocab, unpredicted(special))
 
 
 def recipe_of(study: Study) -> Recipe:
@@ -73,14 +74,3 @@ def recipe_of(study: Study) -> Recipe:
         compile=t.compile,
         shard=t.shard,
     )
-
-
-def validation_of(study: Study, corpus: Corpus, objective: Objective) -> list[Batch]:
-    """Return the validation batches, of equal size and the same for every run of the study.
-
-    Raises GrowBenchError if the validation text is shorter than one sequence.
-    """
-    sequences = PackedSequences(corpus.valid, study.objective.length, int(corpus.manifest["special"]["cls"]), 0)
-    count, size = min(study.train.eval_sequences, sequences.count), VALIDATION_BATCH
-    groups = [list(range(i, min(i + size, count))) for i in range(0, count - count % size or count, size)]
-    return [objective.batch(sequences.fetch(group), VALIDATION_SEED, i) for i, group in enumerate(groups)]

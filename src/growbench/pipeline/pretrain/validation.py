@@ -1,0 +1,29 @@
+"""The windows that models are validated on: along the trunk, where a search compares, and at finished points."""
+
+import numpy as np
+
+from growbench.errors import GrowBenchError
+from growbench.pipeline.corpus import parts
+from growbench.pipeline.corpus.corpus import Corpus, documents
+from growbench.pipeline.corpus.parts import Purpose
+from growbench.study.study import Study
+from growbench.train.data import PackedSequences
+from growbench.train.objective import Objective
+from growbench.train.windows import Windows, windows
+
+
+def of(study: Study, corpus: Corpus, objective: Objective, purpose: Purpose) -> Windows:
+    """Return the windows for a purpose (parts.py), evenly spaced over their text and the same for every run of the study.
+
+    Raises GrowBenchError if the text is shorter than one sequence, or holds nothing to predict.
+    """
+    part = parts.of(purpose, corpus.test is not None)
+    ids: np.ndarray = getattr(corpus, part.split)
+    special = corpus.manifest["special"]
+    sequences = PackedSequences(ids, study.objective.length, int(special["cls"]), 0)
+    numbers = documents(ids, int(special["sep"]))
+    most = study.train.eval_sequences if purpose == "trunk" else study.train.final_sequences
+    found = windows(sequences, objective, numbers, part.holds(numbers), most)
+    if not len(found.numbers):
+        raise GrowBenchError(f"corpus.{part.split}: nothing to predict in {part}; give more text")
+    return found
