@@ -226,11 +226,19 @@ class Kept(Shape):
         return self
 
 
+class Floors(Shape):
+    """What a probe's linear model scores with the features of a random model of the same spec, and with counts of tokens."""
+
+    random_model: float
+    bag_of_words: float
+
+
 class Finetuned(Evaluated):
     """One fine-tuning run; records of before these were counted and kept lack the optional values.
 
     n_skipped: rows of both files that were left out as broken. n_cut_train, n_cut_dev: rows that were cut.
     n_unreached: rows of both files with positions that pre-training never reached.
+    floors, strength: of a probe, whose epochs and lr are 0; strength: weight of the data against the penalty.
     """
 
     seed: Count
@@ -245,6 +253,8 @@ class Finetuned(Evaluated):
     lr: Amount
     batch: Count | None
     predictions: Kept | None = None
+    floors: Floors | None = None
+    strength: Amount | None = None
 
     @model_validator(mode="after")
     def agree(self) -> Self:
@@ -259,7 +269,7 @@ class Finetune(Record):
     point: Name
     made_from: Made
     suite: Name
-    protocol: Literal["single", "grid"]
+    protocol: Literal["single", "grid", "probe"]
     runs: list[Finetuned]
     labels: dict[str, Kept] | None = None
 
