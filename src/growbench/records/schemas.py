@@ -8,45 +8,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from growbench.errors import GrowBenchError, shown
-from growbench.records import identity, predictions
+from growbench.records import identity
+from growbench.records.finetuned import Finetune
+from growbench.records.shape import Amount, Count, Evaluated, Made, Name, Record, Sha256, Shape, Share
 
 REMEDY = "restore the file, or delete it and run its job again"
-Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
-Amount = Annotated[float, Field(ge=0)]
-Count = Annotated[int, Field(ge=0)]
-Share = Annotated[float, Field(gt=0, le=1)]
-Name = Annotated[str, Field(min_length=1)]
-
-
-class Shape(BaseModel):
-    """What all shapes share: no unknown key, no value of another type, no number that is not finite."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
-
-
-class Provenance(Shape):
-    commit: str
-    dirty: bool
-    versions: dict[str, str]
-    hardware: str
-    threads: Count
-    processes: Count
-    date: str
-
-
-class Record(Shape):
-    """What every record says of itself."""
-
-    version: Literal[2]
-    study: Name
-    method: Name
-    seed: Count
-    config_hash: Annotated[str, Field(pattern="^[0-9a-f]{12}$")]
-    provenance: Provenance
-    digest: Sha256
 
 
 class Identity(Shape):
@@ -66,16 +35,6 @@ class Identity(Shape):
     lr: Amount | None = None
     warmup: Count | Literal["share"] | None = None
     share: Share
-    precision: Name | None
-
-
-class Made(Shape):
-    """What an evaluation was made from: digests of the model, of the corpus and its tokenizer, and of each task's files."""
-
-    config: str
-    model: Sha256 | None
-    corpus: Sha256 | None
-    tasks: dict[str, dict[str, Sha256]] | None
     precision: Name | None
 
 
@@ -198,80 +157,6 @@ class Search(Record):
         if not finite or self.lr != min(finite, key=lambda trial: trial.loss or 0.0).lr:
             raise ValueError("lr is not that of the trial with the lowest loss")
         return self
-
-
-class Evaluated(Shape):
-    """The result of one task or test set. score: the main metric; None if it is not finite."""
-
-    task: Name
-    subset: bool
-    metrics: dict[str, float | None]
-    main_metric: Name
-    score: float | None
-    failed: bool
-    seconds: Amount
-
-
-class Kept(Shape):
-    """One value per example (records/predictions.py)."""
-
-    kind: predictions.Kind
-    rows: Count
-    data: str
-
-    @model_validator(mode="after")
-    def agree(self) -> Self:
-        """Refuse data that are not this many values."""
-        predictions.unpack(self.model_dump())
-        return self
-
-
-class Floors(Shape):
-    """What a probe's linear model scores with the features of a random model of the same spec, and with counts of tokens."""
-
-    random_model: float
-    bag_of_words: float
-
-
-class Finetuned(Evaluated):
-    """One fine-tuning run; records of before these were counted and kept lack the optional values.
-
-    n_skipped: rows of both files that were left out as broken. n_cut_train, n_cut_dev: rows that were cut.
-    n_unreached: rows of both files with positions that pre-training never reached.
-    floors, strength: of a probe, whose epochs and lr are 0; strength: weight of the data against the penalty.
-    """
-
-    seed: Count
-    n_train: Count
-    n_dev: Count
-    n_skipped: Count | None = None
-    n_cut_train: Count | None = None
-    n_cut_dev: Count | None = None
-    n_unreached: Count | None = None
-    majority: float
-    epochs: Count
-    lr: Amount
-    batch: Count | None
-    predictions: Kept | None = None
-    floors: Floors | None = None
-    strength: Amount | None = None
-
-    @model_validator(mode="after")
-    def agree(self) -> Self:
-        """Refuse predictions of another number of rows."""
-        if self.predictions and self.predictions.rows != self.n_dev:
-            raise ValueError(f"{self.predictions.rows} predictions for {self.n_dev} dev rows")
-        return self
-
-
-class Finetune(Record):
-    kind: Literal["finetune"]
-    point: Name
-    made_from: Made
-    suite: Name
-    protocol: Literal["single", "grid", "probe"]
-    runs: list[Finetuned]
-    labels: dict[str, Kept] | None = None
 
 
 class Tested(Evaluated):
