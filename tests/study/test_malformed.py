@@ -54,7 +54,7 @@ CONTRADICTIONS: list[
     ("finetune.lr: 0.002", {"finetune": {"protocol": "grid", "tasks": {}}}, "list the LRs"),
     ("finetune.tasks.topic.lr: a list", {"finetune": {"tasks": {"topic": {"lr": [0.1, 0.2]}}}}, "give one LR"),
     ("finetune.tasks.topics: ", {"finetune": {"tasks": {"topics": {}}}}, "did you mean 'topic'"),
-    ("zeroshot.names: zero-shot tests", {"zeroshot": {"names": ["PTB"]}}, "use clm"),
+    ("zeroshot.names: PTB needs a causal model", {"zeroshot": {"names": ["PTB"]}}, "use clm"),
     ("methods.scratch: missing", {"methods": {"scratch": False}}, "add `scratch:`"),
     ("methods.half.of: 'stackbrt'", {"methods": {"half": {"of": "stackbrt"}}}, "did you mean 'stackbert'"),
     ("methods.stackbert.first: 0.9", {"methods": {"stackbert": {"first": 0.9}}}, "use a smaller one"),

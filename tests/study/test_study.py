@@ -7,7 +7,8 @@ import pytest
 from support.configs import ABLE, ROOT, UNABLE, study
 
 from growbench.errors import GrowBenchError
-from growbench.study import config, timeline
+from growbench.study import config, scored, timeline
+from growbench.study.study import point_name
 
 
 def test_what_each_step_of_the_pipeline_depends_on() -> None:
@@ -31,11 +32,16 @@ def test_a_causal_study_may_name_test_sets_and_no_trained_model_depends_on_them(
     after = config.load(
         study(), {**causal, "zeroshot": {"names": ["PTB", "WikiText-2"], "points": [0.6], "stride": 32}}
     )
-    assert after.zeroshot_points() == ("p60",)
+    assert scored.points(after, "scratch") == ("p60",)
     assert after.trained_part() == before.trained_part() and after.finetuned_part() == before.finetuned_part()
     assert after.zeroshot_part() != before.zeroshot_part()
     same = config.load(study(), {**causal, "zeroshot": {"batch": 3, "threads": 2, "points": [0.6]}})
     assert same.zeroshot_part() == before.zeroshot_part()
+    every = config.load(study(), {**causal, "zeroshot": {"points": None}})
+    for name in every.methods:
+        assert scored.points(every, name) == tuple(map(point_name, timeline.of(every, name).points))
+    pairs = config.load(study(), {**causal, "zeroshot": {"names": ["pairs"], "pairs": 80}})
+    assert pairs.zeroshot_part()["pairs"] == 80 and "pairs" not in after.zeroshot_part()
     with pytest.raises(GrowBenchError, match=r"zeroshot\.stride: 33 .* at most objective\.length 32"):
         config.load(study(), {**causal, "zeroshot": {"names": ["PTB"], "stride": 33}})
 

@@ -18,7 +18,8 @@ NATS = {"scratch": 4.0, "stackbert": 3.5, "direct_copy": 4.2, "bert2bert_fpi": 3
 def causal(test_sets: list[str]) -> Study:
     """Return a study of these methods for a family that can be evaluated without fine-tuning, on these test sets."""
     return constructed.study(
-        dict.fromkeys(COSTS), **{"target.family": "gpt2", "zeroshot.names": test_sets, "zeroshot.stride": 32}
+        dict.fromkeys(COSTS),
+        **{"target.family": "gpt2", "zeroshot.names": test_sets, "zeroshot.points": [1.0], "zeroshot.stride": 32},
     )
 
 

@@ -13,7 +13,7 @@ from support import tiny
 from growbench import families
 from growbench.pipeline.pretrain import identity as of_run
 from growbench.plan.plan import Stage
-from growbench.records import identity, record
+from growbench.records import identity, outcomes, record
 from growbench.records.curve import COLUMNS
 from growbench.runtime import durable
 from growbench.spec import SOURCE, ModelSpec
@@ -199,6 +199,25 @@ def zeroshot(made: Study, method: str, seed: int, nats: float) -> dict[str, Any]
         "made_from": evaluated(made.zeroshot_part(), made.zeroshot.names, method, seed, "p100"), "window": {"length": 64, "stride": 32, "context": 33},
         "tokenisation": {"kind": "bpe", "vocab": 512, "letter_case": False, "line_ends": True, "unknown_word": ["<", "unk", ">"]},
         "runs": [text, last], "provenance": provenance(),
+    }  # fmt: skip
+
+
+def pairs(score: float) -> dict[str, Any]:
+    """Return the score on eight minimal pairs of two kinds, of which two more were left out."""
+    metrics = {"accuracy": score, "shuffled": score - 0.1, "swapped": score + 0.1}
+    return {
+        "task": "pairs", "n_tokens": 60, "n_words": 40, "n_lines": 16, "n_unknown": 0, "n_cut": 2, "n_pairs": 8, "n_bytes": 0,
+        "nats": 99.0, "subset": False, "failed": False, "seconds": 1.0, "metrics": metrics, "main_metric": "accuracy",
+        "score": score, "error": 0.05, "outcomes": dict.fromkeys(("shuffled", "swapped"), outcomes.packed([True] * 4)),
+    }  # fmt: skip
+
+
+def bits(score: float) -> dict[str, Any]:
+    """Return the bits per byte of four texts of one hundred bytes in all."""
+    return {
+        "task": "bytes/SST-2", "n_tokens": 50, "n_words": 20, "n_lines": 4, "n_unknown": 0, "n_cut": 0, "n_pairs": 0,
+        "n_bytes": 100, "nats": 99.0, "subset": False, "failed": False, "seconds": 1.0, "metrics": {"bits_per_byte": score},
+        "main_metric": "bits_per_byte", "score": score, "error": None, "outcomes": {},
     }  # fmt: skip
 
 

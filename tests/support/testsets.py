@@ -1,10 +1,13 @@
 """Studies and files of language models' test sets, and a model whose probabilities are known."""
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from support import tiny
+from transformers import PreTrainedTokenizerFast
 
+from growbench.pipeline.corpus import tokenizer as trained
 from growbench.study.study import Study
 from growbench.tasks import language
 
@@ -18,7 +21,15 @@ def study(
         corpus={"tokenizer": "bpe"},
         objective={"length": length},
         target={"family": family},
-        zeroshot={"source": source, "names": list(names), "points": [1.0], "stride": stride, "batch": 3, "threads": 1},
+        zeroshot={
+            "source": source,
+            "names": list(names),
+            "points": [1.0],
+            "pairs": 80,
+            "stride": stride,
+            "batch": 3,
+            "threads": 1,
+        },
         methods={"scratch": None},
     )
 
@@ -29,6 +40,17 @@ def put(folder: Path, name: str, text: str) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text, encoding="utf-8", newline="")
     return path
+
+
+def letters(folder: Path, unk: str = "[UNK]", **special: Any) -> PreTrainedTokenizerFast:
+    """A tokenizer in which every byte is a token; saved where a corpus leaves it."""
+    core = trained.train("bpe", ["x"], 256 + 5, special.pop("lowercase", False))
+    fast = PreTrainedTokenizerFast(
+        tokenizer_object=core, unk_token=unk, sep_token="[SEP]", pad_token="[PAD]", **special
+    )
+    fast.save_pretrained(str(folder))
+    tiny.sign(folder.parent, vocab=len(fast))
+    return fast
 
 
 class Table:

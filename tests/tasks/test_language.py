@@ -8,7 +8,7 @@ import pytest
 from support.testsets import put, study
 
 from growbench.errors import GrowBenchError
-from growbench.tasks import language
+from growbench.tasks import language, testsets
 
 
 def test_official_files_are_told_from_subsets_by_their_counts(tmp_path: Path) -> None:
@@ -69,7 +69,7 @@ def test_wrong_files_are_refused_in_one_line(tmp_path: Path, name: str, text: st
     if text is not None:
         put(tmp_path, name, text)
     with pytest.raises(GrowBenchError, match=words) as caught:
-        language.check(study(tmp_path, name))
+        testsets.check(study(tmp_path, name))
     assert "\n" not in str(caught.value) and "official file" in str(caught.value)
     with pytest.raises(GrowBenchError, match=r"data\.dir: not set"):
-        language.check(study(None, name))
+        testsets.check(study(None, name))

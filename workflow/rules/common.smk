@@ -26,6 +26,7 @@ if shlex.quote(sys.executable) != sys.executable:  # Snakemake puts it into comm
 from growbench.analysis import outputs
 from growbench.pipeline import triggers
 from growbench.spec import SOURCE
+from growbench.study import scored
 from growbench.study.config import gather
 from growbench.errors import GrowBenchError, shown
 from growbench.records.layout import Layout, run_name
@@ -166,17 +167,14 @@ def finetune_records(wildcards):
     return whole + one_point_records(FINETUNED_POINT, STUDY.finetuned_points)
 
 
-def zeroshot_points(wildcards, input):
-    """Return the points of a zero-shot job. They are no rerun trigger either."""
-    return STUDY.zeroshot_points()
-
-
 def zeroshot_records(wildcards):
     """Return the records of every point that is evaluated zero-shot; none if the study names no test set."""
-    if not STUDY.zeroshot.names:
-        return []
-    whole = expand(ZEROSHOT_RECORDS, study=STUDY.study, method=WHOLE)
-    return whole + one_point_records(SCORED_POINT, STUDY.zeroshot_points)
+    return [
+        record
+        for method in (STUDY.methods if STUDY.zeroshot.names else [])
+        for point in scored.points(STUDY, method)
+        for record in expand(ZEROSHOT_RECORDS, study=STUDY.study, method=method, point=point)
+    ]
 
 
 def one_point_records(pattern, points):
@@ -228,13 +226,10 @@ FINETUNE_RECORDS = [
     str(LAYOUT.finetune_record("{method}", seed, point)) for seed in STUDY.seeds for point in STUDY.finetuned_points()
 ]
 SOURCE_FINETUNED = [str(LAYOUT.finetune_record("source", seed, "p100")) for seed in STUDY.seeds]
-ZEROSHOT_RECORDS = [
-    str(LAYOUT.zeroshot_record("{method}", seed, point)) for seed in STUDY.seeds for point in STUDY.zeroshot_points()
-]
+ZEROSHOT_RECORDS = [str(LAYOUT.zeroshot_record("{method}", seed, "{point}")) for seed in STUDY.seeds]
 ONE_POINT = [name for name in STUDY.methods if STUDY.options(name)["budget"] is not None]
 WHOLE = [name for name in STUDY.methods if name not in ONE_POINT]
 FINETUNED_POINT = [str(LAYOUT.finetune_record("{method}", seed, "{point}")) for seed in STUDY.seeds]
-SCORED_POINT = [str(LAYOUT.zeroshot_record("{method}", seed, "{point}")) for seed in STUDY.seeds]
 ATTENTION = str(LAYOUT.attention_record("{seed}"))
 TABLES = outputs.names(STUDY)
 PAGES = dict.fromkeys(["protocol", "configuration"], "Protocol and configuration") | {
@@ -251,4 +246,5 @@ wildcard_constraints:
     study=STUDY.study,
     method="|".join(STUDY.methods),
     seed=r"\d+",
+    point=r"\w+",
     figure="|".join(FIGURES),

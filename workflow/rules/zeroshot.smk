@@ -1,16 +1,14 @@
 rule zeroshot:
-    """Score the finished points of a method's runs on test sets, without fine-tuning."""
+    """Score one finished point of a method's runs on test sets, without fine-tuning."""
     input:
         expand(RECORD, seed=STUDY.seeds, allow_missing=True),
         corpus=CORPUS,
     output:
         ZEROSHOT_RECORDS,
     log:
-        LAYOUT.log("zeroshot", "{method}"),
+        LAYOUT.log("zeroshot", "{method}-{point}"),
     benchmark:
-        LAYOUT.benchmark("zeroshot", "{method}")
-    wildcard_constraints:
-        method="|".join(WHOLE),
+        LAYOUT.benchmark("zeroshot", "{method}-{point}")
     threads: STUDY.zeroshot.threads
     resources:
         **gpus(min(1, STUDY.train.gpus)),
@@ -19,25 +17,8 @@ rule zeroshot:
         runtime=480,
     params:
         options=options,
-        points=zeroshot_points,
         seeds=seeds,
         made_from=of_study(triggers.zeroshot),
     shell:
         "exec python -m growbench zeroshot {params.options} --method {wildcards.method} --seed {params.seeds}"
-        " --points {params.points} --log {log}"
-
-
-if ONE_POINT:
-
-    use rule zeroshot as zeroshot_one_point with:
-        output:
-            SCORED_POINT,
-        log:
-            LAYOUT.log("zeroshot", "{method}-{point}"),
-        benchmark:
-            LAYOUT.benchmark("zeroshot", "{method}-{point}")
-        wildcard_constraints:
-            method="|".join(ONE_POINT),
-            point=r"p\d+",
-        params:
-            points="{point}",
+        " --points {wildcards.point} --log {log}"

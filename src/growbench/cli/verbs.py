@@ -105,7 +105,9 @@ def _zeroshot(args: argparse.Namespace) -> None:
         raise GrowBenchError(
             f"zeroshot.names: empty in study {study.study}; name test sets, for example --set zeroshot.names=[WikiText-2]"
         )
-    _check_points(args, "zeroshot", study.zeroshot_points(args.method))
+    from growbench.study import scored
+
+    _check_points(args, "zeroshot", scored.points(study, args.method))
     from growbench.pipeline.zeroshot import run as zeroshot
 
     zeroshot.run(study, args.method, list(args.seed), list(args.points))
@@ -227,9 +229,9 @@ def _check(args: argparse.Namespace) -> None:
     for share in cut_rows.forecast(study):
         share.check(study.finetune.of(share.task).most_cut)
     if study.zeroshot.names:
-        from growbench.tasks import language
+        from growbench.tasks import testsets
 
-        language.check(study)
+        testsets.check(study)
     print("\n".join(validated.lines(study)))
     print(f"{shown(' + '.join(args.config))}: no problems found")
 
@@ -242,7 +244,7 @@ VERBS: dict[str, tuple[Verb, str]] = {
     "finetune": (_finetune, "fine-tune finished points on every task"),
     "zeroshot": (
         _zeroshot,
-        "score finished points of a causal family on WikiText-2, PTB and LAMBADA without fine-tuning",
+        "score finished points without fine-tuning: minimal pairs, BLiMP, perplexity, bits per byte",
     ),
     "grow": (_grow, "grow a checkpoint directory into a bigger one"),
     "attention": (_attention, "measure where the attention heads of one seed's finished models look"),

@@ -13,7 +13,7 @@ from typing import Any
 from growbench import analysis, families, growth, methods, synthetic, train
 from growbench.errors import GrowBenchError
 from growbench.pipeline import aggregate
-from growbench.pipeline.corpus import text_source
+from growbench.pipeline.corpus import held_out, text_source
 from growbench.pipeline.corpus.corpus import VERSION
 from growbench.pipeline.finetune import cache
 from growbench.plan import file as plan_file
@@ -23,7 +23,7 @@ from growbench.spec import SOURCE
 from growbench.study import config
 from growbench.study.squad import SQUAD_TASKS
 from growbench.study.study import Study
-from growbench.tasks import glue, language, squad, toyglue
+from growbench.tasks import glue, pairs, squad, testsets, toyglue
 
 Parts = dict[str, Any]
 VOCABULARY = (".json", ".txt", ".model")  # files of a pretrained tokenizer; weights may lie beside them
@@ -32,6 +32,7 @@ VOCABULARY = (".json", ".txt", ".model")  # files of a pretrained tokenizer; wei
 def corpus(study: Study) -> Parts:
     """Return the parts of the tokenized text. The entropy floor depends on the objective."""
     made: Parts = {"corpus": asdict(study.corpus), "objective": asdict(study.objective), "version": VERSION}
+    made["held_out"] = held_out.VERSION
     if study.corpus.source == "synthetic":
         made["grammar"] = synthetic.VERSION
     if study.corpus.source == "local":
@@ -129,10 +130,12 @@ def _task_files(study: Study) -> dict[str, dict[str, str | None]]:
 
 def zeroshot(study: Study) -> Parts:
     """Return the parts of a zero-shot evaluation besides its finished point and corpus."""
-    made = {"config": identity.digest(study.zeroshot_part()), "precision": precision(study)}
+    made: Parts = {"config": identity.digest(study.zeroshot_part()), "precision": precision(study)}
+    if testsets.PAIRS in study.zeroshot.names:
+        made["pairs"] = pairs.VERSION
     if study.zeroshot.source != "local":
         return made
-    files = [language.OFFICIAL[name].file for name in study.zeroshot.names]
+    files = dict.fromkeys(path for name in study.zeroshot.names for path in testsets.paths(name))
     return made | {"tasks": _digests(study.data.dir or Path(), files)}
 
 
@@ -147,7 +150,7 @@ def tables(study: Study) -> Parts:
         "methods": [[name, _options(study, name)] for name in study.methods],
         "seeds": study.seeds,
         "config": [study.trained_part(), study.finetuned_part(), study.zeroshot_part()],
-        "points": [study.finetuned_points(), study.finetuned_points(SOURCE), study.zeroshot_points()],
+        "points": [study.finetuned_points(), study.finetuned_points(SOURCE), study.zeroshot.points],
         "search": asdict(study.search),
         "attention": study.attention,
     }

@@ -13,6 +13,7 @@ from growbench.study.squad import SQUAD_TASKS, least_room
 from growbench.study.study import Study, point_name
 
 NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
+ANY_MODEL = ("pairs", "BLiMP")  # test sets that a masked model can be asked of
 
 
 def check(study: Study) -> None:
@@ -76,7 +77,7 @@ def _check_budget(study: Study) -> None:
         raise GrowBenchError(
             f"budget.{key}: {list(given)} is not allowed; use values that still differ,{of} when rounded to whole percents"
         )
-    for section, chosen in (("finetune", study.finetune.points), ("zeroshot", study.zeroshot.points)):
+    for section, chosen in (("finetune", study.finetune.points), ("zeroshot", study.zeroshot.points or ())):
         for point in chosen:
             if point_name(point) not in names:
                 shares = ", ".join(f"{p:.4g}" for p in points)
@@ -142,11 +143,12 @@ def _check_zeroshot(study: Study) -> None:
     if not study.zeroshot.names:
         return
     family = families.load(study.target.family)
-    if family.objective != "clm" or study.objective.kind != "clm":
-        causal = ", ".join(other.name for other in families.loaded() if other.objective == "clm")
+    causal = [name for name in study.zeroshot.names if name not in ANY_MODEL]
+    if causal and (family.objective != "clm" or study.objective.kind != "clm"):
+        able = ", ".join(other.name for other in families.loaded() if other.objective == "clm")
         raise GrowBenchError(
-            f"zeroshot.names: zero-shot tests need a causal model, but target.family is {family.name} and objective.kind is "
-            f"{study.objective.kind}; use clm and one of {causal}, or an empty list"
+            f"zeroshot.names: {causal[0]} needs a causal model, but target.family is {family.name} and objective.kind is "
+            f"{study.objective.kind}; use clm and one of {able}, or only {' and '.join(ANY_MODEL)}"
         )
     if study.zeroshot.stride > study.objective.length:
         raise GrowBenchError(
@@ -181,11 +183,6 @@ def _settings(study: Study) -> dict[str, FinetuneConfig]:
 
 
 def _check_spans(study: Study, name: str) -> None:
-    if study.finetune.protocol == "probe":
-        raise GrowBenchError(
-            f"tasks.names: {name} asks for spans of a text, which finetune.protocol probe cannot find; leave it out, or use "
-            "protocol single or grid"
-        )
     able = [family.name for family in families.loaded() if family.spans]
     if study.target.family not in able:
         raise GrowBenchError(
@@ -228,7 +225,7 @@ def check_methods(study: Study) -> None:
 
 def _check_grown(study: Study, name: str, run: timeline.Timeline) -> None:
     """Raise GrowBenchError if a method has not grown to its target at the last point, or at one that is fine-tuned or scored."""
-    asked = {"finetune": study.finetune.points, "zeroshot": study.zeroshot.points}
+    asked = {"finetune": study.finetune.points, "zeroshot": study.zeroshot.points or ()}
     all_points, there = study.points_of(name), {point_name(point) for point in run.points}
     needed = {"budget": all_points[-1:], **asked}
     for key, points in needed.items():

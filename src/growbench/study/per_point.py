@@ -69,7 +69,8 @@ def _check_asked(study: Study, name: str, variants: dict[str, dict[str, Any]], r
     """Raise GrowBenchError if a variant that does not fit is the last one, or is to be evaluated; name the smallest that fits."""
     fitting = [variants[variant]["budget"] for variant, reason in reasons.items() if not reason]
     remedy = f"use at least {min(fitting):.4g}" if fitting else "use a larger budget"
-    asked = {"budget": study.budget.shares[-1:], "finetune": study.finetune.points, "zeroshot": study.zeroshot.points}
+    asked = {"finetune": study.finetune.points, "zeroshot": study.zeroshot.points or ()}
+    asked = {"budget": study.budget.shares[-1:], **asked}
     for section, points in asked.items():
         for variant in (f"{name}_{point_name(point)}" for point in points):
             if reasons.get(variant):

@@ -219,8 +219,8 @@ class FinetuneConfig:
     """Fine-tuning seeds (classifier head, data order)."""
     source: Flag
     """Whether the finished source is fine-tuned too."""
-    protocol: Literal["single", "grid", "probe"]
-    """One setting per task and the mean of its runs (single), the best LR on dev for each task and pre-training run (grid), or a linear model on frozen features (probe)."""
+    protocol: Literal["single", "grid"]
+    """One setting per task and the mean of its runs (single), or the best LR on dev for each task and pre-training run (grid)."""
     epochs: Epochs
     """Passes over a task's training rows."""
     lr: Rate | Rates
@@ -256,9 +256,7 @@ class FinetuneConfig:
 
     @property
     def rates(self) -> tuple[float, ...]:
-        """The LRs that are tried; a probe trains nothing of the model, at 0."""
-        if self.protocol == "probe":
-            return (0.0,)
+        """The LRs that are tried."""
         return self.lr if isinstance(self.lr, tuple) else (self.lr,)
 
     @property
@@ -269,18 +267,20 @@ class FinetuneConfig:
 
 @dataclass(frozen=True, kw_only=True, slots=True, config=STRICT)
 class ZeroshotConfig:
-    """Text that finished points of a causal family are scored on without fine-tuning."""
+    """What finished points are scored on without fine-tuning."""
 
     source: Literal["local", "hub"]
     """Official files below data.dir (local) or the hub."""
     names: Annotated[tuple[TestSet, ...], Field(json_schema_extra={"uniqueItems": True}), Different]
-    """Test sets; an empty list evaluates nothing."""
-    points: Points
-    """Finished points that are evaluated, out of those of `budget`, to the percent."""
+    """Test sets; an empty list evaluates nothing. Masked families can be asked of pairs and BLiMP."""
+    points: Points | None
+    """Finished points that are evaluated, out of those of `budget`, to the percent; null: every one that a method has."""
+    pairs: Annotated[int, Field(strict=True, ge=8, le=1_000_000), WHOLE]
+    """Most minimal pairs that are made from held-out text, the same number of each of 8 kinds."""
     stride: Annotated[int, Field(strict=True, ge=1, le=65536), WHOLE]
     """Tokens that each window but the first scores: the last ones of objective.length."""
     batch: Size
-    """Windows at a time."""
+    """Windows of objective.length at a time; as many tokens of sentences."""
     threads: Threads
     """CPU threads of one zero-shot job."""
 

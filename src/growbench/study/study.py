@@ -134,10 +134,6 @@ class Study(Config):
             return (point_name(1.0),) if self.finetune.source else ()
         return self._own(method, self.finetune.points)
 
-    def zeroshot_points(self, method: str = "") -> tuple[str, ...]:
-        """Return the names of the finished points of a method that are evaluated without fine-tuning."""
-        return self._own(method, self.zeroshot.points)
-
     def _own(self, method: str, points: tuple[float, ...]) -> tuple[str, ...]:
         """Return the names of points, those of one method's own end only if it has no others."""
         names = tuple(point_name(point) for point in points)
@@ -165,8 +161,6 @@ class Study(Config):
             "most_cut",
             *(key for key, value in plain.items() if values[key] == value),
         }
-        if self.finetune.protocol == "probe":
-            unused |= {"epochs", "lr", "decay", "batch", "warmup", "weight_decay", "dropout"}
         if not any(name in SQUAD_TASKS for name in self.tasks.names):
             unused |= {"doc_stride", "answer_length"}
         return {
@@ -176,7 +170,8 @@ class Study(Config):
 
     def zeroshot_part(self) -> dict[str, Any]:
         """Return the values that a zero-shot evaluation depends on besides its checkpoint."""
-        return {key: value for key, value in asdict(self.zeroshot).items() if key in ("source", "names", "stride")}
+        keys = ("source", "names", "stride", *(["pairs"] if "pairs" in self.zeroshot.names else []))
+        return {key: value for key, value in asdict(self.zeroshot).items() if key in keys}
 
     def _positions(self) -> int:
         """Return the tokens of the longest input that a trained model must be able to read."""

@@ -49,4 +49,7 @@ WarmupSteps = Annotated[int, Field(strict=True, ge=0, le=1_000_000_000), WHOLE]
 Epochs = Annotated[int, Field(strict=True, ge=1, le=1000), WHOLE]
 StudyName = Annotated[str, Field(pattern="^[a-z0-9][a-z0-9_-]*$", max_length=100)]
 Options = dict[str, Any] | None | Literal[False]
-TestSet = Literal["WikiText-2", "PTB", "LAMBADA"]
+TestSet = Literal[
+    "pairs", "BLiMP", "WikiText-2", "PTB", "LAMBADA", "bytes/held-out", "bytes/WikiText-2", "bytes/SST-2", "bytes/MRPC",
+    "bytes/QQP", "bytes/SQuAD",
+]  # fmt: skip

@@ -102,13 +102,6 @@ def load(name: str, study: Study) -> Text:
     return Text(name=name, lines=tuple(lines), last_word=known.last_word, subset=subset, sha256=sha256)
 
 
-def check(study: Study) -> None:
-    """Raise the GrowBenchError that load() would raise for local files, before anything is spent."""
-    if study.zeroshot.source == "local":
-        for name in study.zeroshot.names:
-            load(name, study)
-
-
 def _local(name: str, known: Official, study: Study) -> tuple[str, list[str], str]:
     """Return the path of a test set's file, its lines, and the SHA-256 of its bytes."""
     folder = local.data_folder(study, "zeroshot.source")

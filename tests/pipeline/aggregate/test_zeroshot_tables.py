@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from support import constructed
-from support.aggregated import causal, edit
+from support.aggregated import COSTS, causal, edit
 
 from growbench.analysis.statistics.intervals import mean_interval
 from growbench.errors import GrowBenchError
@@ -67,3 +67,27 @@ def test_zero_shot_tables_of_an_earlier_config_do_not_stay(scored: tuple[Study, 
     study, _ = scored
     assert (aggregate.run(study) / "zeroshot.md").exists()
     assert not list(aggregate.run(causal([])).glob("zeroshot.*"))
+
+
+def test_pairs_and_bytes_have_their_kinds_errors_and_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    study = causal(["pairs", "bytes/SST-2"])
+    records = constructed.write(tmp_path, study, COSTS)
+    for method in study.methods:
+        for seed in study.seeds:
+            values = constructed.zeroshot(study, method, seed, 3.0)
+            values["runs"] = [constructed.pairs(0.5 + 0.1 * seed), constructed.bits(1.5 + 0.1 * seed)]
+            constructed.dump(records / "zeroshot" / f"{method}-s{seed}-p100.json", values)
+    tables = aggregate.run(study)
+    table = pd.read_csv(tables / "zeroshot.csv").set_index(["method", "task", "metric"])
+    found = table.loc[("stackbert", "pairs", "accuracy")]
+    assert found["mean"] == pytest.approx(0.6) and found["error"] == pytest.approx(0.05) and found["n_pairs"] == 8
+    assert pd.isna(table.loc[("stackbert", "pairs", "swapped"), "error"])
+    assert table.loc[("stackbert", "bytes/SST-2", "bits_per_byte"), "mean"] == pytest.approx(1.6)
+    text = (tables / "zeroshot.md").read_text()
+    for word in ("pairs accuracy", "60.0 %", "bytes/SST-2 bits per byte", "1.600 [", "n = 8 pairs; 2 more", "standard error 5.00 %",
+                 "n = 100 bytes in 4 texts", "Accuracy by kind, p100", "pairs: swapped", "PLL-word-l2r"):  # fmt: skip
+        assert word in text
+    assert "Word perplexity" not in text and "LAMBADA" not in text
+    runs = pd.read_csv(tables / "runs.csv")
+    assert set(runs.loc[(runs["kind"] == "zeroshot") & (runs["task"] == "pairs"), "n"]) == {8}

@@ -10,18 +10,16 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from support import signed, tiny
-from support.testsets import Table, certain, put, study
-from transformers import PreTrainedTokenizerFast
+from support import signed
+from support.testsets import Table, certain, letters, put, study
 
 from growbench import families
 from growbench.errors import GrowBenchError
 from growbench.pipeline.corpus import plain
-from growbench.pipeline.corpus import tokenizer as trained
 from growbench.pipeline.corpus.plain import PlainTokenizer
 from growbench.pipeline.zeroshot import run as zeroshot
 from growbench.pipeline.zeroshot.likelihood import Likelihood, score
-from growbench.pipeline.zeroshot.tokenized import prepare
+from growbench.pipeline.zeroshot.tokenized import measured, prepare
 from growbench.records.layout import Layout
 from growbench.runtime import durable
 from growbench.spec import ModelSpec
@@ -30,17 +28,6 @@ from growbench.train import checkpoint
 from growbench.train.device import CPU
 
 LAYOUT = Layout("tiny")
-
-
-def letters(folder: Path, unk: str = "[UNK]", **special: Any) -> PreTrainedTokenizerFast:
-    """A tokenizer in which every byte is a token; saved where a corpus leaves it."""
-    core = trained.train("bpe", ["x"], 256 + 5, special.pop("lowercase", False))
-    fast = PreTrainedTokenizerFast(
-        tokenizer_object=core, unk_token=unk, sep_token="[SEP]", pad_token="[PAD]", **special
-    )
-    fast.save_pretrained(str(folder))
-    tiny.sign(folder.parent, vocab=len(fast))
-    return fast
 
 
 def finished(folder: Path, vocab: int, zero: bool = True) -> None:
@@ -115,19 +102,19 @@ def test_a_last_word_is_right_when_all_of_its_tokens_are_the_most_likely(tmp_pat
     table = certain(len(fast), {c: space, space: a, a: b})
     parts = score(Table(), table, test.windows, 2, CPU)  # type: ignore[arg-type]
     assert [p.right.all() for p in parts] == [True, False, False, False, True]
-    found = zeroshot.measured(test, parts)
+    found = measured(test, parts)
     assert found["score"] == pytest.approx(2 / 5)
     known = sum(float(-table[x, y]) for x, y in ((c, space), (space, a), (a, b)))
     assert parts[0].nats.sum() == pytest.approx(known, rel=1e-5)
     test.unknown[0] = 1
-    assert zeroshot.measured(test, parts)["score"] == pytest.approx(1 / 5), "an unknown word cannot be right"
+    assert measured(test, parts)["score"] == pytest.approx(1 / 5), "an unknown word cannot be right"
 
 
 def test_nats_that_are_not_finite_fail_and_stay_in_the_record(tree: Path) -> None:
     made = study(tree, "PTB")
     test = prepare(made, plain.load(LAYOUT.tokenizer), language.load("PTB", made))
     broken = [Likelihood(np.full(w.scored, math.nan), np.zeros(w.scored, dtype=bool)) for w in test.windows]
-    found = zeroshot.measured(test, broken)
+    found = measured(test, broken)
     assert found["failed"] and found["nats"] is None and found["score"] is None
     json.dumps(found, allow_nan=False)
 

@@ -63,7 +63,8 @@ def _zeroshot(record: Record) -> list[Record]:
     key = {**_key(record), "point": record["point"]}
     rows = []
     for run in record["runs"]:
-        place = {**key, "task": run["task"], "n": run["n_words"], "subset": run["subset"], "failed": run["failed"]}
+        place = {**key, **{name: run[name] for name in ("task", "subset", "failed")}}
+        place["n"] = run.get("n_pairs") or run["n_words"]
         counts = {name: run[name] for name in ("nats", "n_tokens", "n_unknown", "n_cut", "seconds")}
         measured = {**run["metrics"], **counts}
         main = run["main_metric"]

@@ -1,6 +1,6 @@
 """The zero-shot frame: one row per method, finished point, test set and metric.
 
-Lower perplexities and higher accuracies are better.
+Lower perplexities and bits per byte, and higher accuracies, are better.
 """
 
 from collections.abc import Sequence
@@ -14,6 +14,7 @@ from growbench.analysis.statistics.intervals import mean_interval
 
 KEYS = ["method", "point"]
 COUNTS = ("n_tokens", "n_words", "n_lines", "n_unknown", "n_cut")
+LATER = ("n_pairs", "n_bytes")  # counts that records of before minimal pairs lack
 LEAD = ["study", "method", "point", "fraction", "flops", "flops_total", "task", "metric", "main"]
 
 
@@ -23,6 +24,8 @@ def runs(records: list[Record]) -> pd.DataFrame:
         {
             **{k: record[k] for k in ("study", "method", "seed", "point")},
             **{k: run[k] for k in ("task", "subset", "failed", *COUNTS)},
+            **{k: run.get(k, 0) for k in LATER},
+            "error": run.get("error") if metric == run["main_metric"] else None,
             **{k: record["window"][k] for k in ("length", "stride", "context")},
             "metric": metric,
             "main": metric == run["main_metric"],
@@ -36,9 +39,11 @@ def runs(records: list[Record]) -> pd.DataFrame:
 
 
 def build(records: list[Record], points: pd.DataFrame, methods: Sequence[str]) -> pd.DataFrame:
-    """Return mean and spread over pre-training seeds, in the metric's own unit (perplexity, or a share from 0 to 1).
+    """Return mean and spread over pre-training seeds, in the metric's own unit (perplexity, bits, or a share from 0 to 1).
 
     lo, hi: 95 % t interval of the mean over seeds. gap: mean minus scratch's at the same point, paired by seed.
+    error: standard error of one run's main score over the examples of the test set, the mean of the runs'; all runs have the
+    same examples, so that more seeds do not make it smaller. None if it is not known.
     A run without a value counts in `failed` and is left out of the mean; n counts the runs in the mean.
     """
     table = runs(records)
@@ -71,7 +76,8 @@ def _row(table: pd.DataFrame, method: str) -> dict[str, Any]:
         "n": len(values),
         "failed": int(rows["failed"].sum()),
         "subset": bool(rows["subset"].any()),
-        **{k: int(first[k]) for k in (*COUNTS, "length", "stride", "context")},
+        "error": None if rows["error"].isna().all() else float(rows["error"].astype(float).mean()),
+        **{k: int(first[k]) for k in (*COUNTS, *LATER, "length", "stride", "context")},
         "gap": difference.mean() if len(difference) else None,
         "gap_lo": gap.lo,
         "gap_hi": gap.hi,

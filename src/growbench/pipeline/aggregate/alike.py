@@ -16,7 +16,7 @@ from growbench.records.record import brief
 
 Records = Mapping[Path, Record]
 OF_TASK = ("n_train", "n_dev", "subset", "majority")
-OF_TEST_SET = ("n_tokens", "n_words", "n_lines", "n_unknown", "n_cut", "subset")
+OF_TEST_SET = ("n_tokens", "n_words", "n_lines", "n_unknown", "n_cut", "n_pairs", "n_bytes", "subset")
 
 
 def runs(records: Records) -> None:
@@ -45,7 +45,7 @@ def evaluations(records: Records, runs: Records, columns: tuple[str, ...]) -> No
 
 def _of_task(values: Record, task: str, column: str) -> Any:
     """Return a column of a task in a record: all of its values if its runs differ."""
-    found = list(dict.fromkeys(run[column] for run in values["runs"] if run["task"] == task))
+    found = list(dict.fromkeys(run.get(column) for run in values["runs"] if run["task"] == task))
     return found[0] if len(found) == 1 else found
 
 

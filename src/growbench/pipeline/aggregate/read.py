@@ -19,6 +19,7 @@ from growbench.records import curve, documents, record
 from growbench.records.beside import REMEDY
 from growbench.records.documents import Documents
 from growbench.spec import SOURCE
+from growbench.study import scored
 from growbench.study.study import Study
 
 log = logging.getLogger(__name__)
@@ -143,7 +144,7 @@ def _zeroshot(study: Study, runs: dict[Path, Record]) -> dict[Path, Record]:
         return {}
     targets = {path: values for path, values in runs.items() if values["method"] != SOURCE}
     place = study.layout.zeroshot_record
-    found = _evaluations(study, targets, "zeroshot", place, lambda _: study.zeroshot_points(), fit.zeroshot)
+    found = _evaluations(study, targets, "zeroshot", place, lambda method: scored.points(study, method), fit.zeroshot)
     alike.equal({path: values["tokenisation"] for path, values in found.items()}, "tokenisation")
     return found
 

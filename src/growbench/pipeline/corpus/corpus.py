@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from growbench.errors import GrowBenchError
+from growbench.pipeline.corpus import held_out
 from growbench.records import identity, manifest
 
 VERSION = 3
@@ -63,7 +64,7 @@ def splits(values: Mapping[str, Any]) -> list[str]:
 
 def digest(values: dict[str, Any]) -> str:
     """Return Corpus.digest of a manifest."""
-    return identity.digest({key: value for key, value in values.items() if key != "source"})
+    return identity.digest({key: value for key, value in values.items() if key not in ("source", held_out.KEY)})
 
 
 def load(folder: Path) -> Corpus:

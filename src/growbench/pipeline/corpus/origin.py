@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from growbench.errors import GrowBenchError
-from growbench.pipeline.corpus import corpus
+from growbench.pipeline.corpus import corpus, held_out
 from growbench.records import identity, manifest
 from growbench.study.study import Study
 
@@ -28,7 +28,7 @@ def made_from(study: Study, note: dict[str, Any], named: str | None) -> dict[str
     objective = {key: getattr(study.objective, key) for key in ("kind", "mask_rate", "length")}
     versions = {name: metadata.version(name) for name in PACKAGES}
     whole = {"corpus": asdict(study.corpus), "objective": objective, "source": note, "tokenizer": named}
-    return {**whole, "versions": versions}
+    return {**whole, held_out.KEY: held_out.VERSION, "versions": versions}
 
 
 def write(folder: Path, source: dict[str, Any] | None, values: dict[str, Any]) -> None:
@@ -47,6 +47,7 @@ def unchanged(folder: Path, source: dict[str, Any] | None) -> dict[str, Any] | N
         if identity.digest(found["made_from"]) != identity.digest(source):
             return None
         corpus.check(folder, values)
+        held_out.check(folder, values)
     except (GrowBenchError, OSError):
         return None
     return values

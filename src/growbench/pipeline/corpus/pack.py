@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from growbench.errors import GrowBenchError
+from growbench.pipeline.corpus.held_out import Keeper
 from growbench.pipeline.corpus.parts import held_out
 from growbench.pipeline.corpus.plain import PlainTokenizer
 from growbench.pipeline.corpus.text_source import TextStream
@@ -32,6 +33,7 @@ class Writer:
 
     path: the file. vocab: size of the vocabulary. sep: the id after each document.
     limit: the largest number of ids in the file, None for no limit.
+    keeper: takes the text of the documents as well, if there is one.
     tokens, documents: how many have been written.
     counts: how often each id has been written, [vocab].
     """
@@ -40,6 +42,7 @@ class Writer:
     vocab: int
     sep: int
     limit: int | None = None
+    keeper: Keeper | None = None
     tokens: int = 0
     documents: int = 0
     counts: np.ndarray = field(init=False)
@@ -54,16 +57,18 @@ class Writer:
     def full(self) -> bool:
         return self.limit is not None and self.tokens >= self.limit
 
-    def add(self, documents: list[list[int]]) -> None:
-        """Write token ids; the document that crosses the limit is cut there."""
+    def add(self, documents: list[list[int]], texts: list[str]) -> None:
+        """Write the token ids of texts; the document that crosses the limit is cut there."""
         flat: list[int] = []
         room = None if self.limit is None else self.limit - self.tokens
-        for ids in documents:
+        for ids, text in zip(documents, texts, strict=True):
             if room is not None and len(flat) >= room:
                 break
             if ids:
                 flat += ids
                 flat.append(self.sep)
+                if self.keeper is not None:
+                    self.keeper.add(self.documents, text)
                 self.documents += 1
         numbers = np.asarray(flat[:room], dtype=np.int64)
         if len(numbers) and numbers.max() >= self.vocab:
@@ -106,14 +111,11 @@ def pack(
     for number, stream in enumerate(streams):
         for batch in _batches(stream.read()):
             documents = tokenizer.documents([text for _, text in batch])
-            chosen: list[list[int]] = []
-            aside: list[list[int]] = []
-            for (index, _), ids in zip(batch, documents, strict=True):
-                out = valid is not None and held_out(seed, number, index, fraction)
-                (aside if out else chosen).append(ids)
-            train.add(chosen)
-            if valid is not None:
-                valid.add(aside)
+            aside = [valid is not None and held_out(seed, number, index, fraction) for index, _ in batch]
+            for writer, wanted in ((train, False), (valid, True)):
+                if writer is not None:
+                    chosen = [place for place, out in enumerate(aside) if out == wanted]
+                    writer.add([documents[i] for i in chosen], [batch[i][1] for i in chosen])
             progress.add(number, sum(len(text) for _, text in batch))
             if train.full:
                 return

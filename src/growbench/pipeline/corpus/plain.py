@@ -42,6 +42,11 @@ class PlainTokenizer:
         found = self.backend.encode(text, add_special_tokens=False)
         return self._plain(found.ids), found.offsets
 
+    def words(self, texts: Sequence[str]) -> list[tuple[list[int], list[int]]]:
+        """Return the ids of texts, in parallel threads, and the number of the word that each is a part of."""
+        found = self.backend.encode_batch(list(texts), add_special_tokens=False)
+        return [(self._plain(one.ids), [number or 0 for number in one.word_ids]) for one in found]
+
     def rows(self, *columns: Sequence[str], **options: Any) -> Any:
         """Return what the stock tokenizer returns for rows of text: input_ids, token_type_ids and what options ask for.
 

@@ -96,7 +96,7 @@ def _into_place(study: Study, source: TextSource, files: Hashed, made_from: dict
 
 def _write(study: Study, source: TextSource, files: Hashed, work: Path) -> dict[str, Any]:
     """Write the tokenizer and the ids of each split to `work`; return the manifest."""
-    from growbench.pipeline.corpus import pack, tokenizer
+    from growbench.pipeline.corpus import held_out, pack, tokenizer
 
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
     config = study.corpus
@@ -105,7 +105,9 @@ def _write(study: Study, source: TextSource, files: Hashed, work: Path) -> dict[
     vocab, sep = encoder.vocab, special["sep"]
     assert sep is not None
     train = pack.Writer(work / "train.bin", vocab, sep, limit=config.max_tokens)
-    valid = pack.Writer(work / "valid.bin", vocab, sep)
+    reported = parts.of("report", source.test is not None)
+    kept = {reported.split: held_out.Keeper(work / held_out.FILE, reported.half)}
+    valid = pack.Writer(work / "valid.bin", vocab, sep, keeper=kept.get("valid"))
     if source.valid is None:
         pack.pack(encoder, source.train, train, valid, config.seed, config.valid_fraction)
     else:
@@ -113,7 +115,7 @@ def _write(study: Study, source: TextSource, files: Hashed, work: Path) -> dict[
         pack.pack(encoder, source.valid, valid, None, config.seed, 0.0)
     writers = {"train": train, "valid": valid}
     if source.test is not None:
-        writers["test"] = pack.Writer(work / "test.bin", vocab, sep)
+        writers["test"] = pack.Writer(work / "test.bin", vocab, sep, keeper=kept["test"])
         pack.pack(encoder, source.test, writers["test"], None, config.seed, 0.0)
     written = {split: writer.close() for split, writer in writers.items()}
     note = {**files.note, "skipped_rows": _skipped(source.streams)}
@@ -128,6 +130,7 @@ def _write(study: Study, source: TextSource, files: Hashed, work: Path) -> dict[
         "dtype": str(pack.dtype_of(vocab)),
         "special": special,
         **written,
+        held_out.KEY: kept[reported.split].close(),
         "unigram_entropy": _unigram_entropy(study, written, work, train.counts, special),
         **_floor(study, note),
     }

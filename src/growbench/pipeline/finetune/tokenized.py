@@ -3,9 +3,8 @@
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -27,31 +26,16 @@ class Outcome:
     predictions: dict[str, Any]
 
 
-class Split(Protocol):
-    """The tokenized rows of one file."""
-
-    @property
-    def labels(self) -> np.ndarray:
-        """One label per row, or two for spans."""
-
-    @property
-    def cut(self) -> int:
-        """The number of examples that were cut."""
-
-    def longer(self, length: int) -> int:
-        """Return how many examples have more than `length` tokens."""
-
-
 @dataclass(frozen=True)
-class PreparedTask(ABC):
+class TokenizedTask(ABC):
     """A task with its tokenized train and dev rows.
 
     reached: the length of the sequences that models were pre-trained on.
     """
 
     task: Task
-    train: Split
-    dev: Split
+    train: Encoded
+    dev: Encoded
     reached: int
 
     @property
@@ -75,14 +59,6 @@ class PreparedTask(ABC):
     def labels(self) -> dict[str, Any] | None:
         """Return the labels of the dev examples as a record keeps them; None if predictions are kept as scores."""
         return None
-
-
-@dataclass(frozen=True)
-class TokenizedTask(PreparedTask):
-    """A task that is ready to train on."""
-
-    train: Encoded
-    dev: Encoded
 
     @abstractmethod
     def model(self, folder: Path, pad: int, rates: dict[str, float]) -> Any:

@@ -1,39 +1,56 @@
-"""growbench zeroshot: score finished points of a causal family on text that they were not trained for.
+"""growbench zeroshot: score finished points on text that they were not trained for.
 
-Each test set is tokenized once for all runs of a method. A model reads at most as many tokens as it was trained on
+Each test set is made and tokenized once for all runs. A model reads at most as many tokens as it was trained on
 (objective.length). There is one record per run and finished point.
 """
 
+import contextlib
 import logging
-import math
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-import numpy as np
 import torch
 
 from growbench import families
 from growbench.pipeline import evaluation
-from growbench.pipeline.corpus import plain
+from growbench.pipeline.corpus import corpus, held_out, plain
+from growbench.pipeline.corpus.plain import PlainTokenizer
 from growbench.pipeline.pretrain import identity as run_identity
-from growbench.pipeline.zeroshot.likelihood import Likelihood, score
-from growbench.pipeline.zeroshot.tokenized import TokenizedTest, description, prepare
+from growbench.pipeline.zeroshot import domains as tokenized_domains
+from growbench.pipeline.zeroshot import pairs as tokenized_pairs
+from growbench.pipeline.zeroshot import sentences, tokenized
+from growbench.pipeline.zeroshot.sentences import Scorer
 from growbench.records import finished, identity, provenance, record
 from growbench.records.identity import Identity
 from growbench.runtime import launch, lock
 from growbench.runtime.memory import reuse_freed_memory
 from growbench.study.study import Study
-from growbench.tasks import language
+from growbench.tasks import blimp, domains, language, pairs, testsets
 from growbench.train import device
 
 log = logging.getLogger(__name__)
 
 
+class Test(Protocol):
+    """A test set that is ready for models. files: the digests of what it was made from."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def files(self) -> dict[str, str]: ...
+
+    def measured(self, scorer: Scorer, model: Any) -> dict[str, Any]:
+        """Return what a record holds of a model's score."""
+
+
 @reuse_freed_memory()
 def run(study: Study, method: str, seeds: list[int], points: list[str]) -> list[Path]:
     """Evaluate `points` of a method's runs with these pre-training seeds; return the paths of their records."""
-    with lock.held(study.layout.lock("zeroshot", method)):
+    with contextlib.ExitStack() as stack:
+        for point in sorted(set(points)):
+            stack.enter_context(lock.held(study.layout.lock("zeroshot", f"{method}-{point}")))
         return _run(study, method, seeds, points)
 
 
@@ -45,27 +62,58 @@ def _run(study: Study, method: str, seeds: list[int], points: list[str]) -> list
         finished.point(study.layout, run_identity.wanted(study, method, seed), method, seed, point)
         for seed, point in wanted
     ]
-    texts = [language.load(name, study) for name in study.zeroshot.names]
     tokenizer = plain.load(study.layout.tokenizer)
-    tests = [prepare(study, tokenizer, text) for text in texts]
-    family, compute = families.load(study.target.family), device.resolve(study.train.device, study.train.precision)
+    scorer = scorer_of(study, tokenizer)
+    tests = [prepare(name, study, tokenizer, scorer) for name in study.zeroshot.names]
+    about = tokenized.description(study, tokenizer)
     start = time.perf_counter()
     for (seed, point), folder in zip(wanted, folders, strict=True):
-        model = family.model_class().from_pretrained(folder)
-        compute.place(model).eval()
+        model = scorer.family.model_class().from_pretrained(folder)
+        scorer.compute.place(model).eval()
         runs = []
         for test in tests:
             began = time.perf_counter()
-            found = measured(test, score(family, model, test.windows, study.zeroshot.batch, compute))
+            found = test.measured(scorer, model)
             runs.append({**found, "seconds": round(time.perf_counter() - began, 2)})
-            log.info("%s-s%d %s, %s: %s %s", method, seed, point, test.text.name, found["main_metric"], found["score"])
-        origin = evaluation.origin(study.layout, folder, compute) | {
-            "tasks": {t.name: {"test": t.sha256} for t in texts}
-        }
-        paths.append(_write(study, method, seed, point, origin, description(study, tokenizer), runs))
+            log.info("%s-s%d %s, %s: %s %s", method, seed, point, test.name, found["main_metric"], found["score"])
+        origin = evaluation.origin(study.layout, folder, scorer.compute) | {"tasks": {t.name: t.files for t in tests}}
+        paths.append(_write(study, method, seed, point, origin, about, runs))
         left = (len(wanted) - len(paths)) * (time.perf_counter() - start) / len(paths)
         log.info("%d of %d points done; about %.0f s left", len(paths), len(wanted), left)
     return paths
+
+
+def scorer_of(study: Study, tokenizer: PlainTokenizer) -> Scorer:
+    """Return how the models of a study are scored."""
+    family, compute = families.load(study.target.family), device.resolve(study.train.device, study.train.precision)
+    special = sentences.special(tokenizer, masked=study.objective.kind == "mlm")
+    return Scorer(family, special, compute, study.objective.length, study.zeroshot.batch)
+
+
+def prepare(name: str, study: Study, tokenizer: PlainTokenizer, scorer: Scorer) -> Test:
+    """Read or make a test set and tokenize it. Raises GrowBenchError if its files are missing, damaged or hold nothing."""
+    length, stride = study.objective.length, study.zeroshot.stride
+    if name == testsets.PAIRS:
+        made = pairs.make(_documents(study)[0], study.zeroshot.pairs)
+        digest = identity.digest([[pair.kind, pair.right, pair.wrong] for pair in made])
+        return tokenized_pairs.prepare(name, made, tokenizer, scorer.longest, {"pairs": digest})
+    if name == testsets.BLIMP:
+        found = blimp.load(study)
+        return tokenized_pairs.prepare(
+            name, found.pairs, tokenizer, scorer.longest, found.files, found.subset, blimp.PHENOMENA
+        )
+    if name == domains.HELD_OUT:
+        return tokenized_domains.prepare(domains.held_out(*_documents(study)), tokenizer, length, stride)
+    if name in testsets.DOMAINS:
+        return tokenized_domains.prepare(domains.load(name, study), tokenizer, length, stride)
+    return tokenized.prepare(study, tokenizer, language.load(name, study))
+
+
+def _documents(study: Study) -> tuple[list[str], str]:
+    """Return the held-out documents of a study's corpus, and the SHA-256 of their file."""
+    folder = study.layout.corpus
+    values = corpus.read_manifest(folder)
+    return held_out.read(folder, values), held_out.sha256(folder, values)
 
 
 def _write(
@@ -80,36 +128,3 @@ def _write(
         window={"length": length, "stride": stride, "context": length - stride + 1},
         tokenisation=tokenization, runs=runs, provenance=provenance.of(torch.get_num_threads()),
     )  # fmt: skip
-
-
-def measured(test: TokenizedTest, scored: list[Likelihood]) -> dict[str, Any]:
-    """Return the metrics of one test set, and the counts behind them.
-
-    perplexity: per token.
-    word_perplexity: per word separated by spaces, so that different tokenizers can be compared.
-    word_perplexity_eos: per word and line end, as word-level models count.
-    accuracy: the share of last words of which greedy decoding gets every token right; a word with an unknown token is
-    wrong.
-    """
-    text, nats = test.text, math.fsum(float(part.nats.sum()) for part in scored)
-    tokens, words = sum(len(part.nats) for part in scored), text.words
-    metrics: dict[str, float | None] = {"perplexity": _exp(nats, tokens), "word_perplexity": _exp(nats, words)}
-    main = "word_perplexity"
-    if text.last_word:
-        right = [bool(part.right.all()) for part in scored]
-        metrics["accuracy"], main = float(np.mean(np.asarray(right) & (test.unknown == 0))), "accuracy"
-    else:
-        metrics["word_perplexity_eos"] = _exp(nats, words + len(text.lines))
-    failed = None in metrics.values()
-    counts = {"n_tokens": tokens, "n_words": words, "n_lines": len(text.lines), "n_unknown": int(test.unknown.sum())}
-    return {
-        "task": text.name, "subset": text.subset, **counts, "n_cut": test.cut,
-        "nats": nats if math.isfinite(nats) else None, "metrics": metrics, "main_metric": main, "score": metrics[main],
-        "failed": failed,
-    }  # fmt: skip
-
-
-def _exp(nats: float, count: int) -> float | None:
-    """Return exp(nats / count), None if that is not a finite number."""
-    value = nats / count
-    return math.exp(value) if value < 700 else None

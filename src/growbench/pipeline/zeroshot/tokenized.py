@@ -1,9 +1,10 @@
-"""Test sets as token ids, cut into windows for a model.
+"""Running text and passages as token ids, cut into windows for a causal model, and what a model makes of them.
 
 A test set is tokenized as plain text: `<unk>` is five characters, never a special token. It follows the token that ends
 a document in training.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +12,8 @@ import numpy as np
 
 from growbench.errors import GrowBenchError
 from growbench.pipeline.corpus.plain import PlainTokenizer
-from growbench.pipeline.zeroshot.likelihood import ScoredWindow, windows
+from growbench.pipeline.zeroshot.likelihood import Likelihood, ScoredWindow, score, windows
+from growbench.pipeline.zeroshot.sentences import Scorer
 from growbench.study.study import Study
 from growbench.tasks import language
 from growbench.tasks.language import Text
@@ -31,6 +33,18 @@ class TokenizedTest:
     windows: list[ScoredWindow]
     unknown: np.ndarray
     cut: int
+
+    @property
+    def name(self) -> str:
+        return self.text.name
+
+    @property
+    def files(self) -> dict[str, str]:
+        return {"test": self.text.sha256}
+
+    def measured(self, scorer: Scorer, model: Any) -> dict[str, Any]:
+        """Return the metrics of a causal model, and the counts behind them."""
+        return measured(self, score(scorer.family, model, self.windows, scorer.batch, scorer.compute))
 
 
 def description(study: Study, tokenizer: PlainTokenizer) -> dict[str, Any]:
@@ -76,3 +90,36 @@ def _passages(tokenizer: PlainTokenizer, start: int, length: int, text: Text) ->
         shortened += len(ids) > length + 1
         found.append(ScoredWindow(ids[-(length + 1) :], scored))
     return found, shortened
+
+
+def measured(test: TokenizedTest, scored: list[Likelihood]) -> dict[str, Any]:
+    """Return the metrics of one test set, and the counts behind them.
+
+    perplexity: per token.
+    word_perplexity: per word separated by spaces, so that different tokenizers can be compared.
+    word_perplexity_eos: per word and line end, as word-level models count.
+    accuracy: the share of last words of which greedy decoding gets every token right; a word with an unknown token is
+    wrong.
+    """
+    text, nats = test.text, math.fsum(float(part.nats.sum()) for part in scored)
+    tokens, words = sum(len(part.nats) for part in scored), text.words
+    metrics: dict[str, float | None] = {"perplexity": _exp(nats, tokens), "word_perplexity": _exp(nats, words)}
+    main = "word_perplexity"
+    if text.last_word:
+        right = [bool(part.right.all()) for part in scored]
+        metrics["accuracy"], main = float(np.mean(np.asarray(right) & (test.unknown == 0))), "accuracy"
+    else:
+        metrics["word_perplexity_eos"] = _exp(nats, words + len(text.lines))
+    failed = None in metrics.values()
+    counts = {"n_tokens": tokens, "n_words": words, "n_lines": len(text.lines), "n_unknown": int(test.unknown.sum())}
+    return {
+        "task": text.name, "subset": text.subset, **counts, "n_cut": test.cut,
+        "nats": nats if math.isfinite(nats) else None, "metrics": metrics, "main_metric": main, "score": metrics[main],
+        "failed": failed, "n_pairs": 0, "n_bytes": 0, "error": None, "outcomes": {},
+    }  # fmt: skip
+
+
+def _exp(nats: float, count: int) -> float | None:
+    """Return exp(nats / count), None if that is not a finite number."""
+    value = nats / count
+    return math.exp(value) if value < 700 else None
