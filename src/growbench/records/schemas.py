@@ -11,9 +11,10 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, ValidationError, model_validator
 
 from growbench.errors import GrowBenchError, shown
-from growbench.records import identity, predictions
+from growbench.records import identity
+from growbench.records.finetuned import Finetune
 from growbench.records.scored import Zeroshot
-from growbench.records.shape import Amount, Count, Evaluated, Made, Name, Record, Sha256, Shape, Share
+from growbench.records.shape import Amount, Count, Name, Record, Sha256, Shape, Share
 
 REMEDY = "restore the file, or delete it and run its job again"
 
@@ -157,58 +158,6 @@ class Search(Record):
         if not finite or self.lr != min(finite, key=lambda trial: trial.loss or 0.0).lr:
             raise ValueError("lr is not that of the trial with the lowest loss")
         return self
-
-
-class Kept(Shape):
-    """One value per example (records/predictions.py)."""
-
-    kind: predictions.Kind
-    rows: Count
-    data: str
-
-    @model_validator(mode="after")
-    def agree(self) -> Self:
-        """Refuse data that are not this many values."""
-        predictions.unpack(self.model_dump())
-        return self
-
-
-class Finetuned(Evaluated):
-    """One fine-tuning run; records of before these were counted and kept lack the optional values.
-
-    n_skipped: rows of both files that were left out as broken. n_cut_train, n_cut_dev: rows that were cut.
-    n_unreached: rows of both files with positions that pre-training never reached.
-    """
-
-    seed: Count
-    n_train: Count
-    n_dev: Count
-    n_skipped: Count | None = None
-    n_cut_train: Count | None = None
-    n_cut_dev: Count | None = None
-    n_unreached: Count | None = None
-    majority: float
-    epochs: Count
-    lr: Amount
-    batch: Count | None
-    predictions: Kept | None = None
-
-    @model_validator(mode="after")
-    def agree(self) -> Self:
-        """Refuse predictions of another number of rows."""
-        if self.predictions and self.predictions.rows != self.n_dev:
-            raise ValueError(f"{self.predictions.rows} predictions for {self.n_dev} dev rows")
-        return self
-
-
-class Finetune(Record):
-    kind: Literal["finetune"]
-    point: Name
-    made_from: Made
-    suite: Name
-    protocol: Literal["single", "grid"]
-    runs: list[Finetuned]
-    labels: dict[str, Kept] | None = None
 
 
 class Profile(Shape):

@@ -183,6 +183,11 @@ def _settings(study: Study) -> dict[str, FinetuneConfig]:
 
 
 def _check_spans(study: Study, name: str) -> None:
+    if study.finetune.protocol == "probe":
+        raise GrowBenchError(
+            f"tasks.names: {name} asks for spans of a text, which finetune.protocol probe cannot find; leave it out, or use "
+            "protocol single or grid"
+        )
     able = [family.name for family in families.loaded() if family.spans]
     if study.target.family not in able:
         raise GrowBenchError(

@@ -219,8 +219,8 @@ class FinetuneConfig:
     """Fine-tuning seeds (classifier head, data order)."""
     source: Flag
     """Whether the finished source is fine-tuned too."""
-    protocol: Literal["single", "grid"]
-    """One setting per task and the mean of its runs (single), or the best LR on dev for each task and pre-training run (grid)."""
+    protocol: Literal["single", "grid", "probe"]
+    """One setting per task and the mean of its runs (single), the best LR on dev for each task and pre-training run (grid), or a linear model on frozen features (probe)."""
     epochs: Epochs
     """Passes over a task's training rows."""
     lr: Rate | Rates
@@ -256,7 +256,9 @@ class FinetuneConfig:
 
     @property
     def rates(self) -> tuple[float, ...]:
-        """The LRs that are tried."""
+        """The LRs that are tried; a probe trains nothing of the model, at 0."""
+        if self.protocol == "probe":
+            return (0.0,)
         return self.lr if isinstance(self.lr, tuple) else (self.lr,)
 
     @property

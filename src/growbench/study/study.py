@@ -161,6 +161,8 @@ class Study(Config):
             "most_cut",
             *(key for key, value in plain.items() if values[key] == value),
         }
+        if self.finetune.protocol == "probe":
+            unused |= {"epochs", "lr", "decay", "batch", "warmup", "weight_decay", "dropout"}
         if not any(name in SQUAD_TASKS for name in self.tasks.names):
             unused |= {"doc_stride", "answer_length"}
         return {

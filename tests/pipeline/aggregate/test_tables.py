@@ -221,6 +221,28 @@ def test_a_grid_s_score_is_the_best_on_dev_for_each_run_and_task(
     assert "best on the development set over the grid" in text and "topic 4" in text and "protocol single" not in text
 
 
+def test_probes_stand_beside_their_floors_and_not_beside_published_scores(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    study = constructed.study(dict.fromkeys(COSTS), **{"finetune.protocol": "probe"})
+    records = constructed.write(tmp_path, study, COSTS)
+    for path in sorted((records / "finetune").iterdir()):
+        values = json.loads(path.read_text())
+        for run in values["runs"]:
+            run |= {"epochs": 0, "lr": 0.0, "batch": None, "strength": 1.0}
+            run |= {"floors": {"random_model": 0.6, "bag_of_words": 0.7 if run["task"] == "topic" else 0.8}}
+        constructed.dump(path, values)
+    tables = aggregate.run(study)
+    table = pd.read_csv(tables / "scores.csv").set_index(["method", "task"])
+    assert table.loc[("scratch", "topic"), ["random_model", "bag_of_words"]].tolist() == [0.6, 0.7]
+    assert table.loc[("scratch", "average"), "bag_of_words"] == pytest.approx((0.7 + 0.8 + 0.8) / 3)
+    text = (tables / "scores.md").read_text()
+    assert "| random model | 60.0 |" in text and "| bag of words | 76.7 | 80.0 | 70.0 | 80.0 |" in text
+    assert "protocol probe: a linear model on each frozen model" in text and "not scores of fine-tuned models" in text
+    assert pd.read_csv(tables / "overview.csv").filter(like="average").isna().all(axis=None)
+
+
 def test_the_caption_says_which_number_is_printed(made: tuple[Study, Path]) -> None:
     text = (aggregate.run(made[0]) / "scores.md").read_text()
     assert (

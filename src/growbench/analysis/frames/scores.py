@@ -15,7 +15,8 @@ from growbench.analysis.statistics.intervals import mean_interval
 
 AVERAGE = "average"
 KEYS = ["method", "point"]
-SINGLE, GRID = "single", "grid"  # finetune.protocol
+SINGLE, GRID, PROBE = "single", "grid", "probe"  # finetune.protocol
+FLOORS = ("random_model", "bag_of_words")
 OF_ROWS = {"cut": ("n_cut_train", "n_cut_dev"), "unreached": ("n_unreached",)}
 LEAD = ["study", "suite", "protocol", "method", "point", "fraction", "flops", "flops_total"]
 
@@ -38,11 +39,13 @@ def runs(records: list[Record]) -> pd.DataFrame:
             "score": 0.0 if run["score"] is None else float(run["score"]),
             **{k: run[k] for k in ("majority", "failed", "subset", "n_train", "n_dev")},
             **{name: _share(run, keys) for name, keys in OF_ROWS.items()},
+            **{name: (run.get("floors") or {}).get(name) for name in FLOORS},
         }
         for record in records
         for run in record["runs"]
     ]
-    return pd.DataFrame(rows)
+    measured = dict.fromkeys((*OF_ROWS, *FLOORS), "float64")  # None is not a number
+    return pd.DataFrame(rows).astype(measured) if rows else pd.DataFrame(rows)
 
 
 def _share(run: Record, keys: Sequence[str]) -> float | None:
@@ -62,6 +65,7 @@ def build(records: list[Record], points: pd.DataFrame, methods: Sequence[str]) -
     tried: number of fine-tuning runs behind one score.
     lo, hi: 95 % t interval of the mean over pre-training seeds.
     cut: share of the rows of both files that were cut; unreached: that use positions which pre-training never reached.
+    random_model, bag_of_words: a probe's floors, the mean over its runs.
     gap: mean minus scratch's mean at the same point, paired by seed.
 
     For the average over tasks, the mean is taken within each run first, so `best` is the best single run.
@@ -85,11 +89,11 @@ def build(records: list[Record], points: pd.DataFrame, methods: Sequence[str]) -
 
 
 def chosen(table: pd.DataFrame) -> pd.DataFrame:
-    """Return the runs that count as scores: all under protocol single, the best of every grid under protocol grid."""
+    """Return the runs that count as scores: the best of every grid under protocol grid, otherwise all."""
     if table.empty:
         return table
     best = _best(table[table["protocol"] == GRID])
-    return pd.concat([table[table["protocol"] == SINGLE], best], ignore_index=True)
+    return pd.concat([table[table["protocol"] != GRID], best], ignore_index=True)
 
 
 def _best(table: pd.DataFrame) -> pd.DataFrame:
@@ -107,6 +111,7 @@ def _averages(table: pd.DataFrame) -> pd.DataFrame:
     averages = grouped.agg(
         score=("score", "mean"),
         majority=("majority", "mean"),
+        **{name: (name, "mean") for name in (*OF_ROWS, *FLOORS)},
         failed=("failed", "sum"),
         subset=("subset", "any"),
         n_train=("n_train", "sum"),
@@ -140,7 +145,7 @@ def _row(table: pd.DataFrame, method: str) -> dict[str, Any]:
         "subset": bool(rows["subset"].any()),
         "n_train": int(first["n_train"]),
         "n_dev": int(first["n_dev"]),
-        **{name: first.get(name) for name in OF_ROWS},
+        **{name: rows[name].mean() for name in (*OF_ROWS, *FLOORS)},
         "gap": difference.mean() if len(difference) else None,
         "gap_lo": gap.lo,
         "gap_hi": gap.hi,

@@ -96,7 +96,7 @@ def _run(study: Study) -> Path:
     for name, frame in made.items():
         tables.frame(name, frame)
     _write_pages(tables, made, found)
-    facts = results.collect(study, methods, found.pretrain, found.finetune, made)
+    facts = results.collect(study, methods, found.pretrain, *_comparable(study, found, made))
     for name in papers.names(study):
         table = papers.build(name, facts)
         for kind, text in {"csv": table.csv(), "md": table.markdown(), "tex": table.latex()}.items():
@@ -148,6 +148,13 @@ def _curves(found: Found) -> dict[str, str]:
 def _renamed(record: Record, curve_of: dict[str, str]) -> Record:
     """Return the record of an evaluation under the name of its curve."""
     return {**record, "method": curve_of.get(record["method"], record["method"])}
+
+
+def _comparable(study: Study, found: Found, made: Frames) -> tuple[list[Record], Frames]:
+    """Return what the papers' tables are made of: no scores if these are of probes, as the papers' are of fine-tuned models."""
+    if study.finetune.protocol != scores_frame.PROBE:
+        return found.finetune, made
+    return [], made | {"scores": scores_frame.build([], made["points"], []), "averages": made["averages"].iloc[:0]}
 
 
 def _write_pages(tables: Tables, made: Frames, found: Found) -> None:

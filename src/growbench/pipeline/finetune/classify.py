@@ -51,10 +51,7 @@ class Classification(TokenizedTask):
 
     def majority(self) -> float:
         """Return the main metric of always predicting the most frequent class of the training rows, or their mean."""
-        labels = self.train.labels
-        constant = labels.mean() if self.task.regression else np.bincount(labels).argmax()
-        predicted = np.full(len(self.dev.labels), constant, dtype=labels.dtype)
-        return results(self.task, predicted, self.dev.labels)[self.task.main]
+        return majority(self.task, self.train.labels, self.dev.labels)
 
     @property
     def offset(self) -> float:
@@ -92,6 +89,12 @@ def _encode(
 def labels(task: Task, rows: Any) -> np.ndarray:
     """Return the labels of rows ((text, ...), label), [rows]."""
     return np.asarray([row[1] for row in rows], dtype=np.float32 if task.regression else np.int64)
+
+
+def majority(task: Task, train: np.ndarray, dev: np.ndarray) -> float:
+    """Return the main metric on labels [dev rows] of predicting the most frequent class, or the mean, of labels [train rows]."""
+    constant = train.mean() if task.regression else np.bincount(train).argmax()
+    return results(task, np.full(len(dev), constant, dtype=train.dtype), dev)[task.main]
 
 
 def kind(task: Task) -> predictions.Kind:

@@ -126,5 +126,7 @@ def _share(study: Study, tokenizer: PlainTokenizer, name: str, split: str, rows:
         return of_questions(
             name, split, asked, lengths(tokenizer, [texts, contexts]), own.max_length, own.most_cut, reached
         )
-    found = lengths(tokenizer, list(zip(*(row[0] for row in rows), strict=True)))
+    columns = list(zip(*(row[0] for row in rows), strict=True))
+    apart = own.protocol == "probe"  # reads the texts of a pair one by one
+    found = np.max([lengths(tokenizer, [c]) for c in columns], axis=0) if apart else lengths(tokenizer, columns)
     return of_rows(name, split, found, own.max_length, own.most_cut, reached)

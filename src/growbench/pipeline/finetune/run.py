@@ -1,4 +1,4 @@
-"""growbench finetune: fine-tune finished points on every task with every fine-tuning seed and LR, in one process.
+"""growbench finetune: fine-tune or probe finished points on every task with every fine-tuning seed and LR, in one process.
 
 Each task is tokenized once for all runs of a method. Batches hold rows of similar length. There is one record per
 finished point. Finished fine-tunings are cached: a stopped job resumes from them, and a job that is asked for again does
@@ -20,10 +20,11 @@ from growbench.errors import GrowBenchError
 from growbench.pipeline import evaluation
 from growbench.pipeline.corpus import plain
 from growbench.pipeline.corpus.plain import PlainTokenizer
-from growbench.pipeline.finetune import classify, spans
+from growbench.pipeline.finetune import classify, probe, spans
 from growbench.pipeline.finetune.cache import Cache, of_task
 from growbench.pipeline.finetune.fit import Start, fit, start
-from growbench.pipeline.finetune.tokenized import TokenizedTask
+from growbench.pipeline.finetune.probe import ProbedTask, Prober
+from growbench.pipeline.finetune.tokenized import PreparedTask, TokenizedTask
 from growbench.pipeline.pretrain import identity as run_identity
 from growbench.records import finished, identity, provenance, record
 from growbench.records.identity import Identity
@@ -35,6 +36,7 @@ from growbench.study.study import Study
 from growbench.train import device
 from growbench.train.device import Compute
 
+PROBE = "probe"  # of finetune.protocol
 log = logging.getLogger(__name__)
 
 
@@ -61,8 +63,9 @@ def _run(study: Study, method: str, seeds: list[int], points: list[str]) -> list
     for number, ((seed, point), folder) in enumerate(zip(wanted, folders, strict=True)):
         runs, origin = [], evaluation.origin(study.layout, folder, compute)
         cache = Cache(study.layout.run(method, seed).finetuned(point), origin)
+        prober = Prober.of(study, folder, compute)
         for done, task in enumerate(tasks, 1):
-            runs += _task(study, folder, task, tokenizer.fast.pad_token_id, compute, cache)
+            runs += _task(study, folder, task, tokenizer.fast.pad_token_id, compute, cache, prober)
             passed, share = time.perf_counter() - began, (number + done / len(tasks)) / len(wanted)
             log.info(
                 "%s-s%d %s: %s done (%d of %d tasks); about %.0f s left for all points",
@@ -111,17 +114,23 @@ def suite(study: Study) -> str:
     return " and ".join(sorted(found))
 
 
-def prepare(study: Study, tokenizer: PlainTokenizer, name: str) -> TokenizedTask:
+def prepare(study: Study, tokenizer: PlainTokenizer, name: str) -> PreparedTask:
     """Read and tokenize one task."""
+    settings = study.finetune.of(name)
+    if settings.protocol == PROBE:
+        return probe.prepare(study, tokenizer, name, settings)
     kind = spans if name in SQUAD_TASKS else classify
-    return kind.prepare(study, tokenizer, name, study.finetune.of(name))
+    return kind.prepare(study, tokenizer, name, settings)
 
 
 def _task(
-    study: Study, folder: Path, task: TokenizedTask, pad: int, compute: Compute, cache: Cache
+    study: Study, folder: Path, task: PreparedTask, pad: int, compute: Compute, cache: Cache, prober: Prober
 ) -> list[dict[str, Any]]:
     """Return all runs of one task from one finished point: each LR with each seed."""
     settings, runs = study.finetune.of(task.task.name), []
+    if isinstance(task, ProbedTask):
+        return [_probe(prober, task, settings, seed, cache) for seed in settings.seeds]
+    assert isinstance(task, TokenizedTask)
     own, dropout = of_task(settings, task.task.files), families.load(study.target.family).dropout(settings.dropout)
     begin = functools.cache(lambda: start(task.model(folder, pad, dropout), pad, compute))
     for lr in settings.rates:
@@ -131,6 +140,13 @@ def _task(
             done = runs[-1]
             log.info("%s, seed %d, LR %g: %s %.4f", done["task"], seed, lr, done["main_metric"], done["score"])
     return runs
+
+
+def _probe(prober: Prober, task: ProbedTask, settings: FinetuneConfig, seed: int, cache: Cache) -> dict[str, Any]:
+    name, own = f"probe-{task.task.name}-{seed}", of_task(settings, task.task.files) | {"probe": probe.VERSION}
+    done = cache.once(name, own, partial(prober.fit, task, seed))
+    log.info("probe of %s, seed %d: %s %.4f", done["task"], seed, done["main_metric"], done["score"])
+    return done
 
 
 def _fit(

@@ -3,8 +3,9 @@
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -26,16 +27,31 @@ class Outcome:
     predictions: dict[str, Any]
 
 
+class Split(Protocol):
+    """The tokenized rows of one file."""
+
+    @property
+    def labels(self) -> np.ndarray:
+        """One label per row, or two for spans."""
+
+    @property
+    def cut(self) -> int:
+        """The number of examples that were cut."""
+
+    def longer(self, length: int) -> int:
+        """Return how many examples have more than `length` tokens."""
+
+
 @dataclass(frozen=True)
-class TokenizedTask(ABC):
+class PreparedTask(ABC):
     """A task with its tokenized train and dev rows.
 
     reached: the length of the sequences that models were pre-trained on.
     """
 
     task: Task
-    train: Encoded
-    dev: Encoded
+    train: Split
+    dev: Split
     reached: int
 
     @property
@@ -59,6 +75,14 @@ class TokenizedTask(ABC):
     def labels(self) -> dict[str, Any] | None:
         """Return the labels of the dev examples as a record keeps them; None if predictions are kept as scores."""
         return None
+
+
+@dataclass(frozen=True)
+class TokenizedTask(PreparedTask):
+    """A task that is ready to train on."""
+
+    train: Encoded
+    dev: Encoded
 
     @abstractmethod
     def model(self, folder: Path, pad: int, rates: dict[str, float]) -> Any:
