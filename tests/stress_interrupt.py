@@ -39,7 +39,7 @@ CHANGES = {
     "methods": {"scratch": None, "stackbert": None, "bert2bert": None},
     "corpus": {"max_tokens": 500_000},
     "source": {"steps": 300},
-    "budget": {"steps": 500, "points": [0.6, 1.0]},
+    "budget": {"steps": 500, "points": [0.6, 1.0], "total": False},
     "train": {"checkpoint_seconds": 0.3},
     "tasks": {"names": ["topic"]},
     "finetune": {"max_train": 600},

@@ -28,7 +28,7 @@ def test_one_row_per_method(capsys: pytest.CaptureFixture[str]) -> None:
 def test_stages_are_listed_on_request(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["plan", "--config", DEMO, "--no-timing", "--stages"]) == 0
     out = capsys.readouterr().out
-    stages = out[out.index("\nmslt:") : out.index("\nscratch:")].splitlines()[2:]
+    stages = out[out.index("\nmslt:") : out.index("\nplacebo:")].splitlines()[2:]
     assert len([line for line in stages if "parameters learn" in line]) == 3
     assert "top 1 learn" in out and "in ELECTRA's convention" in out
 
@@ -60,7 +60,7 @@ def test_points_that_a_method_does_not_have_are_named(capsys: pytest.CaptureFixt
 
 def test_a_target_that_reads_too_little_is_warned_of(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["plan", "--config", DEMO, "--no-timing"]) == 0
-    assert "Warning: a target at 1.3 tokens per parameter" in capsys.readouterr().out
+    assert "Warning: a target at 1.2 tokens per parameter" in capsys.readouterr().out
     enough = ["--set", "budget={steps: null, points: null, tokens_per_parameter: [2, 5.05]}"]
     assert cli.main(["plan", "--config", DEMO, "--no-timing", *enough, "--set", "data.repeat=true"]) == 0
     out = capsys.readouterr().out

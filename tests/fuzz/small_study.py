@@ -15,7 +15,7 @@ CHANGES: dict[str, Any] = {
     "corpus": {"max_tokens": 30_000, "valid_fraction": 0.2},
     "source": {"layers": 2, "hidden": 16, "heads": 2, "ffn": 32, "steps": 20},
     "target": {"layers": 2, "hidden": 32, "heads": 4, "ffn": 64},
-    "budget": {"steps": 30, "points": [0.6, 1.0]},
+    "budget": {"steps": 30, "points": [0.6, 1.0], "total": False},
     "optimizer": {"batch": 8},
     "train": {"eval_sequences": 32, "checkpoint_seconds": 3600.0, "threads": 1},
     "tasks": {"names": ["topic"]},

@@ -70,10 +70,10 @@ def test_a_variant_is_evaluated_at_its_own_end_alone() -> None:
 
 
 def test_a_budget_that_is_too_small_for_the_plan_is_left_out_and_told() -> None:
-    made = study(points=[0.01, 0.4, 1.0], changes={"optimizer": {"warmup": 0.005}})
+    made = study(points=[0.01, 0.4, 1.0], changes={"optimizer": {"warmup": {"share": 0.005}}})
     assert "stackbert_p1" not in made.methods and "is less than one step" in made.left_out["stackbert_p1"]
     assert "stackbert_p40" in made.methods
-    wanted = {"optimizer": {"warmup": 0.005}, "finetune": {"points": [0.01, 1.0]}}
+    wanted = {"optimizer": {"warmup": {"share": 0.005}}, "finetune": {"points": [0.01, 1.0]}}
     why = line(changes=wanted, points=[0.01, 0.4, 1.0])
     assert why.startswith("finetune.points: 0.01 of the budget is too little for stackbert (stage 0: until: ")
     assert why.endswith("; use at least 0.4")

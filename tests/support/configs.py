@@ -46,7 +46,7 @@ def study() -> dict[str, Any]:
             "corpus": {"vocab": 512},
             "data": {"repeat": True},
             "objective": {"length": 32},
-            "budget": {"points": [0.6, 1.0], "cooldown": 0.15, "protocol": "trunk"},
+            "budget": {"points": [0.6, 1.0], "cooldown": 0.15, "protocol": "trunk", "total": False},
             "optimizer": {"warmup": {"share": 0.04}},
             "finetune": {"points": [1.0], "seeds": [0]},
         },

@@ -32,7 +32,7 @@ def test_figures_and_pages_are_made_whatever_the_folders_are_called(tree: Path) 
     study.parent.mkdir()
     values = {
         "extends": str(tree / "config/demo.yaml"), "study": "made", "seeds": [0], "attention": False,
-        "methods": {"scratch": None, "direct_copy": None}, "budget": {"points": [0.5, 1.0]},
+        "methods": {"scratch": None, "direct_copy": None}, "budget": {"points": [0.5, 1.0], "total": False},
         "tasks": {"names": list(constructed.TASKS)}, "finetune": {"seeds": [0, 1], "lr": constructed.LR},
     }  # fmt: skip
     study.write_text(json.dumps(values), encoding="utf-8")

@@ -57,7 +57,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copy(ROOT / "Snakefile", tree)
     values = {
         "extends": "../demo.yaml", "study": "made", "seeds": [0, 1], "attention": False, "methods": dict.fromkeys(METHODS),
-        "budget": {"points": [0.5, 1.0]}, "tasks": {"names": list(constructed.TASKS)},
+        "budget": {"points": [0.5, 1.0], "total": False}, "tasks": {"names": list(constructed.TASKS)},
         "finetune": {"points": [1.0], "seeds": [0, 1], "lr": constructed.LR},
     }  # fmt: skip
     (tree / CONFIG).parent.mkdir()

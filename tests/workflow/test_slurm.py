@@ -65,7 +65,7 @@ def tree(folder: Path, steps: int, **changes: Any) -> Path:
     values["data"]["repeat"] = True
     values["corpus"]["max_tokens"] = 200_000
     values["source"]["steps"] = 40
-    values["budget"].update(steps=steps, points=[1.0])
+    values["budget"].update(steps=steps, points=[1.0], total=False)
     values["train"].update(
         together=False, checkpoint_seconds=3600, eval_sequences=64
     )  # a checkpoint is a signal's doing

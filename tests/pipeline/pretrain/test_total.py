@@ -8,6 +8,7 @@ from support.tiny import corpus, result
 from support.tiny import study as tiny_study
 
 from growbench.pipeline.pretrain import run as pretrain
+from growbench.records import curve
 from growbench.study import timeline
 from growbench.study.study import Study
 
@@ -17,7 +18,8 @@ METHODS = dict.fromkeys(("scratch", "placebo", "source_longer", "direct_copy", "
 @pytest.fixture
 def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Study:
     monkeypatch.chdir(tmp_path)
-    made = tiny_study(methods=METHODS, budget={"total": True, "steps": 40}, source={"steps": 60})
+    changes = {"source": {"steps": 60}, "optimizer": {"warmup": 3}}
+    made = tiny_study(methods=METHODS, budget={"total": True, "steps": 40}, **changes)
     corpus(tmp_path / made.layout.corpus)
     return made
 
@@ -46,6 +48,18 @@ def test_the_forecast_and_the_ledger_agree_to_the_step(study: Study, name: str) 
     pretrain.run(study, "source", 0)
     values = result(pretrain.run(study, name, 0))
     assert told == sum(entry["steps"] for entry in values["ledger"] if entry["phase"] in ("trunk", "cooldown"))
+
+
+def test_the_placebo_takes_the_steps_of_scratch(study: Study) -> None:
+    """Its trunk is scratch's for as long as scratch's lasts, so nothing but the length of the run can set them apart."""
+    taken = []
+    for name in ("scratch", "placebo"):
+        values = result(pretrain.run(study, name, 0))
+        rows = curve.read(study.layout.curve(name, 0), values["curve"])
+        trunk = rows[(rows["phase"] == "trunk") & (rows["step"] > 0)]
+        taken.append(dict(zip(trunk["step"], zip(trunk["lr"], trunk["valid_loss"], strict=True), strict=True)))
+    common = taken[0].keys() & taken[1].keys()
+    assert len(common) >= 2 and all(taken[0][step] == pytest.approx(taken[1][step]) for step in common)
 
 
 def test_a_record_says_how_many_parameters_its_model_has(study: Study) -> None:
