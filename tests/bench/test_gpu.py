@@ -70,6 +70,7 @@ def test_gpu_rows_on_a_cpu_with_torch_and_transformers_alone(tmp_path: Path) -> 
     assert cells(page, "pre-training |")[2] == cells(page, "pre-training, compiled")[2]
 
 
+@pytest.mark.slow
 def test_the_pipeline_and_the_rates_on_a_cpu(tmp_path: Path) -> None:
     printed = run_without(ABSENT, "gpu_pipeline.py", "--out", str(tmp_path), "--modes", "eager", "graph", *SMALL)
     report = json.loads(printed)

@@ -36,6 +36,7 @@ def test_tokenizing(bench, data: Path, tmp_path: Path, capsys) -> None:
     assert len(text.split()) < number(cells(page, "wordpiece")[-1]) < len(text)
 
 
+@pytest.mark.slow
 def test_startup(bench, tmp_path: Path, capsys) -> None:
     page = tmp_path / "page.md"
     assert bench("startup").main(["--rounds", "1", "--cold", "--out", str(page)]) == 0
@@ -43,6 +44,7 @@ def test_startup(bench, tmp_path: Path, capsys) -> None:
     assert number(cells(page, "`pretrain --help`")[1]) < number(cells(page, "`first step`")[1])
 
 
+@pytest.mark.slow
 def test_growth(bench, tmp_path: Path, capsys) -> None:
     page = tmp_path / "page.md"
     words = [

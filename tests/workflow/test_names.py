@@ -26,6 +26,7 @@ def tree(tmp_path: Path, request: pytest.FixtureRequest) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_figures_and_pages_are_made_whatever_the_folders_are_called(tree: Path) -> None:
     """Snakemake runs both by the interpreter's path, which it does not quote. The config lies in another folder."""
     study = tree.with_name(f"{tree.name} of another") / f"{tree.name}.yaml"

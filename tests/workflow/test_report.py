@@ -103,6 +103,7 @@ def console(done: subprocess.CompletedProcess[str]) -> list[str]:
     return [line for line in done.stderr.splitlines() if "CONSOLE" in line and EXPECTED not in line]
 
 
+@pytest.mark.slow
 def test_the_report_holds_every_figure_and_table_with_its_caption(study: Path, report: str) -> None:
     found = embedded(report)
     figures = [path.stem for path in (study / "workflow/figures").glob("[!_]*.py") if "attention" not in path.stem]

@@ -44,6 +44,7 @@ def wait(ready: Callable[[], bool]) -> None:
         time.sleep(0.1)
 
 
+@pytest.mark.slow
 def test_what_a_killed_snakemake_left_running_is_stopped_before_its_work_is_repeated(tree: Path) -> None:
     (tree / "src/growbench/__main__.py").write_text(STUB, encoding="utf-8")
     (tree / "wait").touch()

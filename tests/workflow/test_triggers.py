@@ -16,6 +16,7 @@ from growbench.records.layout import Layout
 from growbench.study import config, timeline
 from growbench.study.files import merged
 
+pytestmark = pytest.mark.slow
 METHODS = ("scratch", "bert2bert_fpi", "bert2bert_aki", "given")
 SMALL: dict[str, Any] = {
     "extends": "demo.yaml",

@@ -107,6 +107,7 @@ def test_a_base_study_is_planned_without_a_network_for_nodes_of_eight_gpus(tree:
     assert "exec python -m growbench pretrain --config" in text and "torchrun" not in text
 
 
+@pytest.mark.slow
 def test_zero_shot_is_planned_if_a_causal_study_names_test_sets(tree: Path) -> None:
     study = config.load(tree / "config/demo-gpt.yaml")
     words = ("-n", "--configfile", "config/demo-gpt.yaml")
@@ -192,6 +193,7 @@ def test_a_study_that_searches_tries_every_method_and_the_source_first(tree: Pat
     assert "search" not in planned(snakemake(tree, "-n"))
 
 
+@pytest.mark.slow
 def test_attention_is_measured_only_if_the_study_asks_for_it(tree: Path) -> None:
     without = planned(snakemake(tree, "-n", "--config", "attention=false"))
     figures = [path.stem for path in (ROOT / "workflow/figures").glob("[!_]*.py")]
@@ -200,6 +202,7 @@ def test_attention_is_measured_only_if_the_study_asks_for_it(tree: Path) -> None
     assert outputs(snakemake(tree, "-n"), "attention") == {str(DEMO.attention_record(0))}
 
 
+@pytest.mark.slow
 def test_committed_records_are_drawn_without_training_again(tree: Path) -> None:
     """A study without checkpoints gets its tables, figures and pages from its records."""
     folder = Layout("mini").root / "records"
