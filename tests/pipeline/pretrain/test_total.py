@@ -66,3 +66,15 @@ def test_a_record_says_how_many_parameters_its_model_has(study: Study) -> None:
     source, scratch = (result(pretrain.run(study, name, 0)) for name in ("source", "scratch"))
     assert scratch["parameters"] == study.parameters(64) > source["parameters"] > 0
     assert scratch["curve_of"] is None and source["curve_of"] is None
+
+
+def test_a_run_of_one_point_ends_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    budget = {"steps": 40, "points": [0.5, 1.0], "per_point": True}
+    made = tiny_study(methods={"scratch": None, "stackbert": None}, budget=budget)
+    corpus(tmp_path / made.layout.corpus)
+    values = result(pretrain.run(made, "stackbert_p50", 0))
+    (point,) = values["points"]
+    whole = timeline.of(made, "scratch").budget
+    assert (point["point"], point["fraction"], values["curve_of"]) == ("p50", 0.5, "stackbert")
+    assert point["flops"] == pytest.approx(0.5 * whole, rel=0.05) and values["identity"]["share"] == 0.5
