@@ -34,7 +34,7 @@ SMALL: dict[str, Any] = {  # what differs from the demo
     "target": {"layers": 4, "hidden": 32, "heads": 4, "ffn": 64},
     "budget": {"steps": 40, "points": [0.6, 0.8, 1.0], "total": False},
     "optimizer": {"batch": 4, "warmup": {"share": 0.04}},
-    "train": {"eval_sequences": 32, "eval_every": 0.1, "checkpoint_seconds": HOUR},
+    "train": {"eval_sequences": 32, "eval_every": 0.1, "checkpoint_seconds": HOUR, "precision": "float32"},
     "finetune": {"max_length": 16, "most_cut": 1.0},
 }
 

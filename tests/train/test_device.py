@@ -15,12 +15,26 @@ def test_precision_follows_the_device_unless_the_study_names_one(monkeypatch: py
         ("auto", "auto"): (gpu, torch.float32, bf16),
         ("gpu", "float32"): (gpu, torch.float32, None),
         ("gpu", "float64"): (gpu, torch.float64, None),
-        ("cpu", "auto"): (cpu, torch.float32, None),
         ("cpu", "bf16"): (cpu, torch.float32, bf16),
         ("cpu", "float64"): (cpu, torch.float64, None),
     }
     for (where, precision), (place, dtype, autocast) in cases.items():
         assert device.resolve(where, precision) == device.Compute(place, dtype, autocast), (where, precision)
+
+
+@pytest.mark.parametrize(("hardware", "precision"), [(True, "bf16"), (False, "float32")])
+def test_auto_takes_bf16_on_a_processor_that_is_faster_at_it(
+    monkeypatch: pytest.MonkeyPatch, hardware: bool, precision: str
+) -> None:
+    monkeypatch.setattr(device, "fast_bf16", lambda: hardware)
+    assert device.resolve("cpu", "auto").precision == precision
+
+
+def test_a_processor_without_bf16_is_not_timed(monkeypatch: pytest.MonkeyPatch) -> None:
+    device.fast_bf16.cache_clear()
+    monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: False)
+    assert device.fast_bf16() is False
+    device.fast_bf16.cache_clear()
 
 
 def test_a_forward_pass_is_cast_only_if_the_precision_says_so() -> None:

@@ -4,11 +4,11 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from growbench.families import Family
 from growbench.plan.lengths import predicted
+from growbench.train import cross_entropy
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +130,7 @@ def logits(family: Family, model: nn.Module, batch: Batch) -> Tensor:
 
 def loss(family: Family, model: nn.Module, batch: Batch) -> Tensor:
     """Return the mean cross-entropy in nats over the predicted positions."""
-    return F.cross_entropy(wide(logits(family, model, batch)), batch.labels)
+    return cross_entropy.mean(logits(family, model, batch), batch.labels)
 
 
 def losses(family: Family, model: nn.Module, batch: Batch) -> Tensor:
