@@ -22,9 +22,10 @@ from growbench.spec import SOURCE
 from growbench.study import timeline
 from growbench.study.study import Study, point_name
 from growbench.study.timeline import Entry, Timeline
-from growbench.train import build
+from growbench.train import build, device
 from growbench.train.batches import Batches
 from growbench.train.data import PackedSequences
+from growbench.train.loop import Trainer
 from growbench.train.variants.teacher import Teacher
 from growbench.train.variants.thin import Thin, thin
 
@@ -154,17 +155,21 @@ class Stopwatch:
         length, vocab = study.objective.length, study.corpus.vocab
         model = family.build(family.config(stage.spec, **family.dropout(study.train.dropout)))
         thin(family, model, Thin(*stage.thin))
+        compute = device.resolve(study.train.device, study.train.precision)
         small = family.build(family.config(study.source_spec(vocab))) if stage.teacher else None
-        teacher = Teacher(family, small.eval(), stage.temperature) if small else None
+        teacher = Teacher(family, compute.place(small).eval(), stage.temperature) if small else None
         ids = np.random.default_rng(0).integers(min(10, vocab - 1), vocab, 200 * length)
         objective = objective_of(study, SPECIAL, vocab)
         batches = Batches(PackedSequences(ids, length, SPECIAL["cls"], 0), objective, study.optimizer.batch)
         recipe, variant = replace(recipe_of(study), compile=False, accumulate=1), variant_of(stage, None, teacher)
-        trainer = build.trainer(family, model, batches, cost, recipe, variant=variant)
+        trainer = build.trainer(family, model, batches, cost, recipe, compute=compute, variant=variant)
         turns = len(variant.submodels)
-        for i in range(WARMUP * turns):
-            trainer.step(i, 0.0)
+        self._take(trainer, WARMUP * turns)
         start = time.perf_counter()
-        for i in range(TIMED * turns):
-            trainer.step(i, 0.0)
+        self._take(trainer, TIMED * turns)
         return (time.perf_counter() - start) / (TIMED * turns)
+
+    @staticmethod
+    def _take(trainer: Trainer, steps: int) -> None:
+        """Take steps, and wait for the device."""
+        float(sum(trainer.step(i, 0.0) for i in range(steps)))

@@ -158,7 +158,7 @@ class TrainConfig:
     final_sequences: Size
     """The same at finished points."""
     precision: Literal["auto", "float32", "bf16", "float64"]
-    """Arithmetic; auto is bf16 on a GPU and float32 on a CPU."""
+    """Arithmetic of training; auto is bf16 on a GPU, and on a CPU that multiplies bf16 faster than float32, else float32."""
     compile: Flag
     """Whether torch.compile is used."""
     device: Literal["auto", "cpu", "gpu"]

@@ -164,20 +164,18 @@ def reseed(device: torch.device, seed: int) -> None:
 
 
 @torch.no_grad()
-def evaluate(trainer: Trainer, windows: Windows) -> np.ndarray:
+def evaluate(trainer: Trainer, windows: Windows, *, exact: bool = False) -> np.ndarray:
     """Return the loss of each document in nats, summed over its predicted tokens, [documents]; float64.
 
-    The processes take the batches in turns.
+    The processes take the batches in turns. exact: compute in the dtype of the weights, whatever the run trains in.
     """
     ranks, count = trainer.ranks, len(windows.batches)
     nats = np.zeros(len(windows.numbers))
     trainer.model.eval()
-    with trainer.compute.cast():
+    with nullcontext() if exact else trainer.compute.cast():
         for first in range(0, count, ranks.count):
-            own = first + ranks.rank
-            batch = windows.batches[
-                min(own, count - 1)
-            ]  # without one of its own, a process takes part in the gathering
+            own = first + ranks.rank  # a process without a batch of its own takes part in the gathering
+            batch = windows.batches[min(own, count - 1)]
             value = partial(losses, trainer.family, trainer.model)
             found = trainer.value(batch.to(trainer.compute.device), value).double().cpu().numpy()
             if own < count:
