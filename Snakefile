@@ -32,7 +32,13 @@ rule all:
 include: "workflow/rules/corpus.smk"
 include: "workflow/rules/search.smk"
 include: "workflow/rules/pretrain.smk"
-include: "workflow/rules/finetune.smk"
+
+
+if STUDY.tasks.names:
+
+    include: "workflow/rules/finetune.smk"
+
+
 include: "workflow/rules/zeroshot.smk"
 include: "workflow/rules/attention.smk"
 include: "workflow/rules/aggregate.smk"

@@ -81,3 +81,9 @@ def test_a_base_study_spends_what_the_paper_spent(name: str, flops: float, param
 def test_base_is_grown_from_six_layers_too() -> None:
     made = config.gather([ROOT / "config/base.yaml"], ["study=base-6", "source.layers=6"])
     assert made.source_spec(30522).short() == "(6, 512)" and made.study == "base-6"
+
+
+def test_a_study_without_tasks_fine_tunes_nothing() -> None:
+    some, none = (config.load(study() | {"tasks": {"source": "toyglue", "names": names}}) for names in (["topic"], []))
+    assert some.finetuned_points("scratch") == ("p100",)
+    assert not none.finetuned_points("scratch") and not none.finetuned_points("source")

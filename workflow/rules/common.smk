@@ -161,8 +161,8 @@ def points(wildcards, input):
 
 
 def finetune_records(wildcards):
-    """Return the records of every fine-tuned point."""
-    source = SOURCE_FINETUNED if STUDY.finetune.source and "source" in STUDY.trained() else []
+    """Return the records of every fine-tuned point; none if the study names no task."""
+    source = SOURCE_FINETUNED if STUDY.tasks.names and STUDY.finetune.source and "source" in STUDY.trained() else []
     whole = expand(FINETUNE_RECORDS + source, study=STUDY.study, method=WHOLE)
     return whole + one_point_records(FINETUNED_POINT, STUDY.finetuned_points)
 
@@ -217,7 +217,7 @@ OPTIONS = shell_words.join(["--config", *CONFIG_FILES, *(word for text in CHANGE
 CORES = STUDY.train.threads * STUDY.train.processes  # of a pre-training job; `growbench pretrain` starts its processes
 LAYOUT = Layout("{study}")  # paths with wildcards, as rules want them
 CORPUS = str(LAYOUT.corpus_manifest)
-TOYGLUE = [str(LAYOUT.tasks_manifest)] if STUDY.tasks.source == "toyglue" else []
+TOYGLUE = [str(LAYOUT.tasks_manifest)] if STUDY.tasks.names and STUDY.tasks.source == "toyglue" else []
 RECORD, CURVE = str(LAYOUT.run_record("{method}", "{seed}")), str(LAYOUT.curve("{method}", "{seed}"))  # of a run
 SOURCE_RECORD, SOURCE_CURVE = str(LAYOUT.run_record("source", "{seed}")), str(LAYOUT.curve("source", "{seed}"))
 DOCUMENTS, SOURCE_DOCUMENTS = (str(LAYOUT.documents(name, "{seed}")) for name in ("{method}", "source"))

@@ -188,8 +188,8 @@ class TasksConfig:
 
     source: Literal["toyglue", "local", "hub"]
     """Generated tasks (toyglue), the files of GLUE and SQuAD below data.dir (local), or the hub."""
-    names: Annotated[tuple[str, ...], UNIQUE, Different]
-    """Tasks that are fine-tuned."""
+    names: Annotated[tuple[str, ...], Field(json_schema_extra={"uniqueItems": True}), Different]
+    """Tasks that are fine-tuned; an empty list fine-tunes nothing."""
 
 
 @with_config(STRICT)

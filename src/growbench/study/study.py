@@ -130,6 +130,8 @@ class Study(Config):
 
     def finetuned_points(self, method: str = "") -> tuple[str, ...]:
         """Return the names of the finished points of a method that are fine-tuned; `source` has at most its last one."""
+        if not self.tasks.names:
+            return ()
         if method == SOURCE:
             return (point_name(1.0),) if self.finetune.source else ()
         return self._own(method, self.finetune.points)

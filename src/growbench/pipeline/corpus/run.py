@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 def run(study: Study) -> None:
     """Write everything that the other steps read: the corpus, and the toyglue tasks if the study uses them."""
     build(study)
-    if study.tasks.source == "toyglue":
+    if study.tasks.names and study.tasks.source == "toyglue":
         tasks(study)
 
 
