@@ -152,7 +152,11 @@ MALFORMED: list[tuple[str, Any, str]] = [  # key, value (... removes it), what t
     ("zeroshot.names", ["Lambada"], "did you mean 'LAMBADA'"),
     ("zeroshot.names", ["PTB", "PTB"], "twice"),
     ("zeroshot.names", ["pairs", "PTB"], "PTB needs a causal model"),
-    ("zeroshot.names", ["bytes/SST-2"], "use clm and one of gpt2, gpt_neox, llama, opt, qwen2, or only pairs and BLiMP"),
+    (
+        "zeroshot.names",
+        ["bytes/SST-2"],
+        "use clm and one of gpt2, gpt_neox, llama, opt, qwen2, or only pairs and BLiMP",
+    ),
     ("zeroshot.names", ["bytes"], "did you mean"),
     ("zeroshot.pairs", 7, "from 8 to"),
     ("zeroshot.points", [0.7], "nearest: 0.6"),

@@ -18,7 +18,6 @@ from growbench.study.optimizer import OptimizerConfig, SearchConfig
 from growbench.study.squad import SQUAD_TASKS
 from growbench.study.types import (
     STRICT,
-    UNIQUE,
     WHOLE,
     AnswerLength,
     Count,
