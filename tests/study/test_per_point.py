@@ -1,5 +1,7 @@
 """budget.per_point: a method that grows at shares of its budget is trained once per point, with that point's budget."""
 
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -84,3 +86,15 @@ def test_a_name_that_is_taken_is_refused() -> None:
     assert line(taken) == "methods.stackbert_p40: budget.per_point makes a run of this name; rename it"
     long = "a" * 36
     assert line({"scratch": None, long: {"of": "stackbert"}}).startswith(f"methods.{long}: budget.per_point makes")
+
+
+def test_a_plan_file_of_the_method_is_that_of_its_points(tmp_path: Path) -> None:
+    """The file has the method's file, too, of which the variant is another variant."""
+    made = study({"scratch": None, "early": {"of": "stackbert", "second": 0.2}}, per_point=False)
+    plan = timeline.of(made, "early").plan
+    path, other = tmp_path / "plan.json", timeline.of(made, "scratch").plan
+    path.write_text(
+        json.dumps([{"method": name, "plan": p.to_list()} for name, p in (("stackbert", other), ("early", plan))])
+    )
+    read = study({"scratch": None, "early": {"of": "stackbert", "plan": str(path)}})
+    assert timeline.of(read, "early_p70").plan == plan

@@ -97,7 +97,7 @@ def _options(study: Study, method: str) -> Parts:
     options = study.options(method)
     if options["plan"] is None:
         return options
-    plan = plan_file.read(options["plan"], method, study.method(method).name)
+    plan = plan_file.read(options["plan"], method, *study.variant_of(method))
     return options | {"plan": identity.digest(plan.to_list())}
 
 

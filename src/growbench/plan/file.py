@@ -1,6 +1,7 @@
 """Read a plan back from the JSON that `growbench plan --json` prints."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Any
@@ -10,10 +11,11 @@ from growbench.plan.plan import Plan, Stage
 from growbench.spec import ModelSpec
 
 
-def read(path: str | Path, name: str, of: str) -> Plan:
+def read(path: str | Path, name: str, *of: str) -> Plan:
     """Return the plan in a file: a list of stages, or what `growbench plan --json` prints.
 
-    name: the method whose row is taken. of: the method that it is a variant of; its row is taken if `name` has none.
+    name: the method whose row is taken. of: the methods that it is a variant of, in order; the first row is taken if `name`
+        has none.
     Raises GrowBenchError, one line with file, stage, key, value and what is allowed.
     """
     try:
@@ -24,7 +26,7 @@ def read(path: str | Path, name: str, of: str) -> Plan:
             f"methods.{name}.plan: {path}: {reason}; give a file that `growbench plan --json` printed"
         ) from error
     try:
-        return from_list(_stages(values, name, of))
+        return from_list(_stages(values, (name, *of)))
     except GrowBenchError as error:
         raise GrowBenchError(f"methods.{name}.plan: {path}: {error}") from error
 
@@ -41,16 +43,16 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return dict(pairs)
 
 
-def _stages(values: Any, name: str, of: str) -> list[Any]:
+def _stages(values: Any, names: Sequence[str]) -> list[Any]:
     rows = values if isinstance(values, list) else [values]
     named = [row for row in rows if isinstance(row, dict) and "plan" in row]
     if named:
-        fitting = [row for key in (name, of) for row in named if row.get("method") == key]
+        fitting = [row for key in names for row in named if row.get("method") == key]
         fitting = fitting or (named if len(named) == 1 else [])
         if not fitting:
             known = ", ".join(str(row.get("method")) for row in named)
             raise GrowBenchError(
-                f"it has no plan of {name}, only of {known}; rename one of these, or keep only its plan"
+                f"it has no plan of {names[0]}, only of {known}; rename one of these, or keep only its plan"
             )
         rows = fitting[0]["plan"]
     if not isinstance(rows, list) or not rows:

@@ -57,6 +57,10 @@ class Study(Config):
         """Return the method of this name in the study: the file of this name, or the method that it is a variant of."""
         return methods.load((self.methods.get(name) or {}).get("of") or name)
 
+    def variant_of(self, name: str) -> tuple[str, ...]:
+        """Return what a name stands for besides itself: the method of whose curve it is a point, and the method's file."""
+        return (*filter(None, [self.curve_of(name)]), self.method(name).name)
+
     def options(self, name: str) -> dict[str, Any]:
         """Return all options of a method of the study, with defaults filled in."""
         return self.method(name).check_options(self.methods.get(name), name)

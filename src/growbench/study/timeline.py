@@ -218,7 +218,7 @@ def short(study: Study, share: float, vocab: int | None = None) -> Study:
 
 def _from_file(study: Study, name: str, path: str, vocab: int) -> Plan:
     """Return the plan in a file, for a vocabulary whose size may differ from the printed one."""
-    stages, target = planfile.read(path, name, study.method(name).name).stages, study.target_spec(study.corpus.vocab)
+    stages, target = planfile.read(path, name, *study.variant_of(name)).stages, study.target_spec(study.corpus.vocab)
     for number, stage in enumerate(stages):
         for key in ("family", "vocab", "max_length"):
             if (own := getattr(stage.spec, key)) != (wanted := getattr(target, key)):
