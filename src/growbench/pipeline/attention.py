@@ -42,7 +42,7 @@ def _run(study: Study, seed: int) -> Path:
     data = corpus.load(layout.corpus)
     windows = PackedSequences(data.valid, study.objective.length, int(data.manifest["special"]["cls"]), 0)
     count = min(SEQUENCES, windows.count)
-    ids = windows.fetch(list(range(count)))
+    ids = windows.fetch(spread(windows.count, count))
     methods = [name for name in study.methods if study.ends(name)]
     grown = [name for name in methods if study.method(name).needs_source]
     folders = {name: _folder(study, name, seed) for name in ([SOURCE] if grown else []) + methods}
