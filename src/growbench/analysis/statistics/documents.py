@@ -1,6 +1,9 @@
 """Resamples of the documents that losses are measured on, the same for all methods and seeds of a study."""
 
+from functools import cache
+
 import numpy as np
+from numpy.typing import NDArray
 
 from growbench.analysis.statistics.intervals import Floats
 
@@ -13,6 +16,12 @@ def resampled(tokens: Floats, nats: Floats) -> Floats:
     tokens: predicted ones of each document, shape (documents,). nats: shape (points, documents). Documents are drawn with
     replacement from a fixed seed, so runs that were evaluated on equally many documents get the same resamples.
     """
-    count = len(tokens)
-    drawn = np.random.default_rng(0).multinomial(count, np.full(count, 1 / count), size=RESAMPLES)
+    drawn = _drawn(len(tokens))
     return np.asarray((drawn @ nats.T) / (drawn @ tokens)[:, None])
+
+
+@cache
+def _drawn(documents: int) -> NDArray[np.float64]:
+    """Return how often each document is in each resample, shape (RESAMPLES, documents)."""
+    draw = np.random.default_rng(0)
+    return draw.multinomial(documents, np.full(documents, 1 / documents), size=RESAMPLES).astype(np.float64)

@@ -4,7 +4,11 @@ A value is one number per seed, such as log(F / F_scratch) of runs that share da
 sources of error: the seeds, whose variance is s^2 / n with n - 1 degrees of freedom, and the documents of the evaluation,
 which are the same in all seeds, so that more seeds do not average their error away. The second is found by resampling
 documents (a multi-bootstrap over seeds x documents, as Sellam et al., ICLR 2022, with the seeds' part in closed form,
-because resampling three seeds covers 75 %). The sum has Satterthwaite's degrees of freedom (Biometrics 2, 1946).
+because resampling three seeds covers 75 %).
+
+The interval of the sum lies half way between two. With Satterthwaite's degrees of freedom (Biometrics 2, 1946) it covers 92 % with
+three seeds, where the documents' error is about a third of the seeds'. With the two t half-widths added as squares, it covers
+up to 98 %. Half way it is 94 to 97 %, whatever the share of the documents (simulated with 3, 5 and 8 seeds).
 """
 
 import math
@@ -66,7 +70,7 @@ class Estimate:
 @cache
 def _shift(freedom: float, power: float) -> float:
     """Return the mean in standard errors that a two-sided t test at 5 % finds with this probability (noncentral t)."""
-    bound = float(stats.t.ppf((1 + LEVEL) / 2, freedom))
+    bound = _bound(freedom)
 
     def missing(shift: float) -> float:
         above, below = stats.nct.sf(bound, freedom, shift), stats.nct.cdf(-bound, freedom, shift)
@@ -89,11 +93,26 @@ def estimate(values: Floats, documents_error: float = 0.0, documents: int = 0) -
         return Estimate(mean=float(np.mean(values)), error=None, freedom=0.0, n=n)
     of_seeds, of_documents = float(np.var(values, ddof=1)) / n, documents_error**2
     total = of_seeds + of_documents
-    if total < SMALLEST**2 or not of_documents:
-        freedom = float(n - 1)
-    else:
-        freedom = total**2 / (of_seeds**2 / (n - 1) + of_documents**2 / max(documents - 1, 1))
+    freedom = float(n - 1)
+    if total > SMALLEST**2 and of_documents:
+        freedom = _freedom(of_seeds / total, freedom, max(documents - 1.0, 1.0))
     return Estimate(mean=float(np.mean(values)), error=math.sqrt(total), freedom=freedom, n=n)
+
+
+def _freedom(share: float, first: float, second: float) -> float:
+    """Return the degrees of freedom of the sum of two errors, whose 95 % point is half way between those of two rules.
+
+    share: of the first in the variance. first, second: degrees of freedom of the two.
+    """
+    satterthwaite = 1 / (share**2 / first + (1 - share) ** 2 / second)
+    squares = math.sqrt(share * _bound(first) ** 2 + (1 - share) * _bound(second) ** 2)
+    wanted = (_bound(satterthwaite) + squares) / 2
+    low, high = min(first, second), first + second + 1
+    return float(optimize.brentq(lambda freedom: _bound(freedom) - wanted, low, high))
+
+
+def _bound(freedom: float) -> float:
+    return float(stats.t.ppf((1 + LEVEL) / 2, freedom))
 
 
 def shared_error(draws: Floats) -> float:
