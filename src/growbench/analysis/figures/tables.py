@@ -38,8 +38,9 @@ class Tables:
 
     @property
     def bases(self) -> dict[str, str]:
-        """Return by method the method that it is a variant of, or itself."""
-        return dict(zip(self.plans["method"], self.plans["base"], strict=True))
+        """Return by method, and by run, the method that it is a variant of, or itself."""
+        frames = (self.plans, self.savings)
+        return {name: base for frame in frames for name, base in zip(frame["method"], frame["base"], strict=True)}
 
     def look(self, method: str) -> Style:
         """Return a method's color, marker and dash, the same in every figure; a variant has its base's color."""

@@ -74,6 +74,7 @@ def _row(
         "study": final["study"].iloc[0],
         "protocol": measured.protocol,
         "method": method,
+        "base": measured.bases.get(method, method),
         "n": len(final),
         "tpp": final["tpp"].mean(),
         "source_tpp": final["source_tpp"].mean(),

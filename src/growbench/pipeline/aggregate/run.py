@@ -78,6 +78,24 @@ class Tables:
             log.info("%s: removed what this study no longer has: %s", self.folder, names)
 
 
+@dataclass(frozen=True, slots=True)
+class Names:
+    """The names of the rows of the tables.
+
+    methods: in the order of the tables; several runs that are points of one curve are one row.
+    bases: by row and by run, the method that it is a variant of, or itself.
+    curve_of: by run, the row to which it belongs as one point; without the runs that are curves of their own.
+    """
+
+    methods: list[str]
+    bases: dict[str, str]
+    curve_of: dict[str, str]
+
+    def renamed(self, records: list[Record]) -> list[Record]:
+        """Return records under the names of their rows."""
+        return [{**record, "method": self.curve_of.get(record["method"], record["method"])} for record in records]
+
+
 def run(study: Study) -> Path:
     """Write the study's tables from its records; return the tables' folder, in which no others remain.
 
@@ -91,12 +109,14 @@ def run(study: Study) -> Path:
 def _run(study: Study) -> Path:
     methods = order(list(study.methods))
     found = read.everything(study, methods, order(list(study.trained())))
-    made = _frames(study, methods, found)
+    names = _names(study, methods, found)
+    made = _frames(study, names, found)
     tables = Tables(study.layout.tables, _note(found.outdated))
     for name, frame in made.items():
         tables.frame(name, frame)
     _write_pages(tables, made, found)
-    facts = results.collect(study, methods, found.pretrain, *_comparable(study, found, made))
+    finetune, frames = _comparable(study, names.renamed(found.finetune), made)
+    facts = results.collect(study, names.methods, names.bases, names.renamed(found.pretrain), finetune, frames)
     for name in papers.names(study):
         table = papers.build(name, facts)
         for kind, text in {"csv": table.csv(), "md": table.markdown(), "tex": table.latex()}.items():
@@ -105,27 +125,32 @@ def _run(study: Study) -> Path:
     return tables.folder
 
 
-def _frames(study: Study, methods: list[str], found: Found) -> Frames:
+def _names(study: Study, methods: list[str], found: Found) -> Names:
+    """Return the names of the rows of the tables. methods: of the study, in the order of the tables."""
+    curve_of = {record["method"]: record["curve_of"] for record in found.pretrain if record.get("curve_of")}
+    bases = {name: study.method(name).name for name in methods}
+    bases |= {curve_of[name]: base for name, base in bases.items() if name in curve_of}
+    return Names(list(dict.fromkeys(curve_of.get(name, name) for name in methods)), bases, curve_of)
+
+
+def _frames(study: Study, names: Names, found: Found) -> Frames:
     """Return the frames that become <name>.csv, by name."""
     points = points_frame.build(found.pretrain, starts.build(found.pretrain, found.curves), study.budget.protocol)
     curves, targets = curves_frame.build(found.curves), _of_targets(points)
-    curve_of, bases = _curves(found), {name: study.method(name).name for name in methods}
-    whole = list(dict.fromkeys(curve_of.get(name, name) for name in methods))
-    bases |= {curve_of[name]: base for name, base in bases.items() if name in curve_of}
-    finetune = [_renamed(record, curve_of) for record in found.finetune]
+    finetune, methods = names.renamed(found.finetune), names.methods
     scored = scores_frame.chosen(scores_frame.runs([r for r in finetune if r["method"] != SOURCE]))
-    measured = Measured(points, curves, study.budget.protocol, bases, found.documents)
+    measured = Measured(points, curves, study.budget.protocol, names.bases, found.documents)
     made = {
         "runs": runs.build(found.pretrain, found.finetune, found.zeroshot),
         "points": points,
-        "savings": savings_frame.build(measured, whole, tuning.gains(found.search)),
-        "savings_by_point": by_point.build(measured, whole),
-        "differences": differences.build(measured, whole),
-        "savings_score": score_savings.build(targets, scored, whole),
-        "scores": scores_frame.build(finetune, points, [*whole, SOURCE]),
-        "averages": averages_frame.build(scored, whole),
+        "savings": savings_frame.build(measured, methods, tuning.gains(found.search)),
+        "savings_by_point": by_point.build(measured, methods),
+        "differences": differences.build(measured, methods),
+        "savings_score": score_savings.build(targets, scored, methods),
+        "scores": scores_frame.build(finetune, points, [*methods, SOURCE]),
+        "averages": averages_frame.build(scored, methods),
         "curves": curves,
-        "plans": plans.build(found.pretrain, curves, bases),
+        "plans": plans.build(found.pretrain, curves, names.bases),
         "provenance": provenance.build(found.all()),
     }
     if found.attention:
@@ -134,26 +159,14 @@ def _frames(study: Study, methods: list[str], found: Found) -> Frames:
     if found.search:
         made["search"] = search.build(found.search)
     if found.zeroshot:
-        made["zeroshot"] = zeroshot_frame.build(
-            [_renamed(record, curve_of) for record in found.zeroshot], targets, whole
-        )
+        made["zeroshot"] = zeroshot_frame.build(names.renamed(found.zeroshot), targets, methods)
     return made
 
 
-def _curves(found: Found) -> dict[str, str]:
-    """Return by run the method of whose curve it is one point; without the runs that are curves of their own."""
-    return {record["method"]: record["curve_of"] for record in found.pretrain if record.get("curve_of")}
-
-
-def _renamed(record: Record, curve_of: dict[str, str]) -> Record:
-    """Return the record of an evaluation under the name of its curve."""
-    return {**record, "method": curve_of.get(record["method"], record["method"])}
-
-
-def _comparable(study: Study, found: Found, made: Frames) -> tuple[list[Record], Frames]:
+def _comparable(study: Study, finetune: list[Record], made: Frames) -> tuple[list[Record], Frames]:
     """Return what the papers' tables are made of: no scores if these are of probes, as the papers' are of fine-tuned models."""
     if study.finetune.protocol != scores_frame.PROBE:
-        return found.finetune, made
+        return finetune, made
     return [], made | {"scores": scores_frame.build([], made["points"], []), "averages": made["averages"].iloc[:0]}
 
 

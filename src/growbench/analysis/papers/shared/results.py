@@ -1,6 +1,6 @@
 """Results: a study's frames as the papers' tables read them, by method; rows are dicts, missing numbers are None."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -88,6 +88,7 @@ class Results:
 def collect(
     study: "Study",
     methods: Sequence[str],
+    bases: Mapping[str, str],
     pretrain: Sequence[Record],
     finetune: Sequence[Record],
     frames: dict[str, pd.DataFrame],
@@ -103,7 +104,7 @@ def collect(
         study=study.study,
         objective=families.load(str(points["family"].iloc[0])).objective,
         methods=tuple(methods),
-        bases={name: study.method(name).name for name in methods},
+        bases=dict(bases),
         options={record["method"]: record["options"] for record in pretrain},
         tasks=tuple(task for task in dict.fromkeys(row["task"] for row in own) if task != AVERAGE),
         savings=_by_method(rows(frames["savings"])),
