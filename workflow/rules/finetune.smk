@@ -1,5 +1,5 @@
 rule finetune:
-    """Fine-tune the finished points of a method's runs on every task with every fine-tuning seed."""
+    """Fine-tune (or probe) the finished points of a method's runs on every task with every fine-tuning seed."""
     input:
         expand(RECORD, seed=STUDY.seeds, allow_missing=True),
         corpus=CORPUS,
