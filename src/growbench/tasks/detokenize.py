@@ -8,7 +8,7 @@ OPENING = re.compile(r"([(\[{£$#]) ")
 SHORT = re.compile(r" ('(?:s|m|d|t|ll|re|ve)\b|n't\b)")
 POSSESSIVE = re.compile(r"(?<=s) '(?= )")
 QUOTED = re.compile(r'" ([^"\n]*?) ?"')
-HEADING = re.compile(r"^(=(?: =)*) (.*) (=(?: =)*)$")
+HEADING = re.compile(r"^(=(?: =)*) (.*?) \1$")
 
 
 def wikitext(text: str) -> str:

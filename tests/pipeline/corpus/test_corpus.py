@@ -16,6 +16,7 @@ from support.local_text import BLANK, DOCUMENTS, JSONL, LINES, built, write
 
 from growbench.errors import GrowBenchError
 from growbench.pipeline.corpus import corpus, run
+from growbench.pipeline.corpus import held_out as kept
 from growbench.pipeline.corpus.pack import unigram_entropy
 from growbench.pipeline.corpus.parts import held_out
 from growbench.records.layout import Layout
@@ -57,6 +58,23 @@ def test_the_split_is_by_document_and_ids_decode_to_the_text(tmp_path: Path, stu
         found = ["".join(t.removesuffix("[SEP]").split()) for t in texts]
         assert found == ["".join(d.lower().split()) for d in wanted]
     assert 0 < len(made.valid) < len(made.train)
+
+
+def test_the_text_that_is_reported_is_kept_and_models_do_not_depend_on_it(
+    tmp_path: Path, study: Callable[..., Any]
+) -> None:
+    """Without test text, the validation documents with an odd number; with it, all of it."""
+    write(tmp_path / "data/a.txt", BLANK)
+    made, folder = built(study(vocab=400)), Layout("demo").corpus
+    aside = [d for i, d in enumerate(DOCUMENTS) if held_out(0, 0, i, 0.2)]
+    assert kept.read(folder, made.manifest) == aside[1::2]
+    assert corpus.digest({k: v for k, v in made.manifest.items() if k != kept.KEY}) == made.digest
+    (folder / kept.FILE).unlink()
+    assert kept.read(folder, built(study(vocab=400)).manifest) == aside[1::2], "a missing file is made again"
+    write(tmp_path / "data/t.txt", "\n\n".join(DOCUMENTS[:60]))
+    write(tmp_path / "data/a.txt", "\n\n".join(DOCUMENTS[60:]))
+    made = built(study(train="a.txt", test="t.txt", vocab=400))
+    assert kept.read(folder, made.manifest) == DOCUMENTS[:60]
 
 
 def test_a_limit_cuts_training_text_only(tmp_path: Path, study: Callable[..., Any]) -> None:
