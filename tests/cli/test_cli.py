@@ -73,8 +73,8 @@ def test_methods_lists_every_discovered_method(capsys: pytest.CaptureFixture[str
             "zeroshot.names: empty in study demo",
         ),
         (
-            ["zeroshot", "--config", GPT, *NAMED, "--method", "scratch", "--seed", "0", "--points", "p55"],
-            "--points p55: not in zeroshot.points",
+            ["zeroshot", "--config", GPT, *NAMED, "--method", "scratch", "--seed", "0", "--points", "p56"],
+            "--points p56: not in zeroshot.points",
         ),
     ],
 )
