@@ -23,11 +23,15 @@ CHANGES: dict[str, Any] = {
 }
 VARIANTS: tuple[dict[str, Any], ...] = (  # studies of other kinds, so that their keys are changed too
     {},
-    {"budget": {"steps": None, "points": None, "tokens_per_parameter": [0.1, 0.2, 0.4]}, "finetune": {"points": [1.0]}},
-    {"budget": {"total": True}, "methods": {"scratch": None, "zero_pad": None, "placebo": None}},
-    {"budget": {"per_point": True}, "methods": {"scratch": None, "mslt": None}},
-    {"search": {"lrs": [1e-3, 2e-3], "share": 0.4}},
-    {"budget": {"protocol": "paper"}},
+    {
+        "budget": {"steps": None, "points": None, "tokens_per_parameter": [0.1, 0.2, 0.4]},
+        "finetune": {"points": [1.0]},
+    },
+    {"budget": {"total": False}, "methods": {"scratch": None, "zero_pad": None, "placebo": None}},
+    {"budget": {"per_point": True}, "optimizer": {"warmup": 2}, "methods": {"scratch": None, "mslt": None}},
+    {"search": {"lrs": [1e-3, 2e-3], "warmups": [3, 6], "seed": 7, "most": 12}},
+    {"budget": {"protocol": "paper"}, "optimizer": {"warmup": {"share": 0.05}}},
+    {"finetune": {"protocol": "probe"}, "zeroshot": {"names": ["pairs"], "pairs": 100, "points": [1.0]}},
 )
 METHODS: dict[str, Any] = {"scratch": None, "zero_pad": None, "stackbert": None}
 FILE = "study.json"
