@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from growbench.errors import GrowBenchError
-from growbench.pipeline.pretrain import identity as made_from
+from growbench.pipeline.pretrain import identity as run_identity
 from growbench.pipeline.pretrain import run as pretrain
 from growbench.records import identity, provenance, record
 from growbench.records.identity import Identity
@@ -44,7 +44,7 @@ def _stale(study: Study, method: str, values: dict[str, Any]) -> str:
     tried = [trial["lr"] for trial in values["trials"]]
     if tried != list(study.search.lrs):
         return f"it tried {tried}, but search.lrs is {list(study.search.lrs)}"
-    wanted = made_from.wanted(study, method, study.search.seed, study.search.share)
+    wanted = run_identity.wanted(study, method, study.search.seed, study.search.share)
     wanted = {key: value for key, value in wanted.items() if key not in ("lr", "warmup")}
     return identity.changes(values.get("identity"), wanted)
 
