@@ -10,13 +10,15 @@ import re
 import subprocess
 import sys
 import textwrap
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from growbench import methods
+from growbench.analysis import captions, wording
+from growbench.analysis.frames.accounting import FRONTIER
 from growbench.analysis.pages.markdown import grid
 from growbench.analysis.ranking import is_control, ranked
 from growbench.records.layout import Layout
@@ -24,8 +26,10 @@ from growbench.records.layout import Layout
 ROOT = Path(__file__).resolve().parents[1]
 FRONT_STUDY = "mini-gpt"  # of the reference studies, the one whose curves have no plateau
 FRONT = ("method", "final loss, nats", "FLOPs, target only", "FLOPs, everything counted", "n")
+SAVED = ("method", "against the frontier", "against scratch", "p, Holm", "tokens per parameter", "n")
 # withdrawn as evidence on 2026-11-26; each has a section in docs/RESULTS.md that says what is wrong with it
 WITHDRAWN = frozenset({"mini", "mini-bert", "mini-gpt", "mini-gpt-96", "mini-gpt-deep", "mini-gpt-dropout"})
+Row = Mapping[str, Any]
 WIDTH = 120  # of a line of text
 METHODS = ("method", "paper", "grows")  # the README's columns; the others are in docs/METHODS.md
 
@@ -56,28 +60,63 @@ def _of_methods(wanted: Callable[[str], bool]) -> str:
 
 
 def front() -> str:
-    """Return the final losses of `FRONT_STUDY`, no savings, and its figure; both marked if the study is withdrawn."""
+    """Return the table and figure of `FRONT_STUDY`: its savings, or only its losses, marked, if the study is withdrawn.
+
+    Raises SystemExit for a study that is not to be published.
+    """
     study, page = FRONT_STUDY, studies()[FRONT_STUDY]
-    folder = ROOT / Layout(study).tables
-    bases = _bases(study)
-    frame = pd.read_csv(folder / "savings.csv").to_dict("records")
-    rows = sorted(frame, key=lambda row: (is_control(bases[row["method"]]), row["source_flops"] > 0, row["final_loss"]))
+    rows, bases = _savings(study), _bases(study)
     notes = [line for line in page.splitlines() if line.startswith(("- Scale: ", "- Records: "))]
-    figure = f"![loss against FLOPs, study {study}{_mark(study)}]({Layout(study).figure('loss_vs_flops', 'png')})"
-    title = (
-        f"Study `{study}`{_mark(study)}: the loss of the last finished model, mean of n seeds. Methods without a trained "
-        "source come first, then those with one, then the controls. The groups differ in total FLOPs."
-    )
-    blocks = [title, _table(FRONT, [_front_row(row) for row in rows]), "\n".join(notes), figure]
+    if study in WITHDRAWN:
+        rows.sort(key=lambda row: (is_control(bases[row["method"]]), row["source_flops"] > 0, row["final_loss"]))
+        title = (
+            f"Study `{study}`{_mark(study)}: the loss of the last finished model, mean of n seeds. Methods without a trained "
+            "source come first, then those with one, then the controls. The groups differ in total FLOPs."
+        )
+        blocks, figure = [title, _table(FRONT, [_front_row(row) for row in rows])], "loss_vs_flops"
+    else:
+        refuse_unpublishable(study, rows, bases)
+        growing, controls = ranked(rows, bases)
+        title = f"Study `{study}`: FLOPs saved at equal loss, the source counted, with 95 % t intervals."
+        blocks, figure = [title, _table(SAVED, [_saved_row(row) for row in (*growing, *controls)])], "savings_by_point"
+        notes += [line for line in page.splitlines() if line.startswith(("- Brackets: ", "- Minimum "))]
+    path = Layout(study).figure(figure, "png")
+    blocks += ["\n".join(notes), f"![{figure.replace('_', ' ')}, study {study}{_mark(study)}]({path})"]
     if study in WITHDRAWN:
         blocks.append("*Superseded: table and figure are kept for the record.*")
     return "\n\n".join(blocks)
 
 
-def _front_row(row: Mapping[Hashable, Any]) -> list[str]:
-    """Return the cells of a row of the savings frame."""
+def refuse_unpublishable(study: str, rows: Sequence[Row], bases: Mapping[str, str]) -> None:
+    """Raise SystemExit for a study that is not withdrawn and whose placebo is missing or saves more than 1 %."""
+    found = captions.placebos(rows, bases)
+    if not found:
+        raise SystemExit(
+            f"{study}: it has no placebo; add `placebo` to its methods and run it, then publish its savings"
+        )
+    for row in filter(captions.fails, found):
+        saved = f"saving {wording.saving(row, 'total')}"
+        raise SystemExit(f"{study}: {row['method']}: {saved}, but a placebo's is at most 1 %; find the cause first")
+
+
+def _savings(study: str) -> list[Row]:
+    """Return the rows of a study's savings frame."""
+    return [
+        {str(key): value for key, value in row.items()}
+        for row in pd.read_csv(ROOT / Layout(study).tables / "savings.csv").to_dict("records")
+    ]
+
+
+def _front_row(row: Row) -> list[str]:
+    """Return the cells of the loss and the FLOPs of a row of the savings frame."""
     loss, flops = f"{row['final_loss']:.3f}", (f"{row[key]:.2e}" for key in ("flops", "flops_total"))
     return [row["method"], loss, *flops, str(row["n"])]
+
+
+def _saved_row(row: Row) -> list[str]:
+    """Return the cells of the savings of a row of the savings frame."""
+    savings = [wording.saving(row, name) for name in (FRONTIER, "total")]
+    return [row["method"], *savings, wording.p_value(row["p_holm_frontier"]), wording.tpp(row["tpp"]), str(row["n"])]
 
 
 def _mark(study: str) -> str:
@@ -93,7 +132,7 @@ def results() -> str:
         blocks.append(f"## {study}")
         if study in WITHDRAWN:
             blocks.append(f"**Superseded.** [What is known to be wrong with this study](#{study}).")
-        blocks.append(_deeper(_with_ranked_tables(study, page)))
+        blocks.append(_deeper(page))
         blocks += [
             f"![{figure.stem} of study {study}{_mark(study)}](../{layout.figure(figure.stem, 'png')})"
             for figure in figures
@@ -110,23 +149,6 @@ def studies() -> dict[str, str]:
     return {Path(name).parts[1]: (ROOT / name).read_text(encoding="utf-8") for name in sorted(found)}
 
 
-def _with_ranked_tables(study: str, page: str) -> str:
-    """Return a savings page with its tables, at equal loss and at equal score, in the order of the savings."""
-    blocks, frames = page.split("\n\n"), iter(("savings", "savings_score"))
-    for i, block in enumerate(blocks):
-        if block.startswith("| method |"):
-            blocks[i] = _ranked(study, next(frames), *_read(block))
-    return "\n\n".join(blocks)
-
-
-def _ranked(study: str, frame: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Return two tables: the growing methods with the largest saving first, and the controls."""
-    frames = pd.read_csv(ROOT / Layout(study).tables / f"{frame}.csv").to_dict("records")
-    cells = {row[0]: row for row in rows}
-    growing, controls = ([cells[row["method"]] for row in group] for group in ranked(frames, _bases(study)))
-    return "\n\n".join([_table(head, growing), "Controls:", _table(head, controls)])
-
-
 def _bases(study: str) -> dict[str, str]:
     """Return the method that each entry of a study is or is a variant of."""
     plans = pd.read_csv(ROOT / Layout(study).tables / "plans.csv", usecols=["method", "base"])
@@ -135,13 +157,6 @@ def _bases(study: str) -> dict[str, str]:
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]], left: Sequence[int] = (0,)) -> str:
     return grid(head, rows, left).rstrip("\n")
-
-
-def _read(table: str) -> tuple[list[str], list[list[str]]]:
-    """Return the head and the rows of a Markdown table."""
-    lines = [re.split(r"(?<!\\)\|", line.strip())[1:-1] for line in table.splitlines()]
-    head, _, *rows = [[cell.strip().replace("\\|", "|") for cell in line] for line in lines]
-    return head, rows
 
 
 def _wrapped(block: str) -> str:

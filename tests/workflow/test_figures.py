@@ -10,6 +10,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import matplotlib
+import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from support import constructed
@@ -23,7 +24,7 @@ from growbench.pipeline.aggregate import run as aggregate
 from growbench.study.study import Study
 
 SCRIPTS = Path(__file__).parents[2] / "workflow" / "figures"
-NEW = ("plans", "loss_after_growth", "ablation", "attention_maps", "attention_distance")
+NEW = ("savings_by_point", "plans", "loss_after_growth", "ablation", "attention_maps", "attention_distance")
 FIGURES = ("loss_vs_flops", "scores", "savings", *NEW)
 VARIANTS = {"two_stage_quarter": 0.25, "two_stage_half": 0.5}
 COSTS = {"scratch": 1.0, "stackbert": 1.2, "bert2bert_fpi": 0.5, "net2net": 0.1, "bert2bert": 0.8}
@@ -153,6 +154,42 @@ def test_loss_figure_shows_both_accountings_and_the_references(tables: Path) -> 
     assert "scratch finishes at 1.943" in shown
 
 
+def test_the_loss_figure_draws_the_lowest_loss_of_all_models_from_scratch(tables: Path) -> None:
+    """Its end is the mean over seeds of the better one of scratch and the source."""
+    found = read(tables)
+    upper, lower = drawn(tables, "loss_vs_flops").axes
+    (line,) = [line for line in lower.lines if line.get_linewidth() > 4]
+    assert not [line for line in upper.lines if line.get_linewidth() > 4]
+    assert set(found.from_scratch["method"]) == {"scratch", "source"}
+    last = found.from_scratch[found.from_scratch["fraction"] == 1].pivot(index="seed", columns="method", values="loss")
+    assert line.get_ydata()[-1] == pytest.approx(last.min(axis=1).mean())
+    assert list(line.get_ydata()) == sorted(line.get_ydata(), reverse=True)
+    assert "gray: from-scratch frontier" in texts(drawn(tables, "loss_vs_flops"))
+
+
+def test_savings_against_tokens_per_parameter_have_a_panel_per_method(tables: Path) -> None:
+    found = read(tables)
+    figured = draw(found, "savings_by_point")
+    shown = {axes.get_title(): axes for axes in figured.axes}
+    assert list(shown)[-1] == "scratch" and set(shown) == set(COSTS) | set(VARIANTS)
+    rows = found.savings_by_point
+    own = rows[(rows["accounting"] == "frontier") & (rows["method"] == "bert2bert_fpi")].sort_values("tpp")
+    (line,) = [line for line in shown["bert2bert_fpi"].lines if line.get_color() == style("bert2bert_fpi").color][:1]
+    assert list(line.get_xdata()) == list(own["tpp"])
+    assert list(line.get_ydata()) == pytest.approx(list(-np.log1p(-own["saving"])), nan_ok=True)
+    assert "no placebo was run" in {text.get_text() for text in figured.legends[0].get_texts()}
+
+
+def test_the_placebo_is_gray_in_every_panel(tables: Path) -> None:
+    found = read(tables)
+    bases = found.plans["base"].where(found.plans["method"] != "net2net", "placebo")
+    figured = draw(replace(found, plans=found.plans.assign(base=bases)), "savings_by_point")
+    for axes in figured.axes:
+        has_gray = any(line.get_color() == "#999999" for line in axes.lines)
+        assert has_gray == (axes.get_title() != "net2net")
+    assert "placebo" in {text.get_text() for text in figured.legends[0].get_texts()}
+
+
 def test_score_figure_says_that_toyglue_is_not_glue(tables: Path) -> None:
     shown = texts(drawn(tables, "scores"))
     for word in ("toyglue", "not GLUE", "majority 50.0", "topic*", *constructed.TASKS):
@@ -203,14 +240,15 @@ def test_scores_of_one_point_are_a_row_of_dots_per_method_with_floors_as_vertica
 
 
 def test_the_forest_plot_names_the_states(tables: Path) -> None:
-    shown = texts(drawn(tables, "savings"))
-    assert "−18.8 %" in shown.replace("-", "−") and "≥ 50.0 %" not in shown and "≥ 75.0 %" in shown
     found = read(tables)
-    worst = found.savings["method"] == "stackbert"
-    for name in ("target_only", "total"):
-        found.savings.loc[worst, f"status_{name}"] = "not reached"
-        found.savings.loc[worst, [f"saving_{name}", f"saving_{name}_lo", f"saving_{name}_hi"]] = None
-    assert "not reached" in texts(draw(found, "savings"))
+    missed = found.savings["method"] == "stackbert"
+    columns = [column for column in found.savings if column.startswith("saving_total")]
+    savings = found.savings.assign(
+        status_total=found.savings["status_total"].mask(missed, "not reached"),
+        **{column: found.savings[column].mask(missed) for column in columns},
+    )
+    shown = texts(draw(replace(found, savings=savings), "savings"))
+    assert "not reached" in shown and "≥ 75.0 % [75.0, open]" in shown and "-18.8 %" in shown
 
 
 def test_the_plan_says_what_a_stage_does_and_what_it_costs(tables: Path) -> None:

@@ -24,10 +24,12 @@ def test_every_method_has_a_row_and_its_options_are_on_the_methods_page(script: 
 
 
 def test_the_largest_saving_comes_first_and_controls_have_their_own_table(script: dict[str, Any]) -> None:
-    section = script["results"]().split("\n## mini-gpt\n")[1].split("#### At equal score")[0]
+    section = script["results"]().split("\n## mini-gpt\n")[1].split("#### How firm they are")[0]
     growing, controls = section.split("Controls:")
     rows = [line.split(" | ") for line in growing.splitlines() if line.startswith("| ") and "%" in line]
-    place = growing.split("\n| ")[1].split(" | ").index("saving, everything counted")
+    head = growing.split("\n| ")[1].split(" | ")
+    place = head.index("saving, everything counted, against the from-scratch frontier")
+    assert place == 1 and head[2] == "saving, everything counted"
     savings = [row[place].removeprefix("≥ ").partition(" ")[0] for row in rows]
     assert savings == sorted(savings, key=float, reverse=True) and len(savings) > 10
     assert "| scratch |" in controls and "| scratch_iso |" in controls and "| scratch |" not in growing
@@ -52,6 +54,41 @@ def test_every_withdrawn_study_is_marked_and_has_a_section_on_what_is_wrong_with
         assert f"\n## {study}\n\n**Superseded.** [What is known to be wrong with this study](#{study})." in generated
     above = (ROOT / "README.md").read_text(encoding="utf-8").partition("<!-- generated: front")[0]
     assert "**The savings of the first studies are withdrawn as evidence.**" in above and "docs/RESULTS.md" in above
+
+
+def _placebo(saved: float | None) -> dict[str, Any]:
+    values = {"saving_total": saved, "saving_total_lo": None, "saving_total_hi": None, "share_not_reached_total": 0.0}
+    return {"method": "twin", "n": 3, "status_total": "reached" if saved is not None else "not reached", **values}
+
+
+@pytest.mark.parametrize(
+    ("rows", "error"),
+    [
+        ([], "new: it has no placebo; add `placebo` to its methods and run it, then publish its savings"),
+        ([_placebo(0.013)], "new: twin: saving 1.3 %, but a placebo's is at most 1 %; find the cause first"),
+        ([_placebo(-0.02)], "new: twin: saving -2.0 %, but a placebo's is at most 1 %; find the cause first"),
+        ([_placebo(None)], "new: twin: saving not reached, but a placebo's is at most 1 %; find the cause first"),
+    ],
+)
+def test_a_study_without_a_good_placebo_is_not_published(
+    script: dict[str, Any], rows: list[dict[str, Any]], error: str
+) -> None:
+    with pytest.raises(SystemExit) as refused:
+        script["refuse_unpublishable"]("new", rows, {"twin": "placebo"})
+    assert str(refused.value) == error
+
+
+def test_a_study_with_a_good_placebo_prints_its_savings_on_the_front_page(script: dict[str, Any]) -> None:
+    script["refuse_unpublishable"]("new", [_placebo(0.009)], {"twin": "placebo"})
+    front = script["front"].__globals__
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(front, "WITHDRAWN", frozenset())
+        with pytest.raises(SystemExit, match="mini-gpt: it has no placebo"):
+            script["front"]()
+        patch.setitem(front, "refuse_unpublishable", lambda *_: None)
+        page = script["front"]()
+    assert "| method | against the frontier | against scratch |" in page and "savings_by_point.png" in page
+    assert "95 % t interval" in page and "Minimum detectable saving" in page
 
 
 def test_lines_are_wrapped_except_those_of_tables(script: dict[str, Any]) -> None:

@@ -5,12 +5,15 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from growbench.analysis import captions
 from growbench.analysis.figures import axes as axis
 from growbench.analysis.figures import figure
 from growbench.analysis.figures.figure import GRAY
 from growbench.analysis.figures.tables import Tables
+from growbench.analysis.statistics.reading import Envelope, Line, joined
 
-PANELS = (("flops", "Target only (the source is free)"), ("flops_total", "Everything counted (source included)"))
+PANELS = (("flops", "Target only (the source is free)"), ("flops_total", "Everything counted"))
+FRONTIER, SHADE, STEPS = "; gray: from-scratch frontier", "#c8c8c8", 200
 ROOM = 2.5  # an entropy line is drawn if the axis grows by at most this factor to show it
 
 
@@ -62,6 +65,19 @@ def panel(axes: Axes, tables: Tables, column: str) -> None:
     )  # fmt: skip
 
 
+def frontier(axes: Axes, tables: Tables) -> None:
+    """Draw the lowest loss of all models from scratch at each cost: the mean over seeds of their envelopes."""
+    envelopes = []
+    for _, runs in tables.from_scratch.groupby("seed"):
+        curves = [own[["flops_total", "loss"]].to_numpy(dtype=np.float64).T for _, own in runs.groupby("method")]
+        lines = [Line.of(cost, loss[None]) for cost, loss in curves]
+        envelopes.append(Envelope(lines=[*lines, joined(lines)]))
+    first, last = max(own.first for own in envelopes), min(own.last for own in envelopes)
+    costs = np.geomspace(first, last, STEPS)
+    means = [np.mean([own.at(cost) for own in envelopes]) for cost in costs]
+    axes.plot(costs, means, color=SHADE, lw=4.5, solid_capstyle="round", zorder=1.5)
+
+
 def _mean(group: pd.DataFrame, column: str) -> tuple[float, float, float, float]:
     """Return the mean cost, the mean loss and the lengths of its interval below and above."""
     loss = group.sort_values("seed")["loss"].to_numpy(dtype=np.float64)
@@ -71,15 +87,19 @@ def _mean(group: pd.DataFrame, column: str) -> tuple[float, float, float, float]
 def draw(tables: Tables) -> Figure:
     """Return the figure."""
     top = 0.53 + figure.legend_height(tables.methods)
-    height = top + 4.75
+    height = top + 4.85
     canvas = figure.canvas(height, tables, "Validation loss against training compute")
     figure.legend(canvas, tables, top=0.5)
     grid = canvas.add_gridspec(
-        2, 1, left=0.145, right=0.97, top=1 - (top + 0.22) / height, bottom=0.55 / height, hspace=0.36
+        2, 1, left=0.145, right=0.97, top=1 - (top + 0.22) / height, bottom=0.64 / height, hspace=0.36
     )
     low, high, outside = limits(tables)
+    has_frontier = captions.headline(tables.from_scratch, tables.bases) == "frontier"
     for i, (column, title) in enumerate(PANELS):
         axes = canvas.add_subplot(grid[i])
+        if has_frontier and column == "flops_total":
+            frontier(axes, tables)
+            title += FRONTIER
         panel(axes, tables, column)
         axes.set_ylim(low, high)
         costs = tables.points[column]

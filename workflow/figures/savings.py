@@ -55,7 +55,7 @@ def draw(tables: Tables) -> Figure:
     """Return the figure: one row per growing method."""
     rows = tables.savings[tables.savings["method"] != "scratch"].to_dict("records")
     height = 1.35 + ROW * max(len(rows), 1)
-    canvas = figure.canvas(height, tables, "FLOPs saved at scratch's final loss")
+    canvas = figure.canvas(height, tables, "FLOPs saved against scratch")
     left = (0.14 + 0.062 * max((len(str(row["method"])) for row in rows), default=8)) / figure.WIDTH
     axes = canvas.add_axes((left, 0.62 / height, max(0.62 - left, 0.2), (ROW * max(len(rows), 1)) / height))
     axes.set_xlim(*limits(tables.savings))

@@ -110,7 +110,7 @@ def _curves(tables: Tables, label: str, tasks: list[str]) -> Figure:
     canvas = figure.canvas(height, tables, CURVES.format(label))
     figure.legend(canvas, tables, top=0.5)
     grid = canvas.add_gridspec(
-        rows, 2, left=0.12, right=0.97, top=1 - (top + 0.3) / height, bottom=0.62 / height, hspace=0.5, wspace=0.36
+        rows, 2, left=0.12, right=0.97, top=1 - (top + 0.3) / height, bottom=0.7 / height, hspace=0.5, wspace=0.36
     )
     panels = [(AVERAGE, column, name) for column, name in COSTS]
     panels += [(task, "flops_total", title(scores, task)) for task in tasks]
@@ -119,7 +119,7 @@ def _curves(tables: Tables, label: str, tasks: list[str]) -> Figure:
         curves(axes, tables, own, column)
         draw_floors(axes, floors(own), vertical=False, failed=int(own["failed"].sum()) if task != AVERAGE else 0)
         axes.set_title(name, fontsize=7)
-    canvas.supxlabel("training FLOPs; tasks: everything counted", y=0.16 / height, va="bottom", fontsize=7)
+    canvas.supxlabel("training FLOPs; tasks: everything counted", y=0.27 / height, va="bottom", fontsize=7)
     canvas.supylabel("score × 100, development set", x=0.005, fontsize=7.5)
     return canvas
 
@@ -129,7 +129,7 @@ def _dots(tables: Tables, label: str, tasks: list[str]) -> Figure:
     panels = [AVERAGE, *tasks]
     rows = -(-len(panels) // 2)
     tall = ROW * len(tables.methods) + 0.1
-    height = 0.75 + rows * (tall + 0.55) + 0.28
+    height = 0.75 + rows * (tall + 0.55) + 0.36
     canvas = figure.canvas(height, tables, DOTS.format(label))
     names = 0.08 + 0.052 * max(map(len, tables.methods))
     width = (figure.WIDTH - names - 0.3) / 2
@@ -144,7 +144,7 @@ def _dots(tables: Tables, label: str, tasks: list[str]) -> Figure:
         axes.tick_params(axis="x", labelsize=6.5)
         if i % 2:
             axes.set_yticklabels([])
-    canvas.supxlabel("score × 100, development set", y=0.16 / height, va="bottom", fontsize=7)
+    canvas.supxlabel("score × 100, development set", y=0.27 / height, va="bottom", fontsize=7)
     return canvas
 
 

@@ -11,7 +11,7 @@ FRAMES = (
     "runs", "points", "savings", "savings_by_point", "differences", "savings_score", "scores", "averages", "curves", "plans",
     "provenance",
 )  # fmt: skip
-OF_FIGURES = ("points", "savings", "scores", "curves", "runs", "plans")
+OF_FIGURES = ("points", "savings", "savings_by_point", "scores", "curves", "runs", "plans")
 ATTENTION = ("attention_maps", "attention_distance")  # of studies that measure attention
 
 

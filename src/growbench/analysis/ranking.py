@@ -7,7 +7,10 @@ from typing import Any
 from growbench import methods
 
 Row = Mapping[str, Any]
-KEY = "saving_total"  # everything counted
+KEYS = (
+    "saving_frontier",
+    "saving_total",
+)  # everything counted: against the frontier, where a table has it, else scratch
 
 
 def ranked(rows: Sequence[Row], bases: Mapping[str, str] | None = None) -> tuple[list[Row], list[Row]]:
@@ -28,5 +31,5 @@ def is_control(method: str) -> bool:
 
 
 def _negative_saving(row: Row) -> float:
-    value = row[KEY]
+    value = row[next(key for key in KEYS if key in row)]
     return math.inf if value is None or math.isnan(value) else -float(value)

@@ -28,10 +28,37 @@ def number(value: Any, digits: int = 1, sign: bool = False) -> str:
     return text if float(text) else text.lstrip("+-")
 
 
-def ends(row: Row, name: str, digits: int, sign: bool = False) -> str:
-    """Return the interval of a column, e.g. ` [38.0, 44.1]`, or nothing without one."""
+def ends(row: Row, name: str, digits: int, sign: bool = False, scale: float = 1.0) -> str:
+    """Return the interval of a column times `scale`, e.g. ` [38.0, 44.1]`, or nothing without one."""
     lo, hi = row.get(f"{name}_lo"), row.get(f"{name}_hi")
-    return "" if lo is None or pd.isna(lo) else f" [{number(lo, digits, sign)}, {number(hi, digits, sign)}]"
+    if lo is None or pd.isna(lo):
+        return ""
+    high = "open" if hi is None or pd.isna(hi) else number(scale * float(hi), digits, sign)
+    return f" [{number(scale * float(lo), digits, sign)}, {high}]"
+
+
+def percent(value: Any, digits: int = 1) -> str:
+    """Return a share as percent, or a dash."""
+    return MISSING if value is None or pd.isna(value) else f"{number(100 * float(value), digits)} %"
+
+
+def p_value(value: Any) -> str:
+    """Return a p value with three decimals, or a dash."""
+    if value is None or pd.isna(value):
+        return MISSING
+    return f"{float(value):.3f}" if value >= 0.001 else "< 0.001"
+
+
+def yes_no(value: Any) -> str:
+    """Return whether something holds, or a dash if it is not known."""
+    return MISSING if value is None or pd.isna(value) else "yes" if value in (True, "True") else "no"
+
+
+def tpp(value: Any) -> str:
+    """Return tokens per parameter with two digits, or a dash."""
+    if value is None or pd.isna(value):
+        return MISSING
+    return f"{float(value):.2g}" if abs(value) < 99.5 else f"{float(value):.0f}"
 
 
 def saving(row: Row, name: str, kind: str = "saving", note: bool = False, digits: int = 1) -> str:
@@ -65,9 +92,10 @@ def scale(points: pd.DataFrame) -> str:
 
 
 def provenance(points: pd.DataFrame) -> str:
-    """Return commits and hardware classes of the pre-training records; + marks uncommitted changes."""
-    commits, hardware = (", ".join(sorted({str(v) for v in points[name]})) for name in ("commit", "hardware"))
-    return f"commit {commits}; {hardware}"
+    """Return commits, hardware classes and precisions of the pre-training records; + marks uncommitted changes."""
+    columns = ("commit", "hardware", "precision")
+    commits, hardware, precisions = (", ".join(sorted({str(v) for v in points[name]})) for name in columns)
+    return f"commit {commits}; {hardware}; {precisions}"
 
 
 def protocol(name: str) -> str:

@@ -6,26 +6,39 @@ from typing import Any
 
 import pandas as pd
 
-from growbench.analysis import wording
+from growbench.analysis import captions, wording
+from growbench.analysis.frames.accounting import FRONTIER
 from growbench.analysis.ranking import Row, ranked
 from growbench.cli.tables import table
 from growbench.errors import GrowBenchError, shown
 from growbench.study.study import Study
 
-HEAD = ("method", "saving, everything counted", "saving, target only", "final loss")
+HEAD = ("method", "against the frontier", "against scratch", "target only", "final loss")
+SHOWN = (FRONTIER, "total", "target_only")
 WIDTH = 80
-COLUMNS = {"method", "n", "final_loss", "status_total", "status_target_only"}  # a table without one is damaged
+COLUMNS = {
+    "method",
+    "n",
+    "tpp",
+    "source_tpp",
+    "final_loss",
+    *(f"status_{name}" for name in SHOWN),
+}  # a table without one is damaged
 
 
 def lines(study: Study) -> Iterator[str]:
     """Yield the table, what its numbers mean, and three paths. Raises GrowBenchError if the study has no tables yet."""
     layout = study.layout
     rows = _read(layout.tables / "savings.csv")
-    growing, controls = ranked(rows, {name: study.method(name).name for name in study.methods})
+    bases = {name: study.method(name).name for name in study.methods}
+    growing, controls = ranked(rows, bases)
     yield table(HEAD, {"": map(_cells, growing), "controls": map(_cells, controls)}, width=WIDTH)
     yield ""
-    yield "Saving: FLOPs saved to reach the loss that scratch ends with [95 % interval]."
+    yield "FLOPs saved at equal loss [95 % t interval], the source counted but for target only."
+    yield "Frontier: the best model from scratch of any size. Scratch: of the target's size."
     yield f"Seeds: {rows[0]['n']}. Loss: nats per predicted token."
+    yield captions.tokens(rows, bases)
+    yield captions.placebo(rows, bases)
     yield f"Tables:  {shown(layout.tables)}"
     yield f"Figures: {shown(layout.figure('savings', 'png').parent)}"
     yield f"Report:  {shown(layout.page('savings').parent)}"
@@ -45,5 +58,6 @@ def _read(path: Path) -> list[dict[str, Any]]:
 
 
 def _cells(row: Row) -> list[str]:
-    loss = wording.number(row["final_loss"], 3) + wording.ends(row, "final_loss", 3)
-    return [row["method"], *(wording.saving(row, name, digits=0) for name in ("total", "target_only")), loss]
+    bare = {**row, "saving_target_only_lo": None}  # there is room for two intervals
+    savings = [wording.saving(bare, name, digits=0) for name in SHOWN]
+    return [row["method"], *savings, wording.number(row["final_loss"], 3)]

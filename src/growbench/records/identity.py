@@ -37,6 +37,7 @@ PARTS = {  # each part in words; a part that is not listed is named by its key
     "models": "the models",
     "tasks": "the task files",
 }
+CODE = ("version", "method", "growth", "family", "train")  # parts that a change of the code alone changes
 OLDER = {"warmup": "share"}  # parts that identities lack that are older than warm-ups in steps, and what they were
 DIGEST = re.compile(r"[0-9a-f]{12,}")
 ABSENT = object()

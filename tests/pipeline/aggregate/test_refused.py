@@ -146,6 +146,20 @@ def test_older_code_is_named_under_the_tables_and_refused_where_it_can_be_run_ag
         aggregate.run(study)
 
 
+def test_a_source_of_older_code_is_read_like_any_other_run(
+    made: tuple[Study, Path], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Methods that start from it name it in their identities, so its record is read for them too."""
+    study, records = made
+    path = records / "pretrain" / "source-s1.json"
+    edit(path, identity={**json.loads(path.read_text())["identity"], "train": 0})
+    aggregate.run(study)
+    assert "these methods' code changed since their runs: source" in caplog.text
+    study.layout.run("source", 1).path.mkdir(parents=True)
+    with pytest.raises(GrowBenchError, match=r"source-s1\.json: train.VERSION .* changed since"):
+        aggregate.run(study)
+
+
 def test_a_curve_of_another_run_is_refused(made: tuple[Study, Path]) -> None:
     study, records = made
     other = (records / "pretrain/scratch-s1.csv").read_text()

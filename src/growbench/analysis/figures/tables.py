@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from growbench.analysis import wording
+from growbench.analysis import captions, wording
 from growbench.analysis.figures.style import Style, style
 from growbench.errors import GrowBenchError
 from growbench.spec import SOURCE
@@ -16,18 +16,21 @@ class Tables:
     """A study's tables as frames.
 
     points, scores, curves, plans: the tables of these names without the source's own run.
-    savings, runs: the tables of these names.
+    savings, savings_by_point, runs: the tables of these names.
     source: the source's rows of the plans table.
+    from_scratch: the rows of the points table that make the frontier, the source's included.
     attention_maps, attention_distance: empty in a study that does not ask for them.
     """
 
     points: pd.DataFrame
     savings: pd.DataFrame
+    savings_by_point: pd.DataFrame
     scores: pd.DataFrame
     curves: pd.DataFrame
     runs: pd.DataFrame
     plans: pd.DataFrame
     source: pd.DataFrame
+    from_scratch: pd.DataFrame
     attention_maps: pd.DataFrame = field(default_factory=pd.DataFrame)
     attention_distance: pd.DataFrame = field(default_factory=pd.DataFrame)
 
@@ -53,6 +56,13 @@ class Tables:
         seeds = "1 seed, no intervals" if n == 1 else f"n = {n} seeds, {bars}"
         return f"{first['study']}: {wording.scale(self.points)}\nprotocol {first['protocol']}, {seeds}"
 
+    @property
+    def footer(self) -> str:
+        """Return tokens per parameter, what could be detected, the placebo's saving, and the records' origin."""
+        rows = self.savings.to_dict("records")
+        facts = captions.brief(rows, self.bases, captions.headline(self.from_scratch, self.bases))
+        return f"{facts}; records: {wording.provenance(self.points)}"
+
 
 def read(paths: dict[str, Path]) -> Tables:
     """Read the tables by name. Raises GrowBenchError if a file is missing."""
@@ -62,6 +72,9 @@ def read(paths: dict[str, Path]) -> Tables:
             raise GrowBenchError(f"{path}: no such table; run `growbench aggregate` for the study first")
         found[name] = pd.read_csv(path, dtype={"source": str, "target": str, "commit": str}, low_memory=False)
     found["source"] = found["plans"][found["plans"]["method"] == SOURCE]
+    bases = dict(zip(found["plans"]["method"], found["plans"]["base"], strict=True))
+    points = found["points"]
+    found["from_scratch"] = points[points["method"].isin(captions.from_scratch(points, bases))]
     for name in ("points", "scores", "curves", "plans"):
         found[name] = found[name][found[name]["method"] != SOURCE]
     return Tables(**found)

@@ -63,6 +63,7 @@ def _cost_of_run(record: Record) -> Record:
         "peak_memory_mb": max((entry.get("peak_memory_mb") or 0 for entry in record["ledger"]), default=0) or None,
         "commit": commit(record),
         "hardware": hardware(record),
+        "precision": record["identity"]["precision"] or "precision not recorded",
     }
 
 

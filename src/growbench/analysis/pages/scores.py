@@ -1,5 +1,7 @@
 """scores.md: scores of the fine-tuned finished points, for people, with a caption that says what the numbers are."""
 
+from collections.abc import Mapping, Sequence
+
 import pandas as pd
 
 from growbench.analysis import wording
@@ -19,31 +21,45 @@ EMPTY_ANSWERS = (
 SUBSET = "- \\* fewer training or development rows than the official ones (finetune.max_train, or the files).\n"
 
 
-def page(table: pd.DataFrame, averages: pd.DataFrame, points: pd.DataFrame) -> str:
-    """Return scores.md for the frames scores, averages and points: means over runs x 100, one table per finished point."""
+def page(table: pd.DataFrame, averages: pd.DataFrame, points: pd.DataFrame, caption: Sequence[str]) -> str:
+    """Return scores.md for the frames scores, averages and points: means over runs x 100, one table per finished point.
+
+    caption: what captions.lines says of the study.
+    """
     if table.empty:
         return "# Scores\n\nNothing was fine-tuned in this study.\n"
     suite, study = str(table["suite"].iloc[0]), str(table["study"].iloc[0])
     parts = [f"# Scores: {study} ({suite})\n"]
     for point in sorted(set(table["point"]), key=lambda name: table.loc[table["point"] == name, "fraction"].iloc[0]):
-        parts.append(f"## Finished point {point}\n\n{_by_task(table[table['point'] == point])}")
+        parts.append(f"## Finished point {point}\n\n{_by_task(table[table['point'] == point], _tokens(points, point))}")
         parts.append(_all_tasks(averages[averages["point"] == point]))
-    return "\n".join([*parts, _caption(table, points, suite)])
+    return "\n".join([*parts, _caption(table, suite, caption)])
 
 
-def _by_task(table: pd.DataFrame) -> str:
+def _tokens(points: pd.DataFrame, point: str) -> dict[str, str]:
+    """Return the tokens per parameter of each method at a finished point."""
+    means = points[points["point"] == point].groupby("method")["tpp"].mean()
+    return {str(method): wording.tpp(value) for method, value in means.items()}
+
+
+def _by_task(table: pd.DataFrame, tokens: Mapping[str, str]) -> str:
     tasks = sorted(dict.fromkeys(table["task"]), key=lambda name: name != AVERAGE)
     first = table.drop_duplicates("task").set_index("task")
     marks = {task: "*" if table.loc[table["task"] == task, "subset"].any() else "" for task in tasks}
     head = [f"{t}{marks[t]} ({first.loc[t, 'metric']})" if t != AVERAGE else f"average{marks[t]}" for t in tasks]
     rows = [
-        [str(method), *_cells(table[table["method"] == method].set_index("task"), tasks, str(method))]
+        [
+            str(method),
+            *_cells(table[table["method"] == method].set_index("task"), tasks, str(method)),
+            tokens.get(str(method), wording.MISSING),
+        ]
         for method in dict.fromkeys(table["method"])
     ]
     for name, column in FLOORS.items():
         if first[column].notna().any():
-            rows.append([name, *[_times100(first.loc[task, column]) for task in tasks], *[wording.MISSING] * 5])
-    return grid(["method", *head, "average − scratch's", "median average", "best average", "failed", "n"], rows)
+            rows.append([name, *[_times100(first.loc[task, column]) for task in tasks], *[wording.MISSING] * 6])
+    of_runs = ["average − scratch's", "median average", "best average", "failed", "n", "tokens per parameter"]
+    return grid(["method", *head, *of_runs], rows)
 
 
 def _cells(own: pd.DataFrame, tasks: list[str], method: str) -> list[str]:
@@ -87,22 +103,23 @@ def _all_tasks(table: pd.DataFrame) -> str:
     return grid(ALL_TASKS, rows)
 
 
-def _caption(table: pd.DataFrame, points: pd.DataFrame, suite: str) -> str:
-    seeds, tasks = int(table["n_seeds"].max()), set(table["task"])
+def _caption(table: pd.DataFrame, suite: str, caption: Sequence[str]) -> str:
+    (scale, intervals, savings, records), seeds, tasks = caption, int(table["n_seeds"].max()), set(table["task"])
     stratified = f"Brackets: {wording.STRATIFIED}."
     if seeds < 2:
         stratified = "One seed: no intervals."
     return f"""\
-- Scale: {wording.scale(points)} (layers, hidden). {wording.protocol(str(points["protocol"].iloc[0]))}.
+- {scale}
 - Scores × 100 on the development sets: {_protocol(table)} Failed runs (constant prediction or loss not finite) are counted \
 and stay in.
-- average − scratch's: paired by pre-training seed. {wording.intervals(seeds)}
+- average − scratch's: paired by pre-training seed. {intervals}
 - All tasks together: scores are normalized as (score − majority) / (1 − majority), × 100. IQM: mean of the middle half of \
 all tasks × runs. P: chance that a run beats one of scratch on a random task, ties count half (Agarwal et al., NeurIPS \
 2021). {stratified}
 {TOYGLUE if suite == "toyglue" else ""}{SPANS if any(task.startswith("SQuAD") for task in tasks) else ""}\
 {EMPTY_ANSWERS if "SQuAD2.0" in tasks else ""}{_rows(table)}{SUBSET if table["subset"].any() else ""}\
-- Pre-training records: {wording.provenance(points)}.
+- Of the savings in this study: {savings}
+- Pre-training records. {records}
 """
 
 

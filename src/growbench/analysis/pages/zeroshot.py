@@ -1,10 +1,10 @@
 """zeroshot.md: the zero-shot table, for people, with a caption that says what the numbers are."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
 
-from growbench.analysis import wording
 from growbench.analysis.frames import Record
 from growbench.analysis.pages.markdown import grid
 
@@ -38,14 +38,14 @@ OF_BYTES = """\
 """
 
 
-def page(table: pd.DataFrame, points: pd.DataFrame, records: list[Record]) -> str:
-    """Return zeroshot.md for the frames zeroshot and points. records: they say how text became tokens."""
+def page(table: pd.DataFrame, records: list[Record], caption: Sequence[str]) -> str:
+    """Return zeroshot.md for the frame zeroshot. records: they say how text became tokens. caption: as captions.lines says."""
     parts = [f"# Zero-shot: {table['study'].iloc[0]}\n"]
     for point in table.sort_values("fraction", kind="stable")["point"].unique():
         parts.append(f"## Finished point {point}\n\n{_grid(table[table['point'] == point])}")
         if kinds := _kinds(table[table["point"] == point]):
             parts.append(f"### Accuracy by kind, {point}\n\n{kinds}")
-    return "\n".join([*parts, _caption(table, points, records)])
+    return "\n".join([*parts, _caption(table, records, caption)])
 
 
 def _kinds(table: pd.DataFrame) -> str:
@@ -101,19 +101,21 @@ def _number(value: float, sign: bool, digits: int) -> str:
     return f"{value:{'+' if sign else ''},.{0 if abs(value) >= 1000 else digits}f}"
 
 
-def _caption(table: pd.DataFrame, points: pd.DataFrame, records: list[Record]) -> str:
+def _caption(table: pd.DataFrame, records: list[Record], caption: Sequence[str]) -> str:
+    scale, intervals, savings, origin = caption
     how = records[0]["tokenisation"]
     dropped = [what for key, what in (("letter_case", "case"), ("line_ends", "line ends")) if not how[key]]
     lost = f" The tokenizer ignores {' and '.join(dropped)}, which makes text easier." if dropped else ""
     subset = "- \\* not the official file: its counts differ, and nothing here is comparable to published numbers.\n"
     return f"""\
-- Scale: {wording.scale(points)} (layers, hidden). {wording.protocol(str(points["protocol"].iloc[0]))}.
+- {scale}
 {_rules(table)}\
 - Tokens: {how["kind"]}, vocabulary {how["vocab"]}.{lost} `<unk>` is text like any other ({" ".join(how["unknown_word"])}).
 {_counts(table)}{subset if table["subset"].any() else ""}\
-- − scratch's: paired by pre-training seed. {wording.intervals(int(table["n"].max()))} A failed run (nats not finite) is counted \
+- − scratch's: paired by pre-training seed. {intervals} A failed run (nats not finite) is counted \
 and left out of the means.
-- Pre-training records: {wording.provenance(points)}.
+- Of the savings in this study: {savings}
+- Pre-training records. {origin}
 """
 
 

@@ -7,6 +7,7 @@ from growbench.analysis.papers.shared.columns import (
     FLOPS,
     LEAD,
     ORIGIN,
+    TPP,
     average,
     column,
     last,
@@ -51,6 +52,7 @@ def main(results: Results) -> Table:
         TARGET_ONLY,
         TOTAL,
         saving("target_only", "speed-up, target only", kind="speedup"),
+        *TPP,
         *SQUAD1[:1],
         *map(task, GLUE7),
         *map(task, own_tasks(results, [*SQUAD1, *map(task, GLUE7)])),
@@ -87,6 +89,7 @@ def loss_after_growth(results: Results) -> Table:
         last("grown_loss", "loss right after growth", 4),
         column("difference", "difference", lambda r, name: against("grown_loss", r, name, SOURCE, 4)),
         FINAL_LOSS,
+        *TPP,
     ]
     found = [own(results, name, name, columns) for name in names]
     artefacts = ((PAPER, "initial loss"), ("AquilaMoE", "initialisation"))
@@ -134,6 +137,7 @@ def stages(results: Results) -> Table:
         FLOPS,
         TARGET_ONLY,
         TOTAL,
+        *TPP,
         FINAL_LOSS,
         average(MEAN),
     ]

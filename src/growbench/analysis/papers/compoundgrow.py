@@ -2,7 +2,7 @@
 
 from growbench.analysis import published
 from growbench.analysis.papers.shared.cells import BASELINE, NOT_RUN, mean, share, word
-from growbench.analysis.papers.shared.columns import FINAL_LOSS, GAP, LEAD, Column, average, column, saving, task
+from growbench.analysis.papers.shared.columns import FINAL_LOSS, GAP, LEAD, TPP, Column, average, column, saving, task
 from growbench.analysis.papers.shared.results import Results
 from growbench.analysis.papers.shared.rows import PUBLISHED_NOTE, cells, heads, named, ours, own, theirs
 from growbench.analysis.papers.shared.table import EMPTY, Cell, Head, Row, Table
@@ -30,6 +30,7 @@ def operators(results: Results) -> Table:
         GAP,
         saving("total", "saving"),
         saving("total", "speed-up at equal loss", kind="speedup"),
+        *TPP,
         *map(task, results.tasks),
         average(),
     ]
@@ -107,6 +108,7 @@ def speedups(results: Results) -> Table:
         ),
         saving("total", "FLOPs, equal loss", kind="speedup"),
         saving("wall_target_only", "wall clock, equal loss", kind="speedup"),
+        *TPP,
         FINAL_LOSS,
         average(),
     ]

@@ -4,7 +4,18 @@ The paper has only figures; these tables hold what the figures show. None of its
 """
 
 from growbench.analysis.papers.shared.cells import against, number, word
-from growbench.analysis.papers.shared.columns import FINAL_LOSS, GAP, LEAD, Column, average, column, last, saving, task
+from growbench.analysis.papers.shared.columns import (
+    FINAL_LOSS,
+    GAP,
+    LEAD,
+    TPP,
+    Column,
+    average,
+    column,
+    last,
+    saving,
+    task,
+)
 from growbench.analysis.papers.shared.results import Results
 from growbench.analysis.papers.shared.rows import cells, heads, named
 from growbench.analysis.papers.shared.table import EMPTY, Cell, Row, Table
@@ -36,6 +47,7 @@ def main(results: Results) -> Table:
     """Return source and target: losses, savings, and scores per task."""
     columns = [
         EPS,
+        *TPP,
         GROWN_LOSS,
         FINAL_LOSS,
         _of_targets(GAP),
@@ -85,6 +97,7 @@ def by_eps(results: Results) -> Table:
         column("difference", "minus source's final loss", lambda r, name: against("grown_loss", r, name, SOURCE, 4)),
         FINAL_LOSS,
         GAP,
+        *TPP,
     ]
     return Table(
         study=results.study,

@@ -2,7 +2,7 @@
 
 from growbench.analysis import published
 from growbench.analysis.papers.shared.cells import points100, printed
-from growbench.analysis.papers.shared.columns import Column, average, saving, task
+from growbench.analysis.papers.shared.columns import TPP, Column, average, saving, task
 from growbench.analysis.papers.shared.results import Results
 from growbench.analysis.papers.shared.rows import PUBLISHED_NOTE, heads, ours, theirs
 from growbench.analysis.papers.shared.table import EMPTY, Cell, Head, Table
@@ -31,6 +31,7 @@ def main(results: Results) -> Table:
         saving("target_only", "saving, FLOPs", ["FLOPs saved"]),
         saving("wall_target_only", "saving, wall time", ["wall time saved"]),
         saving("total", "saving, FLOPs, everything counted"),
+        *TPP,
         *map(task, GLUE7),
         *SQUAD1,
         *SQUAD2,

@@ -2,7 +2,7 @@
 
 from growbench.analysis import published
 from growbench.analysis.papers.shared.cells import NOT_RUN, word
-from growbench.analysis.papers.shared.columns import FINAL_LOSS, GAP, average, last, saving, task
+from growbench.analysis.papers.shared.columns import FINAL_LOSS, GAP, TPP, average, last, saving, task
 from growbench.analysis.papers.shared.results import Results
 from growbench.analysis.papers.shared.rows import PUBLISHED_NOTE, heads, named, ours, own, theirs
 from growbench.analysis.papers.shared.table import Row, Table
@@ -19,6 +19,7 @@ def main(results: Results) -> Table:
         saving("target_only", "saving, target only", ["FLOPs saved"]),
         saving("total", "saving, everything counted"),
         saving("wall_target_only", "wall time saved", ["wall time saved"]),
+        *TPP,
         last("loss_after_growth", "loss after growth", 3),
         FINAL_LOSS,
         GAP,

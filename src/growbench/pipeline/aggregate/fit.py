@@ -11,7 +11,6 @@ from growbench.records import identity, record
 from growbench.records.record import brief
 from growbench.study.study import Study, point_name
 
-CODE = ("version", "method", "growth", "family", "train")  # parts of an identity
 AGAIN = "run its job again"
 OTHER_CONFIG = "use the config that the records were made with, or run their jobs again"
 
@@ -75,7 +74,7 @@ def _identity(study: Study, path: Path, values: Record, wanted: identity.Identit
     Raises GrowBenchError if the record was made from something else than what is wanted; for code alone only if the run's
     folder is here, because then its job can be run again.
     """
-    code = {key: wanted.pop(key) for key in CODE}
+    code = {key: wanted.pop(key) for key in identity.CODE}
     here = study.layout.run(values["method"], values["seed"]).path.exists()
     if changed := identity.changes(values["identity"], {**wanted, **code} if here else wanted):
         raise GrowBenchError(f"{path}: {changed}; {AGAIN}")

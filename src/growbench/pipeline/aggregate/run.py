@@ -1,12 +1,13 @@
 """Turn a study's records into the tables that everything downstream reads."""
 
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pandas as pd
 
-from growbench.analysis import papers
+from growbench.analysis import captions, papers
 from growbench.analysis.figures.style import order
 from growbench.analysis.frames import (
     Record,
@@ -114,7 +115,7 @@ def _run(study: Study) -> Path:
     tables = Tables(study.layout.tables, _note(found.outdated))
     for name, frame in made.items():
         tables.frame(name, frame)
-    _write_pages(tables, made, found)
+    _write_pages(tables, made, names.bases, found)
     finetune, frames = _comparable(study, names.renamed(found.finetune), made)
     facts = results.collect(study, names.methods, names.bases, names.renamed(found.pretrain), finetune, frames)
     for name in papers.names(study):
@@ -170,12 +171,19 @@ def _comparable(study: Study, finetune: list[Record], made: Frames) -> tuple[lis
     return [], made | {"scores": scores_frame.build([], made["points"], []), "averages": made["averages"].iloc[:0]}
 
 
-def _write_pages(tables: Tables, made: Frames, found: Found) -> None:
-    targets = _of_targets(made["points"])
-    tables.page("savings", savings_page.page(made["savings"], made["savings_score"], targets))
-    tables.page("scores", scores_page.page(_of_targets(made["scores"]), made["averages"], targets))
+def _write_pages(tables: Tables, made: Frames, bases: Mapping[str, str], found: Found) -> None:
+    of_savings = savings_page.Frames(
+        savings=made["savings"],
+        differences=made["differences"],
+        at_score=made["savings_score"],
+        points=made["points"],
+        bases=bases,
+    )
+    tables.page("savings", savings_page.page(of_savings))
+    caption = captions.lines(made["points"], made["savings"].to_dict("records"), bases)
+    tables.page("scores", scores_page.page(_of_targets(made["scores"]), made["averages"], made["points"], caption))
     if found.zeroshot:
-        tables.page("zeroshot", zeroshot_page.page(made["zeroshot"], targets, found.zeroshot))
+        tables.page("zeroshot", zeroshot_page.page(made["zeroshot"], found.zeroshot, caption))
 
 
 def _of_targets(frame: pd.DataFrame) -> pd.DataFrame:

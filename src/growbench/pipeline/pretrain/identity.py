@@ -135,5 +135,8 @@ def source_model(study: Study, seed: int) -> str:
 
 
 def _source(study: Study, seed: int) -> dict[str, Any]:
-    values = finished.values(study.layout, wanted(study, SOURCE, seed), SOURCE, seed)
-    return dict(values["points"][-1])
+    """Return the source's last point. Older code is refused only if the run's folder is here, because then it can be run again."""
+    parts = wanted(study, SOURCE, seed)
+    if not study.layout.run(SOURCE, seed).path.exists():
+        parts = {key: value for key, value in parts.items() if key not in identity.CODE}
+    return dict(finished.values(study.layout, parts, SOURCE, seed)["points"][-1])

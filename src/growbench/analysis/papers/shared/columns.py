@@ -75,5 +75,6 @@ def _gap(results: Results, name: str) -> Cell:
 
 
 FLOPS = Column(head=Head(key="flops", text="FLOPs"), ours=cells.spent, metrics=("FLOPs",), show=cells.flops)
+TPP = (last("tpp", "tokens per parameter", 2), last("source_tpp", "the source's", 2))
 FINAL_LOSS = last("loss", "final loss", 4)
 GAP = column("loss_gap", "final loss − scratch's", _gap)

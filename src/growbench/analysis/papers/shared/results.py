@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from growbench import families
-from growbench.analysis import wording
+from growbench.analysis import captions
 from growbench.analysis.frames import Record
 from growbench.analysis.frames.scores import AVERAGE
 from growbench.analysis.statistics.intervals import Floats
@@ -75,14 +75,8 @@ class Results:
 
     @property
     def notes(self) -> list[str]:
-        """Return the notes of every table: scale, seeds, protocol, intervals, provenance."""
-        protocol = wording.protocol(str(self.savings["scratch"]["protocol"]))
-        return [
-            f"Study {self.study}: {wording.scale(self.points)} (layers, hidden); n = {self.n} pre-training seed(s); "
-            f"{protocol}.",
-            wording.intervals(self.n),
-            f"Records: {wording.provenance(self.points)}.",
-        ]
+        """Return the notes of every table (captions.py)."""
+        return captions.lines(self.points, list(self.savings.values()), self.bases)
 
 
 def collect(
