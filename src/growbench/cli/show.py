@@ -13,7 +13,7 @@ from growbench.cli.tables import table
 from growbench.errors import GrowBenchError, shown
 from growbench.study.study import Study
 
-HEAD = ("method", "against the frontier", "against scratch", "target only", "final loss")
+HEAD = ("method", "against frontier", "against scratch", "target only", "loss")
 SHOWN = (FRONTIER, "total", "target_only")
 WIDTH = 80
 COLUMNS = {
@@ -34,7 +34,7 @@ def lines(study: Study) -> Iterator[str]:
     growing, controls = ranked(rows, bases)
     yield table(HEAD, {"": map(_cells, growing), "controls": map(_cells, controls)}, width=WIDTH)
     yield ""
-    yield "FLOPs saved at equal loss [95 % t interval], the source counted but for target only."
+    yield "FLOPs saved at equal loss [95 % t interval]. Target only: the source is free."
     yield "Frontier: the best model from scratch of any size. Scratch: of the target's size."
     yield f"Seeds: {rows[0]['n']}. Loss: nats per predicted token."
     yield captions.tokens(rows, bases)
