@@ -35,7 +35,7 @@ def lines(study: Study) -> Iterator[str]:
     yield table(HEAD, {"": map(_cells, growing), "controls": map(_cells, controls)}, width=WIDTH)
     yield ""
     yield "FLOPs saved at equal loss [95 % t interval]. Target only: the source is free."
-    yield "Frontier: the best model from scratch of any size. Scratch: of the target's size."
+    yield "Frontier: the best model from scratch, of any size. Scratch: the target's size."
     yield f"Seeds: {rows[0]['n']}. Loss: nats per predicted token."
     yield captions.tokens(rows, bases)
     yield captions.placebo(rows, bases)
