@@ -125,7 +125,10 @@ CONFIG: dict[str, tuple[Mapping[str, Any], set[str]]] = {
     "no GPU": ({"train": {"device": "cpu"}}, ALL),
     "fine-tuning": ({"finetune": {"epochs": 9}}, TUNED),
     "max_length": ({"finetune": {"max_length": 40}, **NO_PLAN}, ALL),
-    "search": ({"search": {"lrs": [1e-3, 2e-3]}}, ALL | {"search_source", *(f"search {name}" for name in METHODS)}),
+    "search": (
+        {"search": {"lrs": [1e-3, 2e-3]}},
+        ALL | {"search_source", "source_of_trials", *(f"search {name}" for name in METHODS)},
+    ),
     "search share, without a search": ({"search": {"share": 0.3}}, AFTER),
     "attention": ({"attention": False}, AFTER),
     "how fast": ({"train": {"threads": 2, "checkpoint_seconds": 7.0}}, {"pages", "all"}),

@@ -190,7 +190,15 @@ def test_a_study_that_searches_tries_every_method_and_the_source_first(tree: Pat
     assert jobs["search"] == len(study.methods) - 1 and jobs["search_source"] == 1, "mslt names its LR itself"
     assert str(DEMO.tables / "search.csv") in done.stdout + done.stderr
     assert outputs(done, "search_source") == {str(DEMO.search_record("source"))}
-    assert "search" not in planned(snakemake(tree, "-n"))
+    seed = study.search.seed
+    assert outputs(done, "source_of_trials") == {
+        str(f("source", seed)) for f in (DEMO.run_record, DEMO.curve, DEMO.documents)
+    }
+    assert str(DEMO.run_record("source", 0)) in outputs(done, "source") and f"-s{seed}" not in str(
+        outputs(done, "source")
+    )
+    alone = planned(snakemake(tree, "-n"))
+    assert "search" not in alone and "source_of_trials" not in alone
 
 
 @pytest.mark.slow

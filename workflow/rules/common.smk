@@ -66,6 +66,8 @@ def note_unused():
     used = {*search_records(wildcards), *pretrain_records(wildcards), *finetune_records(wildcards)}
     used |= {*zeroshot_records(wildcards), *attention_record(wildcards)}
     used |= {*expand(DOCUMENTS, study=STUDY.study, method=STUDY.trained(), seed=STUDY.seeds)}
+    if TRIAL_SEED is not None:
+        used |= {*expand([SOURCE_RECORD, SOURCE_CURVE, SOURCE_DOCUMENTS], study=STUDY.study, seed=TRIAL_SEED)}
     found = [path for path in layout.records.glob("*/*") if path.suffix in (".json", ".csv")]
     unused = sorted(str(path.relative_to(layout.records)) for path in found if str(path) not in used)
     if unused:
@@ -118,6 +120,11 @@ def of_seeds(pattern):
     return expand(pattern, seed=STUDY.seeds, allow_missing=True) if STUDY.train.together else pattern
 
 
+def of_trials(pattern):
+    """Return a file of the source that a search's trials start from, if it is trained for them alone."""
+    return expand(pattern, seed=TRIAL_SEED, allow_missing=True)
+
+
 def job_name(method):
     """Return the name of a pre-training job: the run's, or the method's if all its seeds are trained in one job."""
     return method if STUDY.train.together else run_name(method, "{seed}")
@@ -134,7 +141,7 @@ def source_records(wildcards):
 
 
 def search_record(wildcards):
-    """Return the record of the search for a method's LR, if the study searches for it."""
+    """Return the record of the search for a method's LR and warm-up, if the study searches for them."""
     return SEARCH_RECORD if STUDY.searched(wildcards.method) else []
 
 
@@ -144,10 +151,10 @@ def search_records(wildcards):
     return expand(SEARCH_RECORD, study=STUDY.study, method=names)
 
 
-def first_source(wildcards):
-    """Return the first seed's source record, if the method starts from the source or spends as much as it cost."""
+def source_of_trials(wildcards):
+    """Return the record of the source of the trials' seed, if the method starts from the source or spends as much as it cost."""
     reads = STUDY.reads_source(wildcards.method)
-    return expand(SOURCE_RECORD, study=STUDY.study, seed=STUDY.seeds[:1]) if reads else []
+    return expand(SOURCE_RECORD, study=STUDY.study, seed=STUDY.search.seed) if reads else []
 
 
 def pretrain_records(wildcards):
@@ -214,6 +221,7 @@ CHANGES = list(workflow.config_settings.config_args or [])
 STUDY = load_study(CONFIG_FILES, CHANGES)
 config.update(asdict(STUDY))  # the report's captions read it; a file that extends another lacks some of these values
 OPTIONS = shell_words.join(["--config", *CONFIG_FILES, *(word for text in CHANGES for word in ("--set", text))])
+TRIAL_SEED = STUDY.trial_seed()
 CORES = STUDY.train.threads * STUDY.train.processes  # of a pre-training job; `growbench pretrain` starts its processes
 LAYOUT = Layout("{study}")  # paths with wildcards, as rules want them
 CORPUS = str(LAYOUT.corpus_manifest)
@@ -245,6 +253,6 @@ FIGURES = sorted(
 wildcard_constraints:
     study=STUDY.study,
     method="|".join(STUDY.methods),
-    seed=r"\d+",
+    seed="|".join(map(str, STUDY.seeds)),
     point=r"\w+",
     figure="|".join(FIGURES),

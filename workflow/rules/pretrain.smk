@@ -46,3 +46,19 @@ use rule pretrain as source with:
         runtime=1440,
     params:
         method="source",
+
+
+if TRIAL_SEED is not None:
+
+    use rule source as source_of_trials with:
+        output:
+            records=of_trials(SOURCE_RECORD),
+            curves=of_trials(SOURCE_CURVE),
+            documents=of_trials(SOURCE_DOCUMENTS),
+        log:
+            LAYOUT.log("pretrain", run_name("source", TRIAL_SEED)),
+        benchmark:
+            LAYOUT.benchmark("pretrain", run_name("source", TRIAL_SEED))
+        params:
+            method="source",
+            seeds=TRIAL_SEED,

@@ -1,8 +1,8 @@
 rule search:
-    """Try learning rates for a method, each with a fraction of the budget."""
+    """Try learning rates and warm-ups for a method, each with a share of the budget."""
     input:
         corpus=CORPUS,
-        source=first_source,
+        source=source_of_trials,
     output:
         SEARCH_RECORD,
     log:

@@ -112,7 +112,8 @@ def _totals(study: Study, rows: Sequence[Row], speed: float) -> Iterator[str]:
     """Yield what all runs of all seeds and the search cost: FLOPs, time, and disk."""
     flops, disk = (sum(row[key] * len(row["seeds"]) for row in rows) for key in ("flops", "disk_bytes"))
     if search := sum(row["search_flops"] for row in rows):
-        yield f"Learning-rate search: {len(study.search.lrs)} trials per method with the first seed, {search:.4g} FLOPs"
+        most = max(row["trials"] for row in rows)
+        yield f"Search: an estimated {most} trials of a method with seed {study.search.seed}, {search:.4g} FLOPs in all"
     seeds = f"seed {study.seeds[0]}" if len(study.seeds) == 1 else f"seeds {', '.join(map(str, study.seeds))}"
     flops += search
     days = flops / speed / (24 * HOUR)

@@ -69,14 +69,15 @@ def _corpus(args: argparse.Namespace) -> None:
 
 def _pretrain(args: argparse.Namespace) -> None:
     study = _study(args)
-    _check_run(study, args, args.seed)
+    trials = study.trial_seed() if args.method == "source" else None  # the source that trials start from
+    _check_run(study, args, [seed for seed in args.seed if seed != trials])
     if _shared(study, args):
         return
-    from growbench.pipeline import search
     from growbench.pipeline.pretrain import run as pretrain
+    from growbench.pipeline.search import choice
 
     for seed in args.seed:
-        pretrain.run(study, args.method, seed, search.chosen(study, args.method))
+        pretrain.run(study, args.method, seed, choice.chosen(study, args.method))
 
 
 def _search(args: argparse.Namespace) -> None:
@@ -84,7 +85,7 @@ def _search(args: argparse.Namespace) -> None:
     _check_run(study, args, [])
     if _shared(study, args):
         return
-    from growbench.pipeline import search
+    from growbench.pipeline.search import run as search
 
     search.run(study, args.method)
 
@@ -239,7 +240,7 @@ def _check(args: argparse.Namespace) -> None:
 Verb = Callable[[argparse.Namespace], None]
 VERBS: dict[str, tuple[Verb, str]] = {
     "corpus": (_corpus, "tokenize a study's text, and generate its toyglue tasks if it uses them"),
-    "search": (_search, "search the learning rate of one method (or the source)"),
+    "search": (_search, "search the learning rate and the warm-up of one method (or the source)"),
     "pretrain": (_pretrain, "train one method (or the source)"),
     "finetune": (_finetune, "fine-tune finished points on every task"),
     "zeroshot": (

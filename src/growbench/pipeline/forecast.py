@@ -29,6 +29,7 @@ from growbench.train.loop import Trainer
 from growbench.train.variants.teacher import Teacher
 from growbench.train.variants.thin import Thin, thin
 
+TRIALS = (5, 3)  # of LRs and of warm-ups that a search usually takes
 TIMED, WARMUP = 4, 2  # steps of each kind that are timed, and steps before them
 SPECIAL = {"cls": 2, "mask": 4}  # ids to be used before there is a vocabulary
 BYTES = (4, 8)  # of a parameter in float32 and in float64
@@ -61,6 +62,7 @@ def _method(study: Study, family: Family, method: str, clock: "Stopwatch | None"
         **_sums(entries),
         "tokens_per_parameter": _trained_on(line, entries) / sizes[-1].parameters,
         "phases": {phase: _sums(entries, phase=phase) for phase in ("trunk", "cooldown")},
+        "trials": trials(study, method),
         "search_flops": _search(study, method),
         "seconds": None if seconds is None else round(seconds, 1),
         "disk_bytes": BYTES[study.train.precision == "float64"]
@@ -76,13 +78,25 @@ def _trained_on(line: Timeline, entries: Sequence[Entry]) -> float:
 
 
 def _search(study: Study, method: str) -> float:
-    """Return the FLOPs of all trials of the search for a method's LR; 0 if the study does not search it."""
-    if not study.searched(method):
-        return 0.0
-    share = study.search.share
-    paid = share * timeline.of(study, SOURCE).budget
-    trial = timeline.of(timeline.short(study, share), method, paid=paid)
-    return len(study.search.lrs) * _sums(trial.entries())["flops"]
+    """Return about how many FLOPs the search for a method's LR and warm-up costs: lists grow until they bracket.
+
+    For the source they include the training of the one that trials start from.
+    """
+    found = 0.0
+    if study.searched(method):
+        paid = study.search.share * timeline.of(study, SOURCE).budget
+        trial = timeline.of(timeline.short(study, study.search.share), method, paid=paid)
+        found = trials(study, method) * _sums(trial.entries())["flops"]
+    if method == SOURCE and study.trial_seed() is not None:
+        found += _sums(timeline.of(study, SOURCE).entries())["flops"]
+    return found
+
+
+def trials(study: Study, method: str) -> int:
+    """Return about how many trials the search for a method takes."""
+    lists = (study.search.lrs, study.search.warmups)
+    usual = zip(TRIALS, lists, study.searches(method), strict=True)
+    return sum(max(few, len(start)) for few, start, searched in usual if searched)
 
 
 def _sums(entries: Sequence[Entry], **which: Any) -> dict[str, float]:

@@ -40,6 +40,11 @@ class RunFolder:
         """Return the folder of a finished point: a checkpoint in Hugging Face layout."""
         return self.points / name
 
+    @property
+    def diverged(self) -> Path:
+        """Written when a trial has diverged: its identity."""
+        return self.path / "diverged.json"
+
     def finetuned(self, point: str) -> Path:
         """Return the folder of the finished fine-tunings of a point, from which their record can be made again."""
         return self.path / "finetune" / point
@@ -108,9 +113,10 @@ class Layout:
         """Return the folder that holds the trials of a search until its record is written."""
         return RunFolder(self.root / "search" / method)
 
-    def trial(self, method: str, share: float, lr: float) -> RunFolder:
-        """Return the folder of one trial: share of the budget, peak learning rate."""
-        return RunFolder(self.search(method).path / f"{share:g}-{lr:g}")
+    def trial(self, method: str, share: float, lr: float, warmup: int | None) -> RunFolder:
+        """Return the folder of one trial: share of the budget, peak learning rate, steps of the warm-up if it is in steps."""
+        steps = "" if warmup is None else f"-{warmup}"
+        return RunFolder(self.search(method).path / f"{share:g}-{lr:g}{steps}")
 
     # Records
 

@@ -137,11 +137,15 @@ class Pretrain(Record):
 
 
 class Trial(Shape):
-    """One learning rate; a trial that diverged has no loss."""
+    """One learning rate and warm-up (steps; None: a share of the budget); a trial that diverged has no loss."""
 
     lr: Amount
+    warmup: Count | None = None
     loss: float | None
     flops: Amount | None
+
+
+HALF_STEP = 1.42  # the root of 2, and rounding
 
 
 class Search(Record):
@@ -149,13 +153,20 @@ class Search(Record):
     identity: Identity
     share: Share
     lr: Amount
+    warmup: Count | None = None
+    bracketed: bool | None = None
+    margin: Amount | None = None
     trials: Annotated[list[Trial], Field(min_length=1)]
 
     @model_validator(mode="after")
     def agree(self) -> Self:
-        """Refuse a choice that is not the best trial."""
+        """Refuse a choice that is not the best trial, or of a bracketed search, not within half a step of it."""
         finite = [trial for trial in self.trials if trial.loss is not None]
-        if not finite or self.lr != min(finite, key=lambda trial: trial.loss or 0.0).lr:
+        if not finite:
+            raise ValueError("lr is not that of the trial with the lowest loss")
+        best = min(finite, key=lambda trial: trial.loss or 0.0)
+        far = 1.0 if self.bracketed is None else HALF_STEP
+        if not (best.lr / far <= self.lr <= best.lr * far and best.warmup == self.warmup):
             raise ValueError("lr is not that of the trial with the lowest loss")
         return self
 

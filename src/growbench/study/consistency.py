@@ -6,7 +6,7 @@ from growbench import families, methods
 from growbench.errors import GrowBenchError, nearest
 from growbench.runtime import launch
 from growbench.spec import SOURCE, check_growth
-from growbench.study import plan_check, schema, timeline
+from growbench.study import plan_check, schema, search_check, timeline
 from growbench.study.budget import BudgetConfig
 from growbench.study.sections import TASK_NAMES, FinetuneConfig
 from growbench.study.squad import SQUAD_TASKS, least_room
@@ -213,7 +213,7 @@ def _check_names(study: Study) -> None:
 
 
 def check_methods(study: Study) -> None:
-    """Raise GrowBenchError if a method, its plan or its budget does not fit the study."""
+    """Raise GrowBenchError if a method, its plan, its budget or its search does not fit the study."""
     for name in study.methods:
         if study.budget.total and (why := study.method(name).without_total):
             raise GrowBenchError(f"methods.{name}: budget.total is true, {why}; leave it out")
@@ -226,6 +226,7 @@ def check_methods(study: Study) -> None:
         _check_grown(study, name, run)
     if SOURCE in study.trained():
         plan_check.check_warmup(timeline.of(study, SOURCE), 0, 1.0)
+    search_check.check(study)
 
 
 def _check_grown(study: Study, name: str, run: timeline.Timeline) -> None:

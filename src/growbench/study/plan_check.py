@@ -145,6 +145,16 @@ def check_warmup(run: Timeline, number: int, point: float) -> None:
         )
 
 
+def check_warmups(run: Timeline) -> None:
+    """Raise GrowBenchError if a warm-up of a run does not end within its stage, and before its first finished point."""
+    first = run.points[0] if run.points else (run.budget + run.source) / run.largest
+    for number in range(len(run.plan.stages)):
+        check_warmup(run, number, first)
+    warmup, leaves = run.warmup(0) / run.budget, run.study.budget.branch(run.own(first))
+    if leaves <= warmup or leaves < run.grown():
+        raise GrowBenchError(f"{_told(run, warmup)} does not end before the first point; use less")
+
+
 def _told(run: Timeline, share: float) -> str:
     """Return the key that sets a run's warm-up, and its length. share: of the budget."""
     own, usual = run.options.get("warmup"), run.study.optimizer.warmup

@@ -132,6 +132,11 @@ class Study(Config):
         lr, warmup = (bool(values) and own.get(key) is None for key, values in started.items())
         return lr, warmup
 
+    def trial_seed(self) -> int | None:
+        """Return the seed of a source that is trained for the trials of a search alone; None if there is none."""
+        grown = any(self.searched(name) and self.reads_source(name) for name in self.methods)
+        return self.search.seed if grown and self.search.seed not in self.seeds else None
+
     def finetuned_points(self, method: str = "") -> tuple[str, ...]:
         """Return the names of the finished points of a method that are fine-tuned; `source` has at most its last one."""
         if not self.tasks.names:

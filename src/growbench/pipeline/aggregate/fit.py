@@ -7,6 +7,7 @@ from growbench.analysis.frames import Record
 from growbench.errors import GrowBenchError
 from growbench.methods import COMMON
 from growbench.pipeline.pretrain import identity as run_identity
+from growbench.pipeline.search import choice
 from growbench.records import identity, record
 from growbench.records.record import brief
 from growbench.study.study import Study, point_name
@@ -31,7 +32,7 @@ def run(study: Study, path: Path, values: Record) -> bool:
     config(study, path, values, study.trained_part())
     current = _identity(study, path, values, run_identity.wanted(study, method, seed))
     timeline = run_identity.timeline_of(study, method, seed, values["spec"]["vocab"])
-    chosen = zip(("lr", "warmup"), study.searches(method), strict=True)
+    chosen = zip(choice.CHOSEN, study.searches(method), strict=True)
     options = dict(timeline.options) | {key: values["identity"][key] for key, searched in chosen if searched}
     later = [key for key in COMMON if options.get(key) is None and key not in values["options"]]
     options = {key: value for key, value in options.items() if key not in later}
@@ -55,17 +56,14 @@ def run(study: Study, path: Path, values: Record) -> bool:
 def search(study: Study, path: Path, values: Record) -> bool:
     """Return whether a search is of the code as it is now.
 
-    Raises GrowBenchError unless its record is of this study: its LRs, its share of the budget, what it was made from.
+    Raises GrowBenchError unless its record is of this study: its trials, its share of the budget, what it was made from.
     """
     config(study, path, values, study.trained_part())
-    tried, lrs = [trial["lr"] for trial in values["trials"]], list(study.search.lrs)
-    if tried != lrs:
-        raise GrowBenchError(f"{path}: it tried {tried}, but search.lrs is {lrs}; {AGAIN}")
     if values["share"] != study.search.share:
         raise GrowBenchError(f"{path}: share is {values['share']}, but search.share is {study.search.share}; {AGAIN}")
-    wanted = run_identity.wanted(study, values["method"], values["seed"], study.search.share)
-    wanted = {key: value for key, value in wanted.items() if key not in ("lr", "warmup")}  # those that it chose
-    return _identity(study, path, values, wanted)
+    if reason := choice.other_trials(study, values["method"], values):
+        raise GrowBenchError(f"{path}: {reason}; {AGAIN}")
+    return _identity(study, path, values, choice.wanted(study, values["method"]))
 
 
 def _identity(study: Study, path: Path, values: Record, wanted: identity.Identity) -> bool:
