@@ -58,8 +58,16 @@ CONTRADICTIONS: list[
     ("methods.scratch: missing", {"methods": {"scratch": False}}, "add `scratch:`"),
     ("methods.half.of: 'stackbrt'", {"methods": {"half": {"of": "stackbrt"}}}, "did you mean 'stackbert'"),
     ("methods.stackbert.first: 0.9", {"methods": {"stackbert": {"first": 0.9}}}, "use a smaller one"),
-    ("methods.bert2bert: stage 0: until", {"budget": {"steps": 1}, "optimizer": {"warmup": 0}}, "use a larger budget"),
-    ("methods.bert2bert: stage 0: optimizer.warmup: 60 steps", {"optimizer": {"warmup": 60}}, "use a shorter warm-up"),
+    (
+        "methods.bert2bert: stage 0: until",
+        {"budget": {"steps": 1, "total": False}, "optimizer": {"warmup": 0}},
+        "use a larger budget",
+    ),
+    (
+        "methods.bert2bert: stage 0: optimizer.warmup: 300 steps",
+        {"optimizer": {"warmup": 300}},
+        "use a shorter warm-up",
+    ),
 ]
 
 

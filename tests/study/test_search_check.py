@@ -79,6 +79,16 @@ def test_a_warmup_in_steps_costs_what_its_own_stage_costs() -> None:
     assert share.warmup(0) == share.warmup(1) == pytest.approx(0.05 * share.budget)
 
 
+def test_a_warmup_goes_on_through_stages_that_continue_it() -> None:
+    """bert2BERT's first stage, of two steps, is shorter than the warm-up: the first steps of the plan count."""
+    changes: dict[str, Any] = {"search": {"lrs": [], "warmups": []}, "optimizer": {"warmup": 6}}
+    line = timeline.of(made(methods={"scratch": None, "bert2bert": None}, **changes), "bert2bert")
+    first = line.plan.stages[0].until * line.budget
+    assert line.continued(0) == 1 and first < 6 * line.costs[0].flops
+    steps = first / line.costs[0].flops
+    assert line.warmup(0) == pytest.approx(first + (6 - steps) * line.costs[1].flops)
+
+
 @pytest.mark.parametrize("protocol", ["trunk", "paper"])
 def test_a_growth_that_warms_up_again_does_so_for_as_many_steps(protocol: str) -> None:
     whole = made(

@@ -129,16 +129,19 @@ def _check_thin(stage: Stage, before: Stage | None, *, last: bool) -> None:
 
 
 def check_warmup(run: Timeline, number: int, point: float) -> None:
-    """Raise GrowBenchError if a warm-up that begins with a stage does not end within it, and before the first finished point.
+    """Raise GrowBenchError if a warm-up that begins with a stage does not end before the next one, and the first finished point.
 
     point: that point. With budget.total a run that starts from a source has no points in its warm-up.
     """
     stage, start, warmup = run.plan.stages[number], run.plan.start(number), run.warmup(number) / run.budget
     if number > 0 and stage.lr == "continue":
         return
-    told, remedy = _told(run, warmup), "use a shorter warm-up or a longer stage"
-    if warmup > stage.until - start:
-        raise GrowBenchError(f"{told} is longer than the stage, which has {stage.until - start:.3g}; {remedy}")
+    told, length = _told(run, warmup), run.plan.stages[run.continued(number)].until - start
+    if warmup > length:
+        raise GrowBenchError(
+            f"{told} is longer than the stage (with those that continue it), which has {length:.3g}; use a shorter warm-up or a "
+            "longer stage"
+        )
     if number == 0 and not run.source and warmup >= (branch := run.study.budget.branch(run.own(point))):
         raise GrowBenchError(
             f"{told} does not end before the first point leaves the trunk; use less than {branch:g}, or a later first point"
@@ -146,7 +149,7 @@ def check_warmup(run: Timeline, number: int, point: float) -> None:
 
 
 def check_warmups(run: Timeline) -> None:
-    """Raise GrowBenchError if a warm-up of a run does not end within its stage, and before its first finished point."""
+    """Raise GrowBenchError if a warm-up of a run does not end before the next one, and before its first finished point."""
     first = run.points[0] if run.points else (run.budget + run.source) / run.largest
     for number in range(len(run.plan.stages)):
         check_warmup(run, number, first)

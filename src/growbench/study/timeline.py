@@ -79,10 +79,22 @@ class Timeline:
         return replace(self, options={**self.options, **chosen}) if chosen else self
 
     def warmup(self, stage: int) -> float:
-        """Return the FLOPs of a warm-up that begins with a stage."""
+        """Return the FLOPs of a warm-up that begins with a stage and goes on through those that continue it."""
         own = self.options.get("warmup")
         length = self.study.optimizer.warmup if own is None else own
-        return length * self.costs[stage].flops if isinstance(length, int) else length["share"] * self.budget
+        if not isinstance(length, int):
+            return length["share"] * self.budget
+        found, steps = 0.0, float(length)
+        for number in range(stage, self.continued(stage)):
+            room = (self.plan.stages[number].until - self.plan.start(number)) * self.budget / self.costs[number].flops
+            found += min(steps, room) * self.costs[number].flops
+            steps = max(0.0, steps - room)
+        return found + steps * self.costs[self.continued(stage)].flops
+
+    def continued(self, stage: int) -> int:
+        """Return the last stage that continues the learning rate of a stage."""
+        later = range(stage + 1, len(self.costs))
+        return next((n for n in later if self.plan.stages[n].lr != "continue"), len(self.costs)) - 1
 
     def grown(self) -> float:
         """Return the share of the budget from which the target trains as a whole, unmasked and warmed up."""
