@@ -29,7 +29,7 @@ SMALL: dict[str, Any] = {
     },
     "source": {"layers": 2, "hidden": 16, "heads": 2, "ffn": 32, "steps": 20},
     "target": {"layers": 2, "hidden": 32, "heads": 4, "ffn": 64}, "budget": {"steps": 30, "points": [1.0], "total": False},
-    "optimizer": {"batch": 8}, "train": {"eval_sequences": 32}, "methods": {"scratch": None, "direct_copy": None},
+    "optimizer": {"batch": 8, "warmup": 1}, "train": {"eval_sequences": 32}, "methods": {"scratch": None, "direct_copy": None},
     "tasks": {"source": "local", "names": ["MRPC"]},
 }  # fmt: skip
 
