@@ -60,3 +60,11 @@ def test_a_pair_has_both_texts_and_how_they_compare_dense_or_sparse() -> None:
     assert both.tolist() == features.joined([u.toarray(), v.toarray()]).tolist()
     assert both[0].tolist() == [0, 2, 1, 0, 0, 1, 0, 0, 0, 1, 1, 0, 0, 2, 0, 0]
     assert (features.joined([u]) != u).nnz == 0
+
+
+@pytest.mark.filterwarnings("error")
+def test_features_that_nearly_repeat_one_another_are_no_trouble_for_ridge_regression() -> None:
+    (train, labels), (dev, gold) = drawn(600, 0), drawn(200, 1)
+    twice = [np.concatenate([rows, rows * (1 + 1e-6)], axis=1) for rows in (train, dev)]
+    predicted, _ = linear.predict(twice[0], labels, twice[1], regression=True, seed=0, score=pearson)
+    assert pearson(predicted, gold) > 0.99

@@ -40,8 +40,9 @@ def _fitted(train: Any, labels: np.ndarray, dev: Any, strength: float, regressio
     if len(np.unique(labels)) == 1:
         return np.full(dev.shape[0], labels[0])
     if not sparse.issparse(train):
-        scaler = StandardScaler().fit(train)
-        train, dev = scaler.transform(train), scaler.transform(dev)
+        kind = np.float64 if regression else train.dtype  # the normal equations of ridge regression need the digits
+        scaler = StandardScaler().fit(train.astype(kind))
+        train, dev = (scaler.transform(rows.astype(kind)) for rows in (train, dev))
     model: Any = (
         Ridge(alpha=1 / strength, solver="auto") if regression else LogisticRegression(C=strength, max_iter=STEPS)
     )
