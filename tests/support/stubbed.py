@@ -37,7 +37,7 @@ made = {
     "check": [],
     "corpus": [layout.tasks_manifest if given("--only") == ["tasks"] else layout.corpus_manifest],
     "search": [layout.search_record(method)],
-    "pretrain": [path(*run) for run in runs for path in (layout.run_record, layout.curve)],
+    "pretrain": [path(*run) for run in runs for path in (layout.run_record, layout.curve, layout.documents)],
     "finetune": [layout.finetune_record(*run, point) for run in runs for point in points],
     "zeroshot": [layout.zeroshot_record(*run, point) for run in runs for point in points],
     "attention": [layout.attention_record(seed) for seed in given("--seed")],

@@ -148,6 +148,7 @@ def test_a_trial_that_diverges_is_kept_and_not_trained_again(plain: Study, monke
     assert list(table.loc[table["failed"], "lr"]) == [4e-3] and table["chosen"].sum() == 1
 
 
+@pytest.mark.slow
 def test_an_interrupted_search_finds_its_finished_trials(plain: Study, monkeypatch: pytest.MonkeyPatch) -> None:
     study, steps = searching(plain, warmups=()), list[int]()
     whole = search.run(study, "scratch").read_bytes()
