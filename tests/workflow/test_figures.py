@@ -133,7 +133,7 @@ def test_every_figure_says_study_scale_n_protocol_and_commit(tables: Path, name:
 
 
 @pytest.mark.parametrize(
-    "folder", sorted((SCRIPTS.parents[2] / "results").glob("*/tables")), ids=lambda path: path.parent.name
+    "folder", sorted((SCRIPTS.parents[1] / "results").glob("*/tables")), ids=lambda path: path.parent.name
 )
 def test_no_figure_of_a_committed_study_is_cut_off(folder: Path) -> None:
     found = figure_tables.read({name: folder / f"{name}.csv" for name in outputs.OF_FIGURES})

@@ -97,7 +97,7 @@ def against_setting(axes: Axes, tables: Tables, found: dict[str, float]) -> None
             color=look.color,
         )
     axes.set_xlabel("E_b: first stage's steps / scratch's steps (0: AKI alone)")
-    axes.set_ylabel("final loss (nats/token)")
+    axes.set_ylabel("final loss (nats)")
     axes.margins(x=0.2, y=0.2)
     axes.set_xlim(left=-0.08 * max(found.values()))
     axes.xaxis.set_major_locator(MaxNLocator(5))
@@ -117,7 +117,7 @@ def draw(tables: Tables) -> Figure:
     right = 1 - (0.12 + 0.056 * max(len(name) for name in methods)) / figure.WIDTH
     curves(canvas.add_axes((0.16, 1 - (0.75 + PANEL) / height, right - 0.16, PANEL / height)), tables, methods)
     if lower:
-        box = (0.15, 0.62 / height, 0.82, (lower - 0.6) / height)
+        box = (0.18, 0.62 / height, 0.79, (lower - 0.6) / height)
         against_setting(canvas.add_axes(box), tables, found)
     return canvas
 

@@ -104,7 +104,7 @@ def draw(tables: Tables) -> Figure:
         axes.set_ylim(low, high)
         costs = tables.points[column]
         axis.flops_axis(axes, costs.min() / 2.2, costs.max() * 1.12, "training FLOPs (matmul, forward + backward)")
-        axes.set_title(title)
+        axes.set_title(title, fontsize=7)
         axes.set_ylabel("validation loss (nats/token)")
         for name, value in entropies(tables.points):
             _entropy(axes, name, value, (name, value) in outside)

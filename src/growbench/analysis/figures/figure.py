@@ -87,7 +87,7 @@ def canvas(height: float, tables: Tables, title: str, bars: str = "bars: 95 % t 
     figure = Figure(figsize=(WIDTH, height))
     figure.text(0.02, 1 - 0.05 / height, title, fontsize=9, fontweight="bold", va="top")
     figure.text(0.02, 1 - 0.24 / height, tables.subtitle(bars), color=GRAY, va="top", linespacing=1.3)
-    for i, line in enumerate(reversed(textwrap.wrap(tables.footer, 96))):
+    for i, line in enumerate(reversed(textwrap.wrap(tables.footer, 90))):
         figure.text(0.02, (0.04 + 0.09 * i) / height, line, fontsize=5, color=GRAY)
     return figure
 
