@@ -53,6 +53,7 @@ class Pipeline:
             "corpus": {"max_tokens": tokens, "valid_fraction": 0.2},
             "source": {"layers": 2, "hidden": 32, "heads": 2, "ffn": 128, "steps": max(2, steps // 2)},
             "budget": {"steps": steps, "points": [0.6, 1.0], "total": False},
+            "optimizer": {"warmup": max(1, steps // 20)},
             "train": {"device": device, "eval_sequences": 64, "checkpoint_seconds": 3600},
             "tasks": {"names": ["similarity"]},
         }

@@ -115,8 +115,12 @@ def test_all_stands_for_the_methods_that_can_make_the_target() -> None:
     demo = files.read(ROOT / "config/demo.yaml")
     study = config.load({**demo, "methods": {"all": None}})
     growing = {name for name in methods.names() if not methods.load(name).shrinks}
-    assert set(study.left_out) == {"composable", "interpolate", "stack"} == growing - set(study.methods)
+    unable = {"composable", "interpolate", "stack"}
+    assert set(study.left_out) == unable | {"scratch_iso"} == growing - set(study.methods)
     assert study.left_out["stack"] == "target.hidden: stack grows layers, not hidden; keep 32"
+    assert study.left_out["scratch_iso"].startswith("budget.total is true, ")
+    study = config.load(files.merged({**demo, "methods": {"all": None}}, {"budget": {"total": False}}))
+    assert set(study.left_out) == unable and "scratch_iso" in study.methods
     assert config.load({**demo, "methods": {"scratch": None}}).left_out == {}
     with pytest.raises(GrowBenchError, match=r"methods\.stack: target\.hidden: stack grows layers"):
         config.load({**demo, "methods": {"all": None, "stack": None}})
