@@ -1,6 +1,6 @@
 """The fastest attention for a dtype and a length, behind `transformers`' attention interface.
 
-On a CPU, PyTorch's fused kernel is slow in bfloat16 at short lengths: docs/BENCHMARKS.md has the measured times. There,
+On a CPU, PyTorch's fused kernel is slow in bfloat16 at short lengths: docs/LOG.md has the measured times. There,
 two batched matrix products around a softmax take its place. Everywhere else PyTorch chooses. The rule is fixed, not
 timed in each job: two kernels round differently, and a run must end with the same bytes whenever it is interrupted.
 """
