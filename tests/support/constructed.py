@@ -23,6 +23,7 @@ A, B, F = 10.0, 0.25, 1e14
 FRACTIONS = (0.25, 0.5, 1.0)
 SOURCE_FLOPS = 1e13
 LR = 5e-4
+ENDED = 2.0  # loss over all of the validation text at the end of a cool-down; points have that of their documents
 TASKS = ("acceptability", "topic", "similarity")
 SHAPES: dict[str, Any] = {
     "corpus": {"vocab": 512},
@@ -147,7 +148,7 @@ def curve(method_record: dict[str, Any], cost: float) -> str:
         row(share, stage, lr, loss_at(F * share, cost) + 0.05 if lr else method_record["initial_loss"])
         for share, stage, lr in sorted([*rows, *starts], key=lambda of: (of[1], of[0]))
     ]
-    end = f"1000,cooldown,{len(ends) - 1},p100,{F!r},{F + free!r},20,0,2.0,2.0,100"
+    end = f"1000,cooldown,{len(ends) - 1},p100,{F!r},{F + free!r},20,0,2.0,{ENDED},100"
     return "\n".join([",".join(COLUMNS), *lines, end]) + "\n"
 
 

@@ -131,13 +131,19 @@ def test_a_variant_alone_takes_the_methods_place(tmp_path: Path, monkeypatch: py
 
 
 def test_the_loss_after_growth_is_compared_with_the_source(folder: Path) -> None:
-    source = constructed.loss_at(constructed.F)
+    """Both losses are of all of the validation text, not of the documents of finished points."""
+    assert constructed.loss_at(constructed.F) != constructed.ENDED
     found = [r for r in read(folder, "bert2bert_loss_after_growth") if r["origin"] == "this study"]
     assert {r["method"] for r in found} == {
         "direct_copy", "bert2bert_fpi", "bert2bert", "long", "short", "zero_pad", "small",
     }  # fmt: skip
     assert all(float(r["grown_loss"]) == 5.0 for r in found)
-    assert all(float(r["difference"]) == pytest.approx(5.0 - source) for r in found)
+    assert all(float(r["source_loss"]) == constructed.ENDED for r in found)
+    assert all(float(r["difference"]) == pytest.approx(5.0 - constructed.ENDED) for r in found)
+    noise = read(folder, "han_zhang_eps")
+    assert all(float(r["difference"]) == pytest.approx(5.0 - constructed.ENDED) for r in noise)
+    plans = [r for r in read(folder, "plans") if r["enter"] == "source"]
+    assert plans and all(float(r["loss_before"]) == constructed.ENDED for r in plans)
     published = row(folder, "bert2bert_loss_after_growth", origin="bert2BERT (2110.07143), initial loss: (12,512)")
     assert (published["source_loss"], published["grown_loss"]) == ("1.67", "1.7")
 

@@ -30,6 +30,15 @@ def _thinned(table: pd.DataFrame) -> pd.DataFrame:
     return table.iloc[sorted(even.union(starts, (i - 1 for i in starts)))]
 
 
+def ends(runs: Curves) -> dict[tuple[str, int], float]:
+    """Return the loss of each run's last finished point over all of the validation text, in nats.
+
+    It compares with losses of the trunk; the loss of a record's point may be of other documents.
+    """
+    cooled = {run: curve[(curve["phase"] == "cooldown") & curve["valid_loss"].notna()] for run, curve in runs.items()}
+    return {run: float(rows["valid_loss"].iloc[-1]) for run, rows in cooled.items() if not rows.empty}
+
+
 def trunk(curve: pd.DataFrame) -> pd.DataFrame:
     """Return the trunk's measured rows of one curve, in the order of training."""
     return curve[(curve["phase"] == "trunk") & curve["valid_loss"].notna()]

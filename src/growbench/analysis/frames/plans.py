@@ -20,19 +20,21 @@ SPENT = ("flops", "steps", "tokens", "wall_seconds")
 SIZES = ("layers", "hidden", "heads", "ffn")
 
 
-def build(records: list[Record], curves: pd.DataFrame, bases: Mapping[str, str]) -> pd.DataFrame:
+def build(
+    records: list[Record], curves: pd.DataFrame, ends: Mapping[tuple[str, int], float], bases: Mapping[str, str]
+) -> pd.DataFrame:
     """Return one row per method, seed and stage.
 
-    bases: by method, the method that it is a variant of, or itself.
+    curves: the curves frame. ends: of each run, as curves.ends returns them. bases: by method, the method that it is a
+    variant of, or itself.
 
     Columns:
     start_flops, trunk_flops: FLOPs spent before the stage and in it, without cool-downs.
     cooldown_flops: FLOPs of the cool-down to the largest finished point, in the row of its stage.
-    loss_before: validation loss (nats) of the model that the stage starts from.
+    loss_before: validation loss (nats) of the model that the stage starts from, over the same text as loss_after.
     loss_after: validation loss (nats) of the stage's own model before its first step.
     """
-    finals = {r["seed"]: r["points"][-1]["loss"] for r in records if r["method"] == SOURCE}
-    rows = [row for r in records for row in _rows(r, curves, bases, finals.get(r["seed"]))]
+    rows = [row for r in records for row in _rows(r, curves, bases, ends.get((SOURCE, r["seed"])))]
     return pd.DataFrame(rows)
 
 

@@ -1,7 +1,7 @@
 """bert2BERT's tables (Chen et al., ACL 2022): table 1, the loss right after growth, the length of its first stage."""
 
 from growbench.analysis import published
-from growbench.analysis.papers.shared.cells import against, mean, number, word
+from growbench.analysis.papers.shared.cells import against_source, mean, number, word
 from growbench.analysis.papers.shared.columns import (
     FINAL_LOSS,
     FLOPS,
@@ -85,9 +85,9 @@ def loss_after_growth(results: Results) -> Table:
     """Return the loss right after growth of every method that grows the trained source, against the source's."""
     names = [name for name in results.methods if len(results.last(name, "grown_loss"))]
     columns = [
-        column("source_loss", "source's final loss", lambda r, _: mean(r.last(SOURCE, "loss"), 4)),
+        column("source_loss", "source's final loss", lambda r, _: mean(r.source_ends(), 4)),
         last("grown_loss", "loss right after growth", 4),
-        column("difference", "difference", lambda r, name: against("grown_loss", r, name, SOURCE, 4)),
+        column("difference", "difference", against_source),
         FINAL_LOSS,
         *TPP,
     ]

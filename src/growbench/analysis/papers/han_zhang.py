@@ -3,7 +3,7 @@
 The paper has only figures; these tables hold what the figures show. None of its numbers is available.
 """
 
-from growbench.analysis.papers.shared.cells import against, number, word
+from growbench.analysis.papers.shared.cells import against_source, number, word
 from growbench.analysis.papers.shared.columns import (
     FINAL_LOSS,
     GAP,
@@ -94,7 +94,7 @@ def by_eps(results: Results) -> Table:
     columns = [
         EPS,
         GROWN_LOSS,
-        column("difference", "minus source's final loss", lambda r, name: against("grown_loss", r, name, SOURCE, 4)),
+        column("difference", "minus source's final loss", against_source),
         FINAL_LOSS,
         GAP,
         *TPP,

@@ -117,7 +117,8 @@ def _run(study: Study) -> Path:
         tables.frame(name, frame)
     _write_pages(tables, made, names.bases, found)
     finetune, frames = _comparable(study, names.renamed(found.finetune), made)
-    facts = results.collect(study, names.methods, names.bases, names.renamed(found.pretrain), finetune, frames)
+    ends = curves_frame.ends(found.curves)
+    facts = results.collect(study, names.methods, names.bases, names.renamed(found.pretrain), finetune, frames, ends)
     for name in papers.names(study):
         table = papers.build(name, facts)
         for kind, text in {"csv": table.csv(), "md": table.markdown(), "tex": table.latex()}.items():
@@ -151,7 +152,7 @@ def _frames(study: Study, names: Names, found: Found) -> Frames:
         "scores": scores_frame.build(finetune, points, [*methods, SOURCE]),
         "averages": averages_frame.build(scored, methods),
         "curves": curves,
-        "plans": plans.build(found.pretrain, curves, names.bases),
+        "plans": plans.build(found.pretrain, curves, curves_frame.ends(found.curves), names.bases),
         "provenance": provenance.build(found.all()),
     }
     if found.attention:

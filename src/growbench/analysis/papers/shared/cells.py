@@ -89,7 +89,15 @@ def score(row: Row | None) -> Cell:
     return Cell(text=f"{100 * row['mean']:.1f}{spread}{star}", value=row["mean"], lo=row["lo"], hi=row["hi"])
 
 
-def against(column: str, results: Results, name: str, other: str, digits: int) -> Cell:
-    """Return a number of the last finished point minus another method's final loss, paired by seed."""
-    own, base = results.last(name, column), results.last(other, "loss")
-    return mean(own - base, digits, sign=True) if len(own) and len(own) == len(base) else EMPTY
+def against_scratch(results: Results, name: str) -> Cell:
+    """Return a method's final loss minus scratch's, paired by seed."""
+    return _difference(results.last(name, "loss"), results.last("scratch", "loss"))
+
+
+def against_source(results: Results, name: str) -> Cell:
+    """Return the loss right after growth minus the finished source's, both over all of the validation text, paired by seed."""
+    return _difference(results.last(name, "grown_loss"), results.source_ends())
+
+
+def _difference(own: Floats, base: Floats) -> Cell:
+    return mean(own - base, 4, sign=True) if len(own) and len(own) == len(base) else EMPTY

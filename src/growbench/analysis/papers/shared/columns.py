@@ -71,7 +71,7 @@ def last(name: str, text: str, digits: int, sign: bool = False) -> Column:
 
 
 def _gap(results: Results, name: str) -> Cell:
-    return cells.BASELINE if name == "scratch" else cells.against("loss", results, name, "scratch", 4)
+    return cells.BASELINE if name == "scratch" else cells.against_scratch(results, name)
 
 
 FLOPS = Column(head=Head(key="flops", text="FLOPs"), ours=cells.spent, metrics=("FLOPs",), show=cells.flops)

@@ -36,6 +36,7 @@ class Results:
     metrics: by name, task and metric, the mean over runs at that point.
     final: by name, one row per seed at the last finished point.
     points: the points frame.
+    ends: by run and seed, the loss of the last finished point over all of the validation text.
     """
 
     study: str
@@ -51,6 +52,7 @@ class Results:
     metrics: dict[tuple[str, str, str], float]
     final: dict[str, pd.DataFrame]
     points: pd.DataFrame
+    ends: Mapping[tuple[str, int], float]
 
     def of(self, *bases: str) -> list[str]:
         """Return the names under which the study has these methods, variants included, in the study's order."""
@@ -67,6 +69,10 @@ class Results:
             return np.empty(0)
         values = self.final[name][column].to_numpy(dtype=np.float64)
         return values if np.isfinite(values).all() else np.empty(0)
+
+    def source_ends(self) -> Floats:
+        """Return the finished source's losses over all of the validation text, as of trunks; one value per seed."""
+        return np.array([self.ends[run] for run in sorted(self.ends) if run[0] == SOURCE], dtype=np.float64)
 
     @property
     def n(self) -> int:
@@ -86,8 +92,12 @@ def collect(
     pretrain: Sequence[Record],
     finetune: Sequence[Record],
     frames: dict[str, pd.DataFrame],
+    ends: Mapping[tuple[str, int], float],
 ) -> Results:
-    """Return the results of a study. frames: points (the source's too), savings, savings_score, scores and averages."""
+    """Return the results of a study.
+
+    frames: points (the source's too), savings, savings_score, scores and averages. ends: as curves.ends returns them.
+    """
     points, scores = frames["points"], frames["scores"]
     of_source = scores["method"] == SOURCE
     point = None if of_source.all() else str(scores.loc[scores["fraction"].where(~of_source).idxmax(), "point"])
@@ -108,6 +118,7 @@ def collect(
         metrics=_metrics([r for r in finetune if r["point"] == point or r["method"] == SOURCE]),
         final={str(name): group.sort_values("seed") for name, group in last.groupby("method")},
         points=points,
+        ends=ends,
     )
 
 
