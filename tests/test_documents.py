@@ -1,5 +1,6 @@
 """What README and the pages beside it say can be done: commands parse, targets exist, the example is a method."""
 
+import ast
 import re
 import shlex
 from pathlib import Path
@@ -74,3 +75,19 @@ def test_every_word_of_the_glossary_has_one_entry() -> None:
     words = re.findall(r"^\| ([^|]+?) \|", text("docs/GLOSSARY.md"), re.MULTILINE)
     entries = [part for word in words if word != "word" for part in word.split(", ")]
     assert len(entries) == len(set(entries)) > 80
+
+
+def functions(path: Path) -> set[str]:
+    """Return the names of the tests of a file."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    return {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
+
+
+def test_every_rule_of_the_protocol_names_tests_that_exist() -> None:
+    rules, _, table = text("docs/PROTOCOL.md").partition("## 15 Rules and their tests")
+    named = dict(re.findall(r"^\| (\d+\.\d+) \| (.+) \|$", table, re.MULTILINE))
+    assert list(named) == re.findall(r"^- \*\*(\d+\.\d+)\*\*", rules, re.MULTILINE) and len(named) > 100
+    for rule, tests in named.items():
+        for path, _, name in (test.partition("::") for test in re.findall(r"`([^`]+)`", tests)):
+            assert name.startswith("test_") and name in functions(ROOT / "tests" / path), (rule, path, name)
+    assert all("`" in tests for tests in named.values())

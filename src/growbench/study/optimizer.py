@@ -14,7 +14,7 @@ class WarmupShare(TypedDict):
     """A warm-up that grows with the budget."""
 
     share: Share
-    """Share of the largest budget."""
+    """Share of a run's own budget."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, config=STRICT)
@@ -26,7 +26,7 @@ class OptimizerConfig:
     source_lr: Rate
     """Peak LR of the source."""
     warmup: WarmupSteps | WarmupShare
-    """Steps in which the LR rises, the same for every run, unless a search or a method's options override them; {share: 0.05}: a share of the largest budget."""
+    """Steps in which the LR rises, the same for every run, unless a search or a method's options override them; {share: 0.05}: a share of a run's own budget."""
     batch: Size
     """Sequences per step."""
     weight_decay: Share

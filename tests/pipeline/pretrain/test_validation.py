@@ -15,7 +15,7 @@ from growbench.pipeline.corpus import corpus
 from growbench.pipeline.pretrain import run as pretrain
 from growbench.pipeline.pretrain import setup, validation
 from growbench.records import documents
-from growbench.study import config
+from growbench.study import config, timeline
 from growbench.study.study import Study
 
 
@@ -32,12 +32,13 @@ def windows(study: Study, purpose: Any) -> Any:
     return validation.of(study, found, objective, purpose)
 
 
+@pytest.mark.parametrize("precision", ["float32", "bf16"])
 def test_the_losses_by_document_are_those_of_the_finished_model(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    precision: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each next token of each odd document, in windows of 16, scored with the stock class."""
+    """Each next token of each odd document, in windows of 16, scored with the stock class; bf16 is used in training alone."""
     monkeypatch.chdir(tmp_path)
-    study = tiny(tmp_path, "gpt2", steps=20)
+    study = changed(tiny(tmp_path, "gpt2", steps=20), train={"precision": precision})
     record = result(pretrain.run(study, "scratch", 0))
     found = documents.read(study.layout.documents("scratch", 0), record["documents"])
     folder = study.layout.run("scratch", 0).point("p100")
@@ -69,6 +70,19 @@ def test_what_chooses_is_not_reported_and_the_trunk_sees_both(
     assert trunk.numbers.tolist() == list(range(80)) and trunk.tokens.sum() > 1.9 * reported.tokens.sum() > 0
     fewer = windows(changed(study, train={"eval_sequences": 20, "final_sequences": 30}), "trunk")
     assert fewer.count == 20 and {0, 79} <= set(fewer.numbers.tolist()) and len(fewer.numbers) >= 20
+
+
+def test_methods_share_the_text_and_the_masks_of_a_seed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    study = tiny(tmp_path)
+
+    def batch(method: str, seed: int) -> list[Any]:
+        found = corpus.load(study.layout.corpus)
+        made = setup.stages_of(study, method, seed, timeline.of(study, method), found).batches.of(7)
+        return [part.tolist() for part in (made.inputs, made.positions, made.labels)]
+
+    assert batch("scratch", 0) == batch("bert2bert_fpi", 0) == batch("stackbert", 0)
+    assert all(own != other for own, other in zip(batch("scratch", 0), batch("scratch", 1), strict=True))
 
 
 def test_with_test_text_all_of_valid_chooses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
