@@ -118,7 +118,7 @@ def test_the_report_says_protocol_configuration_and_versions(study: Path, report
         path.stem: path.read_text(encoding="utf-8")
         for path in (study / Layout("made").page("savings").parent).iterdir()
     }
-    assert "cooled down linearly to LR 0" in pages["protocol"] and "<h2>Saving</h2>" in pages["protocol"]
+    assert "cooled down linearly to LR 0" in pages["protocol"] and "<h2>6 Saving</h2>" in pages["protocol"]
     for word in ("study: made", "mask_rate: 0.3", "abc123def456", "torch"):
         assert word in pages["configuration"]
     assert html.escape(CONFIG) in pages["configuration"] and not any("<img" in page for page in pages.values())
