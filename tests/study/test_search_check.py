@@ -77,6 +77,9 @@ def test_a_warmup_in_steps_costs_what_its_own_stage_costs() -> None:
     assert longer.warmup(1) == 3 * line.costs[1].flops and longer.at(Peak()).warmup(1) == longer.warmup(1)
     share = timeline.of(made(optimizer={"warmup": {"share": 0.05}}, search={"warmups": []}), "stackbert")
     assert share.warmup(0) == share.warmup(1) == pytest.approx(0.05 * share.budget)
+    longer = timeline.of(study(methods={"scratch": None, "source_longer": None}), "source_longer")
+    assert longer.budget > timeline.of(longer.study, "scratch").budget
+    assert longer.warmup(0) == pytest.approx(0.04 * longer.budget), "a share is of the run's own budget"
 
 
 def test_a_warmup_goes_on_through_stages_that_continue_it() -> None:

@@ -68,8 +68,10 @@ def test_what_chooses_is_not_reported_and_the_trunk_sees_both(
     trunk, chosen, reported = (windows(study, purpose) for purpose in ("trunk", "choose", "report"))
     assert set(chosen.numbers % 2) == {0} and set(reported.numbers % 2) == {1}
     assert trunk.numbers.tolist() == list(range(80)) and trunk.tokens.sum() > 1.9 * reported.tokens.sum() > 0
-    fewer = windows(changed(study, train={"eval_sequences": 20, "final_sequences": 30}), "trunk")
+    few = changed(study, train={"eval_sequences": 20, "final_sequences": 30})
+    fewer = windows(few, "trunk")
     assert fewer.count == 20 and {0, 79} <= set(fewer.numbers.tolist()) and len(fewer.numbers) >= 20
+    assert windows(few, "choose").count == windows(few, "report").count == 30
 
 
 def test_methods_share_the_text_and_the_masks_of_a_seed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
