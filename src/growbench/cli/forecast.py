@@ -37,7 +37,7 @@ def lines(study: Study, rows: Sequence[Row], speed: float, stages: bool = False)
     scratch = next((row["flops"] for row in rows if row["method"] == "scratch"), None)
     yield f"Study {study.study}: what one seed of each method costs"
     yield ""
-    yield table(HEAD, {"": [_cells(study, row, scratch, speed) for row in rows]})
+    yield table(HEAD, {"": [_cells(study, row, scratch, speed) for row in rows]}, width=120)
     yield ""
     yield _hours(study, rows, speed)
     yield "Per parameter: tokens that the last finished model has read, by all parameters of its model"
