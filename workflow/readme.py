@@ -29,6 +29,8 @@ FRONT = ("method", "final loss, nats", "FLOPs, target only", "FLOPs, everything 
 SAVED = ("method", "against the frontier", "against scratch", "p, Holm", "tokens per parameter", "n")
 # withdrawn as evidence on 2026-11-26; each has a section in docs/RESULTS.md that says what is wrong with it
 WITHDRAWN = frozenset({"mini", "mini-bert", "mini-gpt", "mini-gpt-96", "mini-gpt-deep", "mini-gpt-dropout"})
+AGAIN = ("mini-gpt", "mini-gpt-tuned")  # the same runs before and after the protocol of 2026-11-26
+BEFORE_AFTER = ("method", "LR", "LR now", "warm-up", "warm-up now", "loss", "loss now", "saving", "saving now")
 Row = Mapping[str, Any]
 WIDTH = 120  # of a line of text
 METHODS = ("method", "paper", "grows")  # the README's columns; the others are in docs/METHODS.md
@@ -142,6 +144,29 @@ def results() -> str:
     return "\n\n".join(blocks)
 
 
+def before_after() -> str:
+    """Return the methods that both studies of `AGAIN` ran: what each was trained with, where it ended, what it saved."""
+    (old, rates), (new, tuned) = ((_savings(study), _tuned(study)) for study in AGAIN)
+    before = {row["method"]: row for row in old}
+    rows = []
+    for row in new:
+        name, was = row["method"], before.get(row["method"])
+        pairs = zip(rates.get(name, ("-", "-")), tuned[name], strict=True)
+        losses = ("-" if each is None else f"{each['final_loss']:.3f}" for each in (was, row))
+        saved = ("-" if each is None else wording.saving(each, "total") for each in (was, row))
+        rows.append([name, *(cell for pair in pairs for cell in pair), *losses, *saved])
+    return _table(BEFORE_AFTER, rows)
+
+
+def _tuned(study: str) -> dict[str, tuple[str, str]]:
+    """Return the LR and the warm-up in steps that a study's searches chose, by method."""
+    found = pd.read_csv(ROOT / Layout(study).tables / "search.csv").drop_duplicates("method")
+    return {
+        row["method"]: (f"{row['lr_used']:.3g}", "5 %" if pd.isna(row["warmup_used"]) else f"{row['warmup_used']:g}")
+        for row in found.to_dict("records")
+    }
+
+
 def studies() -> dict[str, str]:
     """Return the savings page of every committed study by its name."""
     command = ["git", "ls-files", str(Layout("*").tables / "savings.md")]
@@ -182,7 +207,7 @@ BLOCKS: dict[str, dict[str, Callable[[], str]]] = {
     "README.md": {"methods": methods_table, "front": front},
     "CONTRIBUTING.md": {"rulegraph": rulegraph},
     "docs/METHODS.md": {"options": options_table},
-    "docs/RESULTS.md": {"results": results},
+    "docs/RESULTS.md": {"before_after": before_after, "results": results},
 }
 
 
