@@ -175,9 +175,8 @@ def studies() -> dict[str, str]:
 
 
 def _bases(study: str) -> dict[str, str]:
-    """Return the method that each entry of a study is or is a variant of."""
-    plans = pd.read_csv(ROOT / Layout(study).tables / "plans.csv", usecols=["method", "base"])
-    return dict(zip(plans["method"], plans["base"], strict=True))
+    """Return by method the one that it is a variant of, or itself."""
+    return {row["method"]: row["base"] for row in _savings(study)}
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]], left: Sequence[int] = (0,)) -> str:

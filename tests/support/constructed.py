@@ -181,7 +181,7 @@ def evaluated(part: Any, tasks: Sequence[str], method: str, seed: int, point: st
     }  # fmt: skip
 
 
-def zeroshot(made: Study, method: str, seed: int, nats: float) -> dict[str, Any]:
+def zeroshot(made: Study, method: str, seed: int, nats: float, point: str = "p100") -> dict[str, Any]:
     """Return a zero-shot record. nats: per word, on ten words of two tokens each; half of eight passages are right."""
     counts = {"subset": True, "n_unknown": 0, "n_cut": 0, "failed": False, "seconds": 1.0}
     text = {
@@ -195,9 +195,9 @@ def zeroshot(made: Study, method: str, seed: int, nats: float) -> dict[str, Any]
         "main_metric": "accuracy", "score": 0.5,
     }  # fmt: skip
     return {
-        "kind": "zeroshot", "version": 2, "study": made.study, "method": method, "seed": seed, "point": "p100",
+        "kind": "zeroshot", "version": 2, "study": made.study, "method": method, "seed": seed, "point": point,
         "config_hash": record.config_hash(made.zeroshot_part()),
-        "made_from": evaluated(made.zeroshot_part(), made.zeroshot.names, method, seed, "p100"), "window": {"length": 64, "stride": 32, "context": 33},
+        "made_from": evaluated(made.zeroshot_part(), made.zeroshot.names, method, seed, point), "window": {"length": 64, "stride": 32, "context": 33},
         "tokenisation": {"kind": "bpe", "vocab": 512, "letter_case": False, "line_ends": True, "unknown_word": ["<", "unk", ">"]},
         "runs": [text, last], "provenance": provenance(),
     }  # fmt: skip

@@ -21,10 +21,11 @@ from growbench.analysis.figures import tables as figure_tables
 from growbench.analysis.figures.style import style
 from growbench.errors import GrowBenchError
 from growbench.pipeline.aggregate import run as aggregate
+from growbench.study import scored
 from growbench.study.study import Study
 
 SCRIPTS = Path(__file__).parents[2] / "workflow" / "figures"
-NEW = ("savings_by_point", "plans", "loss_after_growth", "ablation", "attention_maps", "attention_distance")
+NEW = ("savings_by_point", "plans", "loss_after_growth", "ablation", *outputs.OPTIONAL)
 FIGURES = ("loss_vs_flops", "scores", "savings", *NEW)
 VARIANTS = {"two_stage_quarter": 0.25, "two_stage_half": 0.5}
 COSTS = {"scratch": 1.0, "stackbert": 1.2, "bert2bert_fpi": 0.5, "net2net": 0.1, "bert2bert": 0.8}
@@ -40,7 +41,8 @@ def _study(folder: Path) -> Study:
     methods: dict[str, Any] = dict.fromkeys(COSTS) | {"stackbert": {"plan": str(folder / "plan.json")}}
     methods |= {name: {"of": "bert2bert", "l_b": 2, "E_b": share} for name, share in VARIANTS.items()}
     methods["bert2bert"] = {"l_b": 2}
-    return constructed.study(methods, attention=True, **{"finetune.points": [0.5, 1.0]})
+    changes = {"finetune.points": [0.5, 1.0], "zeroshot.names": ["pairs"], "zeroshot.stride": 32}
+    return constructed.study(methods, attention=True, **changes)
 
 
 def _grow(records: Path) -> None:
@@ -55,6 +57,16 @@ def _grow(records: Path) -> None:
         constructed.dump(path, made, f"{head}\n300,trunk,1,,{grown.replace(',5.0,', ',4.25,')}\n{later}")
 
 
+def _score(study: Study, records: Path) -> None:
+    """Write zero-shot records of every finished point: more is right in later points and in later seeds."""
+    for method in study.methods:
+        for seed in study.seeds:
+            for point in scored.points(study, method):
+                values = constructed.zeroshot(study, method, seed, 3.0, point)
+                values["runs"] = [constructed.pairs(0.6 + 0.001 * int(point[1:]) + 0.02 * seed)]
+                constructed.dump(records / "zeroshot" / f"{method}-s{seed}-{point}.json", values)
+
+
 @pytest.fixture(scope="module")
 def tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The tables of a study with a crossing, one that is not reached and one below at its first point."""
@@ -62,6 +74,9 @@ def tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
     study = _study(folder)
     records = constructed.write(folder, study, COSTS, {0: 0.0, 1: 0.02, 2: -0.015})
     _grow(records)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        _score(study, records)
     constructed.dump(records / "attention" / "s0.json", constructed.attention(study, 0))
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
@@ -69,7 +84,7 @@ def tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def read(tables: Path) -> figure_tables.Tables:
-    return figure_tables.read({name: tables / f"{name}.csv" for name in (*outputs.OF_FIGURES, *outputs.ATTENTION)})
+    return figure_tables.read({name: tables / f"{name}.csv" for name in (*outputs.OF_FIGURES, *outputs.OPTIONAL)})
 
 
 def draw(found: figure_tables.Tables, name: str) -> Any:
@@ -136,8 +151,9 @@ def test_every_figure_says_study_scale_n_protocol_and_commit(tables: Path, name:
     "folder", sorted((SCRIPTS.parents[1] / "results").glob("*/tables")), ids=lambda path: path.parent.name
 )
 def test_no_figure_of_a_committed_study_is_cut_off(folder: Path) -> None:
-    found = figure_tables.read({name: folder / f"{name}.csv" for name in outputs.OF_FIGURES})
-    for name in (name for name in FIGURES if name not in outputs.ATTENTION):
+    names = [*outputs.OF_FIGURES, *(name for name in [outputs.ZEROSHOT] if (folder / f"{name}.csv").is_file())]
+    found = figure_tables.read({name: folder / f"{name}.csv" for name in names})
+    for name in (name for name in FIGURES if name not in outputs.OPTIONAL or name in names):
         with matplotlib.rc_context(figure.LOOK):
             canvas = draw(found, name)
             canvas.set_dpi(figure.DPI)
@@ -240,6 +256,39 @@ def test_scores_of_one_point_are_a_row_of_dots_per_method_with_floors_as_vertica
         if len(set(line.get_xdata())) == 1 and list(line.get_ydata()) == [0, 1]
     ]
     assert [list(x) for x in verticals] == [[pytest.approx(79.0)] * 2]
+
+
+def test_zero_shot_scores_of_several_points_are_curves_over_all_flops(tables: Path) -> None:
+    found = read(tables)
+    figured = drawn(tables, "zeroshot")
+    (axes,) = figured.axes
+    assert "pairs, accuracy" in texts(figured) and "chance 50.0" in texts(figured)
+    assert "against compute" in texts(figured)
+    rows = found.zeroshot[found.zeroshot["main"]].sort_values("fraction")
+    wanted = {
+        (tuple(own["flops_total"]), tuple(100 * own["mean"])) for _, own in rows.groupby("method") if len(own) > 1
+    }
+    assert len(rows["point"].unique()) == 3 and wanted <= set(lines(axes)) and len(axes.containers) == len(COSTS)
+
+
+def test_zero_shot_scores_of_one_point_are_dots(tables: Path) -> None:
+    found = read(tables)
+    last = found.zeroshot[found.zeroshot["point"] == "p100"]
+    figured = draw(replace(found, zeroshot=last), "zeroshot")
+    assert "of the finished points" in texts(figured)
+    means = 100 * last[last["main"]].set_index("method")["mean"]
+    assert {y: x for (x,), (y,) in lines(figured.axes[0])} == {-i: means[name] for i, name in enumerate(found.methods)}
+    perplexities = last[last["main"]].assign(metric="word_perplexity", mean=lambda rows: 1e5 + 1e5 * rows["fraction"])
+    assert draw(replace(found, zeroshot=perplexities), "zeroshot").axes[0].get_xscale() == "log"
+
+
+def test_a_study_that_scores_nothing_has_no_figure_of_it(tables: Path) -> None:
+    found = read(tables)
+    with pytest.raises(GrowBenchError, match=r"zeroshot\.csv: missing; name a test set in zeroshot\.names"):
+        draw(replace(found, zeroshot=found.zeroshot.iloc[:0]), "zeroshot")
+    without = constructed.study({"scratch": None})
+    assert not outputs.has_figure(without, "zeroshot") and outputs.has_figure(without, "scores")
+    assert outputs.has_figure(constructed.study({"scratch": None}, **{"zeroshot.names": ["pairs"]}), "zeroshot")
 
 
 def test_the_forest_plot_names_the_states(tables: Path) -> None:

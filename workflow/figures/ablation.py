@@ -31,7 +31,7 @@ def curves(axes: Axes, tables: Tables, methods: list[str]) -> None:
     ends = []
     for i, method in enumerate(methods):
         look, own = tables.look(method), points[points["method"] == method]
-        for _, trunk in trunks[trunks["method"] == method].groupby("seed"):
+        for _, trunk in trunks[trunks["method"] == method].groupby(["run", "seed"]):
             axes.plot(trunk["flops"], trunk["valid_loss"], color=look.color, lw=0.5, alpha=0.3, zorder=2)
         rows = [(g["flops"].mean(), *_loss(g)) for _, g in own.groupby("fraction")]
         cost, loss, below, above = np.array(rows).T

@@ -23,10 +23,9 @@ LOSSES = ("loss_before", "loss_after")
 
 def growths(tables: Tables) -> list[Row]:
     """Return one row per growth, of the source or of the stage before: sizes, ratio of parameters, mean losses."""
-    plans = tables.plans.sort_values(["seed", "stage"])
     rows: list[Row] = []
     for method in tables.methods:
-        own = plans[plans["method"] == method]
+        own = tables.last_plan(method).sort_values(["seed", "stage"])
         for stage, group in own[own["enter"].isin(["source", "grow"])].groupby("stage"):
             first = group.iloc[0]
             before = own[(own["stage"] == stage - 1) & (own["seed"] == first["seed"])]

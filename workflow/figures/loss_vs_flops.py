@@ -44,7 +44,7 @@ def panel(axes: Axes, tables: Tables, column: str) -> None:
     """Draw every method over one accounting's FLOPs."""
     for i, method in enumerate(tables.methods):
         look = tables.look(method)
-        for _, trunk in tables.curves[tables.curves["method"] == method].groupby("seed"):
+        for _, trunk in tables.curves[tables.curves["method"] == method].groupby(["run", "seed"]):
             axes.plot(trunk[column], trunk["valid_loss"], color=look.color, lw=0.5, alpha=0.3, zorder=2)
         own = tables.points[tables.points["method"] == method]
         axes.plot(own[column], own["loss"], ".", color=look.color, ms=2, alpha=0.5, mew=0, zorder=3)

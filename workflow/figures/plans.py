@@ -23,7 +23,7 @@ MEANS = ["start_flops", "trunk_flops", "cooldown_flops", "budget_flops", "source
 
 def stages(tables: Tables, method: str) -> list[Row]:
     """Return a method's stages, their FLOPs the mean over seeds."""
-    own = tables.plans[tables.plans["method"] == method]
+    own = tables.last_plan(method)
     rows = own[own["seed"] == own["seed"].min()].set_index("stage")
     rows[MEANS] = own.groupby("stage")[MEANS].mean()
     return rows.reset_index().to_dict("records")

@@ -246,7 +246,7 @@ PAGES = dict.fromkeys(["protocol", "configuration"], "Protocol and configuration
 FIGURES = sorted(
     path.stem
     for path in Path(workflow.basedir, "workflow/figures").glob("[!_]*.py")
-    if STUDY.attention or not path.stem.startswith("attention")
+    if outputs.has_figure(STUDY, path.stem)
 )
 
 

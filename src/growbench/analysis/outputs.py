@@ -13,6 +13,8 @@ FRAMES = (
 )  # fmt: skip
 OF_FIGURES = ("points", "savings", "savings_by_point", "scores", "curves", "runs", "plans")
 ATTENTION = ("attention_maps", "attention_distance")  # of studies that measure attention
+ZEROSHOT = "zeroshot"  # of studies that score without fine-tuning
+OPTIONAL = (*ATTENTION, ZEROSHOT)
 
 
 def names(study: "Study") -> list[str]:
@@ -29,5 +31,14 @@ def names(study: "Study") -> list[str]:
 
 
 def of_figure(figure: str) -> tuple[str, ...]:
-    """Return the names of the frames that a figure reads. Only attention figures read those of attention."""
+    """Return the names of the frames that a figure reads. Only figures of attention and zero-shot scores read their own."""
+    if figure == ZEROSHOT:
+        return (*OF_FIGURES, ZEROSHOT)
     return (*OF_FIGURES, *ATTENTION) if figure.startswith("attention") else OF_FIGURES
+
+
+def has_figure(study: "Study", figure: str) -> bool:
+    """Return whether a study has what a figure shows."""
+    if figure == ZEROSHOT:
+        return bool(study.zeroshot.names)
+    return study.attention or not figure.startswith("attention")

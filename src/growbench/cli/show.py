@@ -18,6 +18,7 @@ SHOWN = (FRONTIER, "total", "target_only")
 WIDTH = 80
 COLUMNS = {
     "method",
+    "base",
     "n",
     "tpp",
     "source_tpp",
@@ -30,7 +31,7 @@ def lines(study: Study) -> Iterator[str]:
     """Yield the table, what its numbers mean, and three paths. Raises GrowBenchError if the study has no tables yet."""
     layout = study.layout
     rows = _read(layout.tables / "savings.csv")
-    bases = {name: study.method(name).name for name in study.methods}
+    bases = {row["method"]: row["base"] for row in rows}
     growing, controls = ranked(rows, bases)
     yield table(HEAD, {"": map(_cells, growing), "controls": map(_cells, controls)}, width=WIDTH)
     yield ""

@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from growbench.analysis.figures.tables import Tables, read
-from growbench.analysis.outputs import ATTENTION, OF_FIGURES
+from growbench.analysis.outputs import OF_FIGURES, OPTIONAL
 from growbench.errors import GrowBenchError, shown
 from growbench.runtime.durable import refuse_links
 from growbench.runtime.owned import keep_only
@@ -49,10 +49,10 @@ def script(draw: Callable[[Tables], Figure], scope: dict[str, Any]) -> None:
     """Run the script of a figure: under Snakemake (`scope` holds `snakemake`), or by hand with two folders as arguments."""
     job = scope.get("snakemake")
     if job is not None:
-        paths = {name: Path(getattr(job.input, name)) for name in (*OF_FIGURES, *ATTENTION) if hasattr(job.input, name)}
+        paths = {name: Path(getattr(job.input, name)) for name in (*OF_FIGURES, *OPTIONAL) if hasattr(job.input, name)}
         outputs = [Path(job.output.png), Path(job.output.pdf)]
     elif len(sys.argv) == 3:
-        paths = {name: Path(sys.argv[1]) / f"{name}.csv" for name in (*OF_FIGURES, *ATTENTION)}
+        paths = {name: Path(sys.argv[1]) / f"{name}.csv" for name in (*OF_FIGURES, *OPTIONAL)}
         paths = {name: path for name, path in paths.items() if name in OF_FIGURES or path.is_file()}
         stem = Path(scope["__file__"]).stem
         outputs = [Path(sys.argv[2]) / f"{stem}.{kind}" for kind in ("png", "pdf")]

@@ -15,11 +15,12 @@ from growbench.spec import SOURCE
 class Tables:
     """A study's tables as frames.
 
-    points, scores, curves, plans: the tables of these names without the source's own run.
+    points, scores, curves, plans: the tables of these names without the source's own run. A row of curves and of plans has
+    the method whose curve its run belongs to, and the run's name as `run`.
     savings, savings_by_point, runs: the tables of these names.
     source: the source's rows of the plans table.
     from_scratch: the rows of the points table that make the frontier, the source's included.
-    attention_maps, attention_distance: empty in a study that does not ask for them.
+    attention_maps, attention_distance, zeroshot: empty in a study that does not ask for them.
     """
 
     points: pd.DataFrame
@@ -33,6 +34,7 @@ class Tables:
     from_scratch: pd.DataFrame
     attention_maps: pd.DataFrame = field(default_factory=pd.DataFrame)
     attention_distance: pd.DataFrame = field(default_factory=pd.DataFrame)
+    zeroshot: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     @property
     def methods(self) -> list[str]:
@@ -42,8 +44,13 @@ class Tables:
     @property
     def bases(self) -> dict[str, str]:
         """Return by method, and by run, the method that it is a variant of, or itself."""
-        frames = (self.plans, self.savings)
-        return {name: base for frame in frames for name, base in zip(frame["method"], frame["base"], strict=True)}
+        columns = ((self.plans, "run"), (self.savings, "method"))
+        return {name: base for rows, key in columns for name, base in zip(rows[key], rows["base"], strict=True)}
+
+    def last_plan(self, method: str) -> pd.DataFrame:
+        """Return a method's rows of plans; of a method that is trained once per point, those of its largest budget."""
+        own = self.plans[self.plans["method"] == method]
+        return own[own["budget_flops"] == own.groupby("seed")["budget_flops"].transform("max")]
 
     def look(self, method: str) -> Style:
         """Return a method's color, marker and dash, the same in every figure; a variant has its base's color."""
@@ -75,6 +82,10 @@ def read(paths: dict[str, Path]) -> Tables:
     bases = dict(zip(found["plans"]["method"], found["plans"]["base"], strict=True))
     points = found["points"]
     found["from_scratch"] = points[points["method"].isin(captions.from_scratch(points, bases))]
+    curve_of = dict(zip(points["run"], points["method"], strict=True))
+    for name in ("curves", "plans"):
+        runs = found[name]["method"]
+        found[name] = found[name].assign(run=runs, method=runs.map(curve_of))
     for name in ("points", "scores", "curves", "plans"):
         found[name] = found[name][found[name]["method"] != SOURCE]
     return Tables(**found)
