@@ -65,10 +65,10 @@ def test_the_readme_s_example_is_a_method() -> None:
     assert list(residual.index[:32]) == list(range(32)) and set(residual.index[32:]) == {-1}
 
 
-@pytest.mark.parametrize("page", ["CHANGELOG.md", "docs/LOG.md", "docs/BENCHMARKS.md", *PAGES])
+@pytest.mark.parametrize("page", ["CHANGELOG.md", "docs/LOG.md", "docs/BENCHMARKS.md", "docs/RESULTS.md", *PAGES])
 def test_no_line_is_too_long(page: str) -> None:
-    lines = re.sub(r"<!-- generated: .*?<!-- end: ", "", text(page), flags=re.DOTALL).splitlines()
-    assert [line for line in lines if len(line) > 120 and not line.startswith("|")] == []
+    """Generated blocks count, too; tables may be wider."""
+    assert [line for line in text(page).splitlines() if len(line) > 120 and not line.startswith("|")] == []
 
 
 def test_every_word_of_the_glossary_has_one_entry() -> None:

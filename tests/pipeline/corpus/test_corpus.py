@@ -14,6 +14,7 @@ import zstandard
 from support import local_text
 from support.local_text import BLANK, DOCUMENTS, JSONL, LINES, built, write
 
+from growbench import synthetic
 from growbench.errors import GrowBenchError
 from growbench.pipeline.corpus import corpus, run
 from growbench.pipeline.corpus import held_out as kept
@@ -184,7 +185,8 @@ def test_several_hub_names_are_one_corpus_and_a_name_may_carry_its_subset(tmp_pa
 
 
 def test_the_synthetic_corpus_knows_its_floor(tmp_path: Path, study: Callable[..., Any], monkeypatch) -> None:
-    monkeypatch.setattr("growbench.synthetic.floor.WINDOWS", 8)
+    floors = synthetic.floors
+    monkeypatch.setattr(synthetic, "floors", lambda *words: floors(*words, windows=8))
     made = built(
         study(source="synthetic", train=None, tokenizer="word", vocab=512, max_tokens=30_000, valid_fraction=0.1)
     )
