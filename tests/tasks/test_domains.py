@@ -70,3 +70,5 @@ def test_a_limit_takes_whole_texts_from_all_over_the_list_in_order() -> None:
     assert found[0] < texts[100] and found[-1] > texts[900]
     assert domains.limited(texts, 10**9) == texts
     assert len(domains.limited(["é" * 60, "é" * 60], 100)) == 1
+    large = domains._domain("x", (f"{n:05d}" + "x" * 95 for n in range(20_000)), False, {})
+    assert sum(len(text.encode()) for text in large.texts) == 1_500_000

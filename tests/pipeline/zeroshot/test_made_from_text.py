@@ -13,10 +13,12 @@ from support.testsets import letters, study
 from growbench import families
 from growbench.errors import GrowBenchError
 from growbench.pipeline.corpus import held_out, plain
+from growbench.pipeline.zeroshot import domains
 from growbench.pipeline.zeroshot import run as zeroshot
 from growbench.records import outcomes, record
 from growbench.records.layout import Layout
 from growbench.spec import ModelSpec
+from growbench.tasks.domains import Domain
 from growbench.tasks.pairs import EXCHANGES
 from growbench.train import checkpoint
 
@@ -104,6 +106,13 @@ def test_bits_per_byte_of_a_uniform_model_are_those_of_its_vocabulary() -> None:
     assert found["n_bytes"] == found["n_tokens"] == sum(len(text.encode()) for text in texts)
     assert found["metrics"] == {"bits_per_byte": pytest.approx(math.log2(model.config.vocab_size), rel=1e-5)}
     assert found["n_lines"] == len(texts) and found["main_metric"] == "bits_per_byte"
+
+
+def test_every_text_of_a_domain_begins_anew() -> None:
+    tokenizer = plain.PlainTokenizer(letters(LAYOUT.tokenizer))
+    made = domains.prepare(Domain("bytes/x", ["ab", "cde"], False, {}), tokenizer, 16, 8)
+    between = tokenizer.fast.sep_token_id
+    assert [(window.ids[0], window.scored) for window in made.windows] == [(between, 2), (between, 3)]
 
 
 def test_other_text_is_another_test_set_and_the_same_text_is_the_same() -> None:

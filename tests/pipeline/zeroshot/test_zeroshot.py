@@ -82,6 +82,12 @@ def test_what_a_tokenizer_loses_is_recorded_and_unk_is_never_a_special_token(tre
     assert not values["tokenisation"]["letter_case"] and len(values["tokenisation"]["unknown_word"]) == 5
 
 
+@pytest.mark.parametrize("name", ["PTB", "LAMBADA"])
+def test_a_text_follows_the_token_that_ends_a_document(tree: Path, name: str) -> None:
+    made, tokenizer = study(tree, name), PlainTokenizer(letters(tree / "tokenizer"))
+    assert prepare(made, tokenizer, language.load(name, made)).windows[0].ids[0] == tokenizer.fast.sep_token_id
+
+
 def test_last_words_are_scored_alone_and_long_passages_keep_their_end(tree: Path) -> None:
     found = evaluate(study(tree, "PTB", "LAMBADA"))[1]["LAMBADA"]
     assert (found["n_tokens"], found["n_words"], found["n_cut"]) == (6, 2, 1)
