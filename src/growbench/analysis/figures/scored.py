@@ -65,7 +65,7 @@ def _curves(tables: Tables, panels: Sequence[Panel], label: str, costs: str, sco
         axes = canvas.add_subplot(grid[i // 2, i % 2])
         _curve_panel(axes, tables, panel)
         _floors(axes, panel, vertical=False)
-        axes.set_title(panel.title, fontsize=7)
+        axes.set_title(panel.title, fontsize=7 if len(panel.title) < 26 else 5.5)
     canvas.supxlabel(costs, y=0.27 / height, va="bottom", fontsize=7)
     canvas.supylabel(scores, x=0.005, fontsize=7.5)
     return canvas
