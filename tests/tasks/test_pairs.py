@@ -44,6 +44,9 @@ def test_kinds_are_balanced_and_so_are_the_two_words_of_an_exchange() -> None:
     found = pairs.make(text(), 800)
     assert Counter(pair.kind for pair in found) == dict.fromkeys(pairs.KINDS, 100)
     assert len({(pair.kind, pair.right) for pair in found}) == len(found)
+    uneven = pairs.make([document.replace(" an ", " one ", n % 9) for n, document in enumerate(text())], 800)
+    right = [pair for pair in uneven if pair.kind == "a/an"]
+    assert 2 * sum(" an " in pair.right for pair in right) == len(right) > 0
     for one, other in pairs.EXCHANGES:
         right = [pair for pair in found if pair.kind == f"{one}/{other}"]
         assert sum(one in pair.right.split() for pair in right) >= 50
@@ -59,6 +62,19 @@ def test_a_model_that_counts_words_is_right_by_chance() -> None:
         gains = [_count(counts, pair.right) - _count(counts, pair.wrong) for pair in found if pair.kind == kind]
         right = sum((gain > 1e-9) + 0.5 * (abs(gain) <= 1e-9) for gain in gains) / len(gains)
         assert abs(right - 0.5) < 0.1, kind
+
+
+def test_a_replacement_is_at_most_twice_or_half_as_frequent() -> None:
+    """Of the words in small letters, `rare` has no neighbor in frequency."""
+    documents = [f"The {'cat dog' if n else 'rare'} sees a bird {n} now." for n in range(40)]
+    counts = Counter(word for document in documents for word in document.split())
+    found = [pair for pair in pairs.make(documents, 400) if pair.kind == "replaced"]
+    for pair in found:
+        ((right, wrong),) = [
+            two for two in zip(pair.right.split(), pair.wrong.split(), strict=True) if len(set(two)) > 1
+        ]
+        assert 0.5 <= counts[wrong] / counts[right] <= 2
+    assert len(found) > 30
 
 
 def _count(counts: Counter[str], sentence: str) -> float:
@@ -82,7 +98,9 @@ def test_the_same_text_gives_the_same_pairs_and_they_come_from_all_of_it() -> No
         ('She said "come with me now." Then they all went home!', ['She said "come with me now."', "Then they all went home!"]),
         ("They sold approx. five cows then. Why not all six cows?", ["They sold approx. five cows then.", "Why not all six cows?"]),
         ("the cats see the dog . it is a cat .", ["the cats see the dog .", "it is a cat ."]),
-        ("a " * 18 + "a.", []),
+        ("go " * 18 + "go.", []),
+        ("go " * 17 + "go.", ["go " * 17 + "go."]),
+        ("One two three now. One two three four now.", ["One two three four now."]),
         ("no stop at the end here", []),
         ("", []),
     ],

@@ -41,7 +41,7 @@ def test_only_what_seeds_share_counts_as_the_documents_error() -> None:
 
 def test_what_is_detectable_is_detected_with_that_probability() -> None:
     """4,000 studies of three seeds whose mean is what one of them could detect; their spread is known."""
-    true = Estimate(mean=0.0, error=0.1 / np.sqrt(3), freedom=2, n=3).detectable(0.8)
+    true = Estimate(mean=0.0, error=0.1 / np.sqrt(3), freedom=2, n=3).detectable()
     studies = np.random.default_rng(1).normal(true, 0.1, (4_000, 3))
     found = stats.ttest_1samp(studies, 0.0, axis=1).pvalue < 0.05
     assert found.mean() == pytest.approx(0.8, abs=0.02)

@@ -93,6 +93,9 @@ def test_last_words_are_scored_alone_and_long_passages_keep_their_end(tree: Path
     assert (found["n_tokens"], found["n_words"], found["n_cut"]) == (6, 2, 1)
     assert found["metrics"]["word_perplexity"] == pytest.approx(261**3, rel=1e-4)
     assert found["metrics"]["accuracy"] == 0 and found["main_metric"] == "accuracy"
+    made, tokenizer = study(tree, "LAMBADA"), PlainTokenizer(letters(tree / "tokenizer"))
+    long = prepare(made, tokenizer, language.load("LAMBADA", made)).windows[1]
+    assert tokenizer.fast.decode(long.ids).replace(" ", "").endswith("aee") and len(long.ids) == 17
     put(tree, "LAMBADA", "a b\nc dddddddd\n")
     with pytest.raises(GrowBenchError, match=r"last word of LAMBADA's passage 2 is 9 tokens, but a model reads 8"):
         evaluate(study(tree, "LAMBADA", length=8))
