@@ -1,5 +1,7 @@
 """What a fine-tuning run starts from, and its learning rate."""
 
+from typing import Any
+
 import pytest
 import torch
 from transformers import BertConfig, BertForSequenceClassification
@@ -17,14 +19,14 @@ def test_the_lr_rises_then_falls_to_zero(decay: str, quarter: float) -> None:
 
 
 def test_the_head_is_new_and_follows_from_the_fine_tuning_seed() -> None:
-    sizes = {
+    sizes: dict[str, Any] = {
         "hidden_size": 16,
         "num_attention_heads": 2,
         "intermediate_size": 32,
         "num_hidden_layers": 1,
         "vocab_size": 40,
     }
-    model = BertForSequenceClassification(BertConfig(**sizes, num_labels=3))
+    model = BertForSequenceClassification(BertConfig(**{**sizes, "num_labels": 3}))
     before = {name: value.clone() for name, value in model.state_dict().items()}
     heads = []
     for seed in (0, 1, 0):
