@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from growbench.analysis.frames import Record
+from growbench.analysis.frames import Record, resampled
 from growbench.analysis.statistics.intervals import mean_interval
 
 AVERAGE = "average"
@@ -67,10 +67,12 @@ def build(records: list[Record], points: pd.DataFrame, methods: Sequence[str]) -
     cut: share of the rows of both files that were cut; unreached: that use positions which pre-training never reached.
     random_model, bag_of_words: a probe's floors, the mean over its runs.
     gap: mean minus scratch's mean at the same point, paired by seed.
+    gap_multi_lo, gap_multi_hi: its interval with the examples resampled, too; only if the records keep predictions. Under
+    protocol grid these are the examples of the best runs; the choice of the best is not repeated.
 
     For the average over tasks, the mean is taken within each run first, so `best` is the best single run.
     """
-    table = chosen(runs(records))
+    table = chosen(resampled.added(runs(records), resampled.of_finetuning(records)))
     if table.empty:
         return pd.DataFrame(columns=[*LEAD, "task", "metric", "mean"])
     table = pd.concat([table, _averages(table)], ignore_index=True)
@@ -117,7 +119,10 @@ def _averages(table: pd.DataFrame) -> pd.DataFrame:
         n_train=("n_train", "sum"),
         n_dev=("n_dev", "sum"),
         tried=("tried", "sum"),
+        **({"draws": ("draws", list)} if "draws" in table else {}),
     )
+    if "draws" in table:
+        averages["draws"] = averages["draws"].map(resampled.mean)
     return averages.assign(task=AVERAGE, metric="mean over tasks")
 
 
@@ -125,8 +130,9 @@ def _row(table: pd.DataFrame, method: str) -> dict[str, Any]:
     rows = table[table["method"] == method]
     scores = rows["score"].to_numpy(dtype=np.float64)
     seeds = rows.groupby("seed")["score"].mean().sort_index()
-    scratch = table[table["method"] == "scratch"].groupby("seed")["score"].mean().sort_index()
-    difference = (seeds - scratch).dropna().to_numpy(dtype=np.float64)
+    base = table[table["method"] == "scratch"]
+    gaps = (seeds - base.groupby("seed")["score"].mean().sort_index()).dropna()
+    difference = gaps.to_numpy(dtype=np.float64)
     ends, gap = mean_interval(seeds.to_numpy(dtype=np.float64)), mean_interval(difference)
     first = rows.iloc[0]
     return {
@@ -149,4 +155,5 @@ def _row(table: pd.DataFrame, method: str) -> dict[str, Any]:
         "gap": difference.mean() if len(difference) else None,
         "gap_lo": gap.lo,
         "gap_hi": gap.hi,
+        **resampled.ends(gaps, rows, base, int(first["n_dev"])),
     }

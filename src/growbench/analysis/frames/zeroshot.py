@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from growbench.analysis.frames import Record
+from growbench.analysis.frames import Record, resampled
 from growbench.analysis.statistics.intervals import mean_interval
 
 KEYS = ["method", "point"]
@@ -35,13 +35,15 @@ def runs(records: list[Record]) -> pd.DataFrame:
         for run in record["runs"]
         for metric, value in run["metrics"].items()
     ]
-    return pd.DataFrame(rows)
+    draws = [resampled.of_pairs(run, name) for record in records for run in record["runs"] for name in run["metrics"]]
+    return resampled.added(pd.DataFrame(rows), draws)
 
 
 def build(records: list[Record], points: pd.DataFrame, methods: Sequence[str]) -> pd.DataFrame:
     """Return mean and spread over pre-training seeds, in the metric's own unit (perplexity, bits, or a share from 0 to 1).
 
     lo, hi: 95 % t interval of the mean over seeds. gap: mean minus scratch's at the same point, paired by seed.
+    gap_multi_lo, gap_multi_hi: of accuracies on minimal pairs, the gap's interval with the pairs of each kind resampled, too.
     error: standard error of one run's main score over the examples of the test set, the mean of the runs'; all runs have the
     same examples, so that more seeds do not make it smaller. None if it is not known.
     A run without a value counts in `failed` and is left out of the mean; n counts the runs in the mean.
@@ -64,8 +66,9 @@ def build(records: list[Record], points: pd.DataFrame, methods: Sequence[str]) -
 def _row(table: pd.DataFrame, method: str) -> dict[str, Any]:
     rows = table[table["method"] == method]
     seeds = rows.set_index("seed")["value"].sort_index()
-    scratch = table[table["method"] == "scratch"].set_index("seed")["value"].sort_index()
-    values, difference = (s.dropna().to_numpy(dtype=np.float64) for s in (seeds, seeds - scratch))
+    base = table[table["method"] == "scratch"]
+    gaps = (seeds - base.set_index("seed")["value"].sort_index()).dropna()
+    values, difference = (s.dropna().to_numpy(dtype=np.float64) for s in (seeds, gaps))
     ends, gap, first = mean_interval(values), mean_interval(difference), rows.iloc[0]
     return {
         **{k: first[k] for k in ("study", "task", "metric", "main")},
@@ -81,4 +84,5 @@ def _row(table: pd.DataFrame, method: str) -> dict[str, Any]:
         "gap": difference.mean() if len(difference) else None,
         "gap_lo": gap.lo,
         "gap_hi": gap.hi,
+        **resampled.ends(gaps, rows, base, int(first["n_pairs"])),
     }

@@ -33,6 +33,10 @@ SETS = {
     "pairs": "pairs: made from held-out sentences; accuracy is the mean over kinds",
     "BLiMP": "BLiMP: the mean over its paradigms of 1,000 pairs",
 }
+OVER_PAIRS = """\
+- zeroshot.csv has the interval of each difference from scratch in accuracy over seeds × pairs (gap_multi_lo, gap_multi_hi): \
+the pairs of each kind are resampled, the same ones in all models.
+"""
 OF_BYTES = """\
 - Bits per byte = nats / ln 2 / bytes in UTF-8, each text from its beginning. WikiText-2 is detokenized for it; `<unk>` stays.
 """
@@ -136,6 +140,7 @@ def _rules(table: pd.DataFrame) -> str:
             windows if metrics & {"word_perplexity", "bits_per_byte"} else "",
             LAST_WORDS if last else "",
             OF_PAIRS.format(sets="; ".join(sets)) if sets else "",
+            OVER_PAIRS if "gap_multi_lo" in table else "",
         ]
     )
 
