@@ -15,11 +15,21 @@ from fuzz.kill_points import killing
 pytestmark = pytest.mark.fuzz
 GROW = ["grow", "source", "out/grown", "--method", "lemon", "--layers", "4", "--hidden", "32"]
 TIMES = ("seconds", "wall_seconds", "peak_memory_mb", "date")
+SHORT = {"steps": 10, "points": [0.6, 1.0]}
 
 
 @pytest.fixture(scope="module", autouse=True)
 def warm() -> None:
     child.warm()
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the corpus of the small study, the same for every budget and search."""
+    folder = tmp_path_factory.mktemp("corpus")
+    done = child.run(["corpus", *small_study.write(folder)], folder, 600)
+    assert done.status == 0, done.err
+    return folder
 
 
 def operations(words: list[str], folder: Path, below: str) -> int:
@@ -80,12 +90,12 @@ def _report(path: Path) -> object:
 
 
 @pytest.mark.parametrize("method", ["scratch", "zero_pad"])
-def test_a_run_survives_an_end_at_every_operation(tmp_path: Path, method: str) -> None:
+def test_a_run_survives_an_end_at_every_operation(corpus: Path, tmp_path: Path, method: str) -> None:
     prepared, whole = tmp_path / "prepared", tmp_path / "whole"
-    named = small_study.write(prepared)
-    for words in (["corpus"], ["pretrain", "--method", "source", "--seed", "0"]):
-        done = child.run([words[0], *named, *words[1:]], prepared)
-        assert done.status == 0, done.err
+    shutil.copytree(corpus, prepared)
+    named = small_study.write(prepared, source={"steps": 10}, budget=SHORT)
+    done = child.run(["pretrain", *named, "--method", "source", "--seed", "0"], prepared)
+    assert done.status == 0, done.err
     words = ["pretrain", *named, "--method", method, "--seed", "0"]
     shutil.copytree(prepared, whole)
     count = operations(words, whole, "results")
@@ -98,14 +108,13 @@ CHANGED = "optimizer.clip=0.5"
 
 
 @pytest.mark.parametrize("what", ["changed", "lost"])
-def test_a_run_that_starts_over_survives_an_end_at_every_operation(tmp_path: Path, what: str) -> None:
+def test_a_run_that_starts_over_survives_an_end_at_every_operation(corpus: Path, tmp_path: Path, what: str) -> None:
     """The config changed after the run was finished, or its first finished point is lost."""
     prepared, whole = tmp_path / "prepared", tmp_path / "whole"
-    named = small_study.write(prepared, budget={"steps": 10, "points": [0.6, 1.0]})
-    words = ["pretrain", *named, "--method", "scratch", "--seed", "0"]
-    for first in (["corpus", *named], words):
-        done = child.run(first, prepared)
-        assert done.status == 0, done.err
+    shutil.copytree(corpus, prepared)
+    words = ["pretrain", *small_study.write(prepared, budget=SHORT), "--method", "scratch", "--seed", "0"]
+    done = child.run(words, prepared)
+    assert done.status == 0, done.err
     if what == "changed":
         words += ["--set", CHANGED]
     else:
@@ -117,11 +126,12 @@ def test_a_run_that_starts_over_survives_an_end_at_every_operation(tmp_path: Pat
         assert differences(copy / "results", whole / "results") == [], number
 
 
-def test_a_search_survives_an_end_at_every_operation(tmp_path: Path) -> None:
+@pytest.mark.long
+def test_a_search_survives_an_end_at_every_operation(corpus: Path, tmp_path: Path) -> None:
+    """It starts at its best learning rate, so that three trials end it: one in each direction."""
     prepared, whole = tmp_path / "prepared", tmp_path / "whole"
-    named = small_study.write(prepared, budget={"steps": 10}, search={"lrs": [1e-3, 2e-3], "share": 0.5})
-    done = child.run(["corpus", *named], prepared)
-    assert done.status == 0, done.err
+    shutil.copytree(corpus, prepared)
+    named = small_study.write(prepared, budget=SHORT, search={"lrs": [1.6e-2], "share": 0.5})
     words = ["search", *named, "--method", "scratch"]
     shutil.copytree(prepared, whole)
     count = operations(words, whole, "results")

@@ -106,9 +106,10 @@ CHANGES: dict[str, tuple[Callable[[Path], None], set[str]]] = {
     "epochs": (config(finetune={"epochs": 2.0}), TUNED),
     "max_length": (config(finetune={"max_length": 40}), TRAINED),
 }
+IN_CI = ("method", "text", "task")  # code, corpus and tasks; `make test-fuzz-all` changes the rest too
 
 
-@pytest.mark.parametrize("case", CHANGES)
+@pytest.mark.parametrize("case", [pytest.param(n, marks=() if n in IN_CI else pytest.mark.long) for n in CHANGES])
 def test_after_a_change_the_same_command_gives_the_bytes_of_a_fresh_run(
     fresh: Path, finished: Path, tmp_path: Path, case: str
 ) -> None:
@@ -125,6 +126,7 @@ def test_after_a_change_the_same_command_gives_the_bytes_of_a_fresh_run(
     assert differences(after / LAYOUT.root, finished / LAYOUT.root), "the change changes something"
 
 
+@pytest.mark.long
 def test_after_other_search_keys_the_same_command_gives_the_bytes_of_a_fresh_run(
     fresh: Path, finished: Path, tmp_path: Path
 ) -> None:
