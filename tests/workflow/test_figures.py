@@ -1,10 +1,9 @@
 """Figures from constructed tables: they are drawn, from tables only, with the same bytes, and with fixed styles."""
 
-import json
 import runpy
 import subprocess
 import sys
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,7 +12,7 @@ import matplotlib
 import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from support import constructed
+from support import constructed, drawn_study
 
 from growbench.analysis import outputs
 from growbench.analysis.figures import figure
@@ -21,62 +20,22 @@ from growbench.analysis.figures import tables as figure_tables
 from growbench.analysis.figures.style import style
 from growbench.errors import GrowBenchError
 from growbench.pipeline.aggregate import run as aggregate
-from growbench.study import scored
-from growbench.study.study import Study
 
 SCRIPTS = Path(__file__).parents[2] / "workflow" / "figures"
 NEW = ("savings_by_point", "plans", "loss_after_growth", "ablation", *outputs.OPTIONAL)
 FIGURES = ("loss_vs_flops", "scores", "savings", *NEW)
-VARIANTS = {"two_stage_quarter": 0.25, "two_stage_half": 0.5}
-COSTS = {"scratch": 1.0, "stackbert": 1.2, "bert2bert_fpi": 0.5, "net2net": 0.1, "bert2bert": 0.8}
-COSTS |= {"bert2bert_aki": 0.7, **dict.fromkeys(VARIANTS, 0.9)}
-
-
-def _study(folder: Path) -> Study:
-    """Return a study in which stackbert pools until a growth at 30 % of the budget, and whose two-stage training varies E_b."""
-    whole = constructed.study({"scratch": None})
-    spec = asdict(whole.target_spec(whole.corpus.vocab))
-    plan = [constructed.stage({**spec, "layers": 2}, "init", 0.3, pool=2), constructed.stage(spec, "grow")]
-    (folder / "plan.json").write_text(json.dumps(plan))
-    methods: dict[str, Any] = dict.fromkeys(COSTS) | {"stackbert": {"plan": str(folder / "plan.json")}}
-    methods |= {name: {"of": "bert2bert", "l_b": 2, "E_b": share} for name, share in VARIANTS.items()}
-    methods["bert2bert"] = {"l_b": 2}
-    changes = {"finetune.points": [0.5, 1.0], "zeroshot.names": ["pairs"], "zeroshot.stride": 32}
-    return constructed.study(methods, attention=True, **changes)
-
-
-def _grow(records: Path) -> None:
-    """Give stackbert's growth a loss of its own, and its stages their costs."""
-    for path in (records / "pretrain").glob("stackbert-*.json"):
-        made, rows = json.loads(path.read_text()), path.with_suffix(".csv").read_text()
-        made["ledger"] = [
-            {**made["ledger"][0], "stage": i, "flops": part * constructed.F} for i, part in ((0, 0.3), (1, 0.55))
-        ]
-        head, _, rest = rows.partition("\n300,trunk,1,,")
-        grown, _, later = rest.partition("\n")
-        constructed.dump(path, made, f"{head}\n300,trunk,1,,{grown.replace(',5.0,', ',4.25,')}\n{later}")
-
-
-def _score(study: Study, records: Path) -> None:
-    """Write zero-shot records of every finished point: more is right in later points and in later seeds."""
-    for method in study.methods:
-        for seed in study.seeds:
-            for point in scored.points(study, method):
-                values = constructed.zeroshot(study, method, seed, 3.0, point)
-                values["runs"] = [constructed.pairs(0.6 + 0.001 * int(point[1:]) + 0.02 * seed)]
-                constructed.dump(records / "zeroshot" / f"{method}-s{seed}-{point}.json", values)
 
 
 @pytest.fixture(scope="module")
 def tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The tables of a study with a crossing, one that is not reached and one below at its first point."""
     folder = tmp_path_factory.mktemp("figures")
-    study = _study(folder)
-    records = constructed.write(folder, study, COSTS, {0: 0.0, 1: 0.02, 2: -0.015})
-    _grow(records)
+    study = drawn_study.study(folder)
+    records = constructed.write(folder, study, drawn_study.COSTS, {0: 0.0, 1: 0.02, 2: -0.015})
+    drawn_study.grow(records)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        _score(study, records)
+        drawn_study.score(study, records)
     constructed.dump(records / "attention" / "s0.json", constructed.attention(study, 0))
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
@@ -187,7 +146,7 @@ def test_savings_against_tokens_per_parameter_have_a_panel_per_method(tables: Pa
     found = read(tables)
     figured = draw(found, "savings_by_point")
     shown = {axes.get_title(): axes for axes in figured.axes}
-    assert list(shown)[-1] == "scratch" and set(shown) == set(COSTS) | set(VARIANTS)
+    assert list(shown)[-1] == "scratch" and set(shown) == set(drawn_study.COSTS) | set(drawn_study.VARIANTS)
     rows = found.savings_by_point
     own = rows[(rows["accounting"] == "frontier") & (rows["method"] == "bert2bert_fpi")].sort_values("tpp")
     (line,) = [line for line in shown["bert2bert_fpi"].lines if line.get_color() == style("bert2bert_fpi").color][:1]
@@ -231,8 +190,8 @@ def test_scores_of_several_points_are_curves_whose_markers_lie_at_the_models_flo
     assert "compute" in texts(figured)
     for axes, column in zip(figured.axes[:2], ("flops", "flops_total"), strict=True):
         rows = found.scores[found.scores["task"] == "average"].sort_values("fraction")
-        wanted = {tuple(rows.loc[rows["method"] == name, column]) for name in COSTS}
-        assert {x for x, _ in lines(axes)} == wanted and len(axes.containers) == len(COSTS)
+        wanted = {tuple(rows.loc[rows["method"] == name, column]) for name in drawn_study.COSTS}
+        assert {x for x, _ in lines(axes)} == wanted and len(axes.containers) == len(drawn_study.COSTS)
 
 
 def test_scores_of_one_point_are_a_row_of_dots_per_method_with_floors_as_vertical_lines(tables: Path) -> None:
@@ -248,7 +207,7 @@ def test_scores_of_one_point_are_a_row_of_dots_per_method_with_floors_as_vertica
         for at, label in zip(figured.axes[0].get_yticks(), figured.axes[0].get_yticklabels(), strict=True)
     }
     assert {names[round(y)]: x for (y,), (x,) in shown.items()} == {
-        name: pytest.approx(100 * average[name]) for name in COSTS
+        name: pytest.approx(100 * average[name]) for name in drawn_study.COSTS
     }
     verticals = [
         line.get_xdata()
@@ -268,7 +227,11 @@ def test_zero_shot_scores_of_several_points_are_curves_over_all_flops(tables: Pa
     wanted = {
         (tuple(own["flops_total"]), tuple(100 * own["mean"])) for _, own in rows.groupby("method") if len(own) > 1
     }
-    assert len(rows["point"].unique()) == 3 and wanted <= set(lines(axes)) and len(axes.containers) == len(COSTS)
+    assert (
+        len(rows["point"].unique()) == 3
+        and wanted <= set(lines(axes))
+        and len(axes.containers) == len(drawn_study.COSTS)
+    )
 
 
 def test_zero_shot_scores_of_one_point_are_dots(tables: Path) -> None:
@@ -321,7 +284,7 @@ def test_the_plan_draws_depth_as_height_and_frozen_layers_pale(tables: Path) -> 
 def test_every_growth_has_its_loss_right_after_growth(tables: Path) -> None:
     shown = texts(figured := drawn(tables, "loss_after_growth"))
     names = [label.get_text() for label in figured.axes[0].get_yticklabels()]
-    assert names[::-1] == [name for name in COSTS if name != "scratch"]
+    assert names[::-1] == [name for name in drawn_study.COSTS if name != "scratch"]
     before = constructed.loss_at(0.3 * constructed.F, 1.2) + 0.05
     assert f"{4.25 - before:+.2f}".replace("-", "−") in shown and "random start 5.00" in shown
 
@@ -329,7 +292,7 @@ def test_every_growth_has_its_loss_right_after_growth(tables: Path) -> None:
 def test_the_ablation_shows_its_methods_their_variants_and_no_others(tables: Path) -> None:
     figured = drawn(tables, "ablation")
     shown = texts(figured)
-    for name in ("scratch", "bert2bert_fpi", "bert2bert_aki", "bert2bert", *VARIANTS):
+    for name in ("scratch", "bert2bert_fpi", "bert2bert_aki", "bert2bert", *drawn_study.VARIANTS):
         assert name in shown
     assert "stackbert" not in shown and "net2net" not in shown
     setting = figured.axes[1].lines[0].get_xdata()
@@ -350,7 +313,7 @@ def test_attention_figures_show_source_and_target(tables: Path) -> None:
         assert word in shown
     assert "stackbert" not in shown
     figured = drawn(tables, "attention_distance")
-    assert {"source", *COSTS} <= set(texts(figured).split("\n"))
+    assert {"source", *drawn_study.COSTS} <= set(texts(figured).split("\n"))
     assert [round(y, 3) for y in figured.axes[-1].lines[0].get_ydata()] == [0.1, 0.2]
 
 
@@ -363,7 +326,7 @@ def test_attention_figures_of_a_study_without_it_say_so(tables: Path) -> None:
 
 def test_a_variant_has_its_base_s_color_and_a_look_of_its_own(tables: Path) -> None:
     found = read(tables)
-    for name in VARIANTS:
+    for name in drawn_study.VARIANTS:
         own, base = found.look(name), style("bert2bert")
         assert own.color == base.color and own.marker != base.marker and own.dash != base.dash
     assert found.look("net2net") == style("net2net")

@@ -10,10 +10,10 @@ from support.tiny import ROOT, SEP, result, tiny
 
 from growbench import families
 from growbench.errors import GrowBenchError
-from growbench.pipeline import search
 from growbench.pipeline.corpus import corpus
 from growbench.pipeline.pretrain import run as pretrain
 from growbench.pipeline.pretrain import setup, validation
+from growbench.pipeline.search import run as search
 from growbench.records import documents
 from growbench.study import config, timeline
 from growbench.study.study import Study
