@@ -12,7 +12,6 @@ there was a fault.
 import argparse
 import multiprocessing
 import random
-import subprocess
 import sys
 import tempfile
 import time
@@ -80,15 +79,14 @@ def fuzzed(kind: type[Area], cases: int, seconds: float, seed: int, folder: Path
     return found
 
 
-def page(found: Mapping[str, Counter[str]], seed: int) -> str:
+def page(found: Mapping[str, Counter[str]], seed: int, commit: str) -> str:
     """Return the counts as a Markdown table."""
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True).stdout.strip()
     total = sum(found.values(), Counter[str]())
     rows = [("area", "inputs", *ENDINGS), ("---",) * (len(ENDINGS) + 2)]
     for name, counts in [*found.items(), ("all", total)]:
         rows.append((name, *(str(n) for n in (counts.total(), *(counts[how] for how in ENDINGS)))))
     table = "\n".join(f"| {' | '.join(row)} |" for row in rows)
-    return f"Seed {seed}, commit {commit or 'unknown'}.\n\n{table}\n"
+    return f"Seed {seed}, commit {commit}.\n\n{table}\n"
 
 
 def _counts(name: str, job: Future[Counter[str]]) -> Counter[str]:
@@ -115,6 +113,7 @@ def main() -> int:
     child.warm()
     chosen = [kind for kind in AREAS if not args.area or kind.name in args.area]
     with (
+        child.at_one_commit() as commit,
         tempfile.TemporaryDirectory(prefix="growbench-fuzz-") as place,
         ProcessPoolExecutor(args.jobs, mp_context=multiprocessing.get_context("fork")) as pool,
     ):
@@ -125,7 +124,7 @@ def main() -> int:
             for kind in chosen
         }
         found = {name: _counts(name, job) for name, job in jobs.items()}
-    text = page(found, args.seed)
+    text = page(found, args.seed, commit)
     print(text)
     if args.report is not None:
         args.report.write_text(text, encoding="utf-8")

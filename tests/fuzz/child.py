@@ -12,9 +12,10 @@ import sys
 import tempfile
 import traceback
 import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from unittest import mock
 
 TRACEBACK, KILLED, TIMEOUT = 70, 137, 124
 MEMORY = 12 * 2**30  # bytes of address space of a child
@@ -57,6 +58,16 @@ def warm() -> None:
     from growbench.pipeline.finetune import run as finetune  # noqa: F401
     from growbench.pipeline.grow import run as grow  # noqa: F401
     from growbench.pipeline.pretrain import run as pretrain  # noqa: F401
+
+
+@contextlib.contextmanager
+def at_one_commit() -> Iterator[str]:
+    """Let every child name the commit of now, which is in its records, whatever is committed meanwhile."""
+    from growbench.records import provenance
+
+    found = provenance._commit()
+    with mock.patch.object(provenance, "_commit", lambda: found):
+        yield found[0]
 
 
 def run(words: Sequence[str], folder: Path, seconds: float = 60.0, before: Callable[[], None] | None = None) -> Outcome:
