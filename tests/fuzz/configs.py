@@ -61,10 +61,18 @@ class Words(Area):
         if rng.random() < 0.6:
             text = f"{'.'.join(key)}={mutate.dumped(mutate.written(mutate.at(values, key), rng))}"
             return self._of(values, text)
-        key = ".".join(key)
+        name = ".".join(key)
         value = mutate.dumped(rng.choice(mutate.ODD))
         text = rng.choice(
-            (f"{key}={value}", f"{key}{value}", f"{key}.x={value}", f".{key}=1", f"{key}=[", f"{key}={{a: ", value)
+            (
+                f"{name}={value}",
+                f"{name}{value}",
+                f"{name}.x={value}",
+                f".{name}=1",
+                f"{name}=[",
+                f"{name}={{a: ",
+                value,
+            )
         )
         text = text.replace("\x00", "")
         return self._of(values, text)
