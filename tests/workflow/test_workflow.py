@@ -155,7 +155,7 @@ def test_seeds_are_trained_in_one_job_or_in_one_each(tree: Path) -> None:
             str(path(name, seed))
             for name in (*study.methods, "source")
             for seed in study.seeds
-            for path in (DEMO.run_record, DEMO.curve)
+            for path in (DEMO.run_record, DEMO.curve, DEMO.documents)
         }
     seeds = " ".join(map(str, study.seeds))
     assert f"--method scratch --seed {seeds} --log logs/demo/pretrain/scratch.log" in said[True]
