@@ -149,6 +149,7 @@ def prepared(node: Node, tmp_path_factory: pytest.TempPathFactory) -> Prepared:
     tree(folder, max(3000, int(SECONDS * trunk["steps"] / trunk["wall_seconds"])), **ONE_RUN)
     ended(snakemake(folder, "--cores", "2", "--", str(LAYOUT.corpus_manifest)), folder)
     reference = Path(shutil.copytree(folder, folder.with_name("reference")))
+    (reference / LOG).parent.mkdir(parents=True)
     words = ("pretrain", "--config", STUDY[1], "--method", "scratch", "--seed", "0", "--log", LOG)
     return Prepared(folder, reference, start(reference, "-m", "growbench", *words))
 
