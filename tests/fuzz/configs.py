@@ -6,6 +6,7 @@ from typing import Any
 from fuzz import child, mutate, small_study
 from fuzz.area import Area, Case, Judgment
 from fuzz.child import Outcome
+from growbench.study import files
 
 
 class Config(Area):
@@ -109,7 +110,8 @@ class Trained(Area):
     def case(self, rng: random.Random) -> Case:
         while True:
             variant = rng.choice(small_study.VARIANTS)
-            values = mutate.near(mutate.near(small_study.values(finetune={"source": False}, **variant), rng), rng)
+            changes = files.merged(variant, {"finetune": {"source": False}})
+            values = mutate.near(mutate.near(small_study.values(**changes), rng), rng)
             case = Case(["check", "--config", "case.json"], mutate.dumped(values), self._runs)
             case.put(self.folder / "case.json", mutate.dumped(values).encode())
             if child.run(case.words, self.folder).status == 0:
