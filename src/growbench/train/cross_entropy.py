@@ -1,4 +1,4 @@
-"""Cross-entropy that keeps its gradient from the forward pass, so that logits are read once."""
+"""Cross-entropy in nats, added up in float32 or wider: of each position, or the mean, which keeps its gradient."""
 
 from typing import Any
 
@@ -8,18 +8,29 @@ from torch import Tensor
 
 
 def mean(logits: Tensor, labels: Tensor) -> Tensor:
-    """Return the mean cross-entropy, in nats, of logits [P, V] against ids [P], added up in float32 or wider.
+    """Return the mean cross-entropy of logits [P, V] against ids [P].
 
-    On a CPU whose logits need a gradient, the softmax of the forward pass becomes the gradient in place.
+    On a CPU whose logits need a gradient, the softmax of the forward pass becomes the gradient in place, so that logits
+    are read once.
     """
     if logits.device.type == "cpu" and logits.requires_grad and torch.is_grad_enabled():
         value: Tensor = _Mean.apply(logits, labels)
         return value
-    return F.cross_entropy(logits.to(_wide(logits)), labels)
+    return F.cross_entropy(wide(logits), labels)
 
 
-def _wide(logits: Tensor) -> torch.dtype:
-    return torch.promote_types(logits.dtype, torch.float32)
+def each(logits: Tensor, labels: Tensor) -> Tensor:
+    """Return the cross-entropy of each position, [P], of logits [P, V] against ids [P]."""
+    return F.cross_entropy(wide(logits), labels, reduction="none")
+
+
+def wide(values: Tensor) -> Tensor:
+    """Return the values in float32, or in float64 if they are."""
+    return values.to(_dtype(values))
+
+
+def _dtype(values: Tensor) -> torch.dtype:
+    return torch.promote_types(values.dtype, torch.float32)
 
 
 class _Mean(torch.autograd.Function):
@@ -27,13 +38,11 @@ class _Mean(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, logits: Tensor, labels: Tensor) -> Tensor:
-        chances = torch.softmax(logits, -1, dtype=_wide(logits))
+        chances = torch.softmax(logits, -1, dtype=_dtype(logits))
         rows = torch.arange(len(labels))
         right = chances[rows, labels]
-        if right.min() > 0:
-            losses = -right.log()
-        else:  # too unlikely for its dtype
-            losses = F.cross_entropy(logits.to(chances.dtype), labels, reduction="none")
+        possible = right.min() > 0  # in the dtype: a token may be too unlikely for it
+        losses = -right.log() if possible else each(logits, labels)
         chances[rows, labels] -= 1
         ctx.save_for_backward(chances.div_(len(labels)).to(logits.dtype))
         return losses.mean()

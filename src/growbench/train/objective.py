@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from growbench.families import Family
@@ -136,9 +135,4 @@ def loss(family: Family, model: nn.Module, batch: Batch) -> Tensor:
 
 def losses(family: Family, model: nn.Module, batch: Batch) -> Tensor:
     """Return the cross-entropy in nats at each predicted position, [P]."""
-    return F.cross_entropy(wide(logits(family, model, batch)), batch.labels, reduction="none")
-
-
-def wide(values: Tensor) -> Tensor:
-    """Return the values in float32, or in float64 if they are."""
-    return values.to(torch.promote_types(values.dtype, torch.float32))
+    return cross_entropy.each(logits(family, model, batch), batch.labels)

@@ -6,7 +6,7 @@ import torch
 from support import helpers
 
 from growbench import families
-from growbench.pipeline.zeroshot import sentences
+from growbench.pipeline.zeroshot import likelihood
 from growbench.pipeline.zeroshot.sentences import Scorer, Sentence, Special
 from growbench.train.device import CPU
 
@@ -60,5 +60,5 @@ def test_logits_are_never_held_for_more_than_a_slice(monkeypatch: pytest.MonkeyP
     model = helpers.perturbed(family, spec, dtype=torch.float32)
     given, scorer = drawn(spec.vocab, 8, 8, 8, 3), Scorer(family, SPECIAL, CPU, 12, 64)
     whole = scorer.nats(model, given)
-    monkeypatch.setattr(sentences, "ROWS", 5)
+    monkeypatch.setattr(likelihood, "ROWS", 5)
     assert scorer.nats(model, given) == pytest.approx(whole, rel=1e-6)

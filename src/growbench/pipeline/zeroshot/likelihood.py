@@ -4,7 +4,7 @@ Text that is longer than the model reads is cut into overlapping windows, and ev
 sliding window of Baevski & Auli, 2019).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 
 from growbench.families import Family
+from growbench.train import cross_entropy
 from growbench.train.device import Compute
-from growbench.train.objective import wide
 
 ROWS = 1024  # predicted positions whose logits are in memory at once
 
@@ -84,8 +84,16 @@ def _padded(cut: Sequence[ScoredWindow]) -> tuple[Tensor, Tensor, Tensor]:
 
 def _nats(family: Family, model: Any, hidden: Tensor, targets: Tensor) -> tuple[np.ndarray, np.ndarray]:
     nats, right = [], []
-    for states, wanted in zip(hidden.split(ROWS), targets.split(ROWS), strict=True):
-        logits = wide(family.head(model, states))
-        nats.append(torch.nn.functional.cross_entropy(logits, wanted, reduction="none").double().cpu())
+    for logits, wanted in pieces(family, model, hidden, targets):
+        nats.append(cross_entropy.each(logits, wanted).double().cpu())
         right.append((logits.argmax(-1) == wanted).cpu())
     return torch.cat(nats).numpy(), torch.cat(right).numpy()
+
+
+def pieces(family: Family, model: Any, hidden: Tensor, targets: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield the logits [k, V] and targets [k] of predicted positions, at most ROWS at a time.
+
+    hidden: states [K, hidden] that the head reads. targets: ids [K].
+    """
+    for states, wanted in zip(hidden.split(ROWS), targets.split(ROWS), strict=True):
+        yield family.head(model, states), wanted

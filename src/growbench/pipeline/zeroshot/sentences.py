@@ -17,9 +17,9 @@ from torch import Tensor
 
 from growbench.families import Family
 from growbench.pipeline.corpus.plain import PlainTokenizer
-from growbench.pipeline.zeroshot.likelihood import ROWS
+from growbench.pipeline.zeroshot.likelihood import pieces
+from growbench.train import cross_entropy
 from growbench.train.device import Compute
-from growbench.train.objective import wide
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,10 +84,7 @@ class Scorer:
         with self.compute.cast():
             hidden = self.family.encode(model, batch.inputs.to(self.compute.device)).flatten(0, 1)
             hidden, targets = hidden[batch.positions.to(hidden.device)], batch.targets.to(hidden.device)
-            parts = [
-                torch.nn.functional.cross_entropy(wide(self.family.head(model, states)), wanted, reduction="none")
-                for states, wanted in zip(hidden.split(ROWS), targets.split(ROWS), strict=True)
-            ]
+            parts = [cross_entropy.each(*piece) for piece in pieces(self.family, model, hidden, targets)]
         return torch.cat(parts).double().cpu().numpy()
 
 

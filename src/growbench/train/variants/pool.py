@@ -13,7 +13,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from growbench.families import Family
-from growbench.train.objective import Batch, wide
+from growbench.train import cross_entropy
+from growbench.train.objective import Batch
 
 
 @contextmanager
@@ -40,4 +41,4 @@ def loss(family: Family, model: nn.Module, embeddings: str, batch: Batch, factor
     with pooled(model, embeddings, factor, places):
         hidden = family.encode(model, batch.inputs)
     logits = family.head(model, hidden[:, -places.shape[1] :].flatten(0, 1))
-    return F.cross_entropy(wide(logits), batch.labels)
+    return cross_entropy.mean(logits, batch.labels)

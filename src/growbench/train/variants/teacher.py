@@ -13,7 +13,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from growbench.families import Family
-from growbench.train.objective import Batch, logits, wide
+from growbench.train.cross_entropy import wide
+from growbench.train.objective import Batch, logits
 
 
 @dataclass
