@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from growbench.analysis.frames.accounting import ACCOUNTINGS, FRONTIER
-from growbench.analysis.frames.measured import SCRATCH, Measured
+from growbench.analysis.frames.measured import SCRATCH, Measured, columns
 from growbench.analysis.statistics.savings import NOT_COMMON, measure_at
 
 SHOWN = ("target_only", "total", FRONTIER)
@@ -51,16 +51,7 @@ def _rows(measured: Measured, method: str, name: str) -> list[dict[str, Any]]:
                 "accounting": name,
                 "tpp": found.at * rate,
                 "run_tpp": here["tpp"].mean(),
-                "flops": found.at,
-                "n": found.n,
-                "status": found.status,
-                "saving": found.value,
-                "lo": found.interval.lo,
-                "hi": found.interval.hi,
-                "multi_lo": found.multi.lo,
-                "multi_hi": found.multi.hi,
-                "p": found.p,
-                "detectable": found.detectable,
+                **columns(found),
             }
         )
     return rows

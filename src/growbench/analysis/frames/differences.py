@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from growbench.analysis.frames.accounting import ACCOUNTINGS
-from growbench.analysis.frames.measured import Measured
+from growbench.analysis.frames.measured import Measured, columns
 from growbench.analysis.statistics.intervals import mean_interval
 from growbench.analysis.statistics.multiplicity import holm
 from growbench.analysis.statistics.savings import measure
@@ -42,16 +42,7 @@ def _row(measured: Measured, method: str, other: str) -> dict[str, Any]:
         "study": measured.points["study"].iloc[0],
         "method": method,
         "other": other,
-        "n": found.n,
-        "flops": found.at,
-        "status": found.status,
-        "saving": found.value,
-        "lo": found.interval.lo,
-        "hi": found.interval.hi,
-        "multi_lo": found.multi.lo,
-        "multi_hi": found.multi.hi,
-        "p": found.p,
-        "detectable": found.detectable,
+        **columns(found),
         "level": found.level,
         "loss_gap": float(np.mean(own - theirs)),
         "loss_gap_lo": gap.lo,

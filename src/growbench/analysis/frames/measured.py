@@ -1,6 +1,7 @@
 """What savings are measured on: the curves of a study's methods, and the frontier of its models from scratch."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -8,16 +9,14 @@ import pandas as pd
 from growbench.analysis.statistics.documents import resampled
 from growbench.analysis.statistics.intervals import Floats
 from growbench.analysis.statistics.reading import Curve, running_median
+from growbench.analysis.statistics.savings import Saving
 from growbench.errors import GrowBenchError
 from growbench.records.documents import Documents
 from growbench.spec import SOURCE
 
 SCRATCH, SCRATCH_ISO, LONGER = "scratch", "scratch_iso", "source_longer"
-FROM_SCRATCH = (
-    SCRATCH,
-    SCRATCH_ISO,
-    LONGER,
-)  # methods, with their variants, that make the frontier; the source does too
+# Methods that, with their variants, make the frontier; the source does too.
+FROM_SCRATCH = (SCRATCH, SCRATCH_ISO, LONGER)
 Losses = Mapping[tuple[str, int], Documents]  # of the documents of runs, by the run's own method and seed
 
 
@@ -113,6 +112,22 @@ class Measured:
             found = self._losses[run, seed]
             self._draws[run, seed] = resampled(found.tokens, found.nats)
         return self._draws[run, seed]
+
+
+def columns(saving: Saving) -> dict[str, Any]:
+    """Return the columns of one saving in a frame whose rows have one each."""
+    return {
+        "n": saving.n,
+        "flops": saving.at,
+        "status": saving.status,
+        "saving": saving.value,
+        "lo": saving.interval.lo,
+        "hi": saving.interval.hi,
+        "multi_lo": saving.multi.lo,
+        "multi_hi": saving.multi.hi,
+        "p": saving.p,
+        "detectable": saving.detectable,
+    }
 
 
 def _places(seeds: Sequence[int]) -> list[list[int]]:

@@ -8,10 +8,7 @@ from growbench.analysis.frames import Record
 from growbench.analysis.frames.provenance import commit
 
 STEPS = {"half": 0.5, "double": 2.0}  # one step of the grid to either side
-CLOSE = {
-    "lr": 0.0,
-    "warmup": 0.5,
-}  # how far a value may be from half or double of another: numbers of steps are rounded
+CLOSE = {"lr": 0.0, "warmup": 0.5}  # how far a value may be from half or double of another: steps are rounded
 
 
 def build(records: Sequence[Record]) -> pd.DataFrame:
@@ -26,14 +23,14 @@ def build(records: Sequence[Record]) -> pd.DataFrame:
 
 
 def _rows(record: Record) -> list[Record]:
-    trials = [{"warmup": None, **trial} for trial in record["trials"]]
-    best = min((trial for trial in trials if trial["loss"] is not None), key=lambda trial: float(trial["loss"]))
+    trials = complete(record["trials"])
+    chosen = best(trials)
     return [
         {
             **{key: record[key] for key in ("study", "method", "seed", "share")},
             **{key: trial[key] for key in ("lr", "warmup", "loss", "flops")},
             "failed": trial["loss"] is None,
-            "chosen": trial is best,
+            "chosen": trial is chosen,
             **neighbors(trials, trial),
             "lr_used": record["lr"],
             "warmup_used": record.get("warmup"),
@@ -43,6 +40,17 @@ def _rows(record: Record) -> list[Record]:
         }
         for trial in trials
     ]
+
+
+def complete(trials: Sequence[Record]) -> list[Record]:
+    """Return the trials with the warm-up that older records do not have: None, a share of the budget."""
+    return [{"warmup": None, **trial} for trial in trials]
+
+
+def best(trials: Sequence[Record]) -> Record | None:
+    """Return the trial with the lowest loss; None if all diverged."""
+    finite = [trial for trial in trials if trial["loss"] is not None]
+    return min(finite, key=lambda trial: float(trial["loss"]), default=None)
 
 
 def neighbors(trials: Sequence[Record], trial: Record) -> dict[str, float | None]:

@@ -6,7 +6,7 @@ rises from the best trial to its better neighbor by the margin, and a step in th
 
 from collections.abc import Sequence
 
-from growbench.analysis.frames import Record
+from growbench.analysis.frames import Record, search
 from growbench.analysis.frames.measured import SCRATCH
 
 AXES = ("lr", "warmup")  # what is searched
@@ -24,17 +24,12 @@ def gains(searches: Sequence[Record]) -> dict[str, float]:
 def margin(trials: Sequence[Record], axis: str) -> float | None:
     """Return the loss of the best trial's better neighbor along an axis minus the best trial's, in nats.
 
-    Neighbors differ from the best trial in this axis alone. None if no neighbor has a loss.
+    None if no neighbor has a loss.
     """
-    finite = [trial for trial in trials if trial["loss"] is not None]
-    if not finite:
+    known = search.complete(trials)
+    best = search.best(known)
+    if best is None:
         return None
-    best = min(finite, key=lambda trial: float(trial["loss"]))
-    others = [name for name in AXES if name != axis]
-    if best.get(axis) is None:
-        return None
-    line = [t for t in finite if t.get(axis) is not None and all(t.get(name) == best.get(name) for name in others)]
-    below = max((t for t in line if t[axis] < best[axis]), key=lambda t: float(t[axis]), default=None)
-    above = min((t for t in line if t[axis] > best[axis]), key=lambda t: float(t[axis]), default=None)
-    rises = [float(t["loss"]) - float(best["loss"]) for t in (below, above) if t is not None]
-    return min(rises, default=None)
+    near = search.neighbors(known, best)
+    losses = [loss for side in search.STEPS if (loss := near[f"loss_{axis}_{side}"]) is not None]
+    return min(losses) - float(best["loss"]) if losses else None
