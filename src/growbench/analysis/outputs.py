@@ -24,7 +24,7 @@ def names(study: "Study") -> list[str]:
         "savings.md",
         "scores.md",
         *papers.files(study),
-        *(["search.csv"] if study.search.lrs or study.search.warmups else []),
+        *(["search.csv"] if study.search.wanted else []),
         *(["zeroshot.csv", "zeroshot.md"] if study.zeroshot.names else []),
         *([f"{name}.csv" for name in ATTENTION] if study.attention else []),
     ]

@@ -84,9 +84,7 @@ def _search(study: Study, method: str) -> float:
     """
     found = 0.0
     if study.searched(method):
-        paid = study.search.share * timeline.of(study, SOURCE).budget
-        trial = timeline.of(timeline.short(study, study.search.share), method, paid=paid)
-        found = trials(study, method) * _sums(trial.entries())["flops"]
+        found = trials(study, method) * _sums(timeline.trial(study, method).entries())["flops"]
     if method == SOURCE and study.trial_seed() is not None:
         found += _sums(timeline.of(study, SOURCE).entries())["flops"]
     return found

@@ -51,3 +51,8 @@ class SearchConfig:
     """Seed of the trials, and of the source that they grow; not one of `seeds`."""
     most: Size
     """Trials of one method at most; a search that needs more is refused."""
+
+    @property
+    def wanted(self) -> bool:
+        """Whether anything is searched."""
+        return bool(self.lrs or self.warmups)

@@ -4,7 +4,6 @@ import math
 from collections.abc import Sequence
 
 from growbench.errors import GrowBenchError
-from growbench.spec import SOURCE
 from growbench.study import plan_check, timeline
 from growbench.study.study import Study
 from growbench.study.timeline import CONFIGURED, Peak
@@ -15,7 +14,7 @@ SPACING = 0.1  # how far the logarithm of a factor may be from a whole power of 
 def check(study: Study) -> None:
     """Raise GrowBenchError if the search of a study cannot work."""
     search = study.search
-    if not (search.lrs or search.warmups):
+    if not search.wanted:
         return
     _check_seed(study)
     for key, values in (("lrs", search.lrs), ("warmups", search.warmups)):
@@ -38,9 +37,7 @@ class Room:
     """The runs and the trials of a method, in which a warm-up must end before the first point leaves the trunk."""
 
     def __init__(self, study: Study, name: str) -> None:
-        paid = study.search.share * timeline.of(study, SOURCE).budget
-        trial = timeline.of(timeline.short(study, study.search.share), name, paid=paid)
-        self.runs = (timeline.of(study, name), trial)
+        self.runs = (timeline.of(study, name), timeline.trial(study, name))
 
     def fault(self, steps: int | None) -> str:
         """Return why a warm-up does not fit, in words; empty if it does. steps: None for the config's."""

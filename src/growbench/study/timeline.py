@@ -228,6 +228,12 @@ def short(study: Study, share: float, vocab: int | None = None) -> Study:
     return replace(study, budget=budget, source=replace(study.source, steps=source))
 
 
+def trial(study: Study, name: str) -> Timeline:
+    """Return the timeline of a trial in the search for a method, or for the source, as `of` does."""
+    share = study.search.share
+    return of(short(study, share), name, paid=share * of(study, SOURCE).budget)
+
+
 def _from_file(study: Study, name: str, path: str, vocab: int) -> Plan:
     """Return the plan in a file, for a vocabulary whose size may differ from the printed one."""
     stages, target = planfile.read(path, name, *study.variant_of(name)).stages, study.target_spec(study.corpus.vocab)

@@ -11,6 +11,7 @@ from typing import Literal
 import numpy as np
 
 from growbench.errors import GrowBenchError
+from growbench.study.study import Study
 
 Purpose = Literal["trunk", "choose", "report"]
 FEWEST = 20  # documents of a part: fewer say more about themselves than about a model
@@ -49,6 +50,11 @@ def of(purpose: Purpose, tested: bool) -> Part:
     if tested:
         return Part("test" if purpose == "report" else "valid")
     return Part("valid", 1 if purpose == "report" else 0)
+
+
+def windows(study: Study, purpose: Purpose) -> int:
+    """Return how many windows are read for a purpose, at most."""
+    return study.train.eval_sequences if purpose == "trunk" else study.train.final_sequences
 
 
 def held_out(seed: int, stream: int, index: int, fraction: float) -> bool:

@@ -14,11 +14,11 @@ def lines(study: Study) -> Iterator[str]:
     made = _manifest(study)
     tested = study.corpus.test is not None if made is None else "test" in made
     named: dict[Purpose, str] = {"trunk": "Trunk losses", "report": "Finished points"}
-    if study.search.lrs:
+    if study.search.wanted:
         named["choose"] = "Search trials"
     for purpose, words in named.items():
         part = parts.of(purpose, tested)
-        most = study.train.eval_sequences if purpose == "trunk" else study.train.final_sequences
+        most = parts.windows(study, purpose)
         held = ""
         if made is not None:
             entry = made[part.split]

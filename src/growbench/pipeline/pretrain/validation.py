@@ -22,7 +22,7 @@ def of(study: Study, corpus: Corpus, objective: Objective, purpose: Purpose) -> 
     special = corpus.manifest["special"]
     sequences = PackedSequences(ids, study.objective.length, int(special["cls"]), 0)
     numbers = documents(ids, int(special["sep"]))
-    most = study.train.eval_sequences if purpose == "trunk" else study.train.final_sequences
+    most = parts.windows(study, purpose)
     found = windows(sequences, objective, numbers, part.holds(numbers), most)
     if not len(found.numbers):
         raise GrowBenchError(f"corpus.{part.split}: nothing to predict in {part}; give more text")
