@@ -22,6 +22,7 @@ from growbench.analysis.frames.accounting import FRONTIER
 from growbench.analysis.pages.markdown import grid
 from growbench.analysis.ranking import is_control, ranked
 from growbench.records.layout import Layout
+from growbench.study import config
 
 ROOT = Path(__file__).resolve().parents[1]
 FRONT_STUDY = "mini-gpt"  # of the reference studies, the one whose curves have no plateau
@@ -159,10 +160,12 @@ def before_after() -> str:
 
 
 def _tuned(study: str) -> dict[str, tuple[str, str]]:
-    """Return the LR and the warm-up in steps that a study's searches chose, by method."""
+    """Return the LR and the warm-up (steps, or a share of the budget) that a study's runs were trained with, by method."""
     found = pd.read_csv(ROOT / Layout(study).tables / "search.csv").drop_duplicates("method")
+    usual = config.load(ROOT / "config" / f"{study}.yaml").optimizer.warmup
+    words = f"{usual}" if isinstance(usual, int) else f"{100 * usual['share']:g} %"
     return {
-        row["method"]: (f"{row['lr_used']:.3g}", "5 %" if pd.isna(row["warmup_used"]) else f"{row['warmup_used']:g}")
+        row["method"]: (f"{row['lr_used']:.3g}", words if pd.isna(row["warmup_used"]) else f"{row['warmup_used']:g}")
         for row in found.to_dict("records")
     }
 
