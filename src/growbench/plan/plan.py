@@ -165,7 +165,7 @@ class Plan:
         return self.stages[stage - 1].until if stage > 0 else 0.0
 
     def settled(self, warmup: float) -> float:
-        """Return the share of the largest budget from which the target trains as a whole, unmasked and warmed up."""
+        """Return the share of the run's own budget from which the target trains as a whole, unmasked and warmed up."""
         last = self.stages[-1]
         return self.start(len(self.stages) - 1) + max(last.mask, warmup if last.lr != "continue" else 0.0)
 

@@ -164,15 +164,15 @@ def reseed(device: torch.device, seed: int) -> None:
 
 
 @torch.no_grad()
-def evaluate(trainer: Trainer, windows: Windows, *, exact: bool = False) -> np.ndarray:
+def evaluate(trainer: Trainer, windows: Windows, *, uncast: bool = False) -> np.ndarray:
     """Return the loss of each document in nats, summed over its predicted tokens, [documents]; float64.
 
-    The processes take the batches in turns. exact: compute in the dtype of the weights, whatever the run trains in.
+    The processes take the batches in turns. uncast: compute in the dtype of the weights, whatever the run trains in.
     """
     ranks, count = trainer.ranks, len(windows.batches)
     nats = np.zeros(len(windows.numbers))
     trainer.model.eval()
-    with nullcontext() if exact else trainer.compute.cast():
+    with nullcontext() if uncast else trainer.compute.cast():
         for first in range(0, count, ranks.count):
             own = first + ranks.rank  # a process without a batch of its own takes part in the gathering
             batch = windows.batches[min(own, count - 1)]

@@ -90,7 +90,7 @@ def test_versions_are_read_one_by_one() -> None:
     assert list(made.early(wanted)) == [False, False, True]
 
 
-def test_joined_points_do_not_begin_anew() -> None:
+def test_joined_points_do_not_start_over() -> None:
     big, small = line(np.array([1.0, 4.0]), np.array([5.0, 4.0])), line(np.array([2.0, 8.0]), np.array([3.0, 2.0]))
     both = joined([big, small])
     assert both.reach(np.array([4.0]))[0] == pytest.approx(2**0.5), "half way from the first point to the small model"

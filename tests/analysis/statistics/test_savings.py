@@ -115,7 +115,7 @@ def test_the_frontier_is_the_best_model_of_any_size() -> None:
     assert measure(late, scratch, small).value == pytest.approx(0.0), "scratch is ahead at the end"
 
 
-def test_the_frontier_does_not_begin_anew_at_each_model_s_first_point() -> None:
+def test_the_frontier_does_not_start_over_at_each_model_s_first_point() -> None:
     """The small model's first point is far below the method, but the two models' points are joined."""
     small, scratch = curve([2e13, 1e14], [4.0, 3.9]), curve([1e13, 1e14], [6.0, 5.0])
     found = measure(curve([1e13, 1e14], [5.5, 5.0]), scratch, small)

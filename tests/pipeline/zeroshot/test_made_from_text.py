@@ -108,7 +108,7 @@ def test_bits_per_byte_of_a_uniform_model_are_those_of_its_vocabulary() -> None:
     assert found["n_lines"] == len(texts) and found["main_metric"] == "bits_per_byte"
 
 
-def test_every_text_of_a_domain_begins_anew() -> None:
+def test_every_text_of_a_domain_is_read_on_its_own() -> None:
     tokenizer = plain.PlainTokenizer(letters(LAYOUT.tokenizer))
     made = domains.prepare(Domain("bytes/x", ["ab", "cde"], False, {}), tokenizer, 16, 8)
     between = tokenizer.fast.sep_token_id

@@ -134,7 +134,7 @@ class Run:
         trainer = self.stages.enter(index, before, at.entered)
         if stage.enter != "init":
             self.journal.ledger.add("grow", index, **self.clock.read())
-        value = at.initial_loss = self._valid_loss(trainer, exact=True)
+        value = at.initial_loss = self._valid_loss(trainer, uncast=True)
         self.journal.row("trunk", "", 0.0, None, value)
         log.info("%s stage %d, %s: initial loss %.4f", self.name, index, stage.spec.short(), value)
         return trainer
@@ -188,13 +188,13 @@ class Run:
         except Diverged as error:
             raise self.state.diverged(str(error)) from error
 
-    def _valid_loss(self, trainer: Trainer, *, exact: bool = False) -> float:
+    def _valid_loss(self, trainer: Trainer, *, uncast: bool = False) -> float:
         """Return the loss on all of the validation text, in nats per predicted token."""
-        return self.valid.loss(self._evaluate(trainer, self.valid, exact=exact))
+        return self.valid.loss(self._evaluate(trainer, self.valid, uncast=uncast))
 
-    def _evaluate(self, trainer: Trainer, windows: Windows, *, exact: bool) -> np.ndarray:
+    def _evaluate(self, trainer: Trainer, windows: Windows, *, uncast: bool) -> np.ndarray:
         """Return the loss of each document in nats, [documents]."""
-        nats = evaluate(trainer, windows, exact=exact)
+        nats = evaluate(trainer, windows, uncast=uncast)
         if not np.isfinite(nats).all():
             raise self.state.diverged(f"the validation loss is {windows.loss(nats)} at step {self.journal.at.step}")
         self.journal.ledger.add("eval", self.journal.at.stage, **self.clock.read())
@@ -210,8 +210,8 @@ class Run:
         if steps:
             top = self.timeline.schedule(at.stage, at.began).lr(at.spent, self.trainer.cost.flops)
             self._segment("cooldown", name, steps, partial(schedule.cooldown, top, steps))
-        journal.row("cooldown", name, 0.0, None, self._valid_loss(self.trainer, exact=True))
-        nats = self._evaluate(self.trainer, self.final, exact=True)
+        journal.row("cooldown", name, 0.0, None, self._valid_loss(self.trainer, uncast=True))
+        nats = self._evaluate(self.trainer, self.final, uncast=True)
         value = self.final.loss(nats)
         model = self.stages.models.finished(self.timeline.plan.stages[at.stage], self.trainer)
         tail = saved = None

@@ -36,7 +36,7 @@ class TokenizedDomain:
 
 
 def prepare(domain: Domain, tokenizer: PlainTokenizer, length: int, stride: int) -> TokenizedDomain:
-    """Tokenize a domain. Every text begins anew, after the token that ends a document in training."""
+    """Tokenize a domain. Every text is read on its own, after the token that ends a document in training."""
     start, unk = tokenizer.fast.sep_token_id, tokenizer.fast.unk_token_id
     texts = [np.asarray([start, *ids]) for ids, _ in tokenizer.words(domain.texts)]
     cut = [window for ids in texts if len(ids) > 1 for window in windows(ids, length, stride)]
