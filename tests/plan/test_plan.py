@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support import tiny
 from support.configs import ABLE, study
 
 from growbench import methods
@@ -223,6 +224,33 @@ def test_a_variant_has_its_own_name(name: str, options: dict[str, Any], line: st
         return
     with pytest.raises(GrowBenchError) as caught:
         chosen(**{name: options})
+    assert line in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("options", "line"),
+    [
+        (
+            {"tuned_as": "scrach"},
+            "methods.again.tuned_as: 'scrach' is not a method of this study; did you mean 'scratch'",
+        ),
+        ({"tuned_as": "again"}, None),
+        (
+            {"tuned_as": "set"},
+            "methods.again.tuned_as: set is not searched itself; name a method that is, or give again its",
+        ),
+        ({"tuned_as": "scratch", "lr": 1e-3}, "methods.again.tuned_as: again has its own lr as well; leave out one"),
+        ({"tuned_as": "scratch"}, None),
+    ],
+)
+def test_a_method_takes_the_search_of_one_that_is_searched(options: dict[str, Any], line: str | None) -> None:
+    methods = {"scratch": None, "set": {"of": "scratch", "lr": 1e-3}, "again": {"of": "scratch", **options}}
+    search = {"lrs": [1e-3], "warmups": [], "seed": 1000}
+    if line is None:
+        assert tiny.study(methods=methods, search=search).tuner("again") == options["tuned_as"]
+        return
+    with pytest.raises(GrowBenchError) as caught:
+        tiny.study(methods=methods, search=search)
     assert line in str(caught.value)
 
 

@@ -141,8 +141,9 @@ def source_records(wildcards):
 
 
 def search_record(wildcards):
-    """Return the record of the search for a method's LR and warm-up, if the study searches for them."""
-    return SEARCH_RECORD if STUDY.searched(wildcards.method) else []
+    """Return the record of the search that chooses a method's LR and warm-up, if the study searches for them."""
+    tuner = STUDY.tuner(wildcards.method)
+    return expand(SEARCH_RECORD, study=STUDY.study, method=tuner) if STUDY.searched(tuner) else []
 
 
 def search_records(wildcards):

@@ -67,6 +67,9 @@ COMMON = {
     "warmup": Option(
         None, "steps of this method's warm-up; null takes optimizer.warmup", range=(0, 1_000_000_000), whole=True
     ),
+    "tuned_as": Option(
+        None, "a method whose searched LR and warm-up this one takes; null searches this one by itself", text=True
+    ),
     "of": Option(None, "the method of which this is a variant; null takes the method of the same name", text=True),
     "budget": Option(
         None, "share of the largest budget that this method has, with one finished point, its end", range=(1e-6, 1.0)

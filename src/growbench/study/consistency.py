@@ -209,6 +209,7 @@ def _check_names(study: Study) -> None:
         raise GrowBenchError("methods.scratch: missing; every saving is measured against it; add `scratch:`")
     for name in study.methods:
         _check_name(study, name)
+        _check_tuner(study, name)
         study.options(name)
 
 
@@ -263,6 +264,19 @@ def _check_text(study: Study, name: str, run: timeline.Timeline) -> None:
     run.check_text(name, study.corpus.max_tokens)
     if study.reads_source(name):
         timeline.of(study, timeline.SOURCE).check_text(timeline.SOURCE, study.corpus.max_tokens)
+
+
+def _check_tuner(study: Study, name: str) -> None:
+    """Raise GrowBenchError unless a method that takes another one's LR and warm-up can: that one must be searched."""
+    if (tuner := study.tuner(name)) == name:
+        return
+    options, key = study.options(name), f"methods.{name}.tuned_as"
+    if tuner not in study.methods:
+        raise GrowBenchError(f"{key}: {tuner!r} is not a method of this study; {nearest(tuner, study.methods)}")
+    if study.search.wanted and not study.searched(tuner):
+        raise GrowBenchError(f"{key}: {tuner} is not searched itself; name a method that is, or give {name} its own lr")
+    if own := [option for option in ("lr", "warmup") if options[option] is not None]:
+        raise GrowBenchError(f"{key}: {name} has its own {' and '.join(own)} as well; leave out one or the other")
 
 
 def _check_name(study: Study, name: str) -> None:

@@ -34,10 +34,11 @@ def check(study: Study) -> None:
 
 
 class Room:
-    """The runs and the trials of a method, in which a warm-up must end before the first point leaves the trunk."""
+    """The trials of a method, and the runs that its search tunes: in all, a warm-up must end before a point leaves the trunk."""
 
     def __init__(self, study: Study, name: str) -> None:
-        self.runs = (timeline.of(study, name), timeline.trial(study, name))
+        tuned = [other for other in study.trained() if study.tuner(other) == name]
+        self.runs = (*(timeline.of(study, other) for other in tuned), timeline.trial(study, name))
 
     def fault(self, steps: int | None) -> str:
         """Return why a warm-up does not fit, in words; empty if it does. steps: None for the config's."""

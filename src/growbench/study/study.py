@@ -119,18 +119,25 @@ class Study(Config):
         return (*self.methods, SOURCE) if reads else tuple(self.methods)
 
     def searched(self, name: str) -> bool:
-        """Return whether the LR or the warm-up of a method (or of the source) is searched."""
+        """Return whether there is a search for the LR or the warm-up of a method (or of the source)."""
         return any(self.searches(name))
 
     def searches(self, name: str) -> tuple[bool, bool]:
         """Return whether the LR of a method (or of the source) is searched, and whether its warm-up is.
 
-        Each is if the study has values to start with, and the method no value of its own.
+        Each is if the study has values to start with, and the method no value of its own and no other method's search.
         """
+        if self.tuner(name) != name:
+            return False, False
         own = {} if name == SOURCE else self.options(name)
         started = {"lr": self.search.lrs, "warmup": self.search.warmups}
         lr, warmup = (bool(values) and own.get(key) is None for key, values in started.items())
         return lr, warmup
+
+    def tuner(self, name: str) -> str:
+        """Return the method whose search chooses the LR and the warm-up of a method (or of the source); often itself."""
+        own = None if name == SOURCE else self.options(name)["tuned_as"]
+        return name if own is None else str(own)
 
     def trial_seed(self) -> int | None:
         """Return the seed of a source that is trained for the trials of a search alone; None if there is none."""

@@ -16,7 +16,7 @@ from growbench.pipeline.aggregate import fit
 from growbench.pipeline.pretrain import run as pretrain
 from growbench.pipeline.search import choice
 from growbench.pipeline.search import run as search
-from growbench.study import timeline
+from growbench.study import search_check, timeline
 from growbench.study.optimizer import SearchConfig
 from growbench.study.study import Study
 from growbench.study.timeline import CONFIGURED, Peak
@@ -225,3 +225,28 @@ def test_a_fixed_list_of_an_older_study_is_taken_as_it_is(plain: Study) -> None:
     table = search_frame.build([{"study": "s", "method": "scratch", "seed": 0, "share": 0.4, "lr": 2e-3, "trials": trials,
                                  "provenance": {"commit": "x", "dirty": False}}])  # fmt: skip
     assert list(table["chosen"]) == [False, True] and list(table["loss_lr_double"].dropna()) == [2.9]
+
+
+def test_a_method_may_take_what_the_search_of_another_one_chose(
+    plain: Study, told: list[tuple[float, int | None]]
+) -> None:
+    study = searching(
+        dataclasses.replace(plain, methods={**plain.methods, "again": {"of": "scratch", "tuned_as": "half"}})
+    )
+    assert study.tuner("again") == "half" and study.tuner("source") == "source" and not study.searched("again")
+    with pytest.raises(GrowBenchError, match="nothing to search for again"):
+        search.run(study, "again")
+    search.run(study, "half")
+    assert choice.chosen(study, "again") == choice.chosen(study, "half") == Peak(warmup=2)
+    found = result(pretrain.run(study, "again", 0, choice.chosen(study, "again")))
+    assert found["identity"]["warmup"] == 2 and fit.run(study, study.layout.run_record("again", 0), found)
+    with pytest.raises(GrowBenchError, match=r"warm-up \(4, now 2\) changed"):
+        fit.run(study, study.layout.run_record("again", 0), found | {"identity": found["identity"] | {"warmup": 4}})
+
+
+def test_the_warmups_of_a_search_fit_into_the_runs_that_take_its_choice(plain: Study) -> None:
+    study = dataclasses.replace(
+        plain, methods={**plain.methods, "early": {"of": "scratch", "budget": 0.1, "tuned_as": "scratch"}}
+    )
+    room, alone = search_check.Room(study, "scratch"), search_check.Room(plain, "scratch")
+    assert room.fault(12) and not alone.fault(12)

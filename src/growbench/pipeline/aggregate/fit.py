@@ -32,7 +32,7 @@ def run(study: Study, path: Path, values: Record) -> bool:
     config(study, path, values, study.trained_part())
     current = _identity(study, path, values, run_identity.wanted(study, method, seed))
     timeline = run_identity.timeline_of(study, method, seed, values["spec"]["vocab"])
-    chosen = zip(choice.CHOSEN, study.searches(method), strict=True)
+    chosen = zip(choice.CHOSEN, study.searches(study.tuner(method)), strict=True)
     options = dict(timeline.options) | {key: values["identity"][key] for key, searched in chosen if searched}
     later = [key for key in COMMON if options.get(key) is None and key not in values["options"]]
     options = {key: value for key, value in options.items() if key not in later}

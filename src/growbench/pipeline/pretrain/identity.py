@@ -61,11 +61,11 @@ def wanted(study: Study, method: str, seed: int, share: float = 1.0) -> Identity
         parts["source"] = NONE
     elif study.layout.run_record(SOURCE, seed).exists() and (model := _source(study, seed)["model"]):
         parts["source"] = model
-    if study.searched(method):
-        path, chosen = study.layout.search_record(method), {}
+    if study.searched(tuner := study.tuner(method)):
+        path, chosen = study.layout.search_record(tuner), {}
         if path.exists():
-            chosen = record.read(path, "search", method, study.search.seed)
-        for key in (key for key, searched in zip(("lr", "warmup"), study.searches(method), strict=True) if searched):
+            chosen = record.read(path, "search", tuner, study.search.seed)
+        for key in (key for key, searched in zip(("lr", "warmup"), study.searches(tuner), strict=True) if searched):
             parts.pop(key)
             parts |= {key: chosen[key]} if chosen else {}
     return identity.parts(**parts)

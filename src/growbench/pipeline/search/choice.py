@@ -17,10 +17,11 @@ CHOSEN = ("lr", "warmup")  # parts of a run's identity that a search chooses
 
 
 def chosen(study: Study, method: str) -> Peak:
-    """Return the LR and the warm-up that the search chose for a method; what the study does not search is the config's.
+    """Return the LR and the warm-up that a search chose for a method; what the study does not search is the config's.
 
-    Raises GrowBenchError if there is no record of this search.
+    The search is that of the method's tuner. Raises GrowBenchError if there is no record of it.
     """
+    method = study.tuner(method)
     if not study.searched(method):
         return CONFIGURED
     path = study.layout.search_record(method)
