@@ -162,12 +162,12 @@ def before_after() -> str:
 def _tuned(study: str) -> dict[str, tuple[str, str]]:
     """Return the LR and the warm-up (steps, or a share of the budget) that a study's runs were trained with, by method."""
     found = pd.read_csv(ROOT / Layout(study).tables / "search.csv").drop_duplicates("method")
-    usual = config.load(ROOT / "config" / f"{study}.yaml").optimizer.warmup
+    used = {row["method"]: (row["lr_used"], row["warmup_used"]) for row in found.to_dict("records")}
+    made = config.load(ROOT / "config" / f"{study}.yaml")
+    usual = made.optimizer.warmup
     words = f"{usual}" if isinstance(usual, int) else f"{100 * usual['share']:g} %"
-    return {
-        row["method"]: (f"{row['lr_used']:.3g}", words if pd.isna(row["warmup_used"]) else f"{row['warmup_used']:g}")
-        for row in found.to_dict("records")
-    }
+    chosen = {name: used[made.tuner(name)] for name in made.methods if made.tuner(name) in used}
+    return {name: (f"{lr:.3g}", words if pd.isna(warmup) else f"{warmup:g}") for name, (lr, warmup) in chosen.items()}
 
 
 def studies() -> dict[str, str]:
