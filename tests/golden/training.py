@@ -30,6 +30,8 @@ CASES: dict[str, tuple[str, str, dict[str, Any], dict[str, Any]]] = {  # family,
     "shared attention": ("bert", "thin", {**COMPOUND, "only": "layers", "layers": "attention"}, {}),
     "teacher": ("bert", "ki", {}, {}),
     "masks": ("bert", "msg", {}, {}),
+    "masks on outputs": ("bert", "msg", {"masks": "outputs", "where": "first"}, {}),
+    "masks in turns": ("bert", "msg", {"turns": True, "ramp": 0.2}, {}),
     "grown moments": ("bert", "staged", {}, {}),
     "a second warm-up": ("gpt2", "stackbert", {"rate": "rewarm", "optimizer": "copy"}, {}),
 }

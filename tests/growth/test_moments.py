@@ -14,7 +14,7 @@ COPYING = [
     ("bert2bert_fpi", {}),
     ("hypercloning", {}),
     ("hypercloning", {"variant": "diagonal"}),
-    ("lemon", {"noise": 0.0}),
+    ("lemon", {"fanout": "equal", "noise": 0.0}),
     ("net2net", {"noise": 0.0}),
     ("staged", {}),
 ]

@@ -222,7 +222,7 @@ def test_wider_heads_without_scaled_products_are_refused() -> None:
     [
         ("hypercloning", {"variant": "noisy_symmetric"}, 10**-0.5),
         ("net2net", {"noise": 0.05}, 0.05),
-        ("lemon", {"noise": 0.1}, 0.1),
+        ("lemon", {"fanout": "equal", "noise": 0.1}, 0.1),
     ],
 )
 def test_noise_that_cancels_over_the_copies_is_as_strong_as_documented(
@@ -232,7 +232,7 @@ def test_noise_that_cancels_over_the_copies_is_as_strong_as_documented(
     spec = SPECS["gpt2"]
     source = source_model("gpt2", spec)
     sizes = {"hidden": times * spec.hidden, "heads": times * spec.heads, "ffn": times * spec.ffn}
-    silent = {"variant": "symmetric"} if "variant" in options else {"noise": 0.0}
+    silent = {"variant": "symmetric"} if "variant" in options else {**options, "noise": 0.0}
     loud, quiet = (grown(method, "gpt2", source, given, **sizes).state_dict() for given in (options, silent))
     for name in (
         "transformer.h.0.mlp.c_fc.weight",

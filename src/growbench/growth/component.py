@@ -93,14 +93,35 @@ def _noise(operator: Operator, name: str, grown: Grown, wide: Tensor) -> Tensor:
     dim, space = readers[0]
     noise = torch.randn(wide.shape, generator=generator(operator.seed, name + "#noise"), dtype=wide.dtype)
     noise = noise.masked_fill(along(space.index < 0, dim, wide), 0.0)
-    index = torch.from_numpy(np.maximum(space.index, 0))
-    sums = torch.zeros([space.source_size if d == dim else n for d, n in enumerate(wide.shape)], dtype=wide.dtype)
-    sums.index_add_(dim, index, noise)
     copies = counts_of(space).astype(np.float64)
+    if operator.widening.fanout == "comp":
+        return _complement(wide, operator.widening.noise * operator.init_std * noise, dim, space)
+    if operator.widening.fanout == "projection":
+        return wide + operator.widening.noise * operator.init_std * centered(noise, dim, space)
     # After its mean over n copies is subtracted, noise has 1 - 1 / n of its energy.
     restored = np.where(copies > 1, np.sqrt(copies / np.maximum(copies - 1, 1)), 0.0)
-    noise = (noise - sums.index_select(dim, index) / along(copies, dim, wide)) * along(restored, dim, wide)
-    return wide + operator.widening.noise * wide.std() * noise
+    return wide + operator.widening.noise * wide.std() * (centered(noise, dim, space) * along(restored, dim, wide))
+
+
+def centered(values: Tensor, dim: int, space: SpaceMap) -> Tensor:
+    """Return values along one axis less their mean over the copies of the same source coordinate."""
+    copies = counts_of(space).astype(np.float64)
+    return values - _over_copies(values, dim, space) / along(copies, dim, values)
+
+
+def _over_copies(values: Tensor, dim: int, space: SpaceMap) -> Tensor:
+    """Return, for each entry along one axis, the sum over the copies of the same source coordinate."""
+    index = torch.from_numpy(np.maximum(space.index, 0))
+    sums = torch.zeros([space.source_size if d == dim else n for d, n in enumerate(values.shape)], dtype=values.dtype)
+    return sums.index_add_(dim, index, values).index_select(dim, index)
+
+
+def _complement(wide: Tensor, drawn: Tensor, dim: int, space: SpaceMap) -> Tensor:
+    """Return what copies are read with if all but the first have a drawn weight, and the first one has the rest."""
+    first = along((space.copy == 0) & (space.index >= 0), dim, wide)
+    drawn = drawn.masked_fill(first, 0.0)
+    rest = wide * along(counts_of(space).astype(np.float64), dim, wide) - _over_copies(drawn, dim, space)
+    return torch.where(first, rest, drawn)
 
 
 def _correct(operator: Operator, name: str, component: Component, wide: Tensor) -> Tensor:
@@ -143,6 +164,8 @@ def _fill(operator: Operator, name: str, component: Component, grown: Grown, wid
             continue
         if fresh is wide:
             fresh = initial(operator, name, component, wide)
+            if axis.verb == "reads" and operator.widening.fanout != "equal":
+                fresh = fresh * operator.widening.noise
         wide = torch.where(along(new, dim, wide), fresh, wide)
     rules = [(operator.widening.fill.std(axis.space, axis.verb), dim, space) for dim, axis, space in grown]
     asked = [(std, along(space.index == NEW, dim, wide)) for std, dim, space in rules if std is not None]
@@ -150,6 +173,15 @@ def _fill(operator: Operator, name: str, component: Component, grown: Grown, wid
         if new.any() and wide.dim() > 1:
             wide = torch.where(new, std * _normal(operator, name, wide) if std else torch.zeros_like(wide), wide)
     return wide
+
+
+def cancelling(operator: Operator, name: str, component: Component, layer: int | None, like: Tensor) -> Tensor:
+    """Return a random start whose sum over the copies of each coordinate that it reads is zero; biases are zero."""
+    start = initial(operator, name, component, like)
+    for dim, axis, space in grown_axes(operator, component, layer):
+        if axis.verb == "reads":
+            start = centered(start, dim, space)
+    return start
 
 
 def initial(operator: Operator, name: str, component: Component, like: Tensor) -> Tensor:

@@ -1,8 +1,11 @@
 """Depth maps: which source layer each target layer comes from, and which target layers start as identities."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Literal
 
 from growbench.errors import GrowBenchError
+
+Where = Literal["first", "last", "top"]  # after which layers copies are added; see `placed`
 
 
 @dataclass(frozen=True, slots=True)
@@ -10,13 +13,18 @@ class Layer:
     """Where a target layer comes from.
 
     sources: pairs (source layer, weight); the layer is their weighted sum.
-    silent: it writes nothing to the residual stream at first.
+    silent: it writes nothing to the residual stream at first: its output projections are zero.
+    cancel: of a silent layer: its output projections are random instead, with a sum of zero over the copies of each
+        coordinate that they read.
+    above: its added heads and FFN units come from the source layer above.
     fresh: its weights are the family's random start; only its norms are copies.
     masked: it is blended with the identity as long as masks last (masking.py).
     """
 
     sources: tuple[tuple[int, float], ...]
     silent: bool = False
+    cancel: bool = False
+    above: bool = False
     fresh: bool = False
     masked: bool = False
 
@@ -49,13 +57,27 @@ def middle(source_layers: int, target_layers: int) -> Depth:
     return from_list([*range(end), *range(end - added, source_layers)])
 
 
-def identities(source_layers: int, target_layers: int) -> Depth:
-    """Like `interpolated`, but every repetition is silent: the target computes what the source computes.
+def placed(source_layers: int, target_layers: int, where: Where) -> Depth:
+    """Repeat source layers in place, each right behind itself. At a multiple all choices of `where` are the same.
+
+    Otherwise some layers have one copy more. `first`: the first of each group, as `interpolated`. `last`: the last of
+    each group (LLaMA-Pro: 8 to 10 is 0 1 2 3 3 4 5 6 7 7). `top`: the last ones of all (LEMON: 0 1 2 3 4 5 6 6 7 7).
+    """
+    if where == "first":
+        return interpolated(source_layers, target_layers)
+    if where == "last":
+        return from_list([-(-(t + 1) * source_layers // target_layers) - 1 for t in range(target_layers)])
+    times, rest = divmod(target_layers, source_layers)
+    return from_list([i for i in range(source_layers) for _ in range(times + (i >= source_layers - rest))])
+
+
+def identities(source_layers: int, target_layers: int, where: Where = "first") -> Depth:
+    """Like `placed`, but every repetition is silent: the target computes what the source computes.
 
     Under pre-LN a silent layer adds zero. Under post-LN its norms also have to pass their input on (see transfer.py).
     """
-    order = interpolated(source_layers, target_layers)
-    return tuple(Layer(layer.sources, silent=t > 0 and layer == order[t - 1]) for t, layer in enumerate(order))
+    order = placed(source_layers, target_layers, where)
+    return tuple(replace(layer, silent=t > 0 and layer == order[t - 1]) for t, layer in enumerate(order))
 
 
 def topped(source_layers: int, target_layers: int) -> Depth:

@@ -2,27 +2,34 @@
 
 With m the mask (1 on old coordinates, a number between 0 and 1 on new ones) a model computes
 
-    o, fc2             read m * h instead of h: new heads and FFN units are scaled by m
-    writers, norms     m * y instead of y on the residual stream
+    norms              m * y instead of y
     norm statistics    mean = sum m_j x_j / sum m_j,    var = sum m_j (x_j - mean)^2 / sum m_j    (LayerNorm; RMS alike)
     added layers       x + m (layer(x) - x)
 
-so that at 0 it is the source, whatever the new entries are. Masks are hooks: the parameters are those of the stock
-model.
+and, by what Widening.masks says,
+
+    outputs            o, fc2 read m * h instead of h; writers have m * y instead of y on the residual stream
+    projections        q, k, v, fc1 have m * y instead of y, before the activation (the authors' code)
+
+so that at 0 it is the source, whatever the new entries are. Under `projections` that needs an activation that maps 0 to 0;
+writers need no mask, because a norm is what reads the stream next. Masks are hooks: the parameters are those of the
+stock model.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from growbench.families import Role, layers_path
+from growbench.families import Axis, Role, layers_path
 from growbench.growth.maps import NEW
 from growbench.growth.operator import Operator
+from growbench.growth.transfer import join
 
-INNER = ("heads", "ffn")
+INNER = ("heads", "kv_heads", "ffn")
 
 
 class Masks:
@@ -32,8 +39,10 @@ class Masks:
         self.share = 0.0
         self.operator = operator
         self.handles: list[Any] = []
+        self.projections = operator.widening.masks == "projections"
+        self.bare = not operator.pre_norm and not any(r.layer is None and r.kind == "norm" for r in roles.values())
         for name, role in roles.items():
-            if name.endswith("weight") and len(role.components) == 1:
+            if name.endswith("weight"):
                 self._hook(model.get_submodule(name.rpartition(".")[0]), role)
         for number, layer in enumerate(operator.depth):
             if layer.masked:
@@ -50,19 +59,28 @@ class Masks:
         self.handles.clear()
 
     def _hook(self, module: nn.Module, role: Role) -> None:
-        layer = None if role.layer is None else self.operator.depth[role.layer].sources[0][0]
         for axis in role.components[0].axes:
-            if axis.space not in ("residual", *INNER):
+            if axis.space not in ("residual", *INNER) or not (new := self._new(axis, role)).any():
                 continue
-            new = torch.from_numpy(self.operator.widening.space(axis.space, layer).index == NEW)
-            if not new.any():
-                continue
-            if axis.verb == "reads" and axis.space in INNER:
-                self.handles.append(module.register_forward_pre_hook(self._on_input(new)))
-            elif axis.verb == "scales":
+            if axis.verb == "scales":
                 self.handles.append(module.register_forward_hook(self._on_norm(new)))
-            elif axis.verb == "writes" and axis.space == "residual" and not isinstance(module, nn.Conv2d):
+            elif axis.verb == "reads" and axis.space in INNER and not self.projections:
+                self.handles.append(module.register_forward_pre_hook(self._on_input(new)))
+            elif axis.verb == "writes" and self._masks_output(axis, module, role):
                 self.handles.append(module.register_forward_hook(self._on_output(new)))
+
+    def _masks_output(self, axis: Axis, module: nn.Module, role: Role) -> bool:
+        if axis.space == "residual" and not self.projections:
+            return not isinstance(module, nn.Conv2d)
+        return self.projections and (axis.space in INNER or (self.bare and role.kind == "embedding"))
+
+    def _new(self, axis: Axis, role: Role) -> Tensor:
+        """Return which entries along an axis are new; along the axis of fused components, of all of them."""
+        layer = None if role.layer is None else self.operator.depth[role.layer].sources[0][0]
+        one = len(role.components) == 1 or axis.verb != "writes"
+        axes = [axis] if one else [component.axes[role.fused] for component in role.components]
+        new = [torch.from_numpy(self.operator.widening.space(of.space, layer).index == NEW) for of in axes]
+        return new[0] if one else join(new, replace(role, fused=0), self.operator.target)
 
     def _mask(self, new: Tensor, like: Tensor) -> Tensor:
         return torch.where(new.to(like.device), self.share, 1.0).to(like.dtype)

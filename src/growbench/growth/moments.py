@@ -7,8 +7,8 @@ with factor read[j], the gradient that reaches copy j is read[j] times the sourc
 
 Policies: `reset` (no moments), `copy` (factor 1), `scaled` (first moment by the gradient's factor, second by its
 square: Staged Training's 1/2 and 1/4 at a doubling, but also correct off the diagonal), `asymmetric` (the source's
-own coordinates keep theirs, copies and new ones are zero; SPARKLING). New coordinates, fresh layers and the output
-projections of silent layers start at zero.
+own coordinates keep theirs, copies and new ones are zero, SPARKLING; masked layers have none, MSG). New coordinates,
+fresh layers and the output projections of silent layers start at zero.
 """
 
 from collections.abc import Mapping
@@ -50,7 +50,11 @@ def grow_moments(
         source = {name: state[key] for name, state in moments.items() if key in state}
         known = {name: role for name, role in source_roles.items() if name in source}
         met = {(stem(name, role), role.layer) for name, role in known.items()}
-        wanted = {name: role for name, role in target_roles.items() if _needs(operator, name, role) <= met}
+        wanted = {
+            name: role
+            for name, role in target_roles.items()
+            if _needs(operator, name, role) <= met and not (policy == "asymmetric" and _masked(operator, role))
+        }
         for name, role, origin, read in origins(operator, source, known, wanted):
             made = blended(origin, role, partial(_grown, operator, name, role, read, power, policy))
             new = fresh(origin, role) or (origin.silent and role.kind in ("o", "fc2"))
@@ -61,12 +65,16 @@ def grow_moments(
     return grown
 
 
+def _masked(operator: Operator, role: Role) -> bool:
+    return role.layer is not None and operator.depth[role.layer].masked
+
+
 def _needs(operator: Operator, name: str, role: Role) -> set[tuple[str, int | None]]:
     """Return (name without its layer, source layer) of every source parameter that a target parameter is made of."""
     if role.layer is None:
         return {(stem(name, role), None)}
     layers = {s for s, _ in operator.depth[role.layer].sources}
-    donors = any(donor_rows(operator, component, s) is not None for component in role.components for s in layers)
+    donors = any(donor_rows(operator, role, component, s) is not None for component in role.components for s in layers)
     above = {s + 1 for s in layers if donors and s + 1 < operator.source.layers}
     return {(stem(name, role), s) for s in layers | above}
 
@@ -79,7 +87,7 @@ def _grown(
         zip(role.components, split(read(layer), role, operator.source), strict=True)
     ):
         wide = _widened(operator, name, component, layer, moment, power, policy)
-        donors = donor_rows(operator, component, layer) if policy != "asymmetric" else None
+        donors = donor_rows(operator, role, component, layer) if policy != "asymmetric" else None
         if donors is not None and layer is not None and layer + 1 < operator.source.layers:
             above = split(read(layer + 1), role, operator.source)[number]
             wide = replace_rows(

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from growbench.families import WIDENED, Component, Role, axis_size
-from growbench.growth.component import along, initial, widen_component
+from growbench.growth.component import along, cancelling, initial, widen_component
 from growbench.growth.depth import Layer
 from growbench.growth.operator import Operator
 from growbench.spec import ModelSpec
@@ -66,6 +66,8 @@ def _tensor(operator: Operator, name: str, role: Role, origin: Layer, read: Read
         pieces = zip(role.components, split(wide, role, operator.target), strict=True)
         wide = join([initial(operator, f"{name}#{n}", *piece) for n, piece in enumerate(pieces)], role, operator.target)
     if origin.silent and role.kind in ("o", "fc2"):
+        if origin.cancel:
+            return cancelling(operator, f"{name}#0", role.components[0], origin.sources[0][0], wide)
         return torch.zeros_like(wide)
     return wide
 
@@ -79,7 +81,7 @@ def _widened(operator: Operator, name: str, role: Role, layer: int | None, read:
         zip(role.components, split(tensor, role, operator.source), strict=True)
     ):
         wide = widen_component(operator, f"{name}#{number}", component, layer, piece)
-        donors = donor_rows(operator, component, layer)
+        donors = donor_rows(operator, role, component, layer)
         if donors is not None and layer is not None and layer + 1 < operator.source.layers:
             above = split(read(layer + 1), role, operator.source)[number]
             wide = replace_rows(
@@ -112,13 +114,15 @@ def join(components: list[Tensor], role: Role, spec: ModelSpec) -> Tensor:
     return torch.cat(folded, dim=role.fused + 1).flatten(role.fused, role.fused + 1)
 
 
-def donor_rows(operator: Operator, component: Component, layer: int | None) -> np.ndarray | None:
+def donor_rows(operator: Operator, role: Role, component: Component, layer: int | None) -> np.ndarray | None:
     """Return which rows a tensor takes from the next layer; None for no rows. Norms never take any."""
-    if layer is None or component.kind.startswith("norm"):
+    if layer is None or role.layer is None or component.kind.startswith("norm"):
         return None
     for axis in component.axes:
         if axis.verb == "writes" and axis.space in WIDENED:
-            donor = operator.widening.space(axis.space, layer).donor
+            space = operator.widening.space(axis.space, layer)
+            above = operator.depth[role.layer].above and axis.space != "residual"
+            donor = space.with_donors().donor if above else space.donor
             return donor if donor.any() else None
     return None
 

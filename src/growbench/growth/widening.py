@@ -10,6 +10,9 @@ from growbench.growth import maps
 from growbench.growth.maps import Draw, Ints, SpaceMap
 from growbench.spec import ModelSpec, Norm
 
+Fanout = Literal["equal", "projection", "comp"]
+Masked = Literal["outputs", "projections"]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Fill:
@@ -33,8 +36,12 @@ class Widening:
     heads, kv_heads, ffn: one map per source layer.
     fill: what fills entries without a source.
     coupling: whether copies read all copies (`shared`) or only their own (`diagonal`).
-    noise: added to the copies that are read, as a share of a tensor's standard deviation. It sums to zero over the
-        copies of one source coordinate, so that products do not change.
+    noise: size of the random part of the weights with which copies are read. See `fanout`.
+    fanout: how the copies of one source coordinate share a weight W, whose sum they keep. `equal`: W / k and noise that
+        sums to zero, as a share of the tensor's standard deviation. `projection`: W / k and R less its mean over the
+        copies. `comp`: the copies after the first have R, the first one has W less their sum. R has `noise` times the
+        family's initial standard deviation. NEUTRAL coordinates are read with R too, or under `equal` with a full start.
+    masks: what masks hide while training, if anything (masking.py).
     statistics: per kind of norm, the mean square of the target's vector (about the mean, or about zero) relative to the
         source's: D_s / D_t after padding. Gains are multiplied by its root, epsilon by the ratio itself.
     query: factor on queries, if heads get wider.
@@ -47,6 +54,8 @@ class Widening:
     fill: Fill = Fill()
     coupling: Literal["shared", "diagonal"] = "shared"
     noise: float = 0.0
+    fanout: Fanout = "equal"
+    masks: Masked = "outputs"
     statistics: Mapping[Norm, float] = field(default_factory=dict)
     query: float = 1.0
 

@@ -17,6 +17,7 @@ from growbench.growth.widening import Widening, widen
 from growbench.plan.plan import Plan, Prices, Stage
 from growbench.spec import SHAPE_KEYS, ModelSpec, Traits, check_growth, integer
 
+ALWAYS = object()  # an option that its method always had
 NEGLIGIBLE_EPS = 1e-11  # an epsilon below it moves a logit by less than 1e-10 of the scale
 
 
@@ -30,6 +31,7 @@ class Option:
     range: lowest and highest allowed number; None if it is not a number.
     text: whether any text is allowed.
     whole: whether a number must be an integer; it must if the default is one.
+    older: the value that runs had before the method had this option. With it, nothing tells them apart from such runs.
     """
 
     default: Any
@@ -38,6 +40,7 @@ class Option:
     range: tuple[float, float] | None = None
     text: bool = False
     whole: bool = False
+    older: Any = ALWAYS
 
     def check(self, key: str, value: Any) -> Any:
         """Return the value, an integer where one is wanted. Raises GrowBenchError if it is not allowed."""
@@ -127,6 +130,10 @@ class Method:
                 raise GrowBenchError(f"methods.{name}.{key}: unknown option; {nearest(key, known)}")
         given = {key: option.default for key, option in known.items()} | dict(options or {})
         return {key: known[key].check(f"methods.{name}.{key}", value) for key, value in given.items()}
+
+    def later(self, options: Mapping[str, Any]) -> set[str]:
+        """Return the options that this method gained later and that stand at what it did before."""
+        return {key for key, option in self.options.items() if options.get(key) == option.older}
 
     @property
     def name(self) -> str:

@@ -11,6 +11,9 @@ in the norm before it. `heads: duplicate` copies whole heads. `heads: widen` kee
 coordinates inside each head and multiplies queries by sqrt(d_s / d_t). n is any integer; hidden, heads and FFN each
 have their own n. Depth does not change. Exact.
 
+Deviations: with one key/value head the authors keep one; here it grows like the others unless the target has one. They
+untie a tied Llama, here the norm before the head is divided.
+
 Not possible: `heads: widen` under rotary positions, whose frequencies depend on the size of a head.
 """
 

@@ -13,6 +13,8 @@ is warmed up again. The width is the target's from the start. Does not preserve 
 projections and all biases are zero, so that the function does not change. Deviation: their weights have the family's
 standard deviation, not d^(-1/2).
 
+The released code is pre-LN without gains. A stock BERT is post-LN with gains, and stays so.
+
 If the target's layers are not a multiple of four, the first model has its layers halved twice, rounded up.
 """
 

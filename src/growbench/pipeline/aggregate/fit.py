@@ -10,6 +10,7 @@ from growbench.pipeline.pretrain import identity as run_identity
 from growbench.pipeline.search import choice
 from growbench.records import identity, record
 from growbench.records.record import brief
+from growbench.spec import SOURCE
 from growbench.study.study import Study, point_name
 
 AGAIN = "run its job again"
@@ -34,8 +35,9 @@ def run(study: Study, path: Path, values: Record) -> bool:
     timeline = run_identity.timeline_of(study, method, seed, values["spec"]["vocab"])
     chosen = zip(choice.CHOSEN, study.searches(study.tuner(method)), strict=True)
     options = dict(timeline.options) | {key: values["identity"][key] for key, searched in chosen if searched}
-    later = [key for key in COMMON if options.get(key) is None and key not in values["options"]]
-    options = {key: value for key, value in options.items() if key not in later}
+    later = {key for key in COMMON if options.get(key) is None}
+    later |= set() if method == SOURCE else study.method(method).later(options)
+    options = {key: value for key, value in options.items() if key in values["options"] or key not in later}
     wanted = identity.parts(options=options, plan=timeline.plan.to_list())
     if difference := _first_difference(values["options"], wanted["options"]):
         raise GrowBenchError(f"{path}: options.{difference} in this study; {AGAIN}")
