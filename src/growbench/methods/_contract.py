@@ -70,6 +70,9 @@ COMMON = {
     "warmup": Option(
         None, "steps of this method's warm-up; null takes optimizer.warmup", range=(0, 1_000_000_000), whole=True
     ),
+    "source_point": Option(
+        None, "finished point of the source that is grown, one of source.points; null takes the last", range=(1e-6, 1.0)
+    ),
     "tuned_as": Option(
         None, "a method whose searched LR and warm-up this one takes; null searches this one by itself", text=True
     ),

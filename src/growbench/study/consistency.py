@@ -1,6 +1,7 @@
 """Check a study's values against one another: sizes, budgets, inputs and methods that contradict each other."""
 
 import re
+from collections.abc import Sequence
 
 from growbench import families, methods
 from growbench.errors import GrowBenchError, nearest
@@ -22,6 +23,7 @@ def check(study: Study) -> None:
     `check_sizes` checks the sizes, and `check_methods` the methods.
     """
     _check_budget(study)
+    _check_points("source.points", study.source.points, study.source.points)
     _check_split(study)
     _check_inputs(study)
     _check_zeroshot(study)
@@ -68,15 +70,7 @@ def _check_budget(study: Study) -> None:
     key, given = "tokens_per_parameter", budget.tokens_per_parameter
     if given is None:
         key, given = "points", points
-    if list(points) != sorted(points) or points[-1] != 1.0:
-        wanted = "shares that end with 1.0" if key == "points" else "numbers"
-        raise GrowBenchError(f"budget.{key}: {list(given)} is not allowed; use increasing {wanted}")
-    names = [point_name(p) for p in points]
-    if len(set(names)) < len(names) or "p0" in names:
-        of = "" if key == "points" else " as shares of the largest,"
-        raise GrowBenchError(
-            f"budget.{key}: {list(given)} is not allowed; use values that still differ,{of} when rounded to whole percents"
-        )
+    names = _check_points(f"budget.{key}", points, given)
     for section, chosen in (("finetune", study.finetune.points), ("zeroshot", study.zeroshot.points or ())):
         for point in chosen:
             if point_name(point) not in names:
@@ -92,6 +86,23 @@ def _check_budget(study: Study) -> None:
             f"optimizer.warmup: {warmup['share']} does not end before the first point leaves the trunk; "
             f"use less than {budget.branch(points[0]):g}, or a later first point in budget.points"
         )
+
+
+def _check_points(key: str, points: Sequence[float], given: Sequence[float]) -> list[str]:
+    """Return the names of points. Raises GrowBenchError unless they rise to 1 and their names differ.
+
+    given: what the config has in their place, under `key`.
+    """
+    if list(points) != sorted(points) or points[-1] != 1.0:
+        wanted = "shares that end with 1.0" if points is given else "numbers"
+        raise GrowBenchError(f"{key}: {list(given)} is not allowed; use increasing {wanted}")
+    names = [point_name(p) for p in points]
+    if len(set(names)) < len(names) or "p0" in names:
+        of = "" if points is given else " as shares of the largest,"
+        raise GrowBenchError(
+            f"{key}: {list(given)} is not allowed; use values that still differ,{of} when rounded to whole percents"
+        )
+    return names
 
 
 def _check_split(study: Study) -> None:
@@ -210,6 +221,7 @@ def _check_names(study: Study) -> None:
     for name in study.methods:
         _check_name(study, name)
         _check_tuner(study, name)
+        _check_source_point(study, name)
         study.options(name)
 
 
@@ -226,7 +238,7 @@ def check_methods(study: Study) -> None:
         _check_text(study, name, run)
         _check_grown(study, name, run)
     if SOURCE in study.trained():
-        plan_check.check_warmup(timeline.of(study, SOURCE), 0, 1.0)
+        plan_check.check_warmup(timeline.of(study, SOURCE), 0, study.source.points[0])
     search_check.check(study)
 
 
@@ -277,6 +289,19 @@ def _check_tuner(study: Study, name: str) -> None:
         raise GrowBenchError(f"{key}: {tuner} is not searched itself; name a method that is, or give {name} its own lr")
     if own := [option for option in ("lr", "warmup") if options[option] is not None]:
         raise GrowBenchError(f"{key}: {name} has its own {' and '.join(own)} as well; leave out one or the other")
+
+
+def _check_source_point(study: Study, name: str) -> None:
+    """Raise GrowBenchError if a method is to grow a finished point that the source does not have, or grows no source."""
+    wanted, points = study.source_point(name), study.source.points
+    if study.options(name)["source_point"] is not None and not study.method(name).needs_source:
+        raise GrowBenchError(f"methods.{name}.source_point: {name} does not start from the source; leave it out")
+    if wanted not in points:
+        near = min(points, key=lambda point: abs(point - wanted))
+        raise GrowBenchError(
+            f"methods.{name}.source_point: {wanted} is not one of source.points ({', '.join(f'{p:g}' for p in points)}); "
+            f"nearest: {near:g}"
+        )
 
 
 def _check_name(study: Study, name: str) -> None:

@@ -124,6 +124,8 @@ class SourceConfig:
     """Width of the feed-forward layers."""
     steps: Steps
     """Training budget of the source, in its own steps."""
+    points: Points
+    """Its finished points, as shares of this budget; a method grows the last one, or its own `source_point`."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, config=STRICT)

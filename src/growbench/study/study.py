@@ -134,6 +134,11 @@ class Study(Config):
         lr, warmup = (bool(values) and own.get(key) is None for key, values in started.items())
         return lr, warmup
 
+    def source_point(self, name: str) -> float:
+        """Return the finished point of the source that a method grows, as a share of the source's budget."""
+        own = self.options(name)["source_point"]
+        return 1.0 if own is None else float(own)
+
     def tuner(self, name: str) -> str:
         """Return the method whose search chooses the LR and the warm-up of a method (or of the source); often itself."""
         own = None if name == SOURCE else self.options(name)["tuned_as"]
@@ -162,6 +167,7 @@ class Study(Config):
         """Return the values that every trained model of the study depends on; its digest tells configs apart."""
         whole = asdict(self)
         whole["train"] = {k: v for k, v in whole["train"].items() if k not in HOW and (k, v) not in PLAIN}
+        whole["source"] = {k: v for k, v in whole["source"].items() if (k, v) != ("points", (1.0,))}
         whole["corpus"] = {k: v for k, v in whole["corpus"].items() if (k, v) not in PLAIN}
         whole["budget"] = {k: v for k, v in whole["budget"].items() if k != "per_point" and (k, v) not in PLAIN}
         if not isinstance(warmup := whole["optimizer"]["warmup"], int):

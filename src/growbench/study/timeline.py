@@ -173,12 +173,14 @@ def of(study: Study, name: str, *, vocab: int | None = None, paid: float | None 
         plan = Plan(stages=(whole(source),))
         cost = step_cost(study, whole(source))
         budget = cost.flops * study.source.steps
-        return Timeline(study, {"lr": study.optimizer.source_lr}, plan, budget, budget, 0.0, (1.0,), (cost,))
+        return Timeline(
+            study, {"lr": study.optimizer.source_lr}, plan, budget, budget, 0.0, study.source.points, (cost,)
+        )
     method, options = study.method(name), study.options(name)
     if not study.counts_source(name):
         paid = 0.0
     elif paid is None:
-        paid = of(study, SOURCE, vocab=vocab).budget
+        paid = of(study, SOURCE, vocab=vocab).budget * study.source_point(name)
     budget, largest, counted = _budget(study, name, step_cost(study, whole(target)).flops * study.steps(vocab), paid)
     family, tokens = families.load(target.family), study.optimizer.batch * study.objective.length
     prices = Prices(budget, lambda s: step_cost(study, s).flops, tokens, flops.parameters(target, family))
@@ -225,13 +227,13 @@ def short(study: Study, share: float, vocab: int | None = None) -> Study:
     largest = study.steps(vocab or study.corpus.vocab)
     steps, source = max(1, round(share * largest)), max(1, round(share * study.source.steps))
     budget = replace(study.budget, steps=steps, points=(1.0,), tokens_per_parameter=None)
-    return replace(study, budget=budget, source=replace(study.source, steps=source))
+    return replace(study, budget=budget, source=replace(study.source, steps=source, points=(1.0,)))
 
 
 def trial(study: Study, name: str) -> Timeline:
     """Return the timeline of a trial in the search for a method, or for the source, as `of` does."""
-    share = study.search.share
-    return of(short(study, share), name, paid=share * of(study, SOURCE).budget)
+    share, own = study.search.share, 1.0 if name == SOURCE else study.source_point(name)
+    return of(short(study, share), name, paid=share * own * of(study, SOURCE).budget)
 
 
 def _from_file(study: Study, name: str, path: str, vocab: int) -> Plan:

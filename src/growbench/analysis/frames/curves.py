@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import pandas as pd
 
 Curves = Mapping[tuple[str, int], pd.DataFrame]  # the curves of runs, by method and seed
+Ends = Mapping[tuple[str, int, str], float]  # losses of finished points, by method, seed and point
 ROWS = 500  # evenly spaced rows of a run
 
 
@@ -30,13 +31,17 @@ def _thinned(table: pd.DataFrame) -> pd.DataFrame:
     return table.iloc[sorted(even.union(starts, (i - 1 for i in starts)))]
 
 
-def ends(runs: Curves) -> dict[tuple[str, int], float]:
-    """Return the loss of each run's last finished point over all of the validation text, in nats.
+def ends(runs: Curves) -> Ends:
+    """Return the loss of each run's finished points over all of the validation text, in nats.
 
     It compares with losses of the trunk; the loss of a record's point may be of other documents.
     """
     cooled = {run: curve[(curve["phase"] == "cooldown") & curve["valid_loss"].notna()] for run, curve in runs.items()}
-    return {run: float(rows["valid_loss"].iloc[-1]) for run, rows in cooled.items() if not rows.empty}
+    return {
+        (*run, str(point)): float(loss)
+        for run, rows in cooled.items()
+        for point, loss in zip(rows["point"], rows["valid_loss"], strict=True)
+    }
 
 
 def trunk(curve: pd.DataFrame) -> pd.DataFrame:

@@ -9,7 +9,8 @@ import pandas as pd
 
 from growbench import families
 from growbench.analysis.frames import Record
-from growbench.analysis.frames.points import source_flops
+from growbench.analysis.frames.curves import Ends
+from growbench.analysis.frames.points import grown, source_flops
 from growbench.plan import flops
 from growbench.plan.plan import Stage
 from growbench.spec import SOURCE, ModelSpec
@@ -20,12 +21,10 @@ SPENT = ("flops", "steps", "tokens", "wall_seconds")
 SIZES = ("layers", "hidden", "heads", "ffn")
 
 
-def build(
-    records: list[Record], curves: pd.DataFrame, ends: Mapping[tuple[str, int], float], bases: Mapping[str, str]
-) -> pd.DataFrame:
+def build(records: list[Record], curves: pd.DataFrame, ends: Ends, bases: Mapping[str, str]) -> pd.DataFrame:
     """Return one row per method, seed and stage.
 
-    curves: the curves frame. ends: of each run, as curves.ends returns them. bases: by method, the method that it is a
+    curves: the curves frame. ends: as curves.ends returns them. bases: by method, the method that it is a
     variant of, or itself.
 
     Columns:
@@ -34,7 +33,7 @@ def build(
     loss_before: validation loss (nats) of the model that the stage starts from, over the same text as loss_after.
     loss_after: validation loss (nats) of the stage's own model before its first step.
     """
-    rows = [row for r in records for row in _rows(r, curves, bases, ends.get((SOURCE, r["seed"])))]
+    rows = [row for r in records for row in _rows(r, curves, bases, ends.get((SOURCE, r["seed"], grown(r))))]
     return pd.DataFrame(rows)
 
 

@@ -6,6 +6,7 @@ from growbench import families
 from growbench.analysis.frames import Record
 from growbench.analysis.frames.provenance import commit, hardware
 from growbench.spec import SOURCE, ModelSpec
+from growbench.study.study import point_name
 
 OF_POINT = (
     "loss", "budget_flops", "flops", "flops_total", "flops_electra", "flops_total_electra", "steps", "tokens",
@@ -26,7 +27,12 @@ def build(records: list[Record], starts: dict[tuple[str, int], Record], protocol
     source_tpp: the same of the source that it started from; None without one.
     """
     source = next((record["source_spec"] for record in records if record.get("source_spec")), None)
-    sources = {r["seed"]: r["points"][-1]["tokens"] / parameters(r) for r in records if r["method"] == SOURCE}
+    sources = {
+        (r["seed"], point["point"]): point["tokens"] / parameters(r)
+        for r in records
+        if r["method"] == SOURCE
+        for point in r["points"]
+    }
     rows = []
     for record in records:
         before = {
@@ -42,9 +48,14 @@ def build(records: list[Record], starts: dict[tuple[str, int], Record], protocol
         after = _of_run(record) | starts[record["method"], record["seed"]] | _cost_of_run(record)
         for point in record["points"]:
             measured = {name: point.get(name) for name in OF_POINT} | {"tpp": point["tokens"] / parameters(record)}
-            measured["source_tpp"] = sources.get(record["seed"]) if record["source_spec"] else None
+            measured["source_tpp"] = sources.get((record["seed"], grown(record))) if record["source_spec"] else None
             rows.append({**before, "point": point["point"], "fraction": point["fraction"], **measured, **after})
     return pd.DataFrame(rows)
+
+
+def grown(record: Record) -> str:
+    """Return the name of the finished point of the source that a run grew."""
+    return point_name(record["options"].get("source_point") or 1.0)
 
 
 def parameters(record: Record) -> float:

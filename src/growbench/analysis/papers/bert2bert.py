@@ -85,7 +85,7 @@ def loss_after_growth(results: Results) -> Table:
     """Return the loss right after growth of every method that grows the trained source, against the source's."""
     names = [name for name in results.methods if len(results.last(name, "grown_loss"))]
     columns = [
-        column("source_loss", "source's final loss", lambda r, _: mean(r.source_ends(), 4)),
+        column("source_loss", "source's final loss", lambda r, name: mean(r.source_ends(name), 4)),
         last("grown_loss", "loss right after growth", 4),
         column("difference", "difference", against_source),
         FINAL_LOSS,

@@ -13,7 +13,7 @@ from growbench.records import finished, identity, record
 from growbench.records.identity import Identity
 from growbench.spec import SOURCE
 from growbench.study import timeline
-from growbench.study.study import Study
+from growbench.study.study import Study, point_name
 from growbench.study.timeline import CONFIGURED, Peak, Timeline
 
 VERSION = 3  # of a run's state and of its finished points
@@ -31,7 +31,7 @@ def of(study: Study, method: str, seed: int, run: Timeline, *, text: str, share:
         version=VERSION,
         **_planned(study, method, run),
         corpus=text,
-        source=source_model(study, seed) if needs_source(study, method) else NONE,
+        source=source_model(study, method, seed) if needs_source(study, method) else NONE,
         seed=seed,
         share=share * own_share(study, method),
         precision=precision,
@@ -59,7 +59,7 @@ def wanted(study: Study, method: str, seed: int, share: float = 1.0) -> Identity
         parts["corpus"] = corpus.digest(manifest)
     if not needs_source(study, method):
         parts["source"] = NONE
-    elif study.layout.run_record(SOURCE, seed).exists() and (model := _source(study, seed)["model"]):
+    elif study.layout.run_record(SOURCE, seed).exists() and (model := _source(study, method, seed)["model"]):
         parts["source"] = model
     if study.searched(tuner := study.tuner(method)):
         path, chosen = study.layout.search_record(tuner), {}
@@ -101,7 +101,7 @@ def timeline_of(
     vocab: size of the corpus's vocabulary. peak: what a search chose. share: of the budget.
     """
     counts = method != SOURCE and study.counts_source(method)
-    paid = share * source_cost(study, seed)["flops"] if counts else 0.0
+    paid = share * source_cost(study, method, seed)["flops"] if counts else 0.0
     return timeline.of(timeline.short(study, share, vocab), method, vocab=vocab, paid=paid).at(peak)
 
 
@@ -116,28 +116,35 @@ def needs_source(study: Study, method: str) -> bool:
     return method != SOURCE and study.method(method).needs_source
 
 
-def source_cost(study: Study, seed: int) -> dict[str, float]:
-    """Return what the source's finished point cost. Raises GrowBenchError if the source is not trained."""
-    return {key: _source(study, seed)[key] for key in FREE}
+def source_cost(study: Study, method: str, seed: int) -> dict[str, float]:
+    """Return what the finished point that a method grows cost. Raises GrowBenchError if the source is not trained."""
+    return {key: _source(study, method, seed)[key] for key in FREE}
 
 
 def counted_source(study: Study, method: str, seed: int) -> dict[str, float]:
     """Return the cost of the source that counts towards a method's total; nothing if it needs no source."""
-    return source_cost(study, seed) if needs_source(study, method) else FREE
+    return source_cost(study, method, seed) if needs_source(study, method) else FREE
 
 
-def source_model(study: Study, seed: int) -> str:
-    """Return the digest of the source's finished point. Raises GrowBenchError if its record is missing or does not name it."""
-    model = _source(study, seed)["model"]
+def source_model(study: Study, method: str, seed: int) -> str:
+    """Return the digest of the finished point that a method grows.
+
+    Raises GrowBenchError if the source's record is missing or does not name it.
+    """
+    model = _source(study, method, seed)["model"]
     if model is None:  # written before records named their models
         path = study.layout.run_record(SOURCE, seed)
         raise GrowBenchError(f"{path}: does not name the model that it is of; delete it and run the source's job again")
     return str(model)
 
 
-def _source(study: Study, seed: int) -> dict[str, Any]:
-    """Return the source's last point. Older code is refused only if the run's folder is here, because then it can be run again."""
+def _source(study: Study, method: str, seed: int) -> dict[str, Any]:
+    """Return the finished point that a method grows.
+
+    Older code is refused only if the source's run is here, because then it can be trained again.
+    """
     parts = wanted(study, SOURCE, seed)
     if not study.layout.run(SOURCE, seed).path.exists():
         parts = {key: value for key, value in parts.items() if key not in identity.CODE}
-    return dict(finished.values(study.layout, parts, SOURCE, seed)["points"][-1])
+    points = finished.values(study.layout, parts, SOURCE, seed)["points"]
+    return dict(next(point for point in points if point["point"] == point_name(study.source_point(method))))

@@ -33,7 +33,7 @@ def stages_of(study: Study, method: str, seed: int, run: Timeline, corpus: Corpu
         dropout=study.train.dropout,
         pad=int(special["pad"]),
         compute=device.resolve(study.train.device, study.train.precision),
-        source_folder=partial(source_folder, study, seed),
+        source_folder=partial(source_folder, study, method, seed),
     )
     return Stages(
         timeline=run,
@@ -46,12 +46,14 @@ def stages_of(study: Study, method: str, seed: int, run: Timeline, corpus: Corpu
     )
 
 
-def source_folder(study: Study, seed: int) -> Path:
-    """Return the folder of the trained source.
+def source_folder(study: Study, method: str, seed: int) -> Path:
+    """Return the folder of the finished point of the source that a method grows.
 
     Raises GrowBenchError if it is missing, damaged, or not the source of this study.
     """
-    return finished.point(study.layout, identity.wanted(study, SOURCE, seed), SOURCE, seed, point_name(1.0))
+    return finished.point(
+        study.layout, identity.wanted(study, SOURCE, seed), SOURCE, seed, point_name(study.source_point(method))
+    )
 
 
 def objective_of(study: Study, special: Mapping[str, int | None], vocab: int) -> Objective:

@@ -96,7 +96,7 @@ def against_scratch(results: Results, name: str) -> Cell:
 
 def against_source(results: Results, name: str) -> Cell:
     """Return the loss right after growth minus the finished source's, both over all of the validation text, paired by seed."""
-    return _difference(results.last(name, "grown_loss"), results.source_ends())
+    return _difference(results.last(name, "grown_loss"), results.source_ends(name))
 
 
 def _difference(own: Floats, base: Floats) -> Cell:

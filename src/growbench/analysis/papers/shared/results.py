@@ -10,9 +10,11 @@ import pandas as pd
 from growbench import families
 from growbench.analysis import captions
 from growbench.analysis.frames import Record
+from growbench.analysis.frames.curves import Ends
 from growbench.analysis.frames.scores import AVERAGE
 from growbench.analysis.statistics.intervals import Floats
 from growbench.spec import SOURCE
+from growbench.study.study import point_name
 
 if TYPE_CHECKING:
     from growbench.study.study import Study
@@ -36,7 +38,7 @@ class Results:
     metrics: by name, task and metric, the mean over runs at that point.
     final: by name, one row per seed at the last finished point.
     points: the points frame.
-    ends: by run and seed, the loss of the last finished point over all of the validation text.
+    ends: as curves.ends returns them.
     """
 
     study: str
@@ -52,7 +54,7 @@ class Results:
     metrics: dict[tuple[str, str, str], float]
     final: dict[str, pd.DataFrame]
     points: pd.DataFrame
-    ends: Mapping[tuple[str, int], float]
+    ends: Ends
 
     def of(self, *bases: str) -> list[str]:
         """Return the names under which the study has these methods, variants included, in the study's order."""
@@ -70,9 +72,11 @@ class Results:
         values = self.final[name][column].to_numpy(dtype=np.float64)
         return values if np.isfinite(values).all() else np.empty(0)
 
-    def source_ends(self) -> Floats:
-        """Return the finished source's losses over all of the validation text, as of trunks; one value per seed."""
-        return np.array([self.ends[run] for run in sorted(self.ends) if run[0] == SOURCE], dtype=np.float64)
+    def source_ends(self, name: str) -> Floats:
+        """Return the losses over all of the validation text of the finished source that a method grew, one value per seed."""
+        point = point_name(self.options.get(name, {}).get("source_point") or 1.0)
+        own = [key for key in sorted(self.ends) if key[0] == SOURCE and key[2] == point]
+        return np.array([self.ends[key] for key in own], dtype=np.float64)
 
     @property
     def n(self) -> int:
@@ -92,7 +96,7 @@ def collect(
     pretrain: Sequence[Record],
     finetune: Sequence[Record],
     frames: dict[str, pd.DataFrame],
-    ends: Mapping[tuple[str, int], float],
+    ends: Ends,
 ) -> Results:
     """Return the results of a study.
 
