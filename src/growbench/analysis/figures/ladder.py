@@ -1,0 +1,220 @@
+"""The figures of a ladder: savings against tokens per parameter and size, losses and minimal pairs against FLOPs."""
+
+import math
+import textwrap
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+
+from growbench.analysis import wording
+from growbench.analysis.figures import axes as axis
+from growbench.analysis.figures.figure import GRAY
+from growbench.analysis.figures.style import style
+from growbench.analysis.frames.accounting import FRONTIER
+from growbench.analysis.ladder import frames
+from growbench.analysis.ladder.regression import fit
+from growbench.analysis.ladder.rung import Rung
+from growbench.analysis.statistics.reading import Envelope, Line, joined
+from growbench.analysis.statistics.savings import AT_FIRST, NOT_REACHED
+
+WIDTH, TALL, TOP, BOTTOM = 7.0, 1.5, 0.75, 0.75  # inches: the page, a row of panels, and the margins
+COLUMNS = 4
+RUNGS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#332288", "#882255")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "h")
+PERCENT = (75, 50, 25, 10, 0, -10, -25, -50, -100, -200, -400)
+
+
+def savings(rungs: Sequence[Rung]) -> Figure:
+    """Return savings against the frontier over tokens per parameter: a panel per method, a line per rung, and over size."""
+    table = frames.savings(rungs)
+    table = table[table["accounting"] == FRONTIER]
+    bases = {name: base for rung in rungs for name, base in rung.bases.items()}
+    shown = list(dict.fromkeys(name for rung in rungs for name in rung.growing if name in set(table["method"])))
+    sized = [rung for rung in rungs if any(rung.row(name, FRONTIER, frames.AT) for name in shown)]
+    panels = len(shown) + bool(sized)
+    figure, grid = _page(panels, "Saving against the best model from scratch, everything counted", rungs)
+    values = -np.log1p(-table[table["method"].isin(shown)]["saving"].dropna())
+    low, high = min(values.min(), 0.0), max(values.max(), 0.0)
+    pad = 0.1 * max(high - low, 0.1)
+    for method, axes in zip(shown, grid, strict=False):
+        axes.set_ylim(low - pad, high + pad)
+        for placebo in (name for name in bases if bases[name] == "placebo"):
+            for _, rows in table[table["method"] == placebo].groupby("rung"):
+                _line(axes, rows.sort_values("tpp"), "#999999", ".")
+        for i, rung in enumerate(rungs):
+            rows = table[(table["method"] == method) & (table["rung"] == rung.study)].sort_values("tpp")
+            _line(axes, rows, RUNGS[i % len(RUNGS)], MARKERS[i % len(MARKERS)])
+        _titled(axes, method)
+        _over(axes, "tokens per parameter of the target")
+        _percent(axes)
+    if sized:
+        _over_size(grid[-1], sized, shown)
+    _rungs_legend(figure, rungs, [Line2D([], [], color="#999999", marker=".", label="placebo")])
+    figure.supylabel("saving (%)", x=0.005, fontsize=7)
+    return figure
+
+
+def _line(axes: Axes, rows: pd.DataFrame, color: str, marker: str) -> None:
+    """Draw one method on one rung: its line, its band, and what is a bound or not reached."""
+    if rows.empty:
+        return
+    y, lower, upper = (-np.log1p(-rows[name].astype(float)) for name in ("saving", "lo", "hi"))
+    axes.fill_between(rows["tpp"], lower.fillna(y), upper.fillna(y), color=color, alpha=0.2, lw=0)
+    axes.plot(rows["tpp"], y, color=color, marker=marker, ms=3.2, lw=1, mec="white", mew=0.3, zorder=5)
+    bound, missed = rows[rows["status"] == AT_FIRST], rows[rows["status"] == NOT_REACHED]
+    low, high = axes.get_ylim()
+    axes.plot(bound["tpp"], -np.log1p(-bound["saving"]) + 0.07 * (high - low), marker=2, ls="", color=color, ms=4)
+    axes.plot(missed["tpp"], [low + 0.05 * (high - low)] * len(missed), "x", color=color, ms=3.5, mew=0.8)
+
+
+def _over_size(axes: Axes, rungs: Sequence[Rung], methods: Sequence[str]) -> None:
+    """Draw the savings at 5 tokens per parameter over the target's size, each method with its line and the line's band."""
+    found = [(rung, name, row) for rung in rungs for name in methods if (row := rung.row(name, FRONTIER, frames.AT))]
+    for method in methods:
+        own = [
+            (rung.target, row["saving"]) for rung, name, row in found if name == method and not pd.isna(row["saving"])
+        ]
+        if not own:
+            continue
+        look, (x, y) = style(method), np.array(sorted(own)).T
+        axes.plot(x, -np.log1p(-y), look.marker, color=look.color, ms=3.2, mec="white", mew=0.3, zorder=5)
+        if len(x) > 2:
+            line, dense = fit(np.log(x), y), np.geomspace(x[0], x[-1], 50)
+            axes.plot(dense, -np.log1p(-line.at(np.log(dense))), color=look.color, lw=0.8)
+    _titled(axes, f"at {frames.AT:g} tokens per parameter")
+    _over(axes, "millions of parameters of the target", 1e6)
+    _percent(axes)
+
+
+def loss_vs_flops(rungs: Sequence[Rung]) -> Figure:
+    """Return final losses over FLOPs, everything counted: a panel per rung, the frontier of models from scratch shaded below."""
+    figure, grid = _page(len(rungs), "Loss against FLOPs, everything counted", rungs)
+    names = list(dict.fromkeys(name for rung in rungs for name in rung.bases))
+    for rung, axes in zip(rungs, grid, strict=False):
+        for name, base in rung.bases.items():
+            look, own = style(name, base), rung.measured.own(name)
+            mean = own.groupby("fraction")[["flops_total", "loss"]].mean()
+            axes.plot(
+                mean["flops_total"], mean["loss"], color=look.color, marker=look.marker, ls=look.line, ms=2.5, lw=0.9
+            )
+        costs, best = _frontier(rung)
+        axes.plot(costs, best, color="black", lw=2.2, alpha=0.25, zorder=1)
+        _titled(axes, rung.study)
+        _over_flops(axes)
+    _methods_legend(figure, names, {name: base for rung in rungs for name, base in rung.bases.items()})
+    figure.supylabel("test loss (nats)", x=0.005, fontsize=7)
+    return figure
+
+
+def _frontier(rung: Rung) -> tuple[np.ndarray, np.ndarray]:
+    """Return FLOPs and the lowest mean loss of any model from scratch at them."""
+    curves = rung.measured.frontier()
+    lines = [Line.of(curve.cost.mean(axis=0), curve.loss.mean(axis=0)[None]) for curve in curves]
+    best = Envelope(lines=[*lines, joined(lines)])
+    costs = np.geomspace(best.first, best.last, 200)
+    return costs, np.array([float(best.at(cost)[0]) for cost in costs])
+
+
+def pairs_vs_flops(rungs: Sequence[Rung]) -> Figure | None:
+    """Return the scores on minimal pairs over FLOPs, everything counted; None if no rung has them."""
+    scored = [rung for rung in rungs if not rung.zeroshot.empty and "pairs" in set(rung.zeroshot["task"])]
+    if not scored:
+        return None
+    figure, grid = _page(len(scored), "Minimal pairs against FLOPs, everything counted", scored)
+    for rung, axes in zip(scored, grid, strict=False):
+        table = rung.zeroshot
+        main = table[(table["task"] == "pairs") & table["main"]]
+        for name, base in rung.bases.items():
+            look, rows = style(name, base), main[main["method"] == name].sort_values("flops_total")
+            axes.errorbar(
+                rows["flops_total"], 100 * rows["mean"], yerr=100 * np.array([rows["mean"] - rows["lo"], rows["hi"] - rows["mean"]]),
+                color=look.color, marker=look.marker, ls=look.line, ms=2.5, lw=0.9, elinewidth=0.5,
+            )  # fmt: skip
+        _titled(axes, rung.study)
+        _over_flops(axes)
+    names = list(dict.fromkeys(name for rung in scored for name in rung.bases))
+    _methods_legend(figure, names, {name: base for rung in scored for name, base in rung.bases.items()})
+    figure.supylabel("pairs in which the real sentence is likelier (%)", x=0.005, fontsize=7)
+    return figure
+
+
+def _page(panels: int, title: str, rungs: Sequence[Rung]) -> tuple[Figure, list[Axes]]:
+    """Return a page with a number of panels, its title, and the rungs' sizes and origin as the footer."""
+    lines = -(-panels // COLUMNS)
+    height = TOP + lines * (TALL + 0.55) + BOTTOM
+    figure = Figure(figsize=(WIDTH, height))
+    grid = figure.add_gridspec(
+        lines, COLUMNS, left=0.08, right=0.985, top=1 - TOP / height, bottom=BOTTOM / height, hspace=0.5, wspace=0.32
+    )
+    figure.text(0.01, 1 - 0.05 / height, title, fontsize=9, fontweight="bold", va="top")
+    origin = wording.provenance(pd.concat([rung.points for rung in rungs], ignore_index=True))
+    facts = "; ".join(f"{rung.study}: {wording.scale(rung.points)}, n = {rung.seeds}" for rung in rungs)
+    footer = textwrap.wrap(f"{facts}. Records: {origin}. Bands and bars: 95 % t intervals over seeds.", 190)
+    for i, line in enumerate(reversed(footer)):
+        figure.text(0.01, (0.04 + 0.09 * i) / height, line, fontsize=5, color=GRAY)
+    return figure, [figure.add_subplot(grid[i // COLUMNS, i % COLUMNS]) for i in range(panels)]
+
+
+def _titled(axes: Axes, title: str) -> None:
+    axes.set_title(title, fontsize=6.5, pad=2)
+    axes.tick_params(labelsize=6, length=2, pad=1.5)
+
+
+def _over(axes: Axes, label: str, unit: float = 1.0) -> None:
+    """Make x logarithmic with a few round ticks, in multiples of a unit."""
+    axes.set_xscale("log")
+    low, high = axes.get_xlim()
+    axes.xaxis.set_major_locator(FixedLocator([unit * tick for tick in axis.round_ticks(low / unit, high / unit, 4)]))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value / unit:g}"))
+    axes.set_xlabel(label, fontsize=6, labelpad=1)
+
+
+def _over_flops(axes: Axes) -> None:
+    axes.set_xscale("log")
+    axis.flops_axis(axes, *axes.get_xlim(), "FLOPs", most=3)
+    axes.xaxis.label.set_fontsize(6)
+
+
+def _percent(axes: Axes) -> None:
+    """Label a y axis of log(F_baseline / F) with savings in percent."""
+    axes.axhline(0, color="black", lw=0.7)
+    low, high = axes.get_ylim()
+    places = sorted(-math.log1p(-percent / 100) for percent in PERCENT)
+    kept = [0.0]
+    for place in sorted((p for p in places if low < p < high), key=abs):
+        if all(abs(place - other) >= 0.11 * (high - low) for other in kept):
+            kept.append(place)
+    axes.yaxis.set_major_locator(FixedLocator(sorted(kept)))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{-100 * math.expm1(-value):.0f}".replace("-", "−")))
+
+
+def _rungs_legend(figure: Figure, rungs: Sequence[Rung], more: Sequence[Line2D]) -> None:
+    looks = zip(rungs, RUNGS * 2, MARKERS * 2, strict=False)
+    handles = [Line2D([], [], color=color, marker=marker, label=rung.study) for rung, color, marker in looks]
+    handles += [*more, Line2D([], [], color=GRAY, marker=2, ls="", label="at least"),
+                Line2D([], [], color=GRAY, marker="x", ls="", label="not reached")]  # fmt: skip
+    _legend(figure, handles)
+
+
+def _methods_legend(figure: Figure, names: Sequence[str], bases: Mapping[str, str]) -> None:
+    looks = {name: style(name, bases.get(name)) for name in names}
+    handles = [
+        Line2D([], [], color=look.color, marker=look.marker, ls=look.line, label=name) for name, look in looks.items()
+    ]
+    _legend(figure, [*handles, Line2D([], [], color="black", lw=2.2, alpha=0.25, label="best from scratch")])
+
+
+def _legend(figure: Figure, handles: Sequence[Line2D]) -> None:
+    figure.legend(
+        handles=list(handles), loc="upper left", bbox_to_anchor=(0.0, 1 - 0.2 / figure.get_figheight()), ncols=7, fontsize=6,
+        columnspacing=1.0, handlelength=2.4, handletextpad=0.4, frameon=False,
+    )  # fmt: skip
+
+
+FIGURES = {"savings": savings, "loss_vs_flops": loss_vs_flops, "pairs_vs_flops": pairs_vs_flops}
