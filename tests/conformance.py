@@ -1,6 +1,7 @@
 """Write docs/CONFORMANCE.md: the measured drift of every method x family x case. `make conformance` calls it."""
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -21,22 +22,33 @@ defaults, and they then took two optimizer steps.
 
 A number is max |logit of the target - logit of the source| / max |logit of the source| over random inputs.
 **Bold**: the method claims to preserve the function (the tests require 1e-10 there, 1e-5 in float32, and more than 1e-9
-elsewhere). `-`: the method refuses the growth. All options have their defaults. MSG is measured with its masks at 0.
+elsewhere). `-`: the method refuses the growth. Options that are not named have their defaults. MSG is measured with its
+masks at 0.
 RMSNorm is computed in float64 here; the stock classes round to float32, which shows as 2e-7.
 
 """
 
+FORMS: dict[str, list[dict[str, str]]] = {  # options with rows of their own
+    "lemon": [
+        {"fanout": "projection", "silent": "cancel"},
+        {"fanout": "equal", "silent": "zero", "where": "first"},
+        {"where": "last"},
+    ],
+    "msg": [{"masks": "outputs"}, {"where": "top"}],
+}
 
-def cell(method: str, family: str, name: str) -> str:
-    """Return one measured number."""
+
+def cell(method: str, family: str, name: str, form: Mapping[str, str]) -> str:
+    """Return one measured number. form: options that do not have their defaults."""
     chosen, case = methods.load(method), cases(family)[name]
+    options = chosen.check_options(form)
     try:
-        pair = grow(method, family, case)
+        pair = grow(method, family, case, options)
     except GrowBenchError:
         return "-"
     config = pair[0].config
     traits = families.load(family).traits(config)
-    claimed = chosen.masked or chosen.exact(*case, traits, chosen.check_options({}))
+    claimed = chosen.masked or chosen.exact(*case, traits, options)
     value = measure(families.load(family), *pair, inputs(families.load(family), config)).relative_delta
     return f"**{value:.0e}**" if claimed else f"{value:.2g}"
 
@@ -54,7 +66,10 @@ def table(family: str) -> str:
         f"| method | {' | '.join(names)} |",
         f"| :--- |{' ---: |' * len(names)}",
     ]
-    lines += [f"| {m} | {' | '.join(cell(m, family, n) for n in names)} |" for m in GROWING]
+    for method in GROWING:
+        for form in ({}, *FORMS.get(method, [])):
+            label = ", ".join([method, *(f"{key}: {value}" for key, value in form.items())])
+            lines.append(f"| {label} | {' | '.join(cell(method, family, n, form) for n in names)} |")
     return "\n".join(lines) + "\n"
 
 
