@@ -3,24 +3,27 @@
 import argparse
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import torch
+from _table import Sample
 
 from growbench import families
 from growbench.plan import flops
 from growbench.spec import ModelSpec
 from growbench.train import build
+from growbench.train import device as devices
 from growbench.train.batches import Batches
 from growbench.train.data import PackedSequences
-from growbench.train.device import Compute
 from growbench.train.loop import Trainer, evaluate
 from growbench.train.objective import Objective
 from growbench.train.windows import windows
 
 MATMULS = (512, 1024, 2048)
+DTYPES = {"float32": torch.float32, "bf16": torch.bfloat16}
+SKIPPED = 2  # steps before the clock starts: they prepare kernels and fetch memory
 
 
 def matmul_rate(
@@ -63,11 +66,22 @@ def shape(family: str, layers: int, hidden: int, vocab: int, length: int) -> Mod
     )
 
 
-def arguments(parser: argparse.ArgumentParser, batch: int) -> None:
+def automatic() -> str:
+    """Return what `train.precision: auto` means here: bf16 or float32."""
+    return devices.resolve("auto", "auto").precision
+
+
+def precisions() -> list[str]:
+    """Return the precisions to compare: what `auto` means here first, then float32."""
+    return list(dict.fromkeys([automatic(), "float32"]))
+
+
+def arguments(parser: argparse.ArgumentParser, batch: int, threads: list[int]) -> None:
     """Add the arguments that the benchmarks of pre-training share."""
     parser.add_argument("--shapes", nargs="+", default=["4x128", "6x256"], metavar="LxH")
-    parser.add_argument("--threads", nargs="+", type=int, default=[1, 2])
-    for name, usual in (("vocab", 8192), ("length", 128), ("batch", batch), ("steps", 20)):
+    parser.add_argument("--threads", nargs="+", type=int, default=threads)
+    parser.add_argument("--steps", type=int, default=6, help=f"timed steps, after {SKIPPED} that are not (6)")
+    for name, usual in (("vocab", 8192), ("length", 128), ("batch", batch)):
         parser.add_argument(f"--{name}", type=int, default=usual)
 
 
@@ -83,28 +97,39 @@ def settings(family: str, vocab: int, args: argparse.Namespace) -> Iterator[tupl
 
 def trainer(
     spec: ModelSpec, model: Any, objective: Objective, windows: PackedSequences, batch: int, *, decay: float,
-    bf16: bool = False,
+    precision: str = "float32",
 ) -> Trainer:  # fmt: skip
     """Return our training loop around a model, with the optimizer and the clipping of `growbench pretrain`."""
     family = families.load(spec.family)
     cost = flops.step(
         spec, family, batch=batch, length=windows.length, positions=objective.positions(windows.length)
     )  # fmt: skip
-    compute = Compute(next(model.parameters()).device, torch.float32, torch.bfloat16 if bf16 else None)
+    cast = torch.bfloat16 if precision == "bf16" else None
+    compute = devices.Compute(next(model.parameters()).device, torch.float32, cast)
     recipe = build.Recipe(weight_decay=decay)
     return build.trainer(family, model, Batches(windows, objective, batch), cost, recipe, compute=compute)
 
 
-@dataclass(frozen=True)
-class Trained:
-    """What one training came to.
+@dataclass
+class Stopwatch:
+    """Times the steps of a training after the first SKIPPED ones.
 
-    loss: nats.
-    flops: of all steps as our ledger counts them; 0 on the side of the reference.
+    steps: of the whole training.
+    marks: CPU seconds of this process and wall seconds, at the start and at the end.
     """
 
-    loss: float
-    flops: float = 0.0
+    steps: int
+    marks: list[tuple[float, float]] = field(default_factory=list)
+
+    def passed(self, done: int) -> None:
+        """Take notice that so many steps are done."""
+        if done in (SKIPPED, self.steps):
+            self.marks.append((time.process_time(), time.perf_counter()))
+
+    def sample(self, value: Any) -> Sample:
+        """Return the seconds of the timed steps. value: of the sample."""
+        (cpu, wall), (cpu_end, wall_end) = self.marks
+        return Sample(cpu_end - cpu, wall_end - wall, value)
 
 
 def linear(step: int, steps: int, warmup: int, peak: float) -> float:

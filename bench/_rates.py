@@ -181,8 +181,9 @@ class Bench:
             compiled(model, layers_path(family.roles(model.config)))
         ids = np.random.default_rng(0).integers(0, case.vocab, 1000 * case.tokens)
         windows = PackedSequences(ids, case.length, 0, 0)
-        bf16 = self.device.type == "cuda"
-        self.trainer = _machine.trainer(spec, model, CausalLM(), windows, case.batch, decay=0.01, bf16=bf16)
+        self.trainer = _machine.trainer(
+            spec, model, CausalLM(), windows, case.batch, decay=0.01, precision=_machine.automatic()
+        )
         self.taken = 0
         self.step: Step = captured(self.trainer) if case.mode == "graph" else lambda n: self.trainer.step(n, LR)
         self.run(WARM)

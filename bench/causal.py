@@ -1,10 +1,11 @@
 """Causal-LM pre-training: our loop with the stock GPT-2 against a minimal loop in the style of nanoGPT, in turns.
 
-Reference: a GPT-2 and a training loop that are as short and fast as nanoGPT's. One module per part of a block,
-F.scaled_dot_product_attention, a tied head on every position, random offsets into the ids, AdamW with two groups (fused on a
-GPU only), clipping, no dropout, no bias in linear layers and norms (nanoGPT's default). The loss is read at every 10th step.
-Ours: the loop of `growbench pretrain` on GPT2LMHeadModel, which has biases. Both have the same shape, text, batch, LR curve
-and tokens per step.
+Reference: a GPT-2 and a training loop that are as short and fast as nanoGPT's, in the same precision as ours. One module per
+part of a block, a tied head on every position, random offsets into the ids, AdamW with two groups, clipping, no dropout, no
+bias in linear layers and norms (nanoGPT's default), autocast for bf16. What was faster of two was taken: AdamW's fused kernel;
+F.scaled_dot_product_attention in float32, and nanoGPT's other attention, two products around a softmax, in bf16; GELU with the
+error function. The loss is read at every 10th step. Ours: the loop of `growbench pretrain` on GPT2LMHeadModel, which has
+biases. Both have the same shape, text, batch, LR curve and tokens per step. The first steps are not timed.
 
     python bench/causal.py --data <folder with wikipedia/> --out docs/BENCHMARKS.md
 """
@@ -54,14 +55,23 @@ class Block(nn.Module):
         self.norm_1, self.norm_2 = Norm(hidden), Norm(hidden)
         self.qkv, self.out = nn.Linear(hidden, 3 * hidden, bias=False), nn.Linear(hidden, hidden, bias=False)
         self.up, self.down = nn.Linear(hidden, spec.ffn, bias=False), nn.Linear(spec.ffn, hidden, bias=False)
+        future = torch.full((spec.max_length, spec.max_length), float("-inf")).triu(1)
+        self.register_buffer("future", future, persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
         rows, length, hidden = x.shape
         parts = self.qkv(self.norm_1(x)).split(hidden, dim=2)
         q, k, v = (part.view(rows, length, self.heads, -1).transpose(1, 2) for part in parts)
-        mixed = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+        mixed = self.attended(q, k, v)
         x = x + self.out(mixed.transpose(1, 2).contiguous().view(rows, length, hidden))
         return x + self.down(F.gelu(self.up(self.norm_2(x))))
+
+    def attended(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        """Return causal attention, [B, heads, T, d], by the faster way in the dtype at hand."""
+        if q.dtype == torch.float32:
+            return F.scaled_dot_product_attention(q, k, v, is_causal=True)
+        scores = q @ k.transpose(2, 3) * q.shape[-1] ** -0.5
+        return (scores + self.future[: q.shape[2], : q.shape[2]].to(q.dtype)).softmax(-1) @ v
 
 
 class Gpt(nn.Module):
@@ -86,16 +96,15 @@ class Gpt(nn.Module):
         return F.cross_entropy(logits.view(-1, logits.shape[-1]), targets.view(-1))
 
 
-def reference(spec: ModelSpec, ids: np.ndarray, args: argparse.Namespace, seed: int) -> Sample:
-    """Train the reference model; return its seconds and its last loss."""
+def reference(spec: ModelSpec, precision: str, ids: np.ndarray, args: argparse.Namespace, seed: int) -> Sample:
+    """Train the reference model; the value is its last loss."""
     torch.manual_seed(seed)
-    model = Gpt(spec)
+    model, steps = Gpt(spec), args.steps + _machine.SKIPPED
     groups = [
         {"params": [p for p in model.parameters() if (p.dim() > 1) is decayed], "weight_decay": DECAY * decayed}
         for decayed in (True, False)
     ]
-    opt = torch.optim.AdamW(groups, lr=LR, betas=BETAS)
-    found: list[float] = []
+    opt, watch = torch.optim.AdamW(groups, lr=LR, betas=BETAS, fused=True), _machine.Stopwatch(steps)
 
     def batch() -> tuple[Tensor, Tensor]:
         offsets = torch.randint(len(ids) - args.length, (args.batch,))
@@ -104,76 +113,78 @@ def reference(spec: ModelSpec, ids: np.ndarray, args: argparse.Namespace, seed: 
             for shift in (0, 1)
         )  # type: ignore[return-value]
 
-    def train() -> None:
-        for step in range(args.steps):
-            for group in opt.param_groups:
-                group["lr"] = _machine.linear(step, args.steps, max(1, args.steps // 10), LR)
+    for step in range(steps):
+        for group in opt.param_groups:
+            group["lr"] = _machine.linear(step, steps, max(1, steps // 10), LR)
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=precision == "bf16"):
             loss = model(*batch())
-            loss.backward()
-            nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-            opt.step()
-            opt.zero_grad(set_to_none=True)
-            if step % 10 == 0 or step == args.steps - 1:
-                found.append(loss.item())
+        loss.backward()
+        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        opt.step()
+        opt.zero_grad(set_to_none=True)
+        if step % 10 == 0:
+            loss.item()
+        watch.passed(step + 1)
+    return watch.sample(loss.item())
 
-    sample = _table.timed(train)
-    return Sample(sample.cpu, sample.wall, _machine.Trained(loss=found[-1]))
 
-
-def ours(spec: ModelSpec, ids: np.ndarray, args: argparse.Namespace, seed: int) -> Sample:
-    """Train the stock model with our loop; return its seconds and its last loss."""
-    family = families.load("gpt2")
+def ours(spec: ModelSpec, precision: str, ids: np.ndarray, args: argparse.Namespace, seed: int) -> Sample:
+    """Train the stock model with our loop; the value is its last loss."""
+    family, steps = families.load("gpt2"), args.steps + _machine.SKIPPED
     model = family.build(family.config(spec, **family.dropout(0.0)), seed=seed)
-    windows = PackedSequences(ids, args.length, 2, seed)
-    made = _machine.trainer(spec, model, CausalLM(), windows, args.batch, decay=DECAY)
-    found: list[float] = []
-
-    def train() -> None:
-        for step in range(args.steps):
-            value = made.step(step, _machine.linear(step, args.steps, max(1, args.steps // 10), LR))
-            if step % 20 == 19 or step == args.steps - 1:
-                found.append(float(value))
-
+    windows, watch = PackedSequences(ids, args.length, 2, seed), _machine.Stopwatch(steps)
+    made = _machine.trainer(spec, model, CausalLM(), windows, args.batch, decay=DECAY, precision=precision)
     with reuse_freed_memory():
-        sample = _table.timed(train)
-    return Sample(sample.cpu, sample.wall, _machine.Trained(loss=found[-1]))
+        for step in range(steps):
+            loss = made.step(step, _machine.linear(step, steps, max(1, steps // 10), LR))
+            if step % 20 == 19:
+                float(loss)
+            watch.passed(step + 1)
+    return watch.sample(float(loss))
 
 
 COLUMNS = (
-    "(layers, hidden), batch x length, threads", "ours, tokens / CPU s", "reference, tokens / CPU s", "CPU, reference / ours",
-    "bar", "wall, reference / ours", "ours, last loss", "reference, last loss",
+    "(layers, hidden), batch x length, threads, precision", "ours, tokens / CPU s", "reference, tokens / CPU s",
+    "CPU, reference / ours", "bar", "wall, reference / ours", "ours, last loss", "reference, last loss",
 )  # fmt: skip
 
 
-def row(spec: ModelSpec, threads: int, found: dict[str, list[Sample]], args: argparse.Namespace) -> list[str]:
-    tokens, (a, b) = args.steps * args.batch * args.length, (found[OURS], found[THEIRS])
+def row(name: str, found: dict[str, list[Sample]], tokens: int) -> list[str]:
+    """Return a row of the table. tokens: of the timed steps."""
+    a, b = found[OURS], found[THEIRS]
     times = _table.ratio(b, a, "cpu")
     return [
-        f"{(spec.layers, spec.hidden)}, {args.batch} x {args.length}, {threads}",
+        name,
         *(f"{tokens / _table.median(side, 'cpu'):,.0f}" for side in (a, b)),
         f"{times:.2f}",
         _table.verdict(times, BAR),
         f"{_table.ratio(b, a, 'wall'):.2f}",
-        *(f"{sum(s.value.loss for s in side) / len(side):.3f}" for side in (a, b)),
+        *(f"{sum(s.value for s in side) / len(side):.3f}" for side in (a, b)),
     ]
 
 
 def main(words: Sequence[str] | None = None) -> int:
     """Run the benchmark and print its table; with --out, put it into the page."""
     parser = _table.parser(__doc__, 3, data="wikipedia")
-    _machine.arguments(parser, batch=16)
+    _machine.arguments(parser, batch=16, threads=[1, 2])
     args = parser.parse_args(words)
     load, folder = os.getloadavg()[0], _table.data(parser, args) / "wikipedia"
     tokenizer = _text.vocabulary(folder / "valid.txt", args.vocab)
-    ids = _text.text_ids(folder / "valid.txt", tokenizer, (args.steps * args.batch + 1) * (args.length - 1))
+    needed = ((args.steps + _machine.SKIPPED) * args.batch + 1) * (args.length - 1)
+    ids = _text.text_ids(folder / "valid.txt", tokenizer, needed)
     rows = []
     for threads, spec in _machine.settings("gpt2", tokenizer.get_vocab_size(), args):
-        sides = {OURS: partial(ours, spec, ids, args), THEIRS: partial(reference, spec, ids, args)}
-        rows.append(row(spec, threads, _table.turns(sides, args.rounds, _table.own), args))
+        for precision in _machine.precisions():
+            sides = {
+                side: partial(train, spec, precision, ids, args) for side, train in ((OURS, ours), (THEIRS, reference))
+            }
+            name = f"{(spec.layers, spec.hidden)}, {args.batch} x {args.length}, {threads}, {precision}"
+            found = _table.turns(sides, args.rounds, _table.own)
+            rows.append(row(name, found, args.steps * args.batch * args.length))
     body = (
-        f"GPT-2, vocabulary {tokenizer.get_vocab_size()}, {args.steps} steps, Wikipedia text; medians of {args.rounds} rounds "
-        "in turns. Losses are of the last training batch, which each side draws in its own way.\n\n"
-        + _table.markdown(COLUMNS, rows)
+        f"GPT-2, vocabulary {tokenizer.get_vocab_size()}, {args.steps} steps, Wikipedia text; `precision: auto` takes "
+        f"{_machine.automatic()} here; medians of {args.rounds} rounds in turns. Losses are of the last training batch, which each "
+        "side draws in its own way.\n\n" + _table.markdown(COLUMNS, rows)
     )
     _table.publish("causal", "Causal-LM pre-training", body, load, args.out, words or sys.argv[1:])
     return 0

@@ -118,7 +118,7 @@ def pretraining(spec: ModelSpec, length: int, backend: str) -> Callable[[int], C
         if backend:
             compiled(model, layers_path(family.roles(model.config)), backend)
         made = _machine.trainer(
-            spec, model, objective, PackedSequences(ids, length, 2, 0), batch, decay=0.01, bf16=True
+            spec, model, objective, PackedSequences(ids, length, 2, 0), batch, decay=0.01, precision="bf16"
         )
         return lambda number: made.step(number, 1e-4)
 

@@ -25,7 +25,10 @@ def test_finetuning(bench, data: Path, tmp_path: Path, capsys) -> None:
     ]
     assert bench("finetune").main(["--data", str(data), "--out", str(page), *words]) == 0
     assert Path.cwd() == here
-    assert number(cells(page, "ours")[4]) == 1 and number(cells(page, "Trainer, padded to 128")[4]) > 0
+    assert number(cells(page, "ours")[4]) == 1
+    for name, bar in (("Trainer, float32", "at least 3"), ("Trainer, bf16", "none")):
+        row = cells(page, name)
+        assert number(row[4]) > 0 and row[-1].startswith(bar)
 
 
 def test_tokenizing(bench, data: Path, tmp_path: Path, capsys) -> None:
