@@ -49,6 +49,8 @@ class Norm(nn.Module):
 class Block(nn.Module):
     """x + attention(norm(x)), x + mlp(norm(x))."""
 
+    future: Tensor  # [T, T], minus infinity where a position may not look
+
     def __init__(self, spec: ModelSpec) -> None:
         super().__init__()
         self.heads, hidden = spec.heads, spec.hidden

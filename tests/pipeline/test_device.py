@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from support import same_bytes, testsets, tiny
 from support.hardware import pretend_gpu
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
+from transformers.activations import NewGELUActivation
 
 from growbench.pipeline import attention
 from growbench.pipeline.finetune import run as finetune
@@ -19,6 +21,7 @@ from growbench.pipeline.pretrain import run as pretrain
 from growbench.pipeline.zeroshot import run as zeroshot
 from growbench.records.layout import Layout
 from growbench.study.study import Study
+from growbench.train import attention as train_attention
 
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *(f"w{i}" for i in range(tiny.VOCAB - 5))]
 VERBS: dict[str, Callable[[Study], Any]] = {
@@ -92,6 +95,22 @@ def test_precision_holds_for_every_verb(
         seen.clear()
         run(study(precision=precision))
         assert seen == {dtype, torch.float32} if (precision, verb) == ("bf16", "pretrain") else {dtype}, verb  # losses
+
+
+@pytest.mark.parametrize("protocol", ["single", "probe"])
+def test_finetuning_and_probes_use_the_kernels_of_training(
+    study: Callable[..., Study], protocol: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls, honest = [], train_attention._products
+    monkeypatch.setattr(train_attention, "_products", lambda *words: calls.append(words) or honest(*words))
+    monkeypatch.setattr(NewGELUActivation, "forward", None)
+    for made, used in ((study(precision="bf16"), True), (study(precision="float32"), False)):
+        VERBS["pretrain"](made)
+        calls.clear()
+        finetune.run(replace(made, finetune=replace(made.finetune, protocol=protocol)), "scratch", [0], ["p100"])
+        assert bool(calls) == used
+        record = json.loads(made.layout.finetune_record("scratch", 0, "p100").read_text())
+        assert record["made_from"]["precision"] == made.train.precision
 
 
 def _results(record: Any) -> Any:

@@ -5,7 +5,7 @@ from typing import Any
 
 from growbench.families import Family, layers_path
 from growbench.plan.flops import StepCost
-from growbench.train import activations, attention
+from growbench.train import kernels
 from growbench.train.batches import Batches
 from growbench.train.compiled import compiled
 from growbench.train.device import CPU, Compute
@@ -53,8 +53,7 @@ def trainer(
     """
     model = model.to(compute.dtype).train()
     ranks.align(model.parameters())
-    activations.fuse(model)
-    attention.choose(model)
+    kernels.choose(model)
     layers = layers_path(family.roles(model.config))
     if recipe.compile:
         compiled(model, layers)

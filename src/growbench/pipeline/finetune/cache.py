@@ -12,7 +12,7 @@ from growbench.records.identity import Identity
 from growbench.study.sections import FinetuneConfig
 
 log = logging.getLogger(__name__)
-VERSION = 2  # of the code that fine-tunes: raise it if it changes what a fine-tuning scores or keeps
+VERSION = 3  # of the code that fine-tunes: raise it if it changes what a fine-tuning scores or keeps
 ELSEWHERE = (
     "points",
     "source",

@@ -12,6 +12,7 @@ from torch import Tensor
 from growbench.pipeline.finetune.rows import batches, collate
 from growbench.pipeline.finetune.tokenized import TokenizedTask
 from growbench.study.sections import FinetuneConfig
+from growbench.train import kernels
 from growbench.train.device import Compute
 from growbench.train.optimizer import adamw, set_lr
 
@@ -36,8 +37,8 @@ class Start:
 
 
 def start(model: Any, pad: int, compute: Compute) -> Start:
-    """Move a model to its device and copy its weights."""
-    model = compute.place(model)
+    """Move a model to its device, choose its kernels, and copy its weights."""
+    model = kernels.choose(compute.place(model))
     return Start(model, {name: value.clone() for name, value in model.state_dict().items()}, pad, compute)
 
 

@@ -25,9 +25,10 @@ from growbench.records import predictions
 from growbench.study.sections import FinetuneConfig
 from growbench.study.study import Study
 from growbench.tasks import Task, glue
+from growbench.train import kernels
 from growbench.train.device import Compute
 
-VERSION = 1  # raise it if a probe's scores change
+VERSION = 2  # raise it if a probe's scores change
 
 
 @dataclass(frozen=True)
@@ -122,7 +123,7 @@ class Prober:
 
     @functools.cached_property
     def model(self) -> Any:
-        return self.compute.place(self.family.model_class().from_pretrained(self.folder)).eval()
+        return self._placed(self.family.model_class().from_pretrained(self.folder))
 
     def fit(self, task: ProbedTask, seed: int) -> dict[str, Any]:
         """Probe a task and return the run's entry in the record. A run fails if all of its predictions are the same."""
@@ -142,10 +143,13 @@ class Prober:
             "seconds": round(time.perf_counter() - began, 2), "predictions": predictions.pack(shown, kind(about)),
         }  # fmt: skip
 
+    def _placed(self, model: Any) -> Any:
+        return kernels.choose(self.compute.place(model)).eval()
+
     def _features(self, model: Any) -> Callable[[Any], Any]:
         return lambda ids: features.pooled(self.family, model, ids, self.compute)
 
     def _random(self, seed: int) -> Callable[[Any], Any]:
         """Return the features of a model of the same config with weights drawn from the seed, made when they are needed."""
-        made = functools.cache(lambda: self.compute.place(self.family.build(self.model.config, seed=seed)).eval())
+        made = functools.cache(lambda: self._placed(self.family.build(self.model.config, seed=seed)))
         return lambda ids: features.pooled(self.family, made(), ids, self.compute)
