@@ -221,7 +221,9 @@ def test_a_fine_tuning_that_the_study_does_not_ask_for_is_refused(made: tuple[St
         aggregate.run(study)
 
 
-def test_a_search_of_other_rates_or_another_share_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_search_of_other_rates_another_share_or_precision_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     study = constructed.study(
         {"scratch": None, "direct_copy": {"lr": 1e-3}}, **{"search.lrs": [1e-3, 2e-3], "search.seed": 0}
@@ -239,6 +241,7 @@ def test_a_search_of_other_rates_or_another_share_is_refused(tmp_path: Path, mon
         ({"share": 0.9}, r"share is 0\.9, but search\.share is"),
         ({"lr": 4e-3, "trials": [whole["trials"][1], {**more, "loss": 1.0}]}, "it tried"),
         ({"identity": {**whole["identity"], "seed": 3}}, r"the seed \(3, now 0\) changed since"),
+        ({"identity": {**whole["identity"], "precision": "bf16"}}, r"precision 'bf16' differs from 'float32' in .*-s0"),
     ):
         constructed.dump(path, whole | changes)
         with pytest.raises(GrowBenchError, match=rf"scratch\.json: {line}"):

@@ -27,6 +27,11 @@ def runs(records: Records) -> None:
         equal({path: values[key] for path, values in records.items()}, key)
 
 
+def searches(records: Records, runs: Records) -> None:
+    """Raise GrowBenchError unless the searches computed in the precision of the runs."""
+    equal({path: values["identity"]["precision"] for path, values in [*runs.items(), *records.items()]}, "precision")
+
+
 def evaluations(records: Records, runs: Records, columns: tuple[str, ...]) -> None:
     """Raise GrowBenchError unless these evaluations are of the models of these runs, on the same files.
 

@@ -66,6 +66,7 @@ def everything(study: Study, methods: list[str], trained: list[str]) -> Found:
     if any(values["source_spec"] for values in runs.values()):
         runs |= _runs(study, [SOURCE], changed)
     alike.runs(runs)
+    alike.searches(searches, runs)
     finetune = _evaluations(study, runs, "finetune", study.layout.finetune_record, study.finetuned_points, fit.finetune)
     alike.evaluations(finetune, runs, alike.OF_TASK)
     zeroshot = _zeroshot(study, runs)
