@@ -49,4 +49,5 @@ include: "workflow/rules/pages.smk"
 onstart:
     announce()
     check_inputs()
+    keep_warm()
     note_unused()

@@ -31,6 +31,7 @@ from growbench.study.config import gather
 from growbench.errors import GrowBenchError, shown
 from growbench.records.layout import Layout, run_name
 from growbench.runtime import shell as shell_words
+from growbench.runtime import warm
 from growbench.runtime.discover import explained
 
 
@@ -83,6 +84,12 @@ def announce():
     note.parent.mkdir(parents=True, exist_ok=True)
     note.touch()
     atexit.register(note.unlink, missing_ok=True)
+
+
+def keep_warm():
+    """Offer jobs on this machine a process that has imported torch and transformers already; not jobs in containers."""
+    if workflow.is_main_process and workflow.local_exec and not workflow.deployment_settings.deployment_method:
+        warm.offer()
 
 
 def memory(mb):
