@@ -155,7 +155,7 @@ MALFORMED: list[tuple[str, Any, str]] = [  # key, value (... removes it), what t
     (
         "zeroshot.names",
         ["bytes/SST-2"],
-        "use clm and one of gpt2, gpt_neox, llama, opt, qwen2, or only pairs and BLiMP",
+        "use clm and one of gpt2, gpt_neox, llama, mistral, opt, qwen2, or only pairs and BLiMP",
     ),
     ("zeroshot.names", ["bytes"], "did you mean"),
     ("zeroshot.pairs", 7, "from 8 to"),

@@ -6,7 +6,7 @@ import torch
 from growbench import families
 from growbench.train import attention
 
-TEXT = ("bert", "gpt2", "gpt_neox", "llama", "opt", "qwen2", "roberta")
+TEXT = ("bert", "gpt2", "gpt_neox", "llama", "mistral", "opt", "qwen2", "roberta")
 
 
 def model_of(name: str, dropout: float = 0.0):
