@@ -24,6 +24,28 @@ def test_the_gradient_that_was_kept_is_that_of_cross_entropy(dtype, outer):
     torch.testing.assert_close(logits.grad, stock.grad)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+@pytest.mark.parametrize("rows", [1, 7, 40])
+def test_the_size_of_the_pieces_changes_no_bit(dtype, rows, monkeypatch):
+    rng = torch.Generator().manual_seed(0)
+    start = (3 * torch.randn(40, 1001, generator=rng)).to(dtype)
+    labels = torch.randint(0, 1001, (40,), generator=rng)
+
+    def computed(piece):
+        monkeypatch.setattr(cross_entropy, "PIECE", piece)
+        logits = start.clone().requires_grad_()
+        value = cross_entropy.mean(logits, labels)
+        value.backward()
+        return value.detach(), logits.grad, cross_entropy.each(start, labels)
+
+    for split, whole in zip(computed(rows * 1001), computed(start.numel()), strict=True):
+        assert torch.equal(split, whole)
+
+
+def test_no_position_has_no_losses():
+    assert cross_entropy.each(torch.zeros(0, 5), torch.zeros(0, dtype=torch.long)).shape == (0,)
+
+
 def test_a_token_without_any_chance_has_its_true_loss():
     logits = torch.tensor([[0.0, 500.0], [0.0, 1.0]], requires_grad=True)
     value = cross_entropy.mean(logits, torch.tensor([0, 1]))
