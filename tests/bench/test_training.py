@@ -131,3 +131,26 @@ def test_steps_that_train_a_part_of_the_layers(bench, tmp_path: Path, monkeypatc
     assert stages.main(["--rounds", "1", "--out", str(page)]) == 0
     assert [number(cell) for cell in cells(page, "full")[1:4]] == [1, 1, 1]
     assert 0 < number(cells(page, "top 3 of 6")[1]) < number(cells(page, "top 3 of 12")[1]) < 1
+
+
+def test_stacked_seeds_train_as_separate_ones(bench) -> None:
+    seeds = bench("seeds")
+    seeds.BATCH, seeds.LENGTH, seeds.LR = 2, 16, 0.02
+    own = [seeds.trainer((2, 32), "float64", seed) for seed in range(3)]
+    whole = seeds.Together(own)
+    start = [value.clone() for value in whole.parameters]
+    for step in range(4):
+        apart = sum(one.step(step, seeds.LR) for one in own)
+        assert whole.step(step).item() == pytest.approx(apart.item(), rel=1e-10)
+    assert all(not torch.equal(a, b) for a, b in zip(start, whole.parameters, strict=True))
+    for i, one in enumerate(own):
+        for mine, theirs in zip(whole.parameters, one.parameters, strict=True):
+            torch.testing.assert_close(mine[i], theirs, rtol=0, atol=1e-9)
+
+
+def test_seeds_together(bench, tmp_path: Path, capsys) -> None:
+    page, seeds = tmp_path / "page.md", bench("seeds")
+    seeds.BATCH, seeds.LENGTH = 2, 16
+    assert seeds.main(["--seeds", "2", "--shapes", "1x32", "--rounds", "1", "--out", str(page)]) == 0
+    row = cells(page, "(1, 32), float32")
+    assert number(row[4]) == pytest.approx(number(row[1]) / number(row[2]), rel=0.05)
