@@ -19,8 +19,8 @@ demo: .venv/.installed  ## the default study, from text to figures, and its savi
 	PATH="$(CURDIR)/$(BIN):$$PATH" snakemake --cores all --rerun-incomplete
 	@echo; $(BIN)/growbench show --config config/demo.yaml
 
-tables: .venv/.installed  ## a study's tables, figures and pages from its records, without training: make tables STUDY=mini
-	PATH="$(CURDIR)/$(BIN):$$PATH" snakemake --cores all --configfile config/$(or $(STUDY),demo).yaml --allowed-rules aggregate figures pages all --forcerun aggregate
+tables: .venv/.installed  ## a study's tables, figures and pages from its records, without training: make tables STUDY=mini; or a ladder's
+	$(BIN)/python workflow/tables.py config/$(or $(STUDY),demo).yaml
 
 test: .venv/.installed
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2

@@ -17,33 +17,43 @@ container: "docker://python:3.11-slim"
 report: "workflow/report/workflow.rst"
 
 
-include: "workflow/rules/common.smk"
+include: "workflow/rules/start.smk"
+
+
+if LADDER:
+
+    include: "workflow/rules/studies.smk"  # loads this file once more for each study
+
+else:
+
+    include: "workflow/rules/common.smk"
 
 
 rule all:
-    """Make a study's tables and figures, and the pages of its report."""
+    """Make the tables and figures, and the pages of the report: of the study, or of every study of the ladder."""
     input:
-        tables=[STUDY.layout.tables / table for table in TABLES],
-        figures=[STUDY.layout.figure(name, ending) for name in FIGURES for ending in ("png", "pdf")],
-        pages=[STUDY.layout.page(page) for page in PAGES],
+        **RESULTS,
     localrule: True
 
 
-include: "workflow/rules/corpus.smk"
-include: "workflow/rules/search.smk"
-include: "workflow/rules/pretrain.smk"
+if LADDER:
 
+    include: "workflow/rules/ladder.smk"
 
-if STUDY.tasks.names:
+else:
 
-    include: "workflow/rules/finetune.smk"
+    include: "workflow/rules/corpus.smk"
+    include: "workflow/rules/search.smk"
+    include: "workflow/rules/pretrain.smk"
 
+    if STUDY.tasks.names:
 
-include: "workflow/rules/zeroshot.smk"
-include: "workflow/rules/attention.smk"
-include: "workflow/rules/aggregate.smk"
-include: "workflow/rules/figures.smk"
-include: "workflow/rules/pages.smk"
+        include: "workflow/rules/finetune.smk"
+    include: "workflow/rules/zeroshot.smk"
+    include: "workflow/rules/attention.smk"
+    include: "workflow/rules/aggregate.smk"
+    include: "workflow/rules/figures.smk"
+    include: "workflow/rules/pages.smk"
 
 
 onstart:

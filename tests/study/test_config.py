@@ -13,9 +13,9 @@ from support.helpers import PRICES
 
 from growbench import methods
 from growbench.errors import GrowBenchError
-from growbench.study import config, files, schema, timeline
+from growbench.study import config, files, ladder, schema, timeline
 
-CONFIGS = sorted((ROOT / "config").glob("*.yaml"))
+CONFIGS = [path for path in sorted((ROOT / "config").glob("*.yaml")) if not ladder.given([path])]
 
 
 def changed(path: str, value: Any) -> dict[str, Any]:

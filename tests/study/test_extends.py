@@ -11,7 +11,7 @@ from support.workflow import snakemake
 
 from growbench import methods
 from growbench.errors import GrowBenchError
-from growbench.study import config, files
+from growbench.study import config, files, ladder
 
 DEEP = '''"""Add copies of the layers below."""
 
@@ -105,6 +105,8 @@ def test_methods_that_replace_others_are_printed_with_their_own_file(folder: Pat
 
 def test_the_printed_study_is_a_config_of_the_same_study(tmp_path: Path) -> None:
     for path in sorted((ROOT / "config").glob("*.yaml")):
+        if ladder.given([path]):
+            continue
         study = config.load(path)
         again = config.load(write(tmp_path / "printed.yaml", config.printed([path])))
         assert again.trained_part() == study.trained_part() and again.methods == study.methods

@@ -12,7 +12,7 @@ rule aggregate:
                 str(LAYOUT.tables / table),
                 caption=f"../report/tables/{Path(table).stem}.rst",
                 category="Tables, the files",
-                labels={"file": table},
+                labels=labels(file=table),
             )
             for table in TABLES
         ],

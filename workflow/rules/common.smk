@@ -1,64 +1,16 @@
-# Shared by all rules: the study, what each step depends on, and how a rule calls the command line.
+# Shared by the rules of a study: the study, and what each step depends on.
 # Rules use `exec`: SLURM signals every process of a job. A shell that waits for training would die of SIGTERM at once, and
 # the job would end before training has saved its checkpoint.
-import atexit
 import os
-import shlex
-import subprocess
-import sys
 from dataclasses import asdict
 from functools import cache
 from pathlib import Path
-
-for place in (workflow.basedir, sys.executable):
-    if os.pathsep in str(place):
-        sys.exit(
-            f"growbench: {place}: PATH cannot hold a folder with '{os.pathsep}' in its name; rename it, or move this elsewhere"
-        )
-sys.path.insert(0, f"{workflow.basedir}/src")  # a clone works before it is installed
-os.environ.update(
-    PYTHONPATH=os.pathsep.join([sys.path[0], *filter(None, [os.getenv("PYTHONPATH")])]),
-    PATH=os.pathsep.join([str(Path(sys.executable).parent), os.getenv("PATH", os.defpath)]),
-)
-if shlex.quote(sys.executable) != sys.executable:  # Snakemake puts it into commands without quotes
-    sys.executable = Path(sys.executable).name  # found by PATH
 
 from growbench.analysis import outputs
 from growbench.pipeline import triggers
 from growbench.spec import SOURCE
 from growbench.study import scored
 from growbench.study.config import gather
-from growbench.errors import GrowBenchError, shown
-from growbench.records.layout import Layout, run_name
-from growbench.runtime import shell as shell_words
-from growbench.runtime import warm
-from growbench.runtime.discover import explained
-
-
-def named(path):
-    """Return a config file's path for the command line: relative if it lies below this folder, and never like an option."""
-    path = Path(path)
-    short = os.path.relpath(path) if path.absolute().is_relative_to(Path.cwd()) else str(path)
-    return f"./{short}" if short.startswith("-") else short
-
-
-def load_study(files, changes):
-    """Return the study of the config files and of `--config`. A faulty config ends the run with one line."""
-    try:
-        with explained():
-            return gather(files, changes)
-    except GrowBenchError as error:
-        sys.stderr.write(f"growbench: {shown(error)}\n")
-        raise SystemExit(2) from None
-
-
-def check_inputs():
-    """End the run before its first job if text or task files are missing. Tables from records need neither."""
-    if "corpus" not in (workflow.dag_settings.allowed_rules or ["corpus"]):
-        return
-    words = [sys.executable, "-m", "growbench", "check", *shell_words.split(OPTIONS)]
-    if subprocess.run(words, stdout=subprocess.DEVNULL).returncode:
-        raise SystemExit(2)
 
 
 def note_unused():
@@ -78,20 +30,6 @@ def note_unused():
         )
 
 
-def announce():
-    """Leave a note of the process that runs the workflow here; a note of a killed one tells workflow/resume.py to clean up."""
-    note = Path(".snakemake/runs", f"{os.uname().nodename}-{os.getpid()}")
-    note.parent.mkdir(parents=True, exist_ok=True)
-    note.touch()
-    atexit.register(note.unlink, missing_ok=True)
-
-
-def keep_warm():
-    """Offer jobs on this machine a process that has imported torch and transformers already; not jobs in containers."""
-    if workflow.is_main_process and workflow.local_exec and not workflow.deployment_settings.deployment_method:
-        warm.offer()
-
-
 def memory(mb):
     """Return a job's memory (MB): `mb`, and twice that in every retry. Not more: most retries follow a time limit."""
     return lambda wildcards, attempt: mb * min(attempt, 2)
@@ -105,6 +43,11 @@ def gpus(count):
 def options(wildcards, input):
     """Return the options that name the study. A function that takes `input` is no rerun trigger."""
     return OPTIONS
+
+
+def labels(**own):
+    """Return a result's labels in the report. Where it holds several studies, the study comes first."""
+    return ({"study": STUDY.study} if OF_LADDER else {}) | own
 
 
 def of_study(parts):
@@ -224,11 +167,8 @@ def caption(wildcards):
     return Path(workflow.basedir, f"workflow/report/{wildcards.figure}.rst").read_text(encoding="utf-8")
 
 
-CONFIG_FILES = [named(path) for path in workflow.overwrite_configfiles or ["config/demo.yaml"]]
-CHANGES = list(workflow.config_settings.config_args or [])
-STUDY = load_study(CONFIG_FILES, CHANGES)
+STUDY = checked(gather, CONFIG_FILES, CHANGES)
 config.update(asdict(STUDY))  # the report's captions read it; a file that extends another lacks some of these values
-OPTIONS = shell_words.join(["--config", *CONFIG_FILES, *(word for text in CHANGES for word in ("--set", text))])
 TRIAL_SEED = STUDY.trial_seed()
 CORES = STUDY.train.threads * STUDY.train.processes  # of a pre-training job; `growbench pretrain` starts its processes
 LAYOUT = Layout("{study}")  # paths with wildcards, as rules want them
@@ -256,6 +196,11 @@ FIGURES = sorted(
     for path in Path(workflow.basedir, "workflow/figures").glob("[!_]*.py")
     if outputs.has_figure(STUDY, path.stem)
 )
+RESULTS = {
+    "tables": [STUDY.layout.tables / table for table in TABLES],
+    "figures": [STUDY.layout.figure(name, ending) for name in FIGURES for ending in ("png", "pdf")],
+    "pages": [STUDY.layout.page(page) for page in PAGES],
+}
 
 
 wildcard_constraints:

@@ -7,7 +7,7 @@ rule figures:
             str(LAYOUT.figure("{figure}", "png")),
             caption="../report/figure.rst",
             category="Figures",
-            labels={"figure": "{figure}"},
+            labels=labels(figure="{figure}"),
         ),
         pdf=LAYOUT.figure("{figure}", "pdf"),
     log:

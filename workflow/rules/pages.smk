@@ -9,7 +9,7 @@ rule pages:
                 str(LAYOUT.page(page)),
                 caption=f"../report/tables/{page}.rst",
                 category=category,
-                labels={"page": page},
+                labels=labels(page=page),
             )
             for page, category in PAGES.items()
         ],

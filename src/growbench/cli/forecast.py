@@ -108,19 +108,26 @@ def _shares(points: Sequence[float]) -> str:
     return ", ".join(f"{point:.4g}" if round(point, 4) != point else str(point) for point in points)
 
 
+def sums(planned: Sequence[tuple[Study, Sequence[Row]]], speed: float) -> Iterator[str]:
+    """Yield what several studies cost together. planned: each study with its rows."""
+    flops = sum(_flops(rows) for _, rows in planned)
+    yield f"All {len(planned)} studies: {_priced(flops, speed)}"
+    hours = [_core_hours(study, rows) for study, rows in planned]
+    known = [value for value in hours if value is not None]
+    if len(known) == len(hours):
+        yield f"Core-hours of all {len(planned)} studies on this machine, the searches included: {sum(known):.3g}"
+
+
 def _totals(study: Study, rows: Sequence[Row], speed: float) -> Iterator[str]:
     """Yield what all runs of all seeds and the search cost: FLOPs, time, and disk."""
-    flops, disk = (sum(row[key] * len(row["seeds"]) for row in rows) for key in ("flops", "disk_bytes"))
+    disk = sum(row["disk_bytes"] * len(row["seeds"]) for row in rows)
     if search := sum(row["search_flops"] for row in rows):
         most = max(row["trials"] for row in rows)
         yield f"Search: an estimated {most} trials of a method with seed {study.search.seed}, {search:.4g} FLOPs in all"
     seeds = f"seed {study.seeds[0]}" if len(study.seeds) == 1 else f"seeds {', '.join(map(str, study.seeds))}"
-    flops += search
-    days = flops / speed / (24 * HOUR)
-    yield f"All runs ({seeds}): {flops:.4g} FLOPs, {days:.4g} GPU-days at an assumed {speed:.3g} FLOP/s (--speed)"
-    if all(row["seconds"] is not None for row in rows):
+    yield f"All runs ({seeds}): {_priced(_flops(rows), speed)}"
+    if (cores := _core_hours(study, rows)) is not None:
         total = sum(row["seconds"] * len(row["seeds"]) for row in rows)
-        cores = sum(_core_seconds(study, row) for row in rows) / HOUR
         yield f"Training on this machine: {total / 60:.1f} minutes with one run at a time"
         yield f"Core-hours on this machine, the search included: {cores:.3g}"
     tokens, size = study.corpus.max_tokens, dtype_of(study.corpus.vocab).itemsize
@@ -128,6 +135,23 @@ def _totals(study: Study, rows: Sequence[Row], speed: float) -> Iterator[str]:
         "the corpus (its size is not limited)" if tokens is None else f"at most {_amount(size * tokens)}B of corpus"
     )
     yield f"Disk: {corpus}, {_amount(disk)}B of runs"
+
+
+def _flops(rows: Sequence[Row]) -> float:
+    """Return the FLOPs of all seeds and the search."""
+    return float(sum(row["flops"] * len(row["seeds"]) + row["search_flops"] for row in rows))
+
+
+def _priced(flops: float, speed: float) -> str:
+    days = flops / speed / (24 * HOUR)
+    return f"{flops:.4g} FLOPs, {days:.4g} GPU-days at an assumed {speed:.3g} FLOP/s (--speed)"
+
+
+def _core_hours(study: Study, rows: Sequence[Row]) -> float | None:
+    """Return the hours of all cores for all seeds and the search; None if steps were not timed."""
+    if any(row["seconds"] is None for row in rows):
+        return None
+    return sum(_core_seconds(study, row) for row in rows) / HOUR
 
 
 def _core_seconds(study: Study, row: Row) -> float:

@@ -20,6 +20,23 @@ def _study(args: argparse.Namespace) -> "Study":
     return config.gather(args.config, args.set)
 
 
+def _in_turn(args: argparse.Namespace, verb: "Verb") -> None:
+    """Call a verb for the study of `--config`; for each study of a ladder, in turn, under a heading."""
+    from growbench.study import ladder
+
+    if not ladder.given(args.config):
+        verb(args)
+        return
+    for number, (name, file) in enumerate(ladder.load(args.config[0], args.set).files.items()):
+        if not vars(args).get("json"):
+            heading = shown(f"{name} ({file})")
+            print("\n" * (number > 0) + f"{heading}\n{'=' * len(heading)}")
+        try:
+            verb(argparse.Namespace(**{**vars(args), "config": [file]}))
+        except GrowBenchError as error:
+            raise GrowBenchError(f"{file}: {error}") from error
+
+
 def _check_run(study: "Study", args: argparse.Namespace, seeds: Sequence[int]) -> None:
     """Raise if the study does not have this method or one of these seeds."""
     if reason := study.left_out.get(vars(args).get("method", "")):
@@ -182,14 +199,27 @@ def _methods(args: argparse.Namespace) -> None:
 
 
 def _plan(args: argparse.Namespace) -> None:
-    study = _study(args)
     from growbench.cli import forecast as text
     from growbench.pipeline import forecast
+    from growbench.study import ladder
 
-    timing = not args.no_timing and study.train.device != "gpu"  # steps are timed on the CPU
-    rows = forecast.run(study, timing=timing)
+    planned: list[tuple[Study, list[dict[str, Any]]]] = []
     speed = args.speed or text.SPEED
-    print(_json(rows) if args.json else "\n".join([*text.lines(study, rows, speed, args.stages), *_cut_rows(study)]))
+
+    def plan(args: argparse.Namespace) -> None:
+        study = _study(args)
+        timing = not args.no_timing and study.train.device != "gpu"  # steps are timed on the CPU
+        rows = forecast.run(study, timing=timing)
+        planned.append((study, rows))
+        if not args.json:
+            print("\n".join([*text.lines(study, rows, speed, args.stages), *_cut_rows(study)]))
+
+    several = ladder.given(args.config)
+    _in_turn(args, plan)
+    if args.json:
+        print(_json({study.study: rows for study, rows in planned} if several else planned[0][1]))
+    elif several:
+        print("\n".join(["", *text.sums(planned, speed)]))
 
 
 def _cut_rows(study: "Study") -> list[str]:
@@ -210,6 +240,10 @@ def _show(args: argparse.Namespace) -> None:
 
 
 def _check(args: argparse.Namespace) -> None:
+    _in_turn(args, _check_study)
+
+
+def _check_study(args: argparse.Namespace) -> None:
     study = _study(args)
     if args.print:
         from growbench.study import config

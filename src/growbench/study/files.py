@@ -14,6 +14,7 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from growbench.errors import GrowBenchError
 
 EXTENDS = "extends"
+LADDER = "ladder"  # the key that makes a file a list of studies (study/ladder.py)
 REPLACED = ("methods",)  # a file's methods replace those of the file that it extends: one file lists them all
 CHANGE = "--set"
 MISSING = object()
@@ -78,13 +79,15 @@ def read(path: str | Path) -> dict[str, Any]:
 def chain(path: str | Path) -> list[tuple[str, dict[str, Any]]]:
     """Return the files that a config consists of with their own values: the one that all others extend comes first.
 
-    Raises GrowBenchError for a file that is missing, extends itself, or has no `study` of its own.
+    Raises GrowBenchError for a file that is missing, extends itself, has no `study` of its own, or is a list of studies.
     """
     found: list[tuple[str, dict[str, Any]]] = []
     while True:
         if any(Path(path).resolve() == Path(other).resolve() for other, _ in found):
             raise GrowBenchError(f"{found[-1][0]}: {EXTENDS}: {path} extends itself; remove one `{EXTENDS}`")
         values = _read_extended(path, found)
+        if LADDER in values:
+            raise GrowBenchError(f"{path}: a list of studies; give one of them{_listed(path, values.get('studies'))}")
         found.insert(0, (str(path), values))
         if (base := values.pop(EXTENDS, None)) is None:
             return found
@@ -95,6 +98,11 @@ def chain(path: str | Path) -> list[tuple[str, dict[str, Any]]]:
                 f"{path}: study: missing; give it a name, since a file that extends another is a study of its own"
             )
         path = Path(path).parent / base
+
+
+def _listed(path: str | Path, names: Any) -> str:
+    """Return the end of a line: the files that a list of studies names, as far as it is one."""
+    return f": {', '.join(str(Path(path).parent / str(name)) for name in names)}" if isinstance(names, list) else ""
 
 
 def _read_extended(path: str | Path, above: Sequence[tuple[str, Any]]) -> dict[str, Any]:

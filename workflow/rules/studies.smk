@@ -1,0 +1,33 @@
+# Every study of a ladder, each as a module whose rules begin with the study's name.
+
+
+report: "../report/ladder.rst"
+
+
+for study, file in LADDER.files.items():
+    loaded, prefix = f"study {study}", f"{study}_"  # no other name of this file is called so
+
+    module:
+        name: loaded
+        snakefile:
+            workflow.main_snakefile
+        config:
+            {"files": [file]}
+
+    use rule * from loaded as prefix*
+
+
+STUDIES = [globals()[f"study {study}"] for study in LADDER.files]
+RESULTS = {key: [path for study in STUDIES for path in study.RESULTS[key]] for key in ("tables", "figures", "pages")}
+COMPARED = ("savings_by_point.csv", "points.csv", "savings.csv", "zeroshot.csv")
+
+
+def note_unused():
+    """Name the records that the studies do not use."""
+    for study in STUDIES:
+        study.note_unused()
+
+
+def options(wildcards, input):
+    """Return the options that name the ladder. A function that takes `input` is no rerun trigger."""
+    return OPTIONS
