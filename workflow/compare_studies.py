@@ -1,6 +1,6 @@
 """Print what the same methods save in two studies, such as one in bf16 and one in float32, and their paired difference.
 
-    python workflow/compare_studies.py config/ladder-a.yaml config/ladder-a-float32.yaml
+    python workflow/compare_studies.py config/precision-bf16.yaml config/precision-float32.yaml
 
 Read are the records of the methods, and the finished points (by tokens per parameter), that both studies have. Both must
 have the same seeds, corpus, validation documents, LRs and warm-ups. The first difference is that of the losses, in nats. Savings are against each study's own scratch at the

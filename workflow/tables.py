@@ -18,8 +18,9 @@ def words(path: str) -> list[str]:
     """Return snakemake's arguments for a config file. Raises GrowBenchError for a faulty file."""
     prefixes = [f"{name}_" for name in ladder.load(path).files] if ladder.given([path]) else [""]
     allowed = [f"{prefix}{rule}" for prefix in prefixes for rule in RULES]
+    together = ["ladder"] if prefixes != [""] else []
     forced = [f"{prefix}{RULES[0]}" for prefix in prefixes]
-    return ["--configfile", path, "--allowed-rules", *allowed, "all", "--forcerun", *forced]
+    return ["--configfile", path, "--allowed-rules", *allowed, *together, "all", "--forcerun", *forced]
 
 
 def main(given: list[str]) -> None:

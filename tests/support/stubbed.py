@@ -15,7 +15,7 @@ import sys
 
 from growbench.analysis import outputs
 from growbench.records.layout import Layout
-from growbench.study import config
+from growbench.study import config, ladder
 
 verb, *words = sys.argv[1:]
 if verb == "check":  # writes nothing, and takes a ladder too
@@ -32,7 +32,22 @@ def given(flag):
     return found
 
 
-study = config.gather(given("--config"), [text for flag, text in zip(words, words[1:]) if flag == "--set"])
+def write(paths):
+    """Write empty files."""
+    for path in paths:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("{}")
+
+
+changes = [text for flag, text in zip(words, words[1:]) if flag == "--set"]
+if verb == "ladder":
+    rungs = ladder.load(given("--config")[0], changes)
+    tables, figures = outputs.of_ladder([config.gather([file], changes) for file in rungs.files.values()])
+    layout = Layout(rungs.name)
+    write(layout.tables / name for name in tables)
+    write(layout.figure(name, ending) for name in figures for ending in ("png", "pdf"))
+    sys.exit()
+study = config.gather(given("--config"), changes)
 layout, method = study.layout, "".join(given("--method"))
 runs, points = [(method, seed) for seed in given("--seed")], given("--points")
 made = {
@@ -44,9 +59,7 @@ made = {
     "attention": [layout.attention_record(seed) for seed in given("--seed")],
     "aggregate": [layout.tables / name for name in outputs.names(study)],
 }
-for path in made[verb]:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("{}")
+write(made[verb])
 '''
 AFTER = {"aggregate", "figures", "pages", "all"}  # what follows from any change of a record
 JOB = re.compile(r"^(?:local)?rule ([\w-]+):\n((?:    .*\n)*)", re.MULTILINE)

@@ -21,6 +21,7 @@ SMALL: dict[str, Any] = {
 }  # fmt: skip
 STEPS = ("corpus", "source", "aggregate", "pages")  # of a study, one job each
 BOTH = ("rung-a", "rung-b")
+TOGETHER = {"ladder", "all"}
 
 
 def write(tree: Path, *names: str) -> None:
@@ -47,7 +48,7 @@ def rungs(tree: Path) -> Path:
 
 def test_all_studies_are_planned_in_one_graph(rungs: Path) -> None:
     done = stubbed.run(rungs, "rungs", "-n", "-p", "--config", "seeds=[4]")
-    assert stubbed.jobs(done) == whole("rung-a") | whole("rung-b") | {"all"}
+    assert stubbed.jobs(done) == whole("rung-a") | whole("rung-b") | TOGETHER
     text = done.stdout + done.stderr
     for name in BOTH:
         assert f"growbench pretrain --config config/{name}.yaml --set 'seeds=[4]' --method scratch --seed 4" in text
@@ -59,12 +60,12 @@ def test_a_ladder_adds_what_is_new_to_what_is_there(rungs: Path) -> None:
     """Results of a study that ran by itself count, and a study that is added later runs alone."""
     alone = stubbed.run(rungs, "rung-a", "--cores", "2")
     assert alone.returncode == 0 and stubbed.jobs(alone) == whole("rung-a", "") | {"all"}, alone.stderr
-    assert stubbed.planned(rungs, "rungs") == whole("rung-b") | {"all"}
+    assert stubbed.planned(rungs, "rungs") == whole("rung-b") | TOGETHER
     done = stubbed.run(rungs, "rungs", "--cores", "2")
-    assert done.returncode == 0 and stubbed.jobs(done) == whole("rung-b") | {"all"}, done.stderr
+    assert done.returncode == 0 and stubbed.jobs(done) == whole("rung-b") | TOGETHER, done.stderr
     assert stubbed.planned(rungs, "rungs") == set() == stubbed.planned(rungs, "rung-b")
     write(rungs, *BOTH, "rung-c")
-    assert stubbed.planned(rungs, "rungs") == whole("rung-c") | {"all"}
+    assert stubbed.planned(rungs, "rungs") == whole("rung-c") | TOGETHER
     stubbed.write(rungs, "rung-a", SMALL | {"study": "rung-a", "methods": {"scratch": None}})
     shutil.rmtree(rungs / "results/rung-b/tables")
     late = stubbed.run(rungs, "rungs", "--cores", "2")
@@ -102,7 +103,7 @@ def test_tables_of_a_ladder_are_made_from_records_alone(rungs: Path) -> None:
     given = words(str(rungs / "config/rungs.yaml"))
     done = snakemake(rungs, "-n", *given)
     tables = {f"{name}_{rule}" for name in BOTH for rule in ("aggregate", "figures", "pages")}
-    assert done.returncode == 0 and stubbed.jobs(done) == tables | {"all"}, done.stderr
+    assert done.returncode == 0 and stubbed.jobs(done) == tables | TOGETHER, done.stderr
 
 
 def test_the_comparison_reads_the_tables_of_every_study(rungs: Path) -> None:
@@ -110,7 +111,7 @@ def test_the_comparison_reads_the_tables_of_every_study(rungs: Path) -> None:
     text = done.stdout + done.stderr
     assert done.returncode == 0 and "growbench ladder --config config/rungs.yaml --log logs/rungs/ladder.log" in text
     read = next(iter(re.findall(r"rule ladder:\n    input: (.*)", text))).split(", ")
-    tables = ("savings_by_point.csv", "points.csv", "savings.csv")
+    tables = ("points.csv", "savings.csv", "savings_by_point.csv", "differences.csv")
     assert read == [str(Layout(name).tables / table) for name in BOTH for table in tables]
 
 
@@ -131,6 +132,9 @@ def test_two_studies_are_trained_drawn_and_reported_together(tree: Path) -> None
         layout = Layout(name)
         for path in (layout.tables / "savings.md", layout.figure("savings", "png"), layout.page("savings")):
             assert (tree / path).stat().st_size
+    page = (tree / Layout("rungs").tables / "ladder.md").read_text(encoding="utf-8")
+    assert "Not run yet" not in page and all(f"| {name} |" in page for name in BOTH)
+    assert (tree / Layout("rungs").figure("savings", "png")).stat().st_size
     assert stubbed.planned(tree, "rungs") == set()
     report = stubbed.run(tree, "rungs", "--report", "report.html")
     assert report.returncode == 0, report.stderr

@@ -1,4 +1,6 @@
 # Every study of a ladder, each as a module whose rules begin with the study's name.
+from growbench.analysis import outputs
+from growbench.pipeline import triggers
 
 
 report: "../report/ladder.rst"
@@ -19,7 +21,11 @@ for study, file in LADDER.files.items():
 
 STUDIES = [globals()[f"study {study}"] for study in LADDER.files]
 RESULTS = {key: [path for study in STUDIES for path in study.RESULTS[key]] for key in ("tables", "figures", "pages")}
-COMPARED = ("savings_by_point.csv", "points.csv", "savings.csv", "zeroshot.csv")
+COMPARED = [*(f"{frame}.csv" for frame in outputs.COMPARED), f"{outputs.ZEROSHOT}.csv"]
+TOGETHER = Layout(LADDER.name)
+TABLES, FIGURES = outputs.of_ladder([study.STUDY for study in STUDIES])
+RESULTS["tables"] += [TOGETHER.tables / table for table in TABLES]
+RESULTS["figures"] += [TOGETHER.figure(name, ending) for name in FIGURES for ending in ("png", "pdf")]
 
 
 def note_unused():

@@ -1,5 +1,6 @@
 """Which files the tables of a study are, and which of them figures read. The workflow imports it: no torch, no pandas."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from growbench.analysis import papers
@@ -15,6 +16,11 @@ OF_FIGURES = ("points", "savings", "savings_by_point", "scores", "curves", "runs
 ATTENTION = ("attention_maps", "attention_distance")  # of studies that measure attention
 ZEROSHOT = "zeroshot"  # of studies that score without fine-tuning
 OPTIONAL = (*ATTENTION, ZEROSHOT)
+OF_LADDER = ("savings", "claims", "crossings", "profiles", "sizes", "sources")  # frames of a ladder
+LADDER_PAGE = "ladder.md"
+LADDER_FIGURES = ("savings", "loss_vs_flops")
+PAIRS_FIGURE = "pairs_vs_flops"  # of a ladder with a study that scores minimal pairs
+COMPARED = ("points", "savings", "savings_by_point", "differences")  # frames of each study that a ladder reads
 
 
 def names(study: "Study") -> list[str]:
@@ -42,3 +48,9 @@ def has_figure(study: "Study", figure: str) -> bool:
     if figure == ZEROSHOT:
         return bool(study.zeroshot.names)
     return study.attention or not figure.startswith("attention")
+
+
+def of_ladder(studies: "Sequence[Study]") -> tuple[list[str], list[str]]:
+    """Return the names of the tables that `growbench ladder` writes, and those of its figures."""
+    pairs = [PAIRS_FIGURE] if any("pairs" in study.zeroshot.names for study in studies) else []
+    return [*(f"{frame}.csv" for frame in OF_LADDER), LADDER_PAGE], [*LADDER_FIGURES, *pairs]

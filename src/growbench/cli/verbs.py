@@ -233,6 +233,19 @@ def _cut_rows(study: "Study") -> list[str]:
         return ["", f"Rows that are cut: not known ({error})"]
 
 
+def _ladder(args: argparse.Namespace) -> None:
+    from growbench.study import ladder
+
+    if not ladder.given(args.config):
+        raise GrowBenchError(
+            f"{' + '.join(args.config)}: a study, not a ladder; give a file with `ladder` and `studies`, as config/ladder.yaml"
+        )
+    from growbench.pipeline.ladder import run
+
+    rungs = ladder.load(args.config[0], args.set)
+    run.run(rungs.name, list(rungs.files))
+
+
 def _show(args: argparse.Namespace) -> None:
     from growbench.cli import show
 
@@ -284,6 +297,7 @@ VERBS: dict[str, tuple[Verb, str]] = {
     "grow": (_grow, "grow a checkpoint directory into a bigger one"),
     "attention": (_attention, "measure where the attention heads of one seed's finished models look"),
     "aggregate": (_aggregate, "turn records into tables"),
+    "ladder": (_ladder, "compare the studies of a ladder: tables and figures over all of them"),
     "show": (_show, "print a study's savings, and where its tables, figures and report are"),
     "methods": (_methods, "list the growth methods"),
     "plan": (_plan, "print what a study will cost, method by method, before anything is spent"),

@@ -163,6 +163,11 @@ def figures(study: Study) -> Parts:
     return {"code": _code(_folder(analysis) / "figures")}
 
 
+def ladder() -> Parts:
+    """Return the parts of a ladder's tables and figures besides the studies' tables."""
+    return {"code": _code(_folder(analysis), Path(__file__).parent / "ladder")}
+
+
 def pages(files: list[str], changes: list[str]) -> Parts:
     """Return the parts of the pages besides the tables: the configuration as it is printed, and the code."""
     return {

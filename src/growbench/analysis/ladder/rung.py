@@ -9,13 +9,12 @@ import numpy as np
 import pandas as pd
 
 from growbench.analysis.frames.measured import LONGER, SCRATCH, Measured
+from growbench.analysis.outputs import COMPARED, ZEROSHOT
 from growbench.analysis.ranking import is_control
 from growbench.analysis.statistics.intervals import Floats
 from growbench.errors import GrowBenchError
 from growbench.spec import SOURCE
 
-TABLES = ("points", "savings", "savings_by_point", "differences")
-OPTIONAL = "zeroshot"
 NEAR = 0.05  # of a log: points whose tokens per parameter are this close to a wanted number have it
 
 
@@ -103,12 +102,12 @@ class Rung:
 def read(study: str, folder: Path) -> Rung:
     """Read the rung of a study from the folder of its tables. Raises GrowBenchError if a table is missing."""
     found = {}
-    for name in TABLES:
+    for name in COMPARED:
         path = folder / f"{name}.csv"
         if not path.is_file():
             raise GrowBenchError(f"{path}: no such table; run `growbench aggregate` for study {study} first")
         found[name] = pd.read_csv(path, dtype={"commit": str, "source": str, "target": str}, low_memory=False)
-    optional = folder / f"{OPTIONAL}.csv"
+    optional = folder / f"{ZEROSHOT}.csv"
     zeroshot = pd.read_csv(optional) if optional.is_file() else pd.DataFrame()
     return Rung(
         study=study, points=found["points"], savings=found["savings"], by_point=found["savings_by_point"],
