@@ -38,16 +38,22 @@ def cases(family: str) -> dict[str, tuple[ModelSpec, ModelSpec]]:
 
 
 def variants(method: str) -> Iterator[dict[str, Any]]:
-    """Yield the defaults, then each option's other values, one option at a time; for a number, four times its default."""
+    """Yield the defaults, then each option's other values, one option at a time; for a number, four times its default.
+
+    An operator that is learned is taken as it starts.
+    """
     chosen = methods.load(method)
-    yield chosen.check_options({})
+    start = {"steps": 0} if chosen.needs_data else {}
+    yield chosen.check_options(start)
     for name, option in chosen.options.items():
+        if name in start:
+            continue
         small = 1 if isinstance(option.default, int) else 0.005
         others = option.choices or ((option.default or small) * 4,) if option.choices or option.range else ()
         for value in others:
             fits = value in option.choices or option.range is None or option.range[0] <= value <= option.range[1]
             if value != option.default and fits:
-                yield chosen.check_options({name: value})
+                yield chosen.check_options(start | {name: value})
 
 
 @cache

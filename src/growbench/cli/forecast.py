@@ -162,9 +162,10 @@ def _core_seconds(study: Study, row: Row) -> float:
 
 def _stages(row: Row) -> Iterator[str]:
     """Yield a method's totals by phase, and one line for each stage."""
-    trunk, cooldown = (row["phases"][phase] for phase in ("trunk", "cooldown"))
+    grow, trunk, cooldown = (row["phases"][phase] for phase in ("grow", "trunk", "cooldown"))
+    learned = f"operator {grow['flops']:.4g} FLOPs in {grow['steps']} steps, " if grow["steps"] else ""
     yield (
-        f"{row['method']}: {row['steps']} steps; trunk {trunk['flops']:.4g} FLOPs, cool-downs {cooldown['flops']:.4g}; "
+        f"{row['method']}: {row['steps']} steps; {learned}trunk {trunk['flops']:.4g} FLOPs, cool-downs {cooldown['flops']:.4g}; "
         f"in ELECTRA's convention {trunk['flops_electra']:.4g} and {cooldown['flops_electra']:.4g}"
     )
     yield from map(_stage, row["plan"], row["stages"])

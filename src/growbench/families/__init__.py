@@ -7,6 +7,7 @@ from typing import Any
 
 from growbench.errors import GrowBenchError, nearest
 from growbench.families._family import Family
+from growbench.families._logical import Logical, logical
 from growbench.families._roles import (
     WIDENED,
     Axis,
@@ -29,6 +30,7 @@ __all__ = [
     "Axis",
     "Component",
     "Family",
+    "Logical",
     "Role",
     "axis_size",
     "embeddings_path",
@@ -36,6 +38,7 @@ __all__ = [
     "layers_path",
     "load",
     "loaded",
+    "logical",
     "names",
     "of",
     "reads",

@@ -1,5 +1,6 @@
 """Grow one model into a bigger one with a method's maps."""
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,8 @@ from torch import nn
 from growbench.errors import GrowBenchError
 from growbench.families import Family
 from growbench.growth.depth import check_depth
+from growbench.growth.learned.composition import Composition, anatomy_of, bundles
+from growbench.growth.learned.recipe import Learned
 from growbench.growth.operator import Maps, Operator, Options
 from growbench.growth.transfer import transfer
 from growbench.growth.widening import Widening
@@ -72,7 +75,12 @@ def _require_untouched_head(widening: Widening, source: ModelSpec, target: Model
 def grow_model(
     model: nn.Module, family: Family, target: ModelSpec, method: Maps, options: Options, *, seed: int = 0
 ) -> nn.Module:
-    """Return a stock model of the target spec grown from `model`. The source is not changed."""
+    """Return a stock model of the target spec grown from `model`. The source is not changed.
+
+    An operator that can be learned is taken as it starts.
+    """
+    if method.needs_data:
+        return compose_model(model, family, target, method, options, seed=seed).merged()
     config: Any = model.config
     operator, grown_config = operator_of(family, config, target, method, options, seed, type(model))
     grown = family.build(grown_config, seed=seed, model_class=type(model))
@@ -85,3 +93,17 @@ def grow_model(
         for name, tensor in transfer(operator, source, roles, grown_roles):
             slots[name].copy_(tensor)
     return grown
+
+
+def compose_model(
+    model: nn.Module, family: Family, target: ModelSpec, method: Maps, options: Options, *, seed: int = 0
+) -> Composition:
+    """Return the target of a method that learns, as a composition of a copy of `model` and the factors."""
+    config: Any = model.config
+    operator, grown_config = operator_of(family, config, target, method, options, seed, type(model))
+    roles, grown_roles = (family.roles(c, type(model)) for c in (config, grown_config))
+    source = {name: parameter.detach() for name, parameter in model.named_parameters()}
+    found = bundles(operator, roles, {name: tensor.shape for name, tensor in source.items()})
+    learned = discover.called(Learned, method.learned, anatomy_of(operator, found), options)
+    build = partial(family.build, grown_config, seed=seed, model_class=type(model))
+    return Composition(operator, learned, found, source, grown_roles, build, seed)

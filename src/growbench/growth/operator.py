@@ -8,6 +8,8 @@ import numpy as np
 
 from growbench.families import Family
 from growbench.growth.depth import Depth
+from growbench.growth.learned.parts import Anatomy
+from growbench.growth.learned.recipe import Learned
 from growbench.growth.widening import Widening
 from growbench.spec import ModelSpec, Traits
 
@@ -15,7 +17,12 @@ Options = Mapping[str, Any]
 
 
 class Maps(Protocol):
-    """What the engine asks of a method: whether the growth is possible, and its maps."""
+    """What the engine asks of a method: whether the growth is possible, and its maps.
+
+    needs_data: whether its operator can be learned; if not, `learned` is not asked.
+    """
+
+    needs_data: bool
 
     def check(self, source: ModelSpec, target: ModelSpec, traits: Traits, options: Options) -> None:
         """Raise GrowBenchError if the method cannot make this target from this source."""
@@ -25,6 +32,9 @@ class Maps(Protocol):
 
     def deepen(self, source_layers: int, target_layers: int, options: Options) -> Depth:
         """Return where each target layer comes from."""
+
+    def learned(self, anatomy: Anatomy, options: Options) -> Learned:
+        """Return the operator whose factors can be learned."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -113,3 +113,18 @@ def neutral(source: ModelSpec, target: ModelSpec) -> tuple[SpaceMap, float]:
     times, rest = divmod(target.hidden, source.hidden)
     index = np.concatenate([np.tile(np.arange(source.hidden), times), np.full(rest, maps.NEUTRAL)])
     return maps.from_index(index, source.hidden), times * source.hidden / target.hidden
+
+
+def undivided(widening: Widening) -> Widening:
+    """Return the same copies, whose readers do not divide by their number."""
+
+    def plain(space: SpaceMap) -> SpaceMap:
+        return replace(space, read=np.ones(space.target_size))
+
+    return replace(
+        widening,
+        residual=plain(widening.residual),
+        heads=tuple(map(plain, widening.heads)),
+        kv_heads=tuple(map(plain, widening.kv_heads)),
+        ffn=tuple(map(plain, widening.ffn)),
+    )

@@ -13,6 +13,8 @@ import numpy as np
 
 from growbench.errors import GrowBenchError, nearest
 from growbench.growth.depth import Depth, stacked
+from growbench.growth.learned.parts import Anatomy
+from growbench.growth.learned.recipe import Learned, Learning
 from growbench.growth.widening import Widening, widen
 from growbench.plan.plan import Plan, Prices, Stage
 from growbench.spec import SHAPE_KEYS, ModelSpec, Traits, check_growth, integer
@@ -94,7 +96,7 @@ class Method:
     grows: the axes that it can grow, among layers, hidden, heads, ffn.
     ratios: the ratios of sizes that it accepts, in words.
     needs_source: whether it starts from the trained source.
-    needs_data: whether it reads text to make its maps.
+    needs_data: whether it learns its maps on text: `learning` and `learned` say how.
     shrinks: whether the target is the smaller model.
     masked: whether masks hide what it adds while it trains (growth/masking.py).
     control: whether it grows nothing and answers a question about the methods that do.
@@ -174,6 +176,17 @@ class Method:
     def deepen(self, source_layers: int, target_layers: int, options: Mapping[str, Any]) -> Depth:
         """Return where each target layer comes from."""
         return stacked(source_layers, target_layers)
+
+    def learned(self, anatomy: Anatomy, options: Mapping[str, Any]) -> Learned:
+        """Return the operator whose factors are learned, for a method that needs data.
+
+        `widen` and `deepen` are still asked: factors may start from them, and settings with one entry per layer follow.
+        """
+        raise NotImplementedError
+
+    def learning(self, options: Mapping[str, Any]) -> Learning:
+        """Return how the factors are learned, for a method that needs data."""
+        raise NotImplementedError
 
     def plan(self, source: ModelSpec, target: ModelSpec, options: Mapping[str, Any], prices: Prices) -> Plan:
         """Return the stages. By default, grow the source once, then train the target."""

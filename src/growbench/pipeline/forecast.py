@@ -49,7 +49,7 @@ def run(study: Study, *, timing: bool) -> list[dict[str, Any]]:
 def _method(study: Study, family: Family, method: str, clock: "Stopwatch | None") -> dict[str, Any]:
     line = timeline.of(study, method)
     stages, entries = line.plan.stages, line.entries()
-    seconds = sum(e.steps * clock.step(stages[e.stage], line.costs[e.stage]) for e in entries) if clock else None
+    seconds = sum(_seconds(clock, line, entry) for entry in entries) if clock else None
     sizes = [Sizes.of(family, stage) for stage in stages]
     return {
         "method": method,
@@ -61,7 +61,7 @@ def _method(study: Study, family: Family, method: str, clock: "Stopwatch | None"
         ],
         **_sums(entries),
         "tokens_per_parameter": _trained_on(line, entries) / sizes[-1].parameters,
-        "phases": {phase: _sums(entries, phase=phase) for phase in ("trunk", "cooldown")},
+        "phases": {phase: _sums(entries, phase=phase) for phase in ("grow", "trunk", "cooldown")},
         "trials": trials(study, method),
         "search_flops": _search(study, method),
         "seconds": None if seconds is None else round(seconds, 1),
@@ -69,6 +69,12 @@ def _method(study: Study, family: Family, method: str, clock: "Stopwatch | None"
         * sizes[-1].parameters
         * (len(line.points) + CHECKPOINTS),
     }
+
+
+def _seconds(clock: "Stopwatch", line: Timeline, entry: Entry) -> float:
+    """Return the seconds of some steps; those that learn an operator take longer than the stage's in proportion to FLOPs."""
+    cost = line.costs[entry.stage]
+    return entry.steps * clock.step(line.plan.stages[entry.stage], cost) * (entry.cost.flops / cost.flops)
 
 
 def _trained_on(line: Timeline, entries: Sequence[Entry]) -> float:

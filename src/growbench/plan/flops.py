@@ -84,6 +84,10 @@ class StepCost:
         """Return the cost with a second model, which only runs `forward` FLOPs forward."""
         return replace(self, forward=self.forward + forward, frozen=self.frozen + forward)
 
+    def with_operator(self, forward: float, inputs: float) -> "StepCost":
+        """Return the cost with an operator that composes the parameters, `inputs` of it from what needs no gradient."""
+        return replace(self, forward=self.forward + forward, inputs=self.inputs + inputs)
+
 
 def mean(costs: Sequence[StepCost]) -> StepCost:
     """Return the mean cost of several kinds of step that take turns and read the same number of tokens."""

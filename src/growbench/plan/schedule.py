@@ -28,6 +28,7 @@ class Schedule:
     policy: how the stage follows the curve.
     began: FLOPs spent when the stage began.
     shift: for the policy `shift`, where the curve is read, as a multiple of `began`.
+    start: FLOPs of learning an operator, before the first step that this schedule is of.
     """
 
     peak: float
@@ -38,6 +39,7 @@ class Schedule:
     policy: Rate = "continue"
     began: float = 0.0
     shift: float = 1.0
+    start: float = 0.0
 
     def lr(self, spent: float, step_flops: float) -> float:
         """Return the LR of the step that starts after `spent` FLOPs and costs `step_flops`."""
@@ -53,12 +55,12 @@ class Schedule:
         return start + (spent - self.began) * (self.total - start) / (self.total - self.began)
 
     def _curve(self, spent: float, step_flops: float) -> float:
-        after = spent + step_flops
+        after = spent - self.start + step_flops
         if after < self.warmup:
             return self.peak * after / self.warmup
         if self.protocol == "trunk":
             return self.peak
-        return self.peak * max(0.0, (self.total - spent) / (self.total - self.warmup))
+        return self.peak * max(0.0, (self.total - spent) / (self.total - self.start - self.warmup))
 
     def lr_of_step(self, spent: float, step_flops: float, step: int) -> float:
         """Return the LR of step 0, 1, ... of equal steps after `spent` FLOPs."""

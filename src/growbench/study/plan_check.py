@@ -54,6 +54,10 @@ def _check_stage(study: Study, method: Method, stage: Stage, *, last: bool) -> N
             stage.enter == "source" and not method.needs_source,
             f"enter: {method.name} does not count a source's cost; use init, or a method that starts from the source",
         ),
+        (
+            stage.enter == "grow" and method.needs_data,
+            f"enter: {method.name} learns its operator of the trained source only; use source",
+        ),
         (last and stage.slope is not None, "slope: no stage follows the last one; leave it out"),
         (stage.mask > 0 and not method.masked, f"mask: {method.name} does not use masks; leave it out"),
         (
@@ -133,7 +137,8 @@ def check_warmup(run: Timeline, number: int, point: float) -> None:
 
     point: that point. With budget.total a run that starts from a source has no points in its warm-up.
     """
-    stage, start, warmup = run.plan.stages[number], run.plan.start(number), run.warmup(number) / run.budget
+    stage, warmup = run.plan.stages[number], run.warmup(number) / run.budget
+    start = run.plan.start(number) + run.learning(number) / run.budget
     if number > 0 and stage.lr == "continue":
         return
     told, length = _told(run, warmup), run.plan.stages[run.continued(number)].until - start
@@ -154,7 +159,7 @@ def check_warmups(run: Timeline) -> None:
     for number in range(len(run.plan.stages)):
         check_warmup(run, number, first)
     warmup, leaves = run.warmup(0) / run.budget, run.study.budget.branch(run.own(first))
-    if leaves <= warmup or leaves < run.grown():
+    if leaves <= warmup + run.learning(0) / run.budget or leaves < run.grown():
         raise GrowBenchError(f"{_told(run, warmup)} does not end before the first point; use less")
 
 
@@ -175,6 +180,12 @@ def _check_length(run: Timeline, number: int) -> None:
     if stage.mask > length + 1e-9:
         raise GrowBenchError(
             f"mask: {stage.mask:g} of the budget is longer than the stage, which has {length:.3g}; use less"
+        )
+    learning = run.learning(number)
+    if learning and run.steps(stage.until, start * run.budget + learning, number) < 1:
+        raise GrowBenchError(
+            f"steps: learning the operator takes {learning / run.budget:.3g} of the budget, and leaves no step of the "
+            f"stage's {length:.3g}; use fewer, or a larger budget"
         )
     if run.steps(stage.until, start * run.budget, number) < 1:
         raise GrowBenchError(

@@ -9,6 +9,9 @@ from typing import Any, Literal
 
 from growbench import families
 from growbench.errors import GrowBenchError
+from growbench.growth.learned import cost as learned_cost
+from growbench.growth.learned.recipe import Learning
+from growbench.methods import Method
 from growbench.plan import file as planfile
 from growbench.plan import flops, lengths
 from growbench.plan.plan import Plan, Prices, Stage
@@ -36,14 +39,14 @@ CONFIGURED = Peak()
 class Entry:
     """Equal steps of one stage.
 
-    phase: whether they belong to the trunk or to a cool-down.
+    phase: whether they belong to the trunk or to a cool-down, or learn the operator that the stage is entered by.
     stage: number of the stage.
     point: name of the finished point that a cool-down leads to; empty on the trunk.
     steps: number of steps.
     cost: of one step.
     """
 
-    phase: Literal["trunk", "cooldown"]
+    phase: Literal["grow", "trunk", "cooldown"]
     stage: int
     point: str
     steps: int
@@ -62,6 +65,7 @@ class Timeline:
     source: FLOPs of the source that count towards these; 0 unless budget.total is true and the method starts from it.
     points: those of the study at which the method has grown to its target.
     costs: cost of one step, for each stage.
+    growths: for each stage, the steps that learn the operator that it is entered by; None without any.
     """
 
     study: Study
@@ -72,6 +76,12 @@ class Timeline:
     source: float
     points: tuple[float, ...]
     costs: tuple[flops.StepCost, ...]
+    growths: tuple[Entry | None, ...] = ()
+
+    def learning(self, stage: int) -> float:
+        """Return the FLOPs of learning the operator that a stage is entered by."""
+        entry = self.growths[stage] if self.growths else None
+        return 0.0 if entry is None else entry.steps * entry.cost.flops
 
     def at(self, peak: "Peak") -> "Timeline":
         """Return the same timeline with the peak LR and the warm-up that a search chose."""
@@ -86,7 +96,8 @@ class Timeline:
             return length["share"] * self.budget
         found, steps = 0.0, float(length)
         for number in range(stage, self.continued(stage)):
-            room = (self.plan.stages[number].until - self.plan.start(number)) * self.budget / self.costs[number].flops
+            length = (self.plan.stages[number].until - self.plan.start(number)) * self.budget - self.learning(number)
+            room = max(0.0, length) / self.costs[number].flops
             found += min(steps, room) * self.costs[number].flops
             steps = max(0.0, steps - room)
         return found + steps * self.costs[self.continued(stage)].flops
@@ -98,7 +109,8 @@ class Timeline:
 
     def grown(self) -> float:
         """Return the share of the budget from which the target trains as a whole, unmasked and warmed up."""
-        return self.plan.settled(self.warmup(len(self.costs) - 1) / self.budget)
+        last = len(self.costs) - 1
+        return self.plan.settled(self.warmup(last) / self.budget) + self.learning(last) / self.budget
 
     def events(self) -> list[tuple[float, Literal["stage", "point"], float]]:
         """Return what happens at which share of the budget (Plan.events)."""
@@ -119,8 +131,10 @@ class Timeline:
     def sequences(self) -> int:
         """Return the number of sequences that the run reads; a cool-down reads those that the trunk reads next."""
         rows, start = 0.0, 0.0
-        for stage, cost in zip(self.plan.stages, self.costs, strict=True):
-            rows += (stage.until - start) * self.budget / cost.flops * self.study.optimizer.batch
+        for number, (stage, cost) in enumerate(zip(self.plan.stages, self.costs, strict=True)):
+            learned = self.growths[number] if self.learning(number) else None
+            steps = ((stage.until - start) * self.budget - self.learning(number)) / cost.flops
+            rows += (steps + (learned.steps if learned else 0)) * self.study.optimizer.batch
             start = stage.until
         return round(rows)
 
@@ -143,18 +157,20 @@ class Timeline:
         """Return the LR schedule of a stage that began after `began` FLOPs."""
         plan, peak = self.plan.stages[stage], self.options.get("lr") or self.study.optimizer.lr
         warmups, protocol = (self.warmup(0), self.warmup(stage)), self.study.budget.protocol
-        return Schedule(peak, *warmups, self.budget, protocol, plan.lr, began, plan.shift)
+        return Schedule(peak, *warmups, self.budget, protocol, plan.lr, began, plan.shift, self.learning(0))
 
     def entries(self) -> list[Entry]:
         """Return all steps in order; a stage that ends by the slope of its loss is assumed to last as long as it may."""
-        spent, stage = 0.0, 0
-        found: list[Entry] = []
+        spent, stage = self.learning(0), 0
+        found = [entry for entry in self.growths[:1] if entry]
         for share, kind, what in self.events():
             steps, cost = self.steps(share, spent, stage), self.costs[stage]
             found.append(Entry("trunk", stage, "", steps, cost))
             spent += steps * cost.flops
             if kind == "stage":
                 stage = int(what)
+                spent += self.learning(stage)
+                found += [entry for entry in self.growths[stage : stage + 1] if entry]
             else:
                 found.append(Entry("cooldown", stage, point_name(what), self.cooldown(what, spent, stage), cost))
         return [entry for entry in found if entry.steps]
@@ -190,7 +206,8 @@ def of(study: Study, name: str, *, vocab: int | None = None, paid: float | None 
     else:
         plan = discover.called(Plan, method.plan, source, target, options, prices)
     costs = tuple(step_cost(study, stage) for stage in plan.stages)
-    made = Timeline(study, options, plan, budget, largest, counted, study.points_of(name), costs)
+    growths = tuple(_growth(study, method, options, number, stage) for number, stage in enumerate(plan.stages))
+    made = Timeline(study, options, plan, budget, largest, counted, study.points_of(name), costs, growths)
     return replace(made, points=tuple(point for point in made.points if _fits(made, point)))
 
 
@@ -214,7 +231,17 @@ def _budget(study: Study, name: str, flops: float, paid: float) -> tuple[float, 
 def _fits(run: Timeline, point: float) -> bool:
     """Return whether the target is trained as a whole, unmasked and warmed up, where the run to a point leaves the trunk."""
     leaves = run.study.budget.branch(run.own(point))
-    return leaves > run.warmup(0) / run.budget and leaves >= run.grown()
+    return leaves > (run.warmup(0) + run.learning(0)) / run.budget and leaves >= run.grown()
+
+
+def _growth(study: Study, method: Method, options: Mapping[str, Any], number: int, stage: Stage) -> Entry | None:
+    """Return the steps that learn the operator of the trained source by which a stage is entered."""
+    if not method.needs_data or stage.enter != "source":
+        return None
+    steps = discover.called(Learning, method.learning, options).steps
+    source = study.source_spec(stage.spec.vocab)
+    forward, inputs = learned_cost.of_growth(method, source, stage.spec, options)
+    return Entry("grow", number, "", steps, step_cost(study, stage).with_operator(forward, inputs)) if steps else None
 
 
 def short(study: Study, share: float, vocab: int | None = None) -> Study:

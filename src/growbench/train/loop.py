@@ -85,8 +85,9 @@ class Trainer:
         set_lr(self.opt, lr)
         self.opt.zero_grad(set_to_none=True)
         total = torch.zeros((), device=self.compute.device, dtype=self.dtype)
-        for piece, rows in self.ranks.share(batch, self.accumulate):
-            total += self._gradients(number, piece, rows.to(self.compute.device))
+        with self._micro_batches():
+            for piece, rows in self.ranks.share(batch, self.accumulate):
+                total += self._gradients(number, piece, rows.to(self.compute.device))
         if self.root is None:
             self.ranks.average(self.parameters)
         if self.clip is not None:
@@ -131,6 +132,10 @@ class Trainer:
     def value(self, batch: Batch, function: Callable[[Batch], torch.Tensor]) -> torch.Tensor:
         """Return a function's value at a batch; parameters that are split over the processes are gathered for it."""
         return function(batch) if self.root is None else self.root(partial(function, batch))
+
+    def _micro_batches(self) -> AbstractContextManager[None]:
+        """Return the context in which the micro-batches of a step add up their gradients."""
+        return nullcontext()
 
     def _gradients(self, number: int, piece: int, rows: Batch) -> torch.Tensor:
         """Add the gradients of one micro-batch and return its loss, both divided by the number of micro-batches."""

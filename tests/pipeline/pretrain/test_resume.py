@@ -17,7 +17,7 @@ from growbench.train.loop import Trainer
 def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Study:
     """A study that writes a checkpoint after every step."""
     monkeypatch.chdir(tmp_path)
-    return tiny(tmp_path, others=OTHERS, seconds=ALWAYS)
+    return tiny(tmp_path, others=OTHERS, ligo={"steps": 8}, seconds=ALWAYS)
 
 
 INTERRUPTED = [
@@ -32,6 +32,7 @@ INTERRUPTED = [
     *(("staged", at) for at in (30, 80)),
     *(("ki", at) for at in (9, 19)),
     ("msg", 9),
+    *(("ligo", at) for at in (4, 9, 30)),
     *(("others", at) for at in (22, 32)),
 ]
 

@@ -28,7 +28,8 @@ def build(records: list[Record], curves: pd.DataFrame, ends: Ends, bases: Mappin
     variant of, or itself.
 
     Columns:
-    start_flops, trunk_flops: FLOPs spent before the stage and in it, without cool-downs.
+    start_flops, trunk_flops: FLOPs spent before the stage and in it, without cool-downs and learned operators.
+    grow_flops: FLOPs of learning the operator by which the stage is entered; they come after start_flops.
     cooldown_flops: FLOPs of the cool-down to the largest finished point, in the row of its stage.
     loss_before: validation loss (nats) of the model that the stage starts from, over the same text as loss_after.
     loss_after: validation loss (nats) of the stage's own model before its first step.
@@ -42,6 +43,7 @@ def _rows(record: Record, curves: pd.DataFrame, bases: Mapping[str, str], source
     shared, rows, start = _shared(record, bases), [], 0.0
     for number, stage in enumerate(record["plan"]):
         spent = _spent(record, number)
+        grown = sum(e["flops"] for e in record["ledger"] if e["stage"] == number and e["phase"] == "grow")
         is_last = number == len(record["plan"]) - 1
         rows.append(
             {
@@ -50,13 +52,14 @@ def _rows(record: Record, curves: pd.DataFrame, bases: Mapping[str, str], source
                 **_trained(stage),
                 "start_flops": start,
                 "trunk_flops": spent["flops"],
-                "cooldown_flops": record["points"][-1]["flops"] - start - spent["flops"] if is_last else 0.0,
+                "grow_flops": grown,
+                "cooldown_flops": record["points"][-1]["flops"] - start - grown - spent["flops"] if is_last else 0.0,
                 **{key: spent[key] for key in SPENT[1:]},
                 "loss_before": source_loss if stage["enter"] == "source" else _loss(curve, number - 1, -1),
                 "loss_after": _loss(curve, number, 0),
             }
         )
-        start += spent["flops"]
+        start += grown + spent["flops"]
     return rows
 
 

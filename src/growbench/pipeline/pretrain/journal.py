@@ -22,6 +22,7 @@ class Position:
     tokens: read so far.
     wall: seconds of training.
     initial_loss: validation loss at the start of its stage, in nats.
+    learning: whether the operator by which the stage is entered is still being learned.
     """
 
     stage: int = 0
@@ -33,6 +34,7 @@ class Position:
     tokens: int = 0
     wall: float = 0.0
     initial_loss: float | None = None
+    learning: bool = False
 
 
 @dataclass

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -115,7 +116,8 @@ class Run:
         self.state = RunState(self.name, self.folder, self.identity, self.journal, self.stages)
         measured = partial(validation.of, self.study, self.corpus, self.stages.batches.objective)
         self.valid, self.final = measured("trunk"), measured(self.purpose)
-        self.trainer = self.state.resume() or self._enter(0, None)
+        resumed = self.state.resume()
+        self.trainer = resumed if resumed and not self.journal.at.learning else self._enter(0, resumed)
         if all(self.journal.has(point_name(point)) for point in self.timeline.points):
             log.info("%s is finished, and nothing that it depends on has changed: nothing is trained", self.name)
         for share, kind, what in self.timeline.events():
@@ -128,16 +130,36 @@ class Run:
         return self.journal
 
     def _enter(self, index: int, before: Trainer | None) -> Trainer:
-        """Begin a stage and measure the loss that it starts with."""
+        """Begin a stage and measure the loss that it starts with.
+
+        before: trainer of the previous stage, or of the stage's operator if that was being learned; None for neither.
+        """
         stage, at = self.timeline.plan.stages[index], self.journal.at
-        at.stage, at.entered, at.began = index, at.step, at.spent
-        trainer = self.stages.enter(index, before, at.entered)
+        at.stage, learned = index, None
+        if self.timeline.learning(index):
+            learned, before = self._learn(index, before if at.learning else None), None
+        at.entered, at.began = at.step, at.spent
+        trainer = self.stages.enter(index, before, at.entered, learned)
         if stage.enter != "init":
             self.journal.ledger.add("grow", index, **self.clock.read())
         value = at.initial_loss = self._valid_loss(trainer, uncast=True)
         self.journal.row("trunk", "", 0.0, None, value)
         log.info("%s stage %d, %s: initial loss %.4f", self.name, index, stage.spec.short(), value)
+        if learned is not None:
+            self.state.pause(trainer)
         return trainer
+
+    def _learn(self, index: int, resumed: Trainer | None) -> Any:
+        """Learn the operator by which a stage is entered, and return the model that it makes of the source."""
+        at, growth, method = self.journal.at, self.timeline.growths[index], self.stages.method
+        assert growth is not None and method is not None
+        at.learning = True
+        self.trainer = resumed or self.stages.learner(index)
+        composition: Any = self.trainer.model
+        rates = method.learning(self.timeline.options)
+        self._segment("grow", "", growth.steps, rates.lr_of_step)
+        at.learning = False
+        return composition.merged()
 
     def _trunk(self, share: float) -> None:
         """Train until `share` of the largest budget is spent, or the stage's loss has become flat."""
@@ -172,7 +194,8 @@ class Run:
         cost, budget = self.trainer.cost, self.timeline.budget
         train = self.journal.spend(phase, cost)
         valid = self._valid_loss(self.trainer) if phase == "trunk" else None
-        self.journal.row(phase, point, lr(count - 1), train, valid)
+        if phase != "grow":
+            self.journal.row(phase, point, lr(count - 1), train, valid)
         progress.segment(
             self.name, f"{phase} {point}".strip(), segment, count * cost.tokens, step=at.step, losses=(train, valid),
             spent=at.spent, budget=budget, left=(budget - at.spent) / cost.flops * cost.tokens,

@@ -7,7 +7,7 @@ from typing import Any
 from torch import Tensor
 
 from growbench.growth.masking import Masks, ramp
-from growbench.growth.model import grow_model, operator_of
+from growbench.growth.model import compose_model, grow_model, operator_of
 from growbench.growth.moments import grow_moments
 from growbench.methods import Method
 from growbench.pipeline.pretrain.models import Models
@@ -16,6 +16,7 @@ from growbench.spec import ModelSpec
 from growbench.study.timeline import Timeline
 from growbench.train import build
 from growbench.train.batches import Batches
+from growbench.train.learning import Learner, learner
 from growbench.train.loop import Trainer
 from growbench.train.processes import shard
 from growbench.train.processes.ranks import ALONE, Ranks
@@ -46,18 +47,20 @@ class Stages:
     recipe: build.Recipe
     ranks: Ranks = ALONE
 
-    def enter(self, index: int, before: Trainer | None, entered: int = 0) -> Trainer:
+    def enter(self, index: int, before: Trainer | None, entered: int = 0, learned: Any = None) -> Trainer:
         """Begin stage `index` and return its trainer; moments grow as the plan says.
 
         Every process calls this with the same weights; the result of the first one counts.
 
         before: trainer of the previous stage; None at the first. entered: the step at which the stage begins.
+        learned: the model that a learned operator makes; None if none is learned.
         """
         stage = self.timeline.plan.stages[index]
         if stage.enter == "init":
             return self.trainer(index, self.models.random(stage), entered)
         if before is None:
-            return self.trainer(index, self._grown(self.models.source(), stage), entered)
+            grown = self._grown(self.models.source(), stage) if learned is None else learned
+            return self.trainer(index, grown, entered)
         model, moments = self._previous(index, before)
         if stage.enter == "keep":
             made = self.trainer(index, model, entered)
@@ -81,6 +84,19 @@ class Stages:
             variant=variant_of(stage, self._masks(index, model), self._teacher(stage), entered),
             ranks=self.ranks,
         )
+
+    def learner(self, index: int) -> Learner:
+        """Return the trainer of the operator that makes the model of stage `index` of the source."""
+        stage, growth = self.timeline.plan.stages[index], self.timeline.growths[index]
+        assert self.method is not None and growth is not None
+        family, options = self.models.family, self.timeline.options
+        source = self.models.source().to(self.models.compute.dtype)
+        made = compose_model(source, family, stage.spec, self.method, options, seed=self.models.seed)
+        how, accumulate = self.method.learning(options), self.recipe.accumulate
+        return learner(
+            family, made, self.batches, growth.cost, how,
+            accumulate=accumulate, compute=self.models.compute, ranks=self.ranks,
+        )  # fmt: skip
 
     def before_step(self, index: int, trainer: Trainer, spent: float, began: float) -> Callable[[int], None]:
         """Return what happens before the i-th step from here: masks are lifted, and the teacher's weight falls.

@@ -96,8 +96,11 @@ class RunState:
         tensors, state = found
         self.journal.restore(state)
         at, stages = self.journal.at, self.stages
-        model = stages.models.again(stages.timeline.plan.stages[at.stage], state["model_config"])
-        trainer = stages.trainer(at.stage, model, at.entered)
+        if at.learning:
+            trainer: Trainer = stages.learner(at.stage)
+        else:
+            model = stages.models.again(stages.timeline.plan.stages[at.stage], state["model_config"])
+            trainer = stages.trainer(at.stage, model, at.entered)
         checkpoint.restore(trainer.model, trainer.opt, tensors)
         self.trunk = {n.removeprefix(TRUNK): t for n, t in tensors.items() if n.startswith(TRUNK)}
         self.last = self._place()

@@ -1,0 +1,74 @@
+"""The logical tensors of a stock language model by formula, so that what works on them has a price. Builds no model."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from growbench.families._family import Family
+from growbench.families._roles import Axis, Component, axis_size, fixed, reads, scales, writes
+from growbench.spec import ModelSpec
+
+GATED = 3  # matrices of an FFN with a gate
+RESIDUAL, FROM_RESIDUAL, SCALED = writes("residual"), reads("residual"), scales("residual")
+
+
+@dataclass(frozen=True, slots=True)
+class Logical:
+    """One logical tensor.
+
+    component: its kind and axes; a matrix has the axis that it writes first.
+    shape: of one layer.
+    layered: whether every layer has one.
+    """
+
+    component: Component
+    shape: tuple[int, ...]
+    layered: bool
+
+
+def logical(family: Family, spec: ModelSpec) -> tuple[Logical, ...]:
+    """Return every logical tensor of the stock language model of this spec: together they are `family.parameters`."""
+    rows = {"vocab": spec.vocab, "type": family.types}
+    rows["position"] = 0 if family.positions is None else spec.max_length + family.positions
+    found = [(kind, axes, True) for kind, axes in _layer(family)] + [(k, a, False) for k, a in _outside(family)]
+    made = []
+    for kind, axes, layered in found:
+        shape = tuple(rows[axis.space] if axis.verb == "fixed" else axis_size(axis, spec) or 0 for axis in axes)
+        if all(shape):
+            made.append(Logical(Component(kind, axes), shape, layered))
+    return tuple(made)
+
+
+def _layer(family: Family) -> Iterator[tuple[str, tuple[Axis, ...]]]:
+    """Yield kind and axes of every tensor of one layer."""
+    written = {"q": writes("heads"), "k": writes("kv_heads"), "v": writes("kv_heads"), "fc1": writes("ffn")}
+    if family.ffn_matrices == GATED:
+        written["gate"] = writes("ffn")
+    for kind, axis in written.items():
+        yield kind, (axis, FROM_RESIDUAL)
+        if ("qkv" if kind in "qkv" else "ffn") in family.biases:
+            yield kind, (axis,)
+    for kind, axis, which in (("o", reads("heads"), "o"), ("fc2", reads("ffn"), "ffn")):
+        yield kind, (RESIDUAL, axis)
+        if which in family.biases:
+            yield kind, (RESIDUAL,)
+    yield from _norms(family, 2)
+
+
+def _outside(family: Family) -> Iterator[tuple[str, tuple[Axis, ...]]]:
+    """Yield kind and axes of every tensor outside the layers."""
+    for space in ("vocab", "position", "type"):
+        yield "embedding", (fixed(space), RESIDUAL)
+    yield from _norms(family, family.norms)
+    for _ in range(family.head_matrices):
+        yield "head", (RESIDUAL, FROM_RESIDUAL)
+        yield "head", (RESIDUAL,)
+    if family.head_adds == "bias":
+        yield "head", (fixed("vocab"),)
+    if family.head_adds == "matrix":
+        yield "head", (fixed("vocab"), FROM_RESIDUAL)
+
+
+def _norms(family: Family, count: int) -> Iterator[tuple[str, tuple[Axis, ...]]]:
+    """Yield gain, and shift if there is one, of some norms."""
+    for _ in range(count * (1 if family.norm == "rms" else 2)):
+        yield "norm", (SCALED,)

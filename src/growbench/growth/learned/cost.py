@@ -1,0 +1,51 @@
+"""What a learned operator's own matrix products cost in one step, by formula. No torch."""
+
+from collections.abc import Iterable
+from math import prod
+
+import numpy as np
+
+from growbench import families
+from growbench.growth.learned.parts import Anatomy, Part, grouped, streams_of
+from growbench.growth.learned.recipe import Learned, Mix, Widen
+from growbench.growth.operator import Maps, Options
+from growbench.spec import ModelSpec
+
+
+def of_growth(method: Maps, source: ModelSpec, target: ModelSpec, options: Options) -> tuple[float, float]:
+    """Return what `forward` returns for the stock language models of these specs. Builds no model."""
+    family = families.load(source.family)
+    parts = [
+        Part(
+            name=f"{number}",
+            component=one.component,
+            shape=one.shape,
+            layered=one.layered,
+            streams=streams_of(one.component, own_head=False, grouped=grouped(source, target)),
+        )
+        for number, one in enumerate(families.logical(family, source))
+    ]
+    widening = method.widen(source, target, options, np.random.default_rng(0))
+    depth = method.deepen(source.layers, target.layers, options)
+    learned = method.learned(Anatomy(source, target, widening, depth, parts), options)
+    return forward(learned, parts, source.layers)
+
+
+def forward(learned: Learned, parts: Iterable[Part], source_layers: int) -> tuple[float, float]:
+    """Return the forward FLOPs of composing the target once, and the part of them whose inputs need no gradient."""
+    costs = [_part(learned, part, source_layers) for part in parts]
+    return sum(cost for cost, _ in costs), sum(inputs for _, inputs in costs)
+
+
+def _part(learned: Learned, part: Part, layers: int) -> tuple[float, float]:
+    shape = [layers if part.layered else 1, *part.shape]
+    total, inputs, learns = 0.0, 0.0, False
+    for step in learned.steps(part):
+        if not isinstance(step, Mix | Widen):
+            continue
+        dim = 0 if isinstance(step, Mix) else step.dim + 1
+        rows = learned.factors[step.factor].shape[-2]
+        cost = 2.0 * prod(shape) * rows
+        shape[dim] = rows if isinstance(step, Mix) else shape[dim] + rows
+        total, inputs, learns = total + cost, inputs + (0.0 if learns else cost), True
+    return total, inputs
