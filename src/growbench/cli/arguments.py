@@ -55,7 +55,10 @@ def _grow_arguments(verb: argparse.ArgumentParser) -> None:
     )
     verb.add_argument("--dtype", metavar="D", help="float32, bfloat16, float16 or float64 (default: the source's)")
     verb.add_argument(
-        "--text", type=Path, metavar="FILE", help="measure on the beginning of this text (default: random tokens)"
+        "--text",
+        type=Path,
+        metavar="FILE",
+        help="measure on the beginning of this text (default: random tokens); a learned operator learns on it",
     )
     verb.add_argument("--no-measure", action="store_true", help="do not compare the two models")
     verb.add_argument("--json", action="store_true", help="print the report as JSON")

@@ -36,7 +36,7 @@ class Request:
     options: of the method, each as `name=value`.
     seed: of new weights and of the maps.
     dtype: of the target's tensors; None for the source's.
-    text: file whose beginning is used to compare both models; None for random inputs.
+    text: file whose beginning is used to compare both models, None for random inputs; an operator is learned on it.
     measure: whether both models are compared.
     """
 
@@ -104,6 +104,7 @@ def check(request: Request) -> Job:
         model = skeleton(model_class, config)
         operator, grown_config = operator_of(family, config, target, method, options, request.seed, model_class)
         grown = skeleton(model_class, grown_config)
+    _check_text(request, method, options, model)
     source = Checkpoint(request.source, model)
     refuse_layers_left_out(family, config, source)
     dtype = _dtype(request.dtype, source)
@@ -145,6 +146,21 @@ def _method(request: Request) -> tuple[Method, dict[str, Any]]:
             "use it in a study, or use --method lemon or zero_pad here"
         )
     return method, options
+
+
+def _check_text(request: Request, method: Method, options: dict[str, Any], model: Any) -> None:
+    """Raise GrowBenchError if an operator is to be learned and there is no text, or the model does not predict any."""
+    if not method.needs_data or method.learning(options).steps == 0:
+        return
+    if model.main_input_name != "input_ids" or model.get_output_embeddings() is None:
+        raise GrowBenchError(
+            f"--method {method.name}: it learns its operator on text, which a {type(model).__name__} does not predict; use "
+            "--set steps=0, or a directory with its pre-training head"
+        )
+    if request.text is None:
+        raise GrowBenchError(
+            f"--method {method.name}: it learns its operator on text; add --text FILE, or use --set steps=0"
+        )
 
 
 @contextmanager

@@ -21,8 +21,13 @@ REMEDY = (
 PHASES = ("checking", "growing", "measuring")  # checking includes loading torch and transformers
 
 
-def report_of(request: Request, job: Job, measured: Mapping[str, Any] | str) -> dict[str, Any]:
-    """Return the report of a growth. measured: what `preservation.compare` found, or why it found nothing."""
+def report_of(
+    request: Request, job: Job, measured: Mapping[str, Any] | str, learned: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """Return the report of a growth. measured: what `preservation.compare` found, or why it found nothing.
+
+    learned: how the operator was learned, and what it cost; None if it was not.
+    """
     spec, target = job.operator.source, job.operator.target
     claim = job.method.exact(spec, target, job.family.traits(job.config), job.options)
     rounding = files.name_of(job.dtype) if job.dtype.itemsize < EXACT_BYTES else None
@@ -42,7 +47,8 @@ def report_of(request: Request, job: Job, measured: Mapping[str, Any] | str) -> 
         "measured": measured,
         "left_out": job.source.left_out,
         "inputs": job.sample.words if job.sample is not None else None,
-        "flops": 0.0,
+        "learned": learned,
+        "flops": learned["flops"] if learned else 0.0,
         **provenance.of(torch.get_num_threads()),
     }
 
@@ -67,6 +73,7 @@ def lines(report: Mapping[str, Any], out: Path) -> str:
         "grown": f"{report['class']} {source.short()} -> {target.short()} by {report['method']}",
         "parameters": f"{report['parameters_before'] / 1e6:.4g} M -> {report['parameters_after'] / 1e6:.4g} M",
         "claimed": _claimed(report["claimed"]),
+        **_learned(report["learned"]),
         **_measured(report),
     }
     if report["left_out"]:
@@ -80,6 +87,15 @@ def lines(report: Mapping[str, Any], out: Path) -> str:
 def _claimed(claim: Mapping[str, Any]) -> str:
     rounds = f" (stored in {claim['rounding']}, which rounds)" if claim["rounding"] else ""
     return f"{'exact' if claim['exact'] else 'not exact'} here{rounds}; in general: {claim['preserves']}"
+
+
+def _learned(learned: Mapping[str, Any] | None) -> dict[str, str]:
+    if learned is None:
+        return {}
+    return {
+        "learned": f"{learned['steps']} steps, {learned['tokens']:,} tokens; loss of the operator on the text that follows "
+        f"{learned['loss_before']:.4f} -> {learned['loss_after']:.4f}"
+    }
 
 
 def _measured(report: Mapping[str, Any]) -> dict[str, str]:

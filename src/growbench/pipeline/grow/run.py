@@ -12,10 +12,12 @@ from torch import Tensor
 
 from growbench.errors import GrowBenchError
 from growbench.growth import preservation
+from growbench.growth.model import grow_model
 from growbench.growth.preservation import Sample
 from growbench.growth.transfer import transfer
 from growbench.pipeline.grow import files
 from growbench.pipeline.grow.check import Job, Request, check, stock
+from growbench.pipeline.grow.learn import learn, wanted
 from growbench.pipeline.grow.publish import published
 from growbench.pipeline.grow.report import NOT_FINITE, PHASES, report_of
 from growbench.pipeline.grow.tensors import stored_names
@@ -31,28 +33,42 @@ def run(request: Request) -> dict[str, Any]:
     job = check(request)
     clock.append(time.monotonic())
     with published(request.out) as folder:
-        size = write(job, request.source, folder)
+        learnt = learn(request, job) if wanted(job.method, job.options) else None
+        size = write(job, request.source, folder, learnt.model if learnt else None)
         clock.append(time.monotonic())
         measured = compared(job, request.source, folder)
         clock.append(time.monotonic())
         seconds = {name: round(clock[i + 1] - clock[i], 3) for i, name in enumerate(PHASES)}
-        report = report_of(request, job, measured) | {"bytes": size, "seconds": seconds}
+        report = report_of(request, job, measured, learnt.report if learnt else None) | {"bytes": size, "seconds": seconds}
         (folder / files.REPORT).write_text(json.dumps(report, indent=1, allow_nan=False) + "\n", encoding="utf-8")
     return report
 
 
-def write(job: Job, source: Path, folder: Path) -> int:
-    """Write config, carried files and tensors of the target into a folder. Return the bytes of the tensors' file."""
+def write(job: Job, source: Path, folder: Path, model: Any = None) -> int:
+    """Write config, carried files and tensors of the target into a folder. Return the bytes of the tensors' file.
+
+    model: the target, if its operator can be learned; None streams it from the source's tensors.
+    """
     files.carry(source, folder)
     job.grown_config.architectures = [job.model_class.__name__]
     job.grown_config.dtype = job.dtype
     job.grown_config.save_pretrained(folder)
     names = stored_names(job.grown)
     layout = {names[name]: tuple(parameter.shape) for name, parameter in job.grown.named_parameters()}
-    roles, grown_roles = (job.family.roles(c, job.model_class) for c in (job.config, job.grown_config))
-    checked = _finite(transfer(job.operator, job.source, roles, grown_roles), source, job.dtype)
+    checked = _finite(_grown(job, source, model), source, job.dtype)
     with torch.inference_mode(), reuse_freed_memory():
         return files.write_tensors(folder / files.WEIGHTS, layout, job.dtype, ((names[name], t) for name, t in checked))
+
+
+def _grown(job: Job, source: Path, model: Any) -> Iterable[tuple[str, Tensor]]:
+    """Return the tensors of the target by name."""
+    if model is None and job.method.needs_data:
+        whole = job.model_class.from_pretrained(source.resolve(), dtype=job.source.compute, local_files_only=True)
+        model = grow_model(whole, job.family, job.operator.target, job.method, job.options, seed=job.operator.seed)
+    if model is not None:
+        return ((name, parameter.detach()) for name, parameter in model.named_parameters())
+    roles, grown_roles = (job.family.roles(c, job.model_class) for c in (job.config, job.grown_config))
+    return transfer(job.operator, job.source, roles, grown_roles)
 
 
 def _finite(pairs: Iterable[tuple[str, Tensor]], folder: Path, dtype: torch.dtype) -> Iterator[tuple[str, Tensor]]:

@@ -29,7 +29,7 @@ def sample_of(family: Family, config: Any, model: Any, folder: Path, text: Path 
     else:
         if model.main_input_name != "input_ids":
             raise GrowBenchError(f"--text {text}: {family.name} does not read text; leave --text out")
-        tokenizer = _tokenizer(folder)
+        tokenizer = tokenizer_of(folder)
         rows = _rows(tokenizer, text, length)
         words, mask, special = str(text), tokenizer.mask_token_id, tokenizer.all_special_ids
         if (largest := max(int(row.max()) for row in rows)) >= config.vocab_size:
@@ -43,7 +43,8 @@ def sample_of(family: Family, config: Any, model: Any, folder: Path, text: Path 
     return hidden_tokens(rows, words, mask=mask, special=special)
 
 
-def _tokenizer(folder: Path) -> Any:
+def tokenizer_of(folder: Path) -> Any:
+    """Return the tokenizer of a directory. Raises GrowBenchError if there is none, or if it cannot be loaded."""
     from transformers import AutoTokenizer
 
     if not any(any(folder.glob(pattern)) for pattern in TOKENIZER):

@@ -100,13 +100,11 @@ def _kv_heads(source: ModelSpec, heads: int) -> int:
 
 
 def check_sizes(method: Method, source: ModelSpec, target: ModelSpec) -> None:
-    """Raise GrowBenchError unless the method can change every size that differs, without data."""
+    """Raise GrowBenchError unless the method can change every size that differs."""
     if not method.grows:
         raise GrowBenchError(
             f"--method {method.name}: it does not grow models; use one of {', '.join(_growing(set()))}"
         )
-    if method.needs_data:
-        raise GrowBenchError(f"--method {method.name}: it learns its operator from data; use it in a study")
     changed = [key for key in SHAPE_KEYS if getattr(source, key) != getattr(target, key)]
     axes = {AXIS.get(key, key) for key in changed}
     for key in changed:
@@ -116,5 +114,5 @@ def check_sizes(method: Method, source: ModelSpec, target: ModelSpec) -> None:
 
 
 def _growing(axes: set[str]) -> list[str]:
-    """Return the names of methods that grow all these axes without data."""
+    """Return the names of methods that grow all these axes."""
     return [m.name for m in methods.loaded() if m.grows and axes <= set(m.grows) and not m.shrinks and not m.masked]
