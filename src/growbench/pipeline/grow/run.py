@@ -39,7 +39,10 @@ def run(request: Request) -> dict[str, Any]:
         measured = compared(job, request.source, folder)
         clock.append(time.monotonic())
         seconds = {name: round(clock[i + 1] - clock[i], 3) for i, name in enumerate(PHASES)}
-        report = report_of(request, job, measured, learnt.report if learnt else None) | {"bytes": size, "seconds": seconds}
+        report = report_of(request, job, measured, learnt.report if learnt else None) | {
+            "bytes": size,
+            "seconds": seconds,
+        }
         (folder / files.REPORT).write_text(json.dumps(report, indent=1, allow_nan=False) + "\n", encoding="utf-8")
     return report
 
