@@ -192,9 +192,8 @@ def test_tables_and_figures_are_made_from_what_is_there_and_the_same_again(
     monkeypatch.chdir(tmp_path)
     with pytest.raises(GrowBenchError, match="none of the ladder's studies has tables yet"):
         ladder.run("ladder", ["ladder-a", "ladder-b"])
-    written(
-        dataclasses.replace(rung("ladder-a", {**A, "source_longer": 1.1}), differences=pd.DataFrame({"method": ["a"]}))
-    )
+    made_rung = rung("ladder-a", {**A, "source_longer": 1.1})
+    written(dataclasses.replace(made_rung, differences=pd.DataFrame({"method": ["a"]})))
     folder = ladder.run("ladder", ["ladder-a", "ladder-b"])
     page = (folder / "ladder.md").read_text()
     assert "Not run yet: ladder-b." in page and "| direct_copy | ≥ 0.0 [0.0, open] | 20.0 [20.0, 20.0] |" in page
@@ -206,6 +205,9 @@ def test_tables_and_figures_are_made_from_what_is_there_and_the_same_again(
     before = {path: path.read_bytes() for path in (*folder.iterdir(), *made) if path.is_file()}
     ladder.run("ladder", ["ladder-a", "ladder-b"])
     assert before == {path: path.read_bytes() for path in (*folder.iterdir(), *made) if path.is_file()}
+    none = made_rung.by_point.assign(saving=None, status="not reached")
+    none.to_csv(Layout("ladder-a").tables / "savings_by_point.csv", index=False)
+    ladder.run("ladder", ["ladder-a"])  # nothing to draw is said, not raised
     (Layout("ladder-a").tables / "points.csv").unlink()
     with pytest.raises(
         GrowBenchError, match=r"points\.csv: no such table; run `growbench aggregate` for study ladder-a first"

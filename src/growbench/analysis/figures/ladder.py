@@ -24,6 +24,7 @@ from growbench.analysis.statistics.savings import AT_FIRST, NOT_REACHED
 
 WIDTH, TALL, TOP, BOTTOM = 7.0, 1.5, 0.75, 0.75  # inches: the page, a row of panels, and the margins
 COLUMNS = 4
+TITLE = "Saving against the best model from scratch, everything counted"
 RUNGS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#332288", "#882255")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "h")
 PERCENT = (75, 50, 25, 10, 0, -10, -25, -50, -100, -200, -400)
@@ -36,9 +37,12 @@ def savings(rungs: Sequence[Rung]) -> Figure:
     bases = {name: base for rung in rungs for name, base in rung.bases.items()}
     shown = list(dict.fromkeys(name for rung in rungs for name in rung.growing if name in set(table["method"])))
     sized = [rung for rung in rungs if any(rung.row(name, FRONTIER, frames.AT) for name in shown)]
-    panels = len(shown) + bool(sized)
-    figure, grid = _page(panels, "Saving against the best model from scratch, everything counted", rungs)
+    figure, grid = _page(max(len(shown) + bool(sized), 1), TITLE, rungs)
     values = -np.log1p(-table[table["method"].isin(shown)]["saving"].dropna())
+    if values.empty:
+        grid[0].text(0, 0.5, "no finished point has a saving against the frontier", fontsize=7)
+        grid[0].set_axis_off()
+        return figure
     low, high = min(values.min(), 0.0), max(values.max(), 0.0)
     pad = 0.1 * max(high - low, 0.1)
     for method, axes in zip(shown, grid, strict=False):
