@@ -49,7 +49,7 @@ def test_methods_lists_every_discovered_method(capsys: pytest.CaptureFixture[str
     table, _, options = capsys.readouterr().out.partition("\nOptions")
     assert [line.split()[0] for line in table.splitlines() if line[0] != " "] == ["method", *methods.names()]
     assert all(len(line) <= 100 for line in (table + options).splitlines())
-    assert "noise=0.1" in options
+    assert "fanout=comp" in options
 
 
 @pytest.mark.parametrize(

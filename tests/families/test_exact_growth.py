@@ -157,7 +157,7 @@ def test_lists_with_one_entry_per_layer_follow_the_depth_map() -> None:
     source = perturbed(family, spec, use_sliding_window=True, sliding_window=4, max_window_layers=1)
     full, sliding = "full_attention", "sliding_attention"
     assert source.config.layer_types == [full, sliding, sliding]
-    target = grow_model(source, family, spec.resized(layers=5), lemon, lemon.check_options({})).eval()
+    target = grow_model(source, family, spec.resized(layers=5), lemon, lemon.check_options({"where": "first"})).eval()
     assert target.config.layer_types == [full, full, sliding, sliding, sliding]
     assert drift("qwen2", source, target) <= 1e-10
     assert family.config(spec.resized(layers=2), base=source.config).layer_types == [full, sliding]

@@ -110,9 +110,11 @@ class Workflow:
 
 @pytest.fixture
 def workflow(package: Path) -> Iterator[Workflow]:
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
     found = Workflow(package)
     yield found
     found.end()
+    signal.signal(signal.SIGINT, before)
 
 
 def until(holds: Callable[[], object]) -> None:

@@ -34,7 +34,7 @@ CAUSAL = {"objective": {"kind": "clm"}, "methods": {"compoundgrow": {"length": "
 CONTRADICTIONS: list[
     tuple[str, dict[str, Any], str]
 ] = [  # key, values that contradict one another, what to do about it
-    ("objective.kind: clm", {"objective": {"kind": "clm"}}, "use gpt2, gpt_neox, llama, opt"),
+    ("objective.kind: clm", {"objective": {"kind": "clm"}}, "use gpt2, gpt_neox, llama, mistral, opt"),
     ("source.heads: 3", {"source": {"heads": 3}}, "nearest: 2"),
     ("target.heads: 20", {**CAUSAL, "target": {"family": "llama", "hidden": 60, "heads": 20}}, "an even head size"),
     ("target.hidden: 16", {"target": {"hidden": 16}}, "at least 32"),

@@ -35,8 +35,8 @@ def test_a_growth_between_stages_carries_the_moments_as_the_plan_says(study, pol
     entered = []
     enter = Stages.enter
 
-    def watched(self, index, before, step):
-        trainer = enter(self, index, before, step)
+    def watched(self, index, before, step, learned):
+        trainer = enter(self, index, before, step, learned)
         entered.append(
             {
                 n: trainer.opt.state[p]["step"].item()
@@ -58,16 +58,16 @@ def test_frozen_layers_do_not_change_and_get_no_moments(study, monkeypatch) -> N
     weights: list[dict[str, torch.Tensor]] = []
     enter = Stages.enter
 
-    def watched(self, index, before, step):
+    def watched(self, index, before, step, learned):
         if before is not None and index > 1:
-            learned = {n for n, p in before.model.named_parameters() if p in before.opt.state}
-            frozen = {n: p for n, p in before.model.named_parameters() if n not in learned}
+            moving = {n for n, p in before.model.named_parameters() if p in before.opt.state}
+            frozen = {n: p for n, p in before.model.named_parameters() if n not in moving}
             assert frozen.keys() >= {n for n in weights[-1] if ".layer.0." in n or "position_embeddings" in n}
             for name, parameter in frozen.items():
                 assert torch.equal(parameter, weights[-1][name]), name
             top = index - 1
-            assert any(f".layer.{top}." in n for n in learned) and not any(f".layer.{top - 1}." in n for n in learned)
-        trainer = enter(self, index, before, step)
+            assert any(f".layer.{top}." in n for n in moving) and not any(f".layer.{top - 1}." in n for n in moving)
+        trainer = enter(self, index, before, step, learned)
         weights.append({n: p.detach().clone() for n, p in trainer.model.named_parameters()})
         return trainer
 
