@@ -1,8 +1,5 @@
 """Saving against tokens per parameter: everything counted, against the from-scratch frontier, one panel per method."""
 
-import math
-
-import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -21,20 +18,15 @@ from growbench.analysis.statistics.savings import AT_FIRST, NOT_REACHED
 PLACEBO = "placebo"
 COLUMNS = 3
 TALL, GAP = 0.68, 0.3  # inches of a panel, and between two
-PERCENT = (90, 75, 50, 25, 10, 5, 2, 0, -2, -5, -10, -25, -50, -100, -200, -400, -900)  # savings that may be ticks
-ROOM = 0.12  # share of the axis between two ticks, at least
-
-
-def height_of(saving: "pd.Series[float]") -> np.ndarray:
-    """Return where savings lie: log(F_frontier / F), so that half and twice the FLOPs are equally far from 0."""
-    return -np.log1p(-saving.to_numpy(dtype=np.float64))
 
 
 def against_frontier(tables: Tables) -> pd.DataFrame:
     """Return the rows of the frontier, with where they lie as y, low and high."""
     rows = tables.savings_by_point
     rows = rows[rows["accounting"] == FRONTIER].sort_values("tpp")
-    return rows.assign(**{to: height_of(rows[name]) for to, name in (("y", "saving"), ("low", "lo"), ("high", "hi"))})
+    return rows.assign(
+        **{to: axis.saving_height(rows[name]) for to, name in (("y", "saving"), ("low", "lo"), ("high", "hi"))}
+    )
 
 
 def limits(rows: pd.DataFrame) -> tuple[float, float]:
@@ -47,16 +39,6 @@ def limits(rows: pd.DataFrame) -> tuple[float, float]:
         min(high + span, max([*rows["high"].dropna(), high])),
     )
     return low - 0.12 * (high - low), high + 0.08 * (high - low)
-
-
-def ticks(low: float, high: float) -> list[float]:
-    """Return where round savings lie on the axis, as many as have room; 0 always."""
-    places = [-math.log1p(-percent / 100) for percent in PERCENT]
-    kept = [0.0]
-    for place in sorted((p for p in places if low < p < high), key=abs):
-        if all(abs(place - other) >= ROOM * (high - low) for other in kept):
-            kept.append(place)
-    return sorted(kept)
 
 
 def line(axes: Axes, rows: pd.DataFrame, color: str, marker: str, size: float) -> None:
@@ -128,8 +110,7 @@ def _axes(axes: Axes, tpp: tuple[float, float], first: bool, last: bool) -> None
     axes.xaxis.set_major_locator(FixedLocator(axis.round_ticks(low, high, 3)))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axes.yaxis.set_major_locator(FixedLocator(ticks(*axes.get_ylim())))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{-100 * math.expm1(-value):.0f}".replace("-", "−")))
+    axis.saving_axis(axes)
     axes.tick_params(labelsize=6, labelleft=first, labelbottom=last, length=2, pad=1.5)
 
 

@@ -5,11 +5,14 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from growbench.analysis.statistics.intervals import Floats, mean_interval
 
+PERCENT = (90, 75, 50, 25, 10, 5, 2, 0, -2, -5, -10, -25, -50, -100, -200, -400, -900)  # savings that may be ticks
+ROOM = 0.12  # share of the axis between two of them, at least
 FINE = (1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8)
 DIGITS = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
 
@@ -58,6 +61,22 @@ def apart(places: Sequence[float], gap: float) -> list[float]:
 
 def _middle(values: Sequence[float]) -> float:
     return sum(values) / len(values)
+
+
+def saving_height(saving: "pd.Series[float]") -> "pd.Series[float]":
+    """Return where savings lie: log(F_baseline / F), so that half and twice the FLOPs are equally far from 0."""
+    return -np.log1p(-saving.astype(np.float64))
+
+
+def saving_axis(axes: Axes) -> None:
+    """Label a y axis of `saving_height` with round savings in percent, as many as have room; 0 always."""
+    low, high = axes.get_ylim()
+    kept = [0.0]
+    for place in sorted((p for p in (-math.log1p(-percent / 100) for percent in PERCENT) if low < p < high), key=abs):
+        if all(abs(place - other) >= ROOM * (high - low) for other in kept):
+            kept.append(place)
+    axes.yaxis.set_major_locator(FixedLocator(sorted(kept)))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{-100 * math.expm1(-value):.0f}".replace("-", "−")))
 
 
 def flops_axis(axes: Axes, low: float, high: float, label: str, most: int = 5) -> None:

@@ -1,8 +1,7 @@
 """The figures of a ladder: savings against tokens per parameter and size, losses and minimal pairs against FLOPs."""
 
-import math
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -27,14 +26,13 @@ COLUMNS = 4
 TITLE = "Saving against the best model from scratch, everything counted"
 RUNGS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#332288", "#882255")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "h")
-PERCENT = (75, 50, 25, 10, 0, -10, -25, -50, -100, -200, -400)
 
 
 def savings(rungs: Sequence[Rung]) -> Figure:
     """Return savings against the frontier over tokens per parameter: a panel per method, a line per rung, and over size."""
     table = frames.savings(rungs)
     table = table[table["accounting"] == FRONTIER]
-    bases = {name: base for rung in rungs for name, base in rung.bases.items()}
+    placebos = {name for rung in rungs for name in rung.placebos}
     shown = list(dict.fromkeys(name for rung in rungs for name in rung.growing if name in set(table["method"])))
     sized = [rung for rung in rungs if any(rung.row(name, FRONTIER, frames.AT) for name in shown)]
     figure, grid = _page(max(len(shown) + bool(sized), 1), TITLE, rungs)
@@ -47,7 +45,7 @@ def savings(rungs: Sequence[Rung]) -> Figure:
     pad = 0.1 * max(high - low, 0.1)
     for method, axes in zip(shown, grid, strict=False):
         axes.set_ylim(low - pad, high + pad)
-        for placebo in (name for name in bases if bases[name] == "placebo"):
+        for placebo in sorted(placebos):
             for _, rows in table[table["method"] == placebo].groupby("rung"):
                 _line(axes, rows.sort_values("tpp"), "#999999", ".")
         for i, rung in enumerate(rungs):
@@ -55,7 +53,8 @@ def savings(rungs: Sequence[Rung]) -> Figure:
             _line(axes, rows, RUNGS[i % len(RUNGS)], MARKERS[i % len(MARKERS)])
         _titled(axes, method)
         _over(axes, "tokens per parameter of the target")
-        _percent(axes)
+        axes.axhline(0, color="black", lw=0.7)
+        axis.saving_axis(axes)
     if sized:
         _over_size(grid[-1], sized, shown)
     _rungs_legend(figure, rungs, [Line2D([], [], color="#999999", marker=".", label="placebo")])
@@ -67,17 +66,19 @@ def _line(axes: Axes, rows: pd.DataFrame, color: str, marker: str) -> None:
     """Draw one method on one rung: its line, its band, and what is a bound or not reached."""
     if rows.empty:
         return
-    y, lower, upper = (-np.log1p(-rows[name].astype(float)) for name in ("saving", "lo", "hi"))
+    y, lower, upper = (axis.saving_height(rows[name]) for name in ("saving", "lo", "hi"))
     axes.fill_between(rows["tpp"], lower.fillna(y), upper.fillna(y), color=color, alpha=0.2, lw=0)
     axes.plot(rows["tpp"], y, color=color, marker=marker, ms=3.2, lw=1, mec="white", mew=0.3, zorder=5)
     bound, missed = rows[rows["status"] == AT_FIRST], rows[rows["status"] == NOT_REACHED]
     low, high = axes.get_ylim()
-    axes.plot(bound["tpp"], -np.log1p(-bound["saving"]) + 0.07 * (high - low), marker=2, ls="", color=color, ms=4)
+    axes.plot(
+        bound["tpp"], axis.saving_height(bound["saving"]) + 0.07 * (high - low), marker=2, ls="", color=color, ms=4
+    )
     axes.plot(missed["tpp"], [low + 0.05 * (high - low)] * len(missed), "x", color=color, ms=3.5, mew=0.8)
 
 
 def _over_size(axes: Axes, rungs: Sequence[Rung], methods: Sequence[str]) -> None:
-    """Draw the savings at 5 tokens per parameter over the target's size, each method with its line and the line's band."""
+    """Draw the savings at 5 tokens per parameter over the target's size, each method with its line."""
     found = [(rung, name, row) for rung in rungs for name in methods if (row := rung.row(name, FRONTIER, frames.AT))]
     for method in methods:
         own = [
@@ -92,13 +93,13 @@ def _over_size(axes: Axes, rungs: Sequence[Rung], methods: Sequence[str]) -> Non
             axes.plot(dense, -np.log1p(-line.at(np.log(dense))), color=look.color, lw=0.8)
     _titled(axes, f"at {frames.AT:g} tokens per parameter")
     _over(axes, "millions of parameters of the target", 1e6)
-    _percent(axes)
+    axes.axhline(0, color="black", lw=0.7)
+    axis.saving_axis(axes)
 
 
 def loss_vs_flops(rungs: Sequence[Rung]) -> Figure:
     """Return final losses over FLOPs, everything counted: a panel per rung, the frontier of models from scratch shaded below."""
     figure, grid = _page(len(rungs), "Loss against FLOPs, everything counted", rungs)
-    names = list(dict.fromkeys(name for rung in rungs for name in rung.bases))
     for rung, axes in zip(rungs, grid, strict=False):
         for name, base in rung.bases.items():
             look, own = style(name, base), rung.measured.own(name)
@@ -110,7 +111,7 @@ def loss_vs_flops(rungs: Sequence[Rung]) -> Figure:
         axes.plot(costs, best, color="black", lw=2.2, alpha=0.25, zorder=1)
         _titled(axes, rung.study)
         _over_flops(axes)
-    _methods_legend(figure, names, {name: base for rung in rungs for name, base in rung.bases.items()})
+    _methods_legend(figure, rungs)
     figure.supylabel("test loss (nats)", x=0.005, fontsize=7)
     return figure
 
@@ -141,8 +142,7 @@ def pairs_vs_flops(rungs: Sequence[Rung]) -> Figure | None:
             )  # fmt: skip
         _titled(axes, rung.study)
         _over_flops(axes)
-    names = list(dict.fromkeys(name for rung in scored for name in rung.bases))
-    _methods_legend(figure, names, {name: base for rung in scored for name, base in rung.bases.items()})
+    _methods_legend(figure, scored)
     figure.supylabel("pairs in which the real sentence is likelier (%)", x=0.005, fontsize=7)
     return figure
 
@@ -185,19 +185,6 @@ def _over_flops(axes: Axes) -> None:
     axes.xaxis.label.set_fontsize(6)
 
 
-def _percent(axes: Axes) -> None:
-    """Label a y axis of log(F_baseline / F) with savings in percent."""
-    axes.axhline(0, color="black", lw=0.7)
-    low, high = axes.get_ylim()
-    places = sorted(-math.log1p(-percent / 100) for percent in PERCENT)
-    kept = [0.0]
-    for place in sorted((p for p in places if low < p < high), key=abs):
-        if all(abs(place - other) >= 0.11 * (high - low) for other in kept):
-            kept.append(place)
-    axes.yaxis.set_major_locator(FixedLocator(sorted(kept)))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{-100 * math.expm1(-value):.0f}".replace("-", "−")))
-
-
 def _rungs_legend(figure: Figure, rungs: Sequence[Rung], more: Sequence[Line2D]) -> None:
     looks = zip(rungs, RUNGS * 2, MARKERS * 2, strict=False)
     handles = [Line2D([], [], color=color, marker=marker, label=rung.study) for rung, color, marker in looks]
@@ -206,8 +193,8 @@ def _rungs_legend(figure: Figure, rungs: Sequence[Rung], more: Sequence[Line2D])
     _legend(figure, handles)
 
 
-def _methods_legend(figure: Figure, names: Sequence[str], bases: Mapping[str, str]) -> None:
-    looks = {name: style(name, bases.get(name)) for name in names}
+def _methods_legend(figure: Figure, rungs: Sequence[Rung]) -> None:
+    looks = {name: style(name, base) for rung in rungs for name, base in rung.bases.items()}
     handles = [
         Line2D([], [], color=look.color, marker=look.marker, ls=look.line, label=name) for name, look in looks.items()
     ]

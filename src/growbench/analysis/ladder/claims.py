@@ -14,6 +14,7 @@ import pandas as pd
 from growbench.analysis.frames.measured import LONGER
 from growbench.analysis.ladder import frames
 from growbench.analysis.ladder.rung import Rung
+from growbench.analysis.statistics.intervals import Floats
 from growbench.analysis.statistics.paired import estimate
 
 HOLDS, FAILS, UNDECIDED, MISSING = "holds", "fails", "undecided", "not measured"
@@ -85,7 +86,7 @@ def _h3(rungs: Mapping[str, Rung]) -> list[Claim]:
 
 
 def _h4(rungs: Mapping[str, Rung]) -> Claim:
-    """The prediction is that the slope is not above 0: it fails only if all of its interval is, and never holds strictly."""
+    """The slope is predicted not to be above 0."""
     rows = frames.sizes([rungs[name] for name in ("ladder-a", "ladder-b", "ladder-c") if name in rungs])
     rows = rows[(rows["method"] == COPY) & (rows["accounting"] == "total")]
     found = {} if rows.empty else {"value": rows["slope"].iloc[0], "lo": rows["lo"].iloc[0], "hi": rows["hi"].iloc[0]}
@@ -110,8 +111,7 @@ def _half(losses: list[Any]) -> dict[str, Any]:
     fpi, own, copy = losses
     if not len(fpi) or not len(fpi) == len(own) == len(copy):
         return {}
-    found = estimate((fpi - own) - 0.5 * (fpi - copy))
-    return {"value": found.mean, "lo": found.interval().lo, "hi": found.interval().hi}
+    return _mean((fpi - own) - 0.5 * (fpi - copy))
 
 
 def _gap(rung: Rung | None, method: str, other: str) -> dict[str, Any]:
@@ -120,7 +120,12 @@ def _gap(rung: Rung | None, method: str, other: str) -> dict[str, Any]:
     own, theirs = rung.final(method), rung.final(other)
     if not len(own) or len(own) != len(theirs):
         return {}
-    found = estimate(own - theirs)
+    return _mean(own - theirs)
+
+
+def _mean(values: Floats) -> dict[str, Any]:
+    """Return the mean over seeds and its t interval."""
+    found = estimate(values)
     return {"value": found.mean, "lo": found.interval().lo, "hi": found.interval().hi}
 
 
