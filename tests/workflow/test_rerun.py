@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 from collections.abc import Callable
 from itertools import islice
@@ -194,8 +195,12 @@ def test_a_second_snakemake_on_the_same_study_is_refused_before_its_first_job(fr
     shutil.copytree(fresh, tree)
     words = [str(LAYOUT.corpus_manifest), "--cores", "1", "--configfile", "config/small.yaml"]
     first = subprocess.Popen(workflow.command(*words), cwd=tree, stderr=subprocess.PIPE, text=True)
-    while not list(tree.glob(".snakemake/locks/*")):
+    while not any(lock.stat().st_size for lock in tree.glob(".snakemake/locks/*.output.lock")):
         assert first.poll() is None
-    second = stubbed.run(tree, "small", WANTED, "--cores", "1")
+    first.send_signal(signal.SIGSTOP)  # so that it is not done, and its locks gone, before the second has read them
+    try:
+        second = stubbed.run(tree, "small", WANTED, "--cores", "1")
+    finally:
+        first.send_signal(signal.SIGCONT)
     assert second.returncode and "cannot be locked" in second.stderr and not stubbed.jobs(second)
     assert first.wait() == 0, first.communicate()
