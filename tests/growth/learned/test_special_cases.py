@@ -1,8 +1,8 @@
-"""With one-hot factors LiGO is the operator that it generalizes, byte for byte; and so is its own start."""
+"""With one-hot factors a learned operator is the one that it generalizes, byte for byte; and so is its own start."""
 
 import pytest
 import torch
-from support.learned import composed
+from support.learned import LEARNED, composed
 from support.matrix import FAMILIES, cases, source_model
 
 from growbench import families, methods
@@ -61,16 +61,26 @@ def test_one_hot_factors_give_other_methods(name: str, which: str, family: str, 
 @pytest.mark.parametrize("width", ["copy", "divided"])
 @pytest.mark.parametrize("depth", ["stack", "interpolate"])
 @pytest.mark.parametrize("family", FAMILIES)
-def test_without_learning_and_noise_it_is_its_own_index_maps(family: str, depth: str, width: str) -> None:
-    options = LIGO.check_options({**START, "depth": depth, "width": width})
-
-    class Indexed(Ligo):
-        needs_data = False
-
+@pytest.mark.parametrize("name", LEARNED)
+def test_without_learning_and_noise_it_is_its_own_index_maps(name: str, family: str, depth: str, width: str) -> None:
+    chosen = methods.load(name)
+    options = chosen.check_options({**START, "depth": depth, "width": width})
+    indexed = type("Indexed", (type(chosen),), {"needs_data": False})()
     for which in ("depth x 2", "width x 2", "width x 1.5", "both", "ffn odd"):
         case = cases(family)[which]
-        made = composed("ligo", family, case, options, dtype=torch.float32).merged()
-        same(family, case, made, Indexed(), options)
+        made = composed(name, family, case, options, dtype=torch.float32).merged()
+        same(family, case, made, indexed, options)
+
+
+@pytest.mark.parametrize("ranks", [[1, 1, 1, 1], [2, 1, 3, 2]])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_mango_starts_as_stacking_and_fpi_if_every_matrix_is_one_slice(family: str, ranks: list[int]) -> None:
+    spec = cases(family)["both"][0].resized(hidden=32, heads=4, kv_heads=4, head_size=8, ffn=32)
+    target = spec.resized(layers=4, hidden=48, heads=6, kv_heads=6, head_size=8, ffn=48)
+    chosen, fpi = methods.load("mango"), methods.load("bert2bert_fpi")
+    options = chosen.check_options({**START, "width": "divided", "ranks": ranks})
+    made = composed("mango", family, (spec, target), options, dtype=torch.float32).merged()
+    same(family, (spec, target), made, fpi, fpi.check_options({}))
 
 
 def test_its_rows_are_means_and_its_layers_shares() -> None:

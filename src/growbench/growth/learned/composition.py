@@ -14,12 +14,14 @@ import torch
 from torch import Tensor, nn
 
 from growbench.families import Role
+from growbench.growth.learned import ring as rings
 from growbench.growth.learned.parts import Anatomy, Part, grouped, streams_of
-from growbench.growth.learned.recipe import Learned, Mix, Scale, Step
+from growbench.growth.learned.recipe import Learned, Mix, Project, Ring, Scale, Step
 from growbench.growth.operator import Operator
 from growbench.growth.transfer import join, split, stem
 
 STREAM = 0x6C69676F  # keeps the random numbers of the factors apart from others of the same seed
+CORE = 4  # axes of a core of a ring
 T = TypeVar("T")
 
 
@@ -83,6 +85,8 @@ class Composition(nn.Module):
     config: stock config of the target.
     """
 
+    matrices: Tensor  # what a ring makes together, if there is one
+
     def __init__(
         self, operator: Operator, learned: Learned, found: Mapping[str, Bundle], source: Mapping[str, Tensor],
         target_roles: Mapping[str, Role], build: Callable[[], Any], seed: int,
@@ -101,8 +105,7 @@ class Composition(nn.Module):
         for name, order in learned.orders.items():
             self.register_buffer(f"order_{name}", torch.from_numpy(order))
         self.places: dict[str, str] = {}
-        for bundle in found.values():
-            self._freeze(bundle, source)
+        self._freeze(source)
         self.targets: dict[str, list[str]] = {}
         for name, role in sorted(target_roles.items(), key=lambda item: item[1].layer or 0):
             self.targets.setdefault(stem(name, role), []).append(name)
@@ -111,11 +114,22 @@ class Composition(nn.Module):
         self._stock = (stock,)  # in a tuple, so that its parameters are not this module's
         self._leaves: dict[str, Tensor] | None = None
 
-    def _freeze(self, bundle: Bundle, source: Mapping[str, Tensor]) -> None:
-        layers = [split(source[name].detach(), bundle.role, self.operator.source) for name in bundle.names]
-        for number, part in enumerate(bundle.parts):
-            place = self.places[part.name] = f"frozen_{len(self.places)}"
-            self.register_buffer(place, torch.stack([pieces[number] for pieces in layers]))
+    def _freeze(self, source: Mapping[str, Tensor]) -> None:
+        """Copy the source, each part with all of its layers; what a ring makes together is one tensor."""
+        ring = self.learned.ring
+        together = dict.fromkeys(cut.part for cut in ring.slicing.cuts) if ring else {}
+        matrices = {}
+        for bundle in self.found.values():
+            layers = [split(source[name].detach(), bundle.role, self.operator.source) for name in bundle.names]
+            for number, part in enumerate(bundle.parts):
+                stacked = torch.stack([pieces[number] for pieces in layers])
+                if part.name in together:
+                    matrices[part.name] = stacked
+                else:
+                    place = self.places[part.name] = f"frozen_{len(self.places)}"
+                    self.register_buffer(place, stacked)
+        if ring:
+            self.register_buffer("matrices", rings.joined(ring.slicing, matrices))
 
     @property
     def stock(self) -> Any:
@@ -126,24 +140,36 @@ class Composition(nn.Module):
         """Return a factor by its name."""
         return self.factors[self.numbers[name]]
 
+    def _matrix(self, name: str) -> Tensor:
+        """Return a factor as a map [new, old], or one per layer; of a core, its first block."""
+        factor = self.factor(name)
+        return factor[0, :, :, 0].mT if factor.dim() == CORE else factor
+
     def tensors(self) -> Iterator[tuple[str, Tensor]]:
         """Yield (name, tensor) for each parameter of the target, as a differentiable function of the factors."""
+        together = self._together(self.learned.ring) if self.learned.ring else {}
         for key, names in self.targets.items():
             bundle = self.found[key]
-            pieces = [self._composed(part) for part in bundle.parts]
+            pieces = [self._composed(part, together.get(part.name)) for part in bundle.parts]
             for number, name in enumerate(names):
                 yield name, join([piece[number] for piece in pieces], bundle.role, self.operator.target)
 
-    def _composed(self, part: Part) -> Tensor:
-        """Return a part of the target, [layers, ...]; [1, ...] outside the layers."""
-        tensor: Tensor = getattr(self, self.places[part.name])
+    def _together(self, ring: Ring) -> dict[str, Tensor]:
+        cores = (self.factor(name) for name in (ring.read, ring.slices, ring.written, ring.layers))
+        return rings.parted(ring.slicing, rings.mapped(self.matrices, *cores))
+
+    def _composed(self, part: Part, made: Tensor | None) -> Tensor:
+        """Return a part of the target, [layers, ...]; [1, ...] outside the layers. made: what a ring made of it."""
+        tensor: Tensor = getattr(self, self.places[part.name]) if made is None else made
         for step in self.learned.steps(part):
             tensor = self._taken(step, tensor)
         return tensor
 
     def _taken(self, step: Step, x: Tensor) -> Tensor:
         if isinstance(step, Mix):
-            return (self.factor(step.factor) @ x.flatten(1)).unflatten(1, x.shape[1:])
+            return (self._matrix(step.factor) @ x.flatten(1)).unflatten(1, x.shape[1:])
+        if isinstance(step, Project):
+            return rings.projected(x, step.dim + 1, self._matrix(step.core), step.size)
         if isinstance(step, Scale):
             numbers: Tensor = getattr(self, f"read_{step.stream}")
             layers = len(numbers) if numbers.dim() == 2 else 1

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from growbench.growth.learned.parts import Part
+from growbench.growth.learned.slices import Slicing
 from growbench.growth.maps import Ints
 
 Array = NDArray[np.floating]
@@ -29,7 +30,10 @@ class Factor:
 
 @dataclass(frozen=True, slots=True)
 class Mix:
-    """Make each target layer a weighted sum of source layers. factor: its weights, [target layers, source layers]."""
+    """Make each target layer a weighted sum of source layers.
+
+    factor: its weights, [target layers, source layers]; or a core of a ring, whose first block is their transpose.
+    """
 
     factor: str
 
@@ -54,7 +58,33 @@ class Scale:
     stream: str
 
 
-Step = Mix | Widen | Scale
+@dataclass(frozen=True, slots=True)
+class Project:
+    """Map one axis slice by slice, slices in turn.
+
+    dim: the axis of one layer's tensor. core: of a ring; its first block, [old, new], is the map. size: in the target.
+    """
+
+    dim: int
+    core: str
+    size: int
+
+
+Step = Mix | Widen | Scale | Project
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Ring:
+    """Make the matrices of all layers at once, from all of them (growth/learned/ring.py).
+
+    slicing: how they are one tensor. read, slices, written, layers: the cores, factors [rank, old, new, rank].
+    """
+
+    slicing: Slicing
+    read: str
+    slices: str
+    written: str
+    layers: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,13 +92,15 @@ class Learned:
     """A learned operator.
 
     factors: what is learned, by name.
-    steps: returns how a target tensor is made of a source's.
+    steps: returns how a target tensor is made of a source's; for a matrix of the ring, what follows the ring.
+    ring: makes the matrices of all layers together; None if every tensor is made of its own source's.
     reads: by stream, fixed factors of what is read, [target size] or [layers, target size].
     orders: by factor, places [target size] in (what is there, what is added) from which a widened axis takes its entries.
     """
 
     factors: Mapping[str, Factor]
     steps: Callable[[Part], tuple[Step, ...]]
+    ring: Ring | None = None
     reads: Mapping[str, Array] = field(default_factory=dict)
     orders: Mapping[str, Ints] = field(default_factory=dict)
 
