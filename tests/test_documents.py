@@ -15,7 +15,15 @@ from growbench.cli.verbs import VERBS
 from growbench.spec import ModelSpec
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = ["README.md", "CONTRIBUTING.md", "config/README.md", "docs/SLURM.md", "docs/METHODS.md", "docs/PROTOCOL.md"]
+PAGES = [
+    "README.md",
+    "CONTRIBUTING.md",
+    "config/README.md",
+    "docs/SLURM.md",
+    "docs/METHODS.md",
+    "docs/PROTOCOL.md",
+    "docs/GROW.md",
+]
 WORDS = {"FILE": "config/demo.yaml", "SOURCE_DIR": "source", "OUT_DIR": "out", "C": "config/demo.yaml"}
 
 

@@ -103,7 +103,7 @@ class Checkpoints(Area):
             from transformers import AutoConfig
 
             from growbench.growth.preservation import measure
-            from growbench.pipeline.grow.run import PLAIN
+            from growbench.pipeline.grow.measure import PLAIN
 
             config = AutoConfig.from_pretrained("out")
             family = families.of(config)

@@ -44,7 +44,12 @@ def _grow_arguments(verb: argparse.ArgumentParser) -> None:
         "model computes the same function. A size that you do not give follows from the sizes that you give, or stays "
         "the source's."
     )
-    verb.add_argument("source", type=Path, metavar="SOURCE_DIR", help="the trained model")
+    verb.add_argument(
+        "source",
+        type=Path,
+        metavar="SOURCE_DIR",
+        help="the trained model: a directory, or ORG/NAME[@REVISION] of the Hub",
+    )
     verb.add_argument("out", type=Path, metavar="OUT_DIR", help="the grown model; must not exist, or be empty")
     verb.add_argument("--method", required=True, metavar="NAME", help="a growth method; `growbench methods` lists them")
     for name, words in SIZES.items():
@@ -53,12 +58,27 @@ def _grow_arguments(verb: argparse.ArgumentParser) -> None:
     verb.add_argument(
         "--seed", type=int, default=0, metavar="N", help="seed of random maps, weights and inputs (default: 0)"
     )
-    verb.add_argument("--dtype", metavar="D", help="float32, bfloat16, float16 or float64 (default: the source's)")
+    verb.add_argument(
+        "--dtype", metavar="D", help="float32, bfloat16, float16 or float64 (default: each tensor keeps its own)"
+    )
+    verb.add_argument("--shard-size", default="5GB", metavar="SIZE", help="largest file of tensors (default: 5GB)")
     verb.add_argument(
         "--text",
         type=Path,
         metavar="FILE",
         help="measure on the beginning of this text (default: random tokens); a learned operator learns on it",
+    )
+    verb.add_argument(
+        "--resume-optimizer",
+        type=Path,
+        metavar="DIR",
+        help="Adam's moments of the source in safetensors (docs/GROW.md), to be grown into OUT_DIR/optimizer",
+    )
+    verb.add_argument(
+        "--optimizer-policy",
+        default="scaled",
+        metavar="P",
+        help="how they are grown: scaled (default), copy or asymmetric",
     )
     verb.add_argument("--no-measure", action="store_true", help="do not compare the two models")
     verb.add_argument("--json", action="store_true", help="print the report as JSON")

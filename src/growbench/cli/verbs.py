@@ -145,8 +145,11 @@ def _grow(args: argparse.Namespace) -> None:
         options=tuple(args.set),
         seed=args.seed,
         dtype=args.dtype,
+        shard_size=args.shard_size,
         text=args.text,
         measure=not args.no_measure,
+        optimizer=args.resume_optimizer,
+        policy=args.optimizer_policy,
     )
     try:
         report = run(request)

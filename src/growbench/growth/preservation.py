@@ -50,8 +50,8 @@ def measure(family: Family, source: nn.Module, target: nn.Module, ids: Tensor) -
 class Sample:
     """Inputs on which two models are compared.
 
-    rows: one sequence or image per row, [1, ...].
-    labels: per row, the token that each logit should predict [1, T], or IGNORED; empty if there is no loss.
+    rows: batches of sequences [B, T] or images [B, ...].
+    labels: per batch, the token that each logit should predict [B, T], or IGNORED; empty if there is no loss.
     words: what the inputs are.
     """
 
@@ -61,7 +61,7 @@ class Sample:
 
 
 def next_tokens(rows: Sequence[Tensor], words: str) -> Sample:
-    """Label rows of token ids [1, T] with the token that follows."""
+    """Label batches of token ids [B, T] with the token that follows."""
     labels = [torch.cat([row[:, 1:], torch.full_like(row[:, :1], IGNORED)], dim=1) for row in rows]
     return Sample(tuple(rows), tuple(labels), words)
 
@@ -69,7 +69,7 @@ def next_tokens(rows: Sequence[Tensor], words: str) -> Sample:
 def hidden_tokens(
     rows: Sequence[Tensor], words: str, *, mask: int | None = None, special: Sequence[int] = ()
 ) -> Sample:
-    """Hide every seventh token of rows [1, T] and label its position with it.
+    """Hide every seventh token of batches [B, T] and label its position with it.
 
     mask: the token that replaces it; None for the row's first token. special: tokens that are not hidden.
     """
@@ -84,7 +84,7 @@ def hidden_tokens(
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """The outputs of a model for one row.
+    """The outputs of a model for one batch.
 
     tensors: its logits, or its hidden states if it has no head.
     headed: whether they are logits.
@@ -107,7 +107,7 @@ _STATES = "last_hidden_state"
 
 @torch.inference_mode()
 def outputs(model: Any, sample: Sample) -> Iterator[Row]:
-    """Run a model in evaluation mode on a sample, one row at a time."""
+    """Run a model in evaluation mode on a sample, one batch at a time."""
     for number, row in enumerate(sample.rows):
         choices = row[None] if type(model).__name__.endswith("MultipleChoice") else row
         given = model(**{model.main_input_name: choices})
@@ -122,25 +122,46 @@ def outputs(model: Any, sample: Sample) -> Iterator[Row]:
         yield Row(tensors, bool(names) or _STATES not in given, loss, count)
 
 
-def compare(load: Callable[[str], Any], sample: Sample, residual: SpaceMap) -> dict[str, float | None]:
+def compare(load: Callable[[str], Any], sample: Sample, residual: SpaceMap) -> dict[str, Any]:
     """Run `load("source")`, then `load("target")`, one in memory at a time. Return differences and losses.
 
-    A loss is None without labels, a relative difference if a source of zeros became something else. Models without a
-    head are compared on the hidden coordinates that are copies. Raises NotFiniteError if outputs are not finite.
+    `at` is where the largest difference is, None if there is none: see `_place`. A loss is None without labels, a relative
+    difference if a source of zeros became something else. Models without a head are compared on the hidden coordinates
+    that are copies. Raises NotFiniteError if outputs are not finite.
     """
     source = list(outputs(load("source"), sample))
-    delta, scale, after = 0.0, 0.0, 0.0
-    for small, big in zip(source, outputs(load("target"), sample), strict=True):
+    delta, scale, after, at = 0.0, 0.0, 0.0, None
+    for number, (small, big) in enumerate(zip(source, outputs(load("target"), sample), strict=True)):
         after += big.loss
         for a, b in zip(small.tensors, big.tensors, strict=True):
             a, b = (a, b) if small.headed else _copies(a, b, residual)
-            delta, scale = _largest(delta, a - b), _largest(scale, a)
+            before, scale = delta, _largest(scale, a)
+            if (delta := _largest(delta, a - b)) > before:
+                at = _place(sample, number, (a - b).abs())
     if not (math.isfinite(delta) and math.isfinite(scale)):
         raise NotFiniteError
     count = sum(row.count for row in source)
     losses = (sum(row.loss for row in source) / count, after / count) if count else (None, None)
     values = {**Preservation(delta, scale).to_dict(), "loss_before": losses[0], "loss_after": losses[1]}
-    return {key: value if value is not None and math.isfinite(value) else None for key, value in values.items()}
+    return {key: v if v is not None and math.isfinite(v) else None for key, v in values.items()} | {"at": at}
+
+
+def _place(sample: Sample, number: int, differences: Tensor) -> dict[str, int | None]:
+    """Return where the largest of a batch's differences [B, ...] is.
+
+    row: of the sample, counted over its batches. position: in the row. token: at that position. output: the logit, or the
+    hidden coordinate. None for what the outputs or the inputs do not have.
+    """
+    index = [int(i) for i in torch.unravel_index(differences.argmax(), differences.shape)]
+    batch = sample.rows[number]
+    aligned = batch.dim() == 2 and differences.shape[:2] == batch.shape
+    position = index[1] if len(index) > 2 or aligned else None
+    return {
+        "row": index[0] + sum(len(rows) for rows in sample.rows[:number]),
+        "position": position,
+        "token": int(batch[index[0], index[1]]) if aligned else None,
+        "output": index[-1] if len(index) > 1 + (position is not None) else None,
+    }
 
 
 def _copies(a: Tensor, b: Tensor, residual: SpaceMap) -> tuple[Tensor, Tensor]:

@@ -14,13 +14,14 @@ from support.helpers import SETTINGS, SPECS, doubled, move
 from growbench import families
 from growbench.errors import GrowBenchError
 from growbench.pipeline.grow import files
+from growbench.pipeline.grow.config import read_config
 
 
 @pytest.mark.parametrize("name", families.names())
 def test_every_family_doubles_exactly_and_loads_as_a_stock_model(name: str, tmp_path: Path) -> None:
     family = families.load(name)
     source, out = saved(tmp_path / "source", name), tmp_path / "out"
-    spec = family.spec(files.read_config(source))
+    spec = family.spec(read_config(source))
     report = grow(source, out, hidden=2 * spec.hidden)
     assert report["claimed"]["exact"] and report["measured"]["relative_delta"] < 2e-5
     if family.objective != "classification":
@@ -129,7 +130,7 @@ def test_tokenizer_files_are_carried_and_a_text_is_read(tmp_path: Path, source: 
     report = grow(source, out := tmp_path / "out", hidden=64, text=text)
     names = {path.name for path in out.iterdir()}
     assert {"tokenizer.json", "tokenizer_config.json", "generation_config.json"} < names
-    assert not {"README.md", "modeling_mine.py"} & names
+    assert (out / "source/README.md").read_text() == "about the source"
     assert transformers.AutoTokenizer.from_pretrained(out)("a b")["input_ids"] == [5, 6]
     assert report["inputs"] == str(text) and report["measured"]["loss_before"] > 0
     text.write_text("")

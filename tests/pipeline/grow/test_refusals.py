@@ -55,7 +55,10 @@ def spoil(folder: Path, how: str) -> None:
         ("quantized", "quantized"),
         ("shape", "is [50, 32], but config.json says [51, 32]"),
         ("half weights", "not a complete safetensors file"),
-        ("missing", "bert.embeddings.word_embeddings.weight is missing; save it again"),
+        (
+            "missing",
+            "bert.embeddings.word_embeddings.weight is missing; use a directory that holds every tensor of BertForMaskedLM",
+        ),
         ("integers", "is I8; use one of"),
         ("untied", "differ but are tied; set tie_word_embeddings to false"),
         ("index", "there is no file ../other.safetensors beside it"),

@@ -1,5 +1,6 @@
 """`growbench grow`: one tensor at a time, and a finished directory or none."""
 
+import json
 import weakref
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +14,7 @@ from support.checkpoints import FPI, grow, refusal, request
 from growbench.cli import main as cli
 from growbench.errors import GrowBenchError
 from growbench.growth.transfer import transfer
-from growbench.pipeline.grow import files, publish
+from growbench.pipeline.grow import files, measure, publish, shards
 from growbench.pipeline.grow import run as verb
 from growbench.pipeline.grow.check import check
 from growbench.pipeline.grow.tensors import Checkpoint
@@ -30,7 +31,8 @@ def test_a_failure_leaves_nothing(
 
     out = tmp_path / "out"
     with monkeypatch.context() as patch:
-        patch.setattr(verb, moment, fail if moment == "transfer" else lambda *_: next(fail()))
+        where = verb if moment == "transfer" else measure
+        patch.setattr(where, moment, fail if moment == "transfer" else lambda *_: next(fail()))
         with pytest.raises(GrowBenchError if isinstance(error, OSError) else KeyboardInterrupt):
             grow(source, out, layers=4)
     assert {path.name for path in tmp_path.iterdir()} == {"source"}
@@ -63,22 +65,51 @@ def test_tensors_are_read_and_written_one_at_a_time(tmp_path: Path, source: Path
             yield name, tensor
             del tensor
 
-    layout = {name: tuple(parameter.shape) for name, parameter in job.grown.named_parameters()}
-    files.write_tensors(tmp_path / "file", layout, torch.float32, watched())
-    assert most == 1 and held <= 2 and len(made) == len(layout)
+    shards.write(tmp_path, job.layouts, watched())
+    assert most == 1 and held <= 2 and len(made) == len(job.layouts[files.WEIGHTS])
 
 
-def test_the_writer_refuses_tensors_that_are_not_in_its_header(tmp_path: Path) -> None:
-    layout = {"a": (2,), "b": (3,)}
-    for tensors in ([("a", torch.ones(2))], [("b", torch.ones(3))], [("a", torch.ones(3))]):
-        with pytest.raises(RuntimeError, match="file"):
-            files.write_tensors(tmp_path / "file", layout, torch.float32, tensors)
+def laid(tensors: dict[str, torch.Tensor], dtype: torch.dtype = torch.float32) -> dict[str, shards.Slot]:
+    return {name: shards.Slot(tuple(tensor.shape), dtype) for name, tensor in tensors.items()}
+
+
+def test_the_writer_refuses_tensors_that_are_not_in_its_layout(tmp_path: Path) -> None:
+    layout = {"file": laid({"a": torch.ones(2), "b": torch.ones(3)})}
+    whole = [("a", torch.ones(2)), ("b", torch.ones(3)), ("c", torch.ones(1))]
+    for tensors in (whole[:1], whole[1:], whole, [("a", torch.ones(3))]):
+        with pytest.raises(RuntimeError, match=str(tmp_path)):
+            shards.write(tmp_path, layout, tensors)
     written = {"a": torch.tensor(1.5), "b": torch.arange(6.0).reshape(2, 3).T}
-    shapes = {name: tuple(tensor.shape) for name, tensor in written.items()}
     for dtype in files.STORED.values():
-        size = files.write_tensors(tmp_path / "file", shapes, dtype, written.items())
+        size = shards.write(tmp_path, {"file": laid(written, dtype)}, written.items())
         assert size == (tmp_path / "file").stat().st_size
         assert all(torch.equal(t, written[n].to(dtype)) for n, t in load_file(tmp_path / "file").items())
+
+
+def test_files_hold_at_most_their_size_and_the_index_names_every_tensor(tmp_path: Path) -> None:
+    sizes = [10, 20, 5, 100, 7, 3, 40]  # of 4 bytes; the fourth is larger than a file
+    tensors = {f"t{i}": torch.full((n,), float(i)) for i, n in enumerate(sizes)}
+    parts = shards.divided(laid(tensors), 160)
+    held = {name: sum(slot.bytes for slot in layout.values()) for name, layout in parts.items()}
+    assert list(held.values()) == [140, 400, 40, 160] and list(held)[1] == "model-00002-of-00004.safetensors"
+    written = shards.write(tmp_path, parts, tensors.items())
+    assert written == sum((tmp_path / name).stat().st_size for name in parts)
+    index = json.loads((tmp_path / files.INDEX).read_text())
+    assert index["metadata"] == {"total_parameters": sum(sizes), "total_size": 4 * sum(sizes)}
+    read = {key: load_file(tmp_path / name)[key] for key, name in index["weight_map"].items()}
+    assert read.keys() == tensors.keys() and all(torch.equal(read[key], tensors[key]) for key in tensors)
+    assert list(shards.divided(laid(tensors), 740)) == [files.WEIGHTS]
+
+
+@pytest.mark.parametrize(("text", "size"), [("5GB", 5 * 10**9), ("1.5 mb", 1_500_000), ("20KB", 20_000), ("7", 7)])
+def test_sizes_of_files_are_read(text: str, size: int) -> None:
+    assert shards.size_of(text) == size
+
+
+@pytest.mark.parametrize("text", ["", "GB", "0", "5 GiB", "-1GB", "1e9"])
+def test_other_sizes_are_refused(text: str) -> None:
+    with pytest.raises(GrowBenchError, match="--shard-size"):
+        shards.size_of(text)
 
 
 @pytest.mark.parametrize("half", ["nothing", "an empty folder", "files", "everything but the name"])

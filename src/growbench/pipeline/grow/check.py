@@ -16,11 +16,13 @@ from growbench.growth.model import operator_of
 from growbench.growth.operator import Operator
 from growbench.growth.preservation import NotFiniteError, Sample
 from growbench.methods import COMMON, Method
-from growbench.pipeline.grow import files
+from growbench.pipeline.grow import carry, dtypes, files, missing, optimizer, shards
+from growbench.pipeline.grow.config import Merged, merged, read_config
 from growbench.pipeline.grow.publish import check_out, require_room
 from growbench.pipeline.grow.sample import sample_of
 from growbench.pipeline.grow.sizes import check_sizes, require_plausible, target_spec
-from growbench.pipeline.grow.tensors import Checkpoint, refuse_layers_left_out, skeleton
+from growbench.pipeline.grow.tensors import Checkpoint, skeleton, stored_names
+from growbench.plan.plan import POLICIES, Policy
 from growbench.runtime import discover
 from growbench.study.files import change
 
@@ -35,9 +37,13 @@ class Request:
     sizes: of the target, by the keys in SHAPE_KEYS; None where left out.
     options: of the method, each as `name=value`.
     seed: of new weights and of the maps.
-    dtype: of the target's tensors; None for the source's.
+    dtype: of the target's tensors; None for the source's, tensor by tensor.
+    shard_size: bytes of tensors that one file holds at most, as `5GB`.
     text: file whose beginning is used to compare both models, None for random inputs; an operator is learned on it.
     measure: whether both models are compared.
+    optimizer: folder with Adam's moments of the source, to be grown with it; None for none.
+    policy: how they are grown (growth/moments.py).
+    name: of the source on the Hub; None for a directory.
     """
 
     source: Path
@@ -47,8 +53,12 @@ class Request:
     options: tuple[str, ...] = ()
     seed: int = 0
     dtype: str | None = None
+    shard_size: str = "5GB"
     text: Path | None = None
     measure: bool = True
+    optimizer: Path | None = None
+    policy: str = "scaled"
+    name: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,8 +75,13 @@ class Job:
     operator: the maps.
     grown_config: the target's stock config.
     grown: the target without storage.
-    dtype: of the target's tensors.
+    keys: the target's config.json.
+    carried: what becomes of the source's other files.
+    types: the type of each of the target's tensors.
+    dtype: the type of most of them.
+    layouts: the target's files, and the stored tensors of each.
     sample: inputs on which both models are compared; None for no comparison.
+    moments: Adam's moments of the target; None if the source's are not given.
     """
 
     family: Family
@@ -79,8 +94,13 @@ class Job:
     operator: Operator
     grown_config: Any
     grown: nn.Module
+    keys: Merged
+    carried: carry.Inventory
+    types: dtypes.Types
     dtype: torch.dtype
+    layouts: Mapping[str, shards.Layout]
     sample: Sample | None
+    moments: optimizer.Grown | None
 
 
 def check(request: Request) -> Job:
@@ -88,9 +108,10 @@ def check(request: Request) -> Job:
     check_out(request.source, request.out)
     files.check_links(request.source)
     method, options = _method(request)
+    limit, dtype = shards.size_of(request.shard_size), dtypes.asked(request.dtype)
     if not 0 <= request.seed < 2**63:
         raise GrowBenchError(f"--seed {request.seed}: not a seed; use an integer from 0 to 2^63 - 1")
-    config = files.read_config(request.source)
+    config = read_config(request.source)
     family = families.of(config)
     with stock(request.source):
         spec = family.spec(config)
@@ -98,18 +119,36 @@ def check(request: Request) -> Job:
     require_plausible(spec)
     target = target_spec(family, spec, request.sizes)
     check_sizes(method, spec, target)
+    carried = carry.inventory(request.source, spec, target)
     method.check(spec, target, traits, options)
     with stock(request.source):
         model_class = family.auto_class(config)
         model = skeleton(model_class, config)
         operator, grown_config = operator_of(family, config, target, method, options, request.seed, model_class)
         grown = skeleton(model_class, grown_config)
+        roles, grown_roles = (family.roles(c, model_class) for c in (config, grown_config))
     _check_text(request, method, options, model)
     source = Checkpoint(request.source, model)
-    refuse_layers_left_out(family, config, source)
-    dtype = _dtype(request.dtype, source)
-    require_room(request.out, dtype.itemsize * parameters(grown))
-    source.compute = torch.promote_types(torch.promote_types(source.widest, dtype), torch.float32)
+    if source.wrappers and method.needs_data:
+        raise GrowBenchError(
+            f"{request.source}: names of tensors have '{source.wrappers}', and {method.name} loads the model as a whole; rename "
+            "the tensors without it"
+        )
+    missing.refuse_left_out(request.source, model, source.left_out, spec.layers)
+    types = dtypes.of_target(source.dtypes, roles, grown_roles, operator.depth)
+    types = types if dtype is None else dict.fromkeys(types, dtype)
+    layouts = _layouts(grown, types, limit)
+    moments = None
+    if request.optimizer is not None:
+        given = optimizer.Moments(request.optimizer, model, source.aliases)
+        moments = optimizer.grown(operator, given, roles, grown_roles, _policy(request, method))
+    size = carry.size(request.source, carried) + shards.size_in(layouts)
+    require_room(request.out, size + (shards.size_in(moments.layout(shapes(grown))) if moments else 0))
+    source.compute = dtypes.widest([*source.dtypes.values(), *types.values(), torch.float32])
+    grown_config.architectures = [model_class.__name__]
+    most = dtypes.main(types, sizes(grown))
+    layers = [layer.sources[0][0] for layer in operator.depth]
+    keys = merged(request.source, family, config, grown_config, most, cast=dtype is not None, layers=layers)
     sample = None
     if request.measure:
         sample = sample_of(family, config, model, request.source, request.text, request.seed)
@@ -124,9 +163,33 @@ def check(request: Request) -> Job:
         operator=operator,
         grown_config=grown_config,
         grown=grown,
-        dtype=dtype,
+        keys=keys,
+        carried=carried,
+        types=types,
+        dtype=most,
+        layouts=layouts,
         sample=sample,
+        moments=moments,
     )
+
+
+def _policy(request: Request, method: Method) -> Policy:
+    """Return the policy of the moments. Raises GrowBenchError for one that grows none."""
+    if method.needs_data:
+        raise GrowBenchError(
+            f"--resume-optimizer: {method.name} learns how it combines weights, which says nothing about moments; leave it out"
+        )
+    kept = [policy for policy in POLICIES if policy != "reset"]
+    if request.policy not in kept:
+        raise GrowBenchError(f"--optimizer-policy {request.policy}: grows no moments; {nearest(request.policy, kept)}")
+    return next(policy for policy in POLICIES if policy == request.policy)
+
+
+def _layouts(grown: nn.Module, types: dtypes.Types, limit: int) -> dict[str, shards.Layout]:
+    """Return the target's files, and the stored tensors of each, in the model's order."""
+    names = stored_names(grown)
+    slots = {names[n]: shards.Slot(tuple(p.shape), types[n]) for n, p in grown.named_parameters()}
+    return shards.divided(slots, limit)
 
 
 def _method(request: Request) -> tuple[Method, dict[str, Any]]:
@@ -185,14 +248,16 @@ def stock(folder: Path) -> Iterator[None]:
         ) from error
 
 
-def _dtype(name: str | None, source: Checkpoint) -> torch.dtype:
-    if name is None:
-        return source.widest
-    if name not in files.DTYPES:
-        raise GrowBenchError(f"--dtype {name}: not known; {nearest(name, files.DTYPES)}")
-    return files.STORED[files.DTYPES[name]]
+def sizes(model: nn.Module) -> dict[str, int]:
+    """Return the number of entries of each parameter of a model."""
+    return {name: parameter.numel() for name, parameter in model.named_parameters()}
+
+
+def shapes(model: nn.Module) -> dict[str, tuple[int, ...]]:
+    """Return the shape of each parameter of a model."""
+    return {name: tuple(parameter.shape) for name, parameter in model.named_parameters()}
 
 
 def parameters(model: nn.Module) -> int:
     """Return the number of parameters of a model."""
-    return sum(parameter.numel() for parameter in model.parameters())
+    return sum(sizes(model).values())

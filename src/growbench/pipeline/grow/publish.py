@@ -77,7 +77,7 @@ def published(out: Path) -> Iterator[Path]:
         folder.mkdir(parents=True)
         try:
             yield folder
-            for path in [*folder.iterdir(), folder]:
+            for path in [*folder.rglob("*"), folder]:
                 durable.sync(path)
             os.replace(folder, out.resolve())
             durable.sync(out.resolve().parent)

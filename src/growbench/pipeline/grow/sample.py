@@ -1,5 +1,6 @@
 """The inputs on which a source and its target are compared: random ones, or the beginning of a text."""
 
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ def sample_of(family: Family, config: Any, model: Any, folder: Path, text: Path 
     labelled = family.objective in ("mlm", "clm") and model.get_output_embeddings() is not None
     mask, special = None, ()
     if text is None:
-        rows = list(family.inputs(config, batch=ROWS, length=length, seed=seed).split(1))
+        rows = [family.inputs(config, batch=ROWS, length=length, seed=seed)]
         words = "random tokens" if model.main_input_name == "input_ids" else "random images"
     else:
         if model.main_input_name != "input_ids":
@@ -58,7 +59,7 @@ def tokenizer_of(folder: Path) -> Any:
 
 
 def _rows(tokenizer: Any, path: Path, length: int) -> list[torch.Tensor]:
-    """Return the first token ids of a text as rows [1, T], at most ROWS of them."""
+    """Return the first token ids of a text, at most ROWS pieces of them, as batches [B, T] of pieces of one length."""
     try:
         with open(path, "rb") as file:
             text = file.read(TEXT_BYTES).decode("utf-8", errors="ignore")
@@ -69,4 +70,4 @@ def _rows(tokenizer: Any, path: Path, length: int) -> list[torch.Tensor]:
     pieces = [piece for piece in (ids if ids and isinstance(ids[0], list) else [ids]) if piece][:ROWS]
     if not pieces or not set(pieces[0]) - set(tokenizer.all_special_ids):
         raise GrowBenchError(f"--text {path}: it has no tokens; name a file with text")
-    return [torch.tensor([piece]) for piece in pieces]
+    return [torch.tensor(list(batch)) for _, batch in groupby(pieces, key=len)]

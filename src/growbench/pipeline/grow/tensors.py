@@ -3,6 +3,7 @@
 import copy
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,13 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from growbench.errors import GrowBenchError
-from growbench.families import Family, role_of
+from growbench.pipeline.grow import missing
 from growbench.pipeline.grow.files import INDEX, STORED, WEIGHTS, read_json
 
 PICKLED = ("*.bin", "*.pt", "*.pth", "*.ckpt")
+WRAPPERS = re.compile(r"^(module\.)+|(?<![^.])(_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module)\.")
+BUFFERS = re.compile(r"rotary_emb\.inv_freq$|(^|\.)position_ids$|\.masked_bias$")  # that older releases stored
+CAUSAL_MASKS = r"\.(attn|attention)\.bias$"  # of older releases, too; they have more than one axis
 
 
 def shards(folder: Path) -> list[Path]:
@@ -65,6 +69,16 @@ def _modern(name: str) -> str:
     return name.replace("LayerNorm.gamma", "LayerNorm.weight").replace("LayerNorm.beta", "LayerNorm.bias")
 
 
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A tensor in a file: the file, the name there, shape, and the code of its type."""
+
+    path: Path
+    key: str
+    shape: tuple[int, ...]
+    code: str
+
+
 class Checkpoint(Mapping[str, Tensor]):
     """The parameters of a directory by their stock names. Each is read, and cast to `compute`, when it is asked for.
 
@@ -72,82 +86,89 @@ class Checkpoint(Mapping[str, Tensor]):
 
     folder: the directory.
     compute: dtype of the tensors that are returned; None for their stored dtype.
-    files: open safetensors files, by path.
-    where: the file of each stored tensor.
+    stored: every tensor of the files, by its name there without the names of wrappers.
     keys_of: the stored tensors of each parameter; more than one if it is tied.
+    aliases: the parameter's name for each name under which the model has it.
     left_out: stored tensors that the model's class has no place for.
-    widest: the widest stored dtype.
+    dtypes: the stored dtype of each parameter.
+    wrappers: what was left out of every name, such as `module.`; empty if nothing was.
     """
 
     def __init__(self, folder: Path, model: Any, compute: torch.dtype | None = None) -> None:
         self.folder, self.compute = folder, compute
-        self.files = {path: self._open(path) for path in shards(folder)}
-        self.where = {key: path for path, file in self.files.items() for key in file.keys()}  # noqa: SIM118
+        self.wrappers = ""
+        self.stored = self._listed()
+        known = {id(p): name for name, p in model.named_parameters()}
+        self.aliases = {alias: known[id(p)] for alias, p in model.named_parameters(remove_duplicate=False)}
         self.keys_of = self._match(model)
-        self._refuse_missing(model)
+        missing.refuse(folder, model, self.keys_of, list(self.stored))
         self.left_out = self._unknown(model)
-        dtypes = {self._check(name, parameter) for name, parameter in model.named_parameters()}
-        if not dtypes:
+        self.dtypes = {name: self._check(name, parameter) for name, parameter in model.named_parameters()}
+        if not self.dtypes:
             raise GrowBenchError(
                 f"{folder}/config.json: architectures is {type(model).__name__}, which has no tensors; use a model's class"
             )
-        self.widest = max(dtypes, key=lambda dtype: (dtype.itemsize, dtype == torch.bfloat16))
 
-    @staticmethod
-    def _open(path: Path) -> Any:
-        try:
-            return safe_open(path, framework="pt", device="cpu")
-        except (SafetensorError, OSError) as error:
-            raise GrowBenchError(f"{path}: not a complete safetensors file; download it again") from error
+    def _listed(self) -> dict[str, Stored]:
+        """Return every stored tensor, by its name without wrappers."""
+        found: dict[str, Stored] = {}
+        for path in shards(self.folder):
+            with opened(path) as file:
+                for key in file.keys():  # noqa: SIM118
+                    piece = file.get_slice(key)
+                    name = WRAPPERS.sub("", key)
+                    if name != key:
+                        self.wrappers = self.wrappers or next(m[0] for m in WRAPPERS.finditer(key))
+                    if name in found:
+                        raise GrowBenchError(
+                            f"{self.folder}: tensors {found[name].key} and {key} have one name without their wrappers; keep one"
+                        )
+                    found[name] = Stored(path, key, tuple(piece.get_shape()), str(piece.get_dtype()))
+        return found
 
     def _match(self, model: Any) -> dict[str, list[str]]:
         """Return the stored keys of each parameter: its name, the name that save_pretrained uses, or a tied one's."""
-        stored, prefix = stored_names(model), f"{model.base_model_prefix}."
-        known = {id(p): name for name, p in model.named_parameters()}
-        found: dict[str, list[str]] = {name: [] for name in known.values()}
-        for alias, parameter in model.named_parameters(remove_duplicate=False):
-            spellings = (s for name in (alias, stored[alias]) for s in _spellings(name, prefix))
-            if key := next((s for s in spellings if s in self.where), None):
-                found[known[id(parameter)]].append(key)
+        names, prefix = stored_names(model), f"{model.base_model_prefix}."
+        found: dict[str, list[str]] = {name: [] for name in self.aliases.values()}
+        for alias, name in self.aliases.items():
+            candidates = (s for n in (alias, names[alias]) for s in spellings(n, prefix))
+            if key := next((s for s in candidates if s in self.stored), None):
+                found[name].append(key)
         return found
-
-    def _refuse_missing(self, model: Any) -> None:
-        for name, keys in self.keys_of.items():
-            if not keys:
-                raise GrowBenchError(
-                    f"{self.folder}: tensor {name} is missing; save it again with {type(model).__name__}.from_pretrained "
-                    "and save_pretrained"
-                )
 
     def _unknown(self, model: Any) -> list[str]:
         """Return the tensors that the stock class has no place for; from_pretrained would drop them too."""
         used = {key for keys in self.keys_of.values() for key in keys}
-        ignored = [*(model._keys_to_ignore_on_load_unexpected or ()), r"rotary_emb\.inv_freq$", r"(^|\.)position_ids$"]
-        return sorted(k for k in self.where if k not in used and not any(re.search(pattern, k) for pattern in ignored))
+        masks = [*(model._keys_to_ignore_on_load_unexpected or ()), CAUSAL_MASKS]
+
+        def ignored(key: str) -> bool:
+            mask = len(self.stored[key].shape) != 1 and any(re.search(pattern, key) for pattern in masks)
+            return mask or BUFFERS.search(key) is not None
+
+        return sorted(key for key in self.stored if key not in used and not ignored(key))
 
     def _check(self, name: str, parameter: Tensor) -> torch.dtype:
         for key in self.keys_of[name]:
-            piece = self.files[self.where[key]].get_slice(key)
-            shape, code = list(piece.get_shape()), str(piece.get_dtype())
-            if shape != list(parameter.shape):
+            stored = self.stored[key]
+            if stored.shape != tuple(parameter.shape):
                 raise GrowBenchError(
-                    f"{self.folder}: tensor {key} is {shape}, but config.json says {list(parameter.shape)}; correct one of them"
+                    f"{self.folder}: tensor {key} is {list(stored.shape)}, but config.json says {list(parameter.shape)}; "
+                    "correct one of them"
                 )
-            if code not in STORED:
-                raise GrowBenchError(f"{self.folder}: tensor {key} is {code}; use one of {', '.join(STORED)}")
+            if stored.code not in STORED:
+                raise GrowBenchError(f"{self.folder}: tensor {key} is {stored.code}; use one of {', '.join(STORED)}")
         first, *others = self.keys_of[name]
         if any(not torch.equal(self._read(first), self._read(other)) for other in others):
             raise GrowBenchError(
                 f"{self.folder}: tensors {first} and {others[0]} differ but are tied; set tie_word_embeddings to false"
             )
-        return STORED[code]
-
-    def close(self) -> None:
-        """Close the files, so that the memory of what was read can be freed."""
-        self.files.clear()
+        return STORED[self.stored[first].code]
 
     def _read(self, key: str) -> Tensor:
-        return self.files[self.where[key]].get_tensor(key)
+        """Return a stored tensor. Its file is open, and its memory in use, only as long as the tensor is."""
+        stored = self.stored[key]
+        with opened(stored.path) as file:
+            return file.get_tensor(stored.key)
 
     def __getitem__(self, name: str) -> Tensor:
         tensor = self._read(self.keys_of[name][0])
@@ -160,21 +181,14 @@ class Checkpoint(Mapping[str, Tensor]):
         return len(self.keys_of)
 
 
-def refuse_layers_left_out(family: Family, config: Any, source: Checkpoint) -> None:
-    """Raise GrowBenchError if a tensor of a layer has no place in the model: without it, its function is another one.
-
-    Tensors outside the layers may be left out: they belong to other heads.
-    """
-    table = family.table(config)
-    for name in source.left_out:
-        if (found := role_of(table, name)) is not None and found.layer is not None:
-            raise GrowBenchError(
-                f"{source.folder}: tensor {name} belongs to layer {found.layer}, but the model of config.json "
-                f"({config.num_hidden_layers} layers) has no place for it; correct config.json, or remove the tensor"
-            )
+def opened(path: Path) -> Any:
+    try:
+        return safe_open(path, framework="pt", device="cpu")
+    except (SafetensorError, OSError) as error:
+        raise GrowBenchError(f"{path}: not a complete safetensors file; download it again") from error
 
 
-def _spellings(name: str, prefix: str) -> Iterator[str]:
+def spellings(name: str, prefix: str) -> Iterator[str]:
     """Yield the names under which a tensor may be stored: with or without the base model's prefix, and TensorFlow's."""
     for spelling in (name, name.removeprefix(prefix), prefix + name):
         yield spelling
