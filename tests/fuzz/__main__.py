@@ -25,11 +25,12 @@ from fuzz.area import Area, Case
 from fuzz.checkpoints import Checkpoints
 from fuzz.configs import Config, ConfigBytes, Trained, Words
 from fuzz.files import GrowWords, MethodFiles, Sets
+from fuzz.growths import Growths
 from fuzz.results import Curves, Manifests, Records, Runs
 from fuzz.texts import Tasks, Text
 
 AREAS: tuple[type[Area], ...] = (
-    Runs, Manifests, Records, Curves, Checkpoints, GrowWords, Trained, Config, ConfigBytes, Words, Text, Tasks, Sets,
+    Runs, Manifests, Records, Curves, Checkpoints, Growths, GrowWords, Trained, Config, ConfigBytes, Words, Text, Tasks, Sets,
     MethodFiles,
 )  # fmt: skip
 
