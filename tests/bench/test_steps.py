@@ -66,6 +66,17 @@ def test_growth(bench, tmp_path: Path, capsys) -> None:
     assert number(cells(page, "target, MB")[1]) > 0
 
 
+@pytest.mark.slow
+def test_learning(bench, tmp_path: Path, capsys) -> None:
+    page = tmp_path / "page.md"
+    sizes = "--layers 1 --hidden 192 --vocab 100 --length 16 --micro 2 --batches 4 --precision float32".split()
+    assert bench("learned").main([*sizes, "--out", str(page)]) == 0
+    alone = number(cells(page, "4, target")[4])
+    for side in ("ligo", "mango"):
+        row = cells(page, f"4, {side}")
+        assert number(row[4]) > alone and "at most 1.3" in row[3] and row[6] == "at most 24: met"
+
+
 def test_a_dry_run_is_compared_with_as_many_empty_jobs(bench, tmp_path: Path, monkeypatch, capsys) -> None:
     dag, page = bench("dag"), tmp_path / "page.md"
     monkeypatch.setattr(dag, "CONFIGS", {"the demo": "config/demo.yaml"})
