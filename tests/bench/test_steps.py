@@ -69,8 +69,9 @@ def test_growth(bench, tmp_path: Path, capsys) -> None:
 @pytest.mark.slow
 def test_learning(bench, tmp_path: Path, capsys) -> None:
     page = tmp_path / "page.md"
-    sizes = "--layers 1 --hidden 192 --vocab 100 --length 16 --micro 2 --batches 4 --precision float32".split()
-    assert bench("learned").main([*sizes, "--out", str(page)]) == 0
+    sizes = {"layers": 1, "hidden": 192, "vocab": 100, "length": 16, "micro": 2, "batches": 4, "precision": "float32"}
+    words = [word for key, value in sizes.items() for word in (f"--{key}", str(value))]
+    assert bench("learned").main([*words, "--out", str(page)]) == 0
     alone = number(cells(page, "4, target")[4])
     for side in ("ligo", "mango"):
         row = cells(page, f"4, {side}")
