@@ -3,7 +3,7 @@
 import pytest
 import torch
 from support.helpers import PRICES, SOURCE, drift, inputs
-from support.matrix import FAMILIES, GROWING, PAIRS, cases, grow, mask, source_model, variants
+from support.matrix import FAMILIES, GROWING, PAIRS, cases, claimed, grow, mask, source_model, variants
 
 from growbench import families, methods
 from growbench.errors import GrowBenchError
@@ -31,20 +31,19 @@ def accepted(method: str, family: str) -> dict[str, tuple[ModelSpec, ModelSpec]]
 
 @pytest.mark.parametrize(("method", "family"), PAIRS)
 def test_exact_where_claimed_and_measurably_not_elsewhere(method: str, family: str) -> None:
-    chosen, grown = methods.load(method), 0
+    grown = 0
     for options in variants(method):
         for name, case in cases(family).items():
-            traits = families.load(family).traits(source_model(family, case[0]).config)
             try:
-                claimed = chosen.exact(*case, traits, options) or chosen.masked
+                claim = claimed(method, family, case, options)
                 measured = drift(family, *grow(method, family, case, options))
             except GrowBenchError as error:
                 assert "\n" not in str(error) and ";" in str(error), error
                 continue
             grown += 1
             where = f"{name} {options}: {measured:.1e}"
-            assert (measured <= BOUNDS[torch.float64]) if claimed else (measured > VISIBLE), where
-            if claimed:
+            assert (measured <= BOUNDS[torch.float64]) if claim else (measured > VISIBLE), where
+            if claim:
                 single = drift(family, *grow(method, family, case, options, dtype=torch.float32))
                 assert single <= BOUNDS[torch.float32], f"{name} {options} float32: {single:.1e}"
     assert grown > 0, "every case was refused"

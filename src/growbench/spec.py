@@ -93,13 +93,15 @@ class Traits:
     norm: LayerNorm (`layer`) or RMSNorm (`rms`).
     pre_norm: whether residual blocks normalize their input (pre-LN) instead of their sum (post-LN).
     rotary: whether positions rotate the coordinates of a head; the size of a head then cannot change.
-    eps: the norm's epsilon; None if the stock config cannot set it.
+    eps: the norm's epsilon; None if the stock config cannot set it, or not without that of other norms.
+    norm_over_heads: whether a norm runs over the queries of all heads together, and one over the keys.
     """
 
     norm: Norm = "layer"
     pre_norm: bool = True
     rotary: bool = False
     eps: float | None = 1e-5
+    norm_over_heads: bool = False
 
 
 def integer(value: Any) -> Any:

@@ -53,6 +53,34 @@ VARIANTS = {
         {"layers": 3},
         {"use_sliding_window": True, "sliding_window": 4, "max_window_layers": 1},
     ),
+    "qwen3 sliding with biases": (
+        "qwen3",
+        {"layers": 3},
+        {"use_sliding_window": True, "sliding_window": 4, "max_window_layers": 1, "attention_bias": True},
+    ),
+    "phi3 half of a head rotated": (
+        "phi3",
+        {"head_size": 12},
+        {"rope_parameters": {"rope_type": "default", "rope_theta": 10000.0, "partial_rotary_factor": 0.5}},
+    ),
+    "smollm3 sliding with biases": (
+        "smollm3",
+        {"layers": 4},
+        {"use_sliding_window": True, "sliding_window": 4, "attention_bias": True, "mlp_bias": True},
+    ),
+    "starcoder2 without biases": ("starcoder2", {}, {"use_bias": False, "sliding_window": None}),
+    "gemma one group, wide heads": ("gemma", {"kv_heads": 1, "head_size": 14}, {"attention_bias": True}),
+    "gemma in both directions": ("gemma", {}, {"use_bidirectional_attention": True}),
+    "gemma2 without caps": ("gemma2", {}, {"attn_logit_softcapping": None, "final_logit_softcapping": None}),
+    "gemma2 sharp caps": ("gemma2", {}, {"attn_logit_softcapping": 0.5, "final_logit_softcapping": 2.0}),
+    "gemma2 other scale of queries": ("gemma2", {}, {"query_pre_attn_scalar": 144}),
+    "gemma3_text capped, in both directions": (
+        "gemma3_text",
+        {},
+        {"use_bidirectional_attention": True, "final_logit_softcapping": 3.0},
+    ),
+    "olmo2 with biases": ("olmo2", {}, {"attention_bias": True}),
+    "olmo2 no groups": ("olmo2", {"kv_heads": 6, "head_size": 4}, {}),
 }
 UNDESCRIBED = [("gpt2", "DoubleHeadsModel")]
 HEADS = [(name, head) for name in families.names() for head in stock_heads(name) if (name, head) not in UNDESCRIBED]

@@ -103,7 +103,8 @@ def stock_heads(name: str) -> list[str]:
     family = families.load(name)
     module = sys.modules[family.model_class().__module__]
     found = [getattr(module, each) for each in module.__all__ if not each.endswith("PreTrainedModel")]
-    return [each.__name__.removeprefix(family.stock) for each in found if issubclass(each, PreTrainedModel)]
+    own = [each for each in found if issubclass(each, PreTrainedModel) and each.config_class is type(stock(name))]
+    return [each.__name__.removeprefix(family.stock) for each in own]
 
 
 def grown(family: Family, model: nn.Module, target: ModelSpec) -> nn.Module:
@@ -130,25 +131,64 @@ def inputs(family: Family, config: Any, *, batch: int = 3, length: int = 12, see
     return family.inputs(config, batch=batch, length=length, seed=seed)
 
 
-def _in_float64(stock: Any) -> Any:
+def _norm_in_float64(stock: Any, offset: float) -> Any:
     """The forward pass of an RMSNorm, in float64 where its input is."""
 
     def forward(self: Any, hidden: torch.Tensor) -> torch.Tensor:
         if hidden.dtype != torch.float64:
             return stock(self, hidden)
-        return nn.functional.rms_norm(hidden, (hidden.shape[-1],), self.weight, self.variance_epsilon)
+        eps = self.eps if hasattr(self, "eps") else self.variance_epsilon
+        return nn.functional.rms_norm(hidden, (hidden.shape[-1],), self.weight + offset, eps)
 
     return forward
 
 
-def _norm_classes(family: Family) -> set[Any]:
-    """The classes of a family's norms."""
+def _embedding_in_float64(stock: Any) -> Any:
+    """The forward pass of a scaled embedding, with the scale in float64 where the table is."""
+
+    def forward(self: Any, ids: torch.Tensor) -> torch.Tensor:
+        if self.weight.dtype != torch.float64:
+            return stock(self, ids)
+        return nn.Embedding.forward(self, ids) * self.scalar_embed_scale
+
+    return forward
+
+
+def _attention_in_float64(stock: Any) -> Any:
+    """Attention with capped scores, whose softmax is in float64 where its input is."""
+
+    def attend(
+        module: Any, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, mask: Any, **given: Any
+    ) -> Any:
+        if query.dtype != torch.float64:
+            return stock(module, query, key, value, mask, **given)
+        key, value = (x.repeat_interleave(module.num_key_value_groups, dim=1) for x in (key, value))
+        scores = query @ key.transpose(2, 3) * given["scaling"]
+        scores = scores if given["softcap"] is None else (scores / given["softcap"]).tanh() * given["softcap"]
+        chances = (scores if mask is None else scores + mask).softmax(-1)
+        return (chances @ value).transpose(1, 2).contiguous(), chances
+
+    return attend
+
+
+def _modules(family: Family) -> dict[str, Any]:
+    """The modules of a family's example that have parameters, by the names of their weights."""
+    model = family.build(family.config(SPECS[family.name], **SETTINGS[family.name]), seed=None)
+    return {name: model.get_submodule(name.rpartition(".")[0]) for name, _ in model.named_parameters()}
+
+
+def _compute_in_float64(family: Family) -> None:
+    """Let stock classes that compute in float32, whatever the dtype, follow it: they would hide an error below 1e-7."""
     config = family.config(SPECS[family.name], **SETTINGS[family.name])
-    model = family.build(config, seed=None)
-    names = [name.rpartition(".")[0] for name, role in family.roles(config).items() if role.kind.startswith("norm")]
-    return {type(model.get_submodule(name)) for name in names}
+    modules, roles = _modules(family), family.roles(config)
+    for norm in {type(m) for name, m in modules.items() if roles[name].kind.startswith("norm")} - {nn.LayerNorm}:
+        norm.forward = _norm_in_float64(norm.forward, family.norm_offset)
+    for table in {type(m) for m in modules.values() if hasattr(m, "scalar_embed_scale")}:
+        table.forward = _embedding_in_float64(table.forward)
+    code = sys.modules[family.model_class().__module__]
+    if not family.model_class()._supports_sdpa:
+        code.eager_attention_forward = _attention_in_float64(code.eager_attention_forward)  # type: ignore[attr-defined]
 
 
-# A stock RMSNorm computes in float32 whatever the model's dtype, which would hide an error below 1e-7.
-for _norm in {norm for f in map(families.load, families.names()) if f.norm == "rms" for norm in _norm_classes(f)}:
-    _norm.forward = _in_float64(_norm.forward)
+for _family in map(families.load, families.names()):
+    _compute_in_float64(_family)

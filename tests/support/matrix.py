@@ -56,6 +56,16 @@ def variants(method: str) -> Iterator[dict[str, Any]]:
                 yield chosen.check_options(start | {name: value})
 
 
+def claimed(
+    method: str, family: str, case: tuple[ModelSpec, ModelSpec], options: Mapping[str, Any], seed: int = 0
+) -> bool:
+    """Return whether a growth is said to preserve the function. Raises GrowBenchError if it is refused."""
+    chosen, made = families.load(family), methods.load(method)
+    config = source_model(family, case[0]).config
+    operator, _ = operator_of(chosen, config, case[1], made, options, seed)
+    return made.masked or (made.exact(*case, chosen.traits(config), options) and operator.keeps_head_norms)
+
+
 @cache
 def source_model(family: str, spec: ModelSpec, dtype: torch.dtype = torch.float64) -> nn.Module:
     """Return a perturbed model. Growing must not change it, so that it can be shared."""

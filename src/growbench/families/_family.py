@@ -23,6 +23,7 @@ SIZES = {
     "vocab": "vocab_size",
     "max_length": "max_position_embeddings",
 }
+BRANCHES = 2  # of a layer: attention and FFN
 EXAMPLE = {"layers": 2, "hidden": 36, "heads": 3, "ffn": 58, "vocab": 53, "max_length": 14}
 
 
@@ -37,6 +38,10 @@ class Family:
     spans: whether there is a stock class with a head for spans of the input (question answering).
     norm: kind of normalization.
     norm_eps: the stock config's key for the norm's epsilon; None if it has no such key.
+    norm_offset: what a norm adds to its stored gain.
+    layer_norms: norms over the residual stream in a layer.
+    branch_norms: whether a layer also normalizes what a branch adds to the residual stream.
+    head_norms: norms of queries and keys: one over each head, or one over all heads. They share the epsilon.
     rotary: whether positions rotate queries and keys, so that the size of a head cannot change.
     even_heads: whether they rotate all coordinates of a head, in pairs, so that its size must be even.
     ffn_matrices: matrix products in one FFN.
@@ -62,6 +67,10 @@ class Family:
     spans: bool = True
     norm: Norm = "layer"
     norm_eps: str | None = "layer_norm_eps"
+    norm_offset: float = 0.0
+    layer_norms: int = BRANCHES
+    branch_norms: bool = False
+    head_norms: Literal["none", "each", "all"] = "none"
     rotary: bool = False
     even_heads: bool = False
     ffn_matrices: int = 2
@@ -93,6 +102,15 @@ class Family:
     def output_norm(self, config: Any) -> str | None:
         """Return the end of the name of the norm that feeds the pre-training head; None if there is none."""
         raise NotImplementedError
+
+    @property
+    def reads_stream(self) -> bool:
+        """Whether a layer's queries, keys and values read the residual stream itself, without a norm in between."""
+        return not self.pre_norm(None) or (self.branch_norms and self.layer_norms == BRANCHES)
+
+    def embedding_scale(self, spec: ModelSpec) -> float:
+        """Return what the stock model multiplies its token embeddings by."""
+        return 1.0
 
     def encode(self, model: Any, inputs: Tensor) -> Tensor:
         """Map inputs (token ids [B, T]) to the hidden states [B, T, hidden] that the head reads."""
@@ -144,7 +162,16 @@ class Family:
         return {}
 
     def follow(self, spec: ModelSpec, start: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the settings that change with the spec, besides `sizes`. start: the settings of the base."""
+        """Return the settings that change with the spec, besides `sizes`. start: the settings of the base.
+
+        Raises GrowBenchError if the spec needs a setting that it cannot have.
+        """
+        size = start.get(self.sizes.get("head_size", ""))
+        if self.head_norms == "each" and size not in (None, spec.head_size):
+            raise GrowBenchError(
+                f"target.head_size: {spec.head_size}, but {self.name} normalizes queries and keys over the {size} coordinates "
+                f"of a head; keep {size}"
+            )
         return {}
 
     def derived(self, config: Any) -> dict[str, int]:
@@ -162,11 +189,25 @@ class Family:
         h, attention, grouped = spec.hidden, spec.heads * spec.head_size, spec.kv_heads * spec.head_size
         gain = h if self.norm == "rms" else 2 * h
         biases = {"qkv": attention + 2 * grouped, "o": h, "ffn": spec.ffn + h}
-        layer = 2 * h * (attention + grouped) + self.ffn_matrices * h * spec.ffn + 2 * gain
+        layer = 2 * h * (attention + grouped) + self.ffn_matrices * h * spec.ffn + self.layer_norms * gain
+        layer += {"none": 0, "each": 2 * spec.head_size, "all": attention + grouped}[self.head_norms]
         layer += sum(biases[which] for which in self.biases)
         rows = spec.vocab + self.types + (0 if self.positions is None else spec.max_length + self.positions)
         head = {"bias": spec.vocab, "matrix": spec.vocab * h, "nothing": 0}[self.head_adds]
         return spec.layers * layer + rows * h + self.norms * gain + self.head_matrices * (h * h + h) + head
+
+    def row(self) -> dict[str, str]:
+        """Return this family's row of the table of families."""
+        traits = self.traits()
+        ratios = "any" if traits.pre_norm and traits.eps is not None else "integer"
+        return {
+            "family": self.name,
+            "stock class": self.pretraining,
+            "objective": self.objective,
+            "norm": {"layer": "LayerNorm", "rms": "RMSNorm"}[self.norm],
+            "size of a head": "free" if "head_size" in self.sizes else "hidden / heads",
+            "exact ratios of hidden": ratios + (", also of heads" if traits.norm_over_heads else ""),
+        }
 
     def example_spec(self) -> ModelSpec:
         """Return the shape of the small model that the tests build; its sizes are not multiples of one another without need."""
@@ -206,8 +247,14 @@ class Family:
         Without a config, the traits of a stock model with a negligible epsilon, so that a study can be checked early.
         """
         eps = 0.0 if config is None else float(getattr(config, self.norm_eps or "", 0.0))
-        free = None if self.norm_eps is None else eps
-        return Traits(norm=self.norm, pre_norm=self.pre_norm(config), rotary=self.rotary, eps=free)
+        free = None if self.norm_eps is None or self.head_norms != "none" else eps
+        return Traits(
+            norm=self.norm,
+            pre_norm=self.pre_norm(config),
+            rotary=self.rotary,
+            eps=free,
+            norm_over_heads=self.head_norms == "all",
+        )
 
     def tied(self, config: Any, model_class: Any = None) -> bool:
         """Whether the head's matrix is the token table over *residual* coordinates. False without such a head."""
@@ -235,3 +282,8 @@ class Family:
         """Return the role of each parameter. Tied ones appear once, under the name that `named_parameters` gives."""
         model = self.build(config, seed=None, model_class=model_class)
         return resolve(self.table(config), [name for name, _ in model.named_parameters()], self.name)
+
+
+def no_special_tokens(spec: ModelSpec, vocab: int) -> dict[str, Any]:
+    """Return no special tokens for a vocabulary smaller than the stock one, of `vocab` tokens: they belong to that one."""
+    return {} if spec.vocab >= vocab else dict.fromkeys(("bos_token_id", "eos_token_id", "pad_token_id"))

@@ -29,6 +29,7 @@ def logical(family: Family, spec: ModelSpec) -> tuple[Logical, ...]:
     """Return every logical tensor of the stock language model of this spec: together they are `family.parameters`."""
     rows = {"vocab": spec.vocab, "type": family.types}
     rows["position"] = 0 if family.positions is None else spec.max_length + family.positions
+    rows["head"] = spec.head_size
     found = [(kind, axes, True) for kind, axes in _layer(family)] + [(k, a, False) for k, a in _outside(family)]
     made = []
     for kind, axes, layered in found:
@@ -51,7 +52,10 @@ def _layer(family: Family) -> Iterator[tuple[str, tuple[Axis, ...]]]:
         yield kind, (RESIDUAL, axis)
         if which in family.biases:
             yield kind, (RESIDUAL,)
-    yield from _norms(family, 2)
+    yield from _norms(family, family.layer_norms)
+    if family.head_norms != "none":
+        for kind, space in (("norm_q", "heads"), ("norm_k", "kv_heads")):
+            yield kind, (fixed("head") if family.head_norms == "each" else scales(space),)
 
 
 def _outside(family: Family) -> Iterator[tuple[str, tuple[Axis, ...]]]:

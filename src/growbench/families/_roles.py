@@ -103,8 +103,19 @@ def conv1d(name: str, kind: str, column: Axis, row: Axis) -> Table:
 
 
 def norm(name: str, kind: str = "norm") -> Table:
-    """Return the roles of a norm over the residual: gain and shift. kind `norm_out`: it ends a post-LN block."""
+    """Return the roles of a norm over the residual: gain and shift.
+
+    kind: `norm_out`: it ends a post-LN block; `norm_branch`: over what a branch adds to the residual stream.
+    """
     return {f"{name}.weight": role(kind, scales("residual")), f"{name}.bias": role(kind, scales("residual"))}
+
+
+def head_norms(queries: str, keys: str, *, each: bool) -> Table:
+    """Return the roles of the gains of two norms, of queries and keys: over each head, or over all heads together."""
+    return {
+        f"{queries}.weight": role("norm_q", fixed("head") if each else scales("heads")),
+        f"{keys}.weight": role("norm_k", fixed("head") if each else scales("kv_heads")),
+    }
 
 
 def embedding(name: str, rows: str) -> Table:

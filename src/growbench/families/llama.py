@@ -43,8 +43,8 @@ class Llama(Family):
     ffn_matrices = 3
     biases: tuple[Literal["qkv", "o", "ffn"], ...] = ()
     positions = None
-    head_adds = "matrix"
-    dropouts = ("attention_dropout",)
+    head_adds: Literal["bias", "matrix", "nothing"] = "matrix"
+    dropouts: tuple[str, ...] = ("attention_dropout",)
     sizes = {**SIZES, "kv_heads": "num_key_value_heads", "head_size": "head_dim"}
     published: tuple[str, ...] = ("Llama", "LLaMA")
     example = {"hidden": 24, "heads": 6, "kv_heads": 2, "head_size": 10, "ffn": 44}

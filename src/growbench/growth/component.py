@@ -2,7 +2,8 @@
 
 Rows that a tensor writes are gathered by their space's map. Columns that it reads are gathered and multiplied by the
 read factor. Gains are gathered. The norm that feeds a tied head is multiplied by the read factor of the residual map,
-because the token table has the factor of an embedding and cannot also be divided.
+because the token table has the factor of an embedding and cannot also be divided. Where the stock model multiplies
+embeddings by a number that depends on its width, the token table is divided by the ratio, and that norm multiplied by it.
 """
 
 import hashlib
@@ -125,18 +126,33 @@ def _complement(wide: Tensor, drawn: Tensor, dim: int, space: SpaceMap) -> Tenso
 
 
 def _correct(operator: Operator, name: str, component: Component, wide: Tensor) -> Tensor:
-    """Scale queries, norm gains, and the output norm of a tied head."""
+    """Scale queries, embeddings, gains over the residual, and the output norm of a tied head."""
     widening, space = operator.widening, operator.widening.residual
     if component.kind == "q" and widening.query != 1:
         wide = wide * widening.query
-    if component.kind.startswith("norm"):
-        if _stem(name).endswith("weight"):
-            wide = wide * widening.statistics.get(operator.family.norm, 1.0) ** 0.5
-        else:
-            wide = wide.masked_fill(along(space.index == NEUTRAL, 0, wide), 0.0)
-        if feeds_tied_head(operator, name):
-            wide = wide * along(np.where(space.index >= 0, space.read, 1.0), 0, wide)
+    if component.kind == "embedding" and operator.embedding != 1:
+        wide = wide * operator.embedding
+    if not over_residual(component):
+        return wide
+    if _stem(name).endswith("weight"):
+        wide = _gained(operator, wide, widening.statistics.get(operator.family.norm, 1.0) ** 0.5)
+    else:
+        wide = wide.masked_fill(along(space.index == NEUTRAL, 0, wide), 0.0)
+    if feeds_tied_head(operator, name):
+        read = np.where(space.index >= 0, space.read, 1.0) / operator.embedding
+        wide = _gained(operator, wide, along(read, 0, wide))
     return wide
+
+
+def over_residual(component: Component) -> bool:
+    """Whether a component is the gain or the shift of a norm over the residual."""
+    return component.kind.startswith("norm") and component.axes[0].space == "residual"
+
+
+def _gained(operator: Operator, stored: Tensor, factor: Tensor | float) -> Tensor:
+    """Return what is stored for a gain that is multiplied by a factor; the stock norm adds an offset to it."""
+    offset = operator.family.norm_offset
+    return stored * factor + offset * (factor - 1) if offset else stored * factor
 
 
 def feeds_tied_head(operator: Operator, name: str) -> bool:
@@ -187,7 +203,8 @@ def cancelling(operator: Operator, name: str, component: Component, layer: int |
 def initial(operator: Operator, name: str, component: Component, like: Tensor) -> Tensor:
     """Return the stock start of a tensor: gains 1, shifts and biases 0, matrices and tables N(0, std^2)."""
     if component.kind.startswith("norm"):
-        return torch.ones_like(like) if _stem(name).endswith("weight") else torch.zeros_like(like)
+        gain = 1.0 - operator.family.norm_offset
+        return torch.full_like(like, gain) if _stem(name).endswith("weight") else torch.zeros_like(like)
     return torch.zeros_like(like) if like.dim() == 1 else _normal(operator, name, like) * operator.init_std
 
 

@@ -65,6 +65,12 @@ def counts(index: Ints, source_size: int) -> Ints:
     return np.bincount(index[index >= 0], minlength=source_size).astype(np.int64)
 
 
+def even(space: SpaceMap) -> bool:
+    """Whether every coordinate is a copy, and each source coordinate has equally many, all written as they are."""
+    copies = counts(space.index, space.source_size)
+    return bool((space.index >= 0).all() and (copies == copies[0]).all() and (space.write == 1).all())
+
+
 def copy_numbers(index: Ints) -> Ints:
     """Number the copies of each source coordinate in order of appearance, [len(index)]."""
     seen: dict[int, int] = {}

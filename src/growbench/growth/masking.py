@@ -40,7 +40,8 @@ class Masks:
         self.operator = operator
         self.handles: list[Any] = []
         self.projections = operator.widening.masks == "projections"
-        self.bare = not operator.pre_norm and not any(r.layer is None and r.kind == "norm" for r in roles.values())
+        normed = [r.layer is None for r in roles.values() if r.kind == "norm"]
+        self.bare = False not in normed if operator.pre_norm else True not in normed  # no norm reads the embeddings
         for name, role in roles.items():
             if name.endswith("weight"):
                 self._hook(model.get_submodule(name.rpartition(".")[0]), role)
@@ -94,7 +95,8 @@ class Masks:
     def _on_norm(self, new: Tensor) -> Callable[..., Any]:
         def hook(module: Any, args: tuple[Tensor, ...], out: Tensor) -> Tensor:
             mask = self._mask(new, args[0])
-            return masked_norm(args[0], module, mask, layer_norm=self.operator.family.norm == "layer")
+            family = self.operator.family
+            return masked_norm(args[0], module, mask, layer_norm=family.norm == "layer", offset=family.norm_offset)
 
         return hook
 
@@ -108,13 +110,17 @@ class Masks:
         self.handles.append(layer.register_forward_hook(hook, with_kwargs=True))
 
 
-def masked_norm(x: Tensor, module: Any, mask: Tensor, *, layer_norm: bool) -> Tensor:
-    """Return LayerNorm or RMSNorm of x [..., hidden], times the mask [hidden], which also weights the statistics."""
+def masked_norm(x: Tensor, module: Any, mask: Tensor, *, layer_norm: bool, offset: float = 0.0) -> Tensor:
+    """Return LayerNorm or RMSNorm of x [..., hidden], times the mask [hidden], which also weights the statistics.
+
+    offset: what the norm adds to its stored gain.
+    """
     total = mask.sum()
     eps = module.eps if hasattr(module, "eps") else module.variance_epsilon
     if layer_norm:
         x = x - (x * mask).sum(-1, keepdim=True) / total
-    out = x * torch.rsqrt((x * x * mask).sum(-1, keepdim=True) / total + eps) * module.weight
+    gain = module.weight + offset if offset else module.weight
+    out = x * torch.rsqrt((x * x * mask).sum(-1, keepdim=True) / total + eps) * gain
     bias = getattr(module, "bias", None)
     return (out if bias is None else out + bias) * mask
 

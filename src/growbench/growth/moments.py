@@ -20,7 +20,7 @@ from torch import Tensor
 
 from growbench.errors import GrowBenchError, nearest
 from growbench.families import Component, Role
-from growbench.growth.component import along, feeds_tied_head, gather, grown_axes
+from growbench.growth.component import along, feeds_tied_head, gather, grown_axes, over_residual
 from growbench.growth.operator import Operator
 from growbench.growth.transfer import Read, blended, donor_rows, fresh, join, origins, replace_rows, split, stem
 from growbench.plan.plan import POLICIES, Policy
@@ -57,7 +57,7 @@ def grow_moments(
         }
         for name, role, origin, read in origins(operator, source, known, wanted):
             made = blended(origin, role, partial(_grown, operator, name, role, read, power, policy))
-            new = fresh(origin, role) or (origin.silent and role.kind in ("o", "fc2"))
+            new = fresh(origin, role) or (origin.silent and operator.silences(role.kind))
             grown.setdefault(name, {})[key] = torch.zeros_like(made) if new else made.clone()
     steps = {stem(n, role): moments[n]["step"] for n, role in source_roles.items() if "step" in moments.get(n, {})}
     for name, state in grown.items():
@@ -118,6 +118,9 @@ def _correction(operator: Operator, name: str, component: Component) -> float:
     """Return the inverse of the factor that the tensor was multiplied by; its gradient is multiplied by the inverse."""
     if component.kind == "q":
         return 1.0 / operator.widening.query
-    if component.kind.startswith("norm") and name.endswith("weight"):
-        return float(operator.widening.statistics.get(operator.family.norm, 1.0) ** -0.5)
+    if component.kind == "embedding":
+        return 1.0 / operator.embedding
+    if over_residual(component) and name.endswith("weight"):
+        tied = operator.embedding if feeds_tied_head(operator, name) else 1.0
+        return tied * float(operator.widening.statistics.get(operator.family.norm, 1.0) ** -0.5)
     return 1.0

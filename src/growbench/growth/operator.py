@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
 
 from growbench.families import Family
+from growbench.growth import maps
 from growbench.growth.depth import Depth
 from growbench.growth.learned.parts import Anatomy
 from growbench.growth.learned.recipe import Learned
@@ -62,6 +64,21 @@ class Operator:
     pre_norm: bool
     init_std: float
     seed: int
+
+    @cached_property
+    def embedding(self) -> float:
+        """The factor of the token table, if the stock model multiplies embeddings by a number that depends on its width."""
+        return self.family.embedding_scale(self.source) / self.family.embedding_scale(self.target)
+
+    @property
+    def keeps_head_norms(self) -> bool:
+        """Whether norms over all heads together keep their mean squares: each source head has as many copies."""
+        spaces = (*self.widening.heads, *self.widening.kv_heads)
+        return self.family.head_norms != "all" or all(map(maps.even, spaces))
+
+    def silences(self, kind: str) -> bool:
+        """Whether the tensors of this kind are what a silent layer sets to zero: the last ones before the residual stream."""
+        return kind == "norm_branch" if self.family.branch_norms else kind in ("o", "fc2")
 
     def passes_on(self, layer: int, kind: str) -> bool:
         """Whether a norm of a target layer only normalizes (gain 1, shift 0), so that a silent layer is the identity.

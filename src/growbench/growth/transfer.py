@@ -65,7 +65,9 @@ def _tensor(operator: Operator, name: str, role: Role, origin: Layer, read: Read
     if fresh(origin, role):
         pieces = zip(role.components, split(wide, role, operator.target), strict=True)
         wide = join([initial(operator, f"{name}#{n}", *piece) for n, piece in enumerate(pieces)], role, operator.target)
-    if origin.silent and role.kind in ("o", "fc2"):
+    if origin.silent and operator.silences(role.kind):
+        if role.kind == "norm_branch":
+            return torch.full_like(wide, -operator.family.norm_offset)
         if origin.cancel:
             return cancelling(operator, f"{name}#0", role.components[0], origin.sources[0][0], wide)
         return torch.zeros_like(wide)

@@ -8,6 +8,7 @@ Independent exact expansions. Each sets the one block to zero that it needs; eve
     layers        W^O = 0 and fc2 = 0, biases too
 
 They compose in any order. Made for pre-LN RMSNorm. Under LayerNorm hidden growth is refused, because the mean shifts.
+So it is where the epsilon of the norms cannot be set without that of others, and heads are where norms run over all heads.
 
 Deviations: the paper's two other expansions, value size and key/query size, are impossible in stock models, where
 rotary positions or hidden / heads fix the size of a head. An added layer starts as a copy of the one below, not
@@ -32,6 +33,17 @@ class Composable(ZeroPad):
             raise GrowBenchError(
                 f"target.hidden: {target.hidden} is wider than the source's {source.hidden}, which {self.name} supports only "
                 f"under RMSNorm, but {source.family} has LayerNorm; keep {source.hidden} or use lemon"
+            )
+        if target.hidden > source.hidden and traits.eps is None:
+            raise GrowBenchError(
+                f"target.hidden: {target.hidden} is wider than the source's {source.hidden}, for which {self.name} scales "
+                f"epsilon, but {source.family} has one epsilon for all norms, also those of queries and keys; keep "
+                f"{source.hidden} or use hypercloning"
+            )
+        if target.heads > source.heads and traits.norm_over_heads:
+            raise GrowBenchError(
+                f"target.heads: {target.heads} adds heads to the source's {source.heads}, but {source.family} normalizes "
+                f"queries and keys over all heads together; keep {source.heads} or use hypercloning"
             )
         if not identity_depth(source, target, traits):
             raise GrowBenchError(

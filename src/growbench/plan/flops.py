@@ -112,8 +112,8 @@ def step(
 
     batch: sequences. length: tokens of each; for images, the number of patches + 1.
     positions: positions of each sequence to which the head is applied; for images, 1.
-    top: number of top layers that learn, with the head; None: all. Under post-LN the lowest of them projects an input
-        that needs no gradient.
+    top: number of top layers that learn, with the head; None: all. If layers read the residual stream itself, the
+        lowest of them projects an input that needs no gradient.
     classes: see `head`. patch_values: see `patches`. rank, shared: see `body`.
     """
     inputs = batch * patches(spec, patch_values) if patch_values else 0.0
@@ -122,5 +122,5 @@ def step(
     if top is None or top >= spec.layers:
         return StepCost(forward, batch * length, inputs)
     frozen = layers * (spec.layers - top) / spec.layers + inputs
-    lowest = 0.0 if family.pre_norm(None) else batch * queries_keys_values(spec, length)
+    lowest = batch * queries_keys_values(spec, length) if family.reads_stream else 0.0
     return StepCost(forward, batch * length, lowest, frozen)

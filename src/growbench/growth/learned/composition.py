@@ -127,9 +127,13 @@ class Composition(nn.Module):
                     matrices[part.name] = stacked
                 else:
                     place = self.places[part.name] = f"frozen_{len(self.places)}"
-                    self.register_buffer(place, stacked)
+                    self.register_buffer(place, stacked + offset if (offset := self._offset(part)) else stacked)
         if ring:
             self.register_buffer("matrices", rings.joined(ring.slicing, matrices))
+
+    def _offset(self, part: Part) -> float:
+        """Return what the stock model adds to a stored gain; the operator works on the sum."""
+        return self.operator.family.norm_offset if part.component.kind.startswith("norm") else 0.0
 
     @property
     def stock(self) -> Any:
@@ -163,7 +167,11 @@ class Composition(nn.Module):
         tensor: Tensor = getattr(self, self.places[part.name]) if made is None else made
         for step in self.learned.steps(part):
             tensor = self._taken(step, tensor)
-        return tensor
+        if part.component.kind == "embedding" and self.operator.embedding != 1:
+            tensor = tensor * self.operator.embedding
+        if part.undoes and self.operator.embedding != 1:
+            tensor = tensor / self.operator.embedding
+        return tensor - offset if (offset := self._offset(part)) else tensor
 
     def _taken(self, step: Step, x: Tensor) -> Tensor:
         if isinstance(step, Mix):

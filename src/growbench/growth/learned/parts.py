@@ -89,7 +89,7 @@ def _stream(component: Component, axis: Axis, own_head: bool, grouped: bool) -> 
         return "head" if own_head and inside else "residual"
     if axis.space == "ffn":
         return "ffn"
-    return {"q": "q", "k": "k", "v": "v"}.get(component.kind, "o" if grouped else "v")
+    return {"q": "q", "norm_q": "q", "k": "k", "norm_k": "k", "v": "v"}.get(component.kind, "o" if grouped else "v")
 
 
 def grouped(*specs: ModelSpec) -> bool:

@@ -30,7 +30,7 @@ def report_of(
     learned: how the operator was learned, and what it cost; None if it was not.
     """
     spec, target = job.operator.source, job.operator.target
-    claim = job.method.exact(spec, target, job.family.traits(job.config), job.options)
+    claim = job.method.exact(spec, target, job.family.traits(job.config), job.options) and job.operator.keeps_head_norms
     narrow = sorted({files.name_of(dtype) for dtype in job.types.values() if dtype.itemsize < EXACT_BYTES})
     rounding = " and ".join(narrow) or None
     exact = claim and rounding is None
