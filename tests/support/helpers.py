@@ -103,8 +103,8 @@ def stock_heads(name: str) -> list[str]:
     family = families.load(name)
     module = sys.modules[family.model_class().__module__]
     found = [getattr(module, each) for each in module.__all__ if not each.endswith("PreTrainedModel")]
-    own = [each for each in found if issubclass(each, PreTrainedModel) and each.config_class is type(stock(name))]
-    return [each.__name__.removeprefix(family.stock) for each in own]
+    own = [each.__name__ for each in found if issubclass(each, PreTrainedModel)]
+    return [each.removeprefix(family.stock) for each in own if each.startswith(family.stock)]
 
 
 def grown(family: Family, model: nn.Module, target: ModelSpec) -> nn.Module:

@@ -71,10 +71,10 @@ def queries_keys(family: Family, model: nn.Module, layer: int) -> dict[tuple[str
     """The query and key weights and biases of a layer, also where they are fused."""
     found, spec = {}, family.spec(model.config)
     for name, role in family.roles(model.config, type(model)).items():
-        if role.layer == layer and role.kind in ("q", "k"):
+        if role.layer == layer and role.kind in ("q", "k", "norm_q", "norm_k"):
             for component, tensor in zip(role.components, split(model.get_parameter(name), role, spec), strict=True):
                 found[component.kind, name.rpartition(".")[2]] = tensor
-    return {key: tensor for key, tensor in found.items() if key[0] in ("q", "k")}
+    return {key: tensor for key, tensor in found.items() if key[0] in ("q", "k", "norm_q", "norm_k")}
 
 
 @HOWS
@@ -193,7 +193,8 @@ def test_queries_and_keys_come_back_as_copies(name: str) -> None:
     for parameter, role in roles.items():
         pieces = (split(tensor, role, spec) for tensor in (model.get_parameter(parameter), before[parameter]))
         for component, now, then in zip(role.components, *pieces, strict=True):
-            assert torch.equal(now, then) or (role.layer == 1 and component.kind in ("q", "k")), parameter
+            of_queries = component.kind in ("q", "k", "norm_q", "norm_k")
+            assert torch.equal(now, then) or (role.layer == 1 and of_queries), parameter
     first, second = (queries_keys(family, model, layer) for layer in (0, 1))
     assert first.keys() == second.keys() and first
     for key, tensor in first.items():

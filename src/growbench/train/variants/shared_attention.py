@@ -61,7 +61,10 @@ def attend(
     Returns the output [B, T, heads, d] and the probabilities [B, heads, T, T].
     """
     hand = getattr(module, BORROWS, None)
-    shared = _probabilities(query, key, attention_mask, scaling).to(value.dtype) if hand is None else hand.take()
+    if hand is None:
+        shared = _probabilities(query, key, attention_mask, scaling, kwargs.get("softcap")).to(value.dtype)
+    else:
+        shared = hand.take()
     if follower := getattr(module, LENDS, None):
         follower.held = shared
     value = value.repeat_interleave(shared.shape[1] // value.shape[1], dim=1)
@@ -69,9 +72,12 @@ def attend(
     return out.transpose(1, 2).contiguous(), shared
 
 
-def _probabilities(query: Tensor, key: Tensor, mask: Tensor | None, scaling: float | None) -> Tensor:
+def _probabilities(
+    query: Tensor, key: Tensor, mask: Tensor | None, scaling: float | None, softcap: float | None
+) -> Tensor:
     key = key.repeat_interleave(query.shape[1] // key.shape[1], dim=1)
     scores = query @ key.transpose(2, 3) * (query.shape[-1] ** -0.5 if scaling is None else scaling)
+    scores = scores if softcap is None else (scores / softcap).tanh() * softcap
     scores = scores if mask is None else scores + mask
     return scores.softmax(-1, dtype=torch.promote_types(scores.dtype, torch.float32))
 

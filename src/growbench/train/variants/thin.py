@@ -6,8 +6,8 @@ deviation std of a stock initialization. W = B A restores the stock model exactl
 
 Shared ("light") attention: layers 1, 3, ..., counted from 0, have no queries and keys of their own. With P_l =
 softmax(Q_l K_l^T / sqrt(d) + mask), layer l computes P_(l-1) V_l. Restoring copies the query and key matrices
-of layer l - 1. That is not exact, because they then read the input of layer l. P is shared before dropout, which each
-layer applies as in the stock model.
+of layer l - 1, and the gains of their norms if they have any. That is not exact, because they then read the input of
+layer l. P is shared before dropout, which each layer applies as in the stock model.
 """
 
 from copy import deepcopy
@@ -27,7 +27,7 @@ from growbench.train.variants import shared_attention as attention
 
 STOCK = "_stock_config"
 FFN = ("fc1", "gate", "fc2")
-QUERY_KEY = ("q", "k")
+QUERY_KEY = ("q", "k", "norm_q", "norm_k")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +46,13 @@ def thin(family: Family, model: nn.Module, how: Thin) -> nn.Module:
     """Make a stock model thin, in place, and return it. torch's global generator draws the factors."""
     if any(isinstance(module, Stand) for module in model.modules()):
         raise GrowBenchError("thin: the model is already thin; restore it first")
-    paths = _paths(family, model)
+    paths, spec = _paths(family, model), family.spec(model.config)
     if how.rank is not None:
         for path, role in paths.items():
             if role.kind in FFN:
-                stock = model.get_submodule(path)
-                model.set_submodule(path, LowRank(stock, role, how.rank, family.init_std(model.config)))
+                given = model.get_submodule(path), role, how.rank, family.init_std(model.config)
+                one = len(role.components) == 1
+                model.set_submodule(path, LowRank(*given) if one else FusedLowRank(*given, spec))
     if how.shared:
         _share(family, model, paths)
     return model
@@ -63,9 +64,9 @@ def whole(family: Family, model: nn.Module) -> nn.Module:
     before = {(role.kind, role.layer): path for path, role in paths.items()}
     for path, role in paths.items():
         module = model.get_submodule(path)
-        if isinstance(module, LowRank):
+        if isinstance(module, LowRank | FusedLowRank):
             model.set_submodule(path, module.whole())
-        elif isinstance(module, Nothing | ValueOnly) and role.layer is not None:
+        elif isinstance(module, Nothing | ValueOnly | Idle) and role.layer is not None:
             model.set_submodule(path, module.whole(model.get_submodule(before[role.kind, role.layer - 1])))
     for module in model.modules():
         attention.disconnect(module)
@@ -75,7 +76,7 @@ def whole(family: Family, model: nn.Module) -> nn.Module:
 
 
 def _paths(family: Family, model: Any) -> dict[str, Role]:
-    """Module path and role of every matrix of the layers that a thin model may lack."""
+    """Module path and role of every matrix, and norm of queries and keys, of the layers that a thin model may lack."""
     roles = family.roles(model.config, type(model))
     weights = {n.removesuffix(".weight"): r for n, r in roles.items() if n.endswith(".weight") and r.layer is not None}
     return {path: role for path, role in weights.items() if role.kind in FFN + QUERY_KEY}
@@ -87,16 +88,19 @@ def _share(family: Family, model: Any, paths: dict[str, Role]) -> None:
     queries = {role.layer: path.rpartition(".")[0] for path, role in paths.items() if role.kind == "q"}
     for path, role in paths.items():
         if role.kind in QUERY_KEY and role.layer is not None and role.layer % 2:
-            stock = model.get_submodule(path)
-            model.set_submodule(
-                path, Nothing(stock, role) if len(role.components) == 1 else ValueOnly(stock, role, spec)
-            )
+            model.set_submodule(path, _without_queries_and_keys(model.get_submodule(path), role, spec))
     for layer in range(1, spec.layers, 2):
         attention.connect(model.get_submodule(queries[layer - 1]), model.get_submodule(queries[layer]))
     setattr(model, STOCK, model.config)
     config = deepcopy(model.config)
     config._attn_implementation = attention.NAME
     _configure(model, config)
+
+
+def _without_queries_and_keys(stock: Any, role: Role, spec: ModelSpec) -> nn.Module:
+    if role.kind.startswith("norm"):
+        return Idle(stock)
+    return Nothing(stock, role) if len(role.components) == 1 else ValueOnly(stock, role, spec)
 
 
 def _configure(model: Any, config: Any) -> None:
@@ -142,6 +146,37 @@ class LowRank(Stand):
     def whole(self) -> nn.Module:
         weight = (self.up.detach().double() @ self.down.detach().double()).to(self.up)
         return self.filled(weight if self.rows_first else weight.T, self.bias)
+
+
+class FusedLowRank(Stand):
+    """Matrices that are stored one after another, each with factors of its own."""
+
+    def __init__(self, stock: Any, role: Role, rank: float, std: float, spec: ModelSpec) -> None:
+        pieces = split(stock.weight.detach(), role, spec)
+        super().__init__(stock)
+        self.role, self.spec = role, spec
+        self.parts = nn.ModuleList()
+        for component, piece in zip(role.components, pieces, strict=True):
+            one = nn.Linear(piece.shape[1], piece.shape[0], bias=False, device="meta")
+            one.weight = nn.Parameter(piece)
+            self.parts.append(LowRank(one, Role((component,)), rank, std))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.cat([part(x) for part in self.parts], dim=-1)
+
+    def whole(self) -> nn.Module:
+        pieces: list[Any] = [part.whole() for part in self.parts]  # type: ignore[operator]
+        return self.filled(join([piece.weight for piece in pieces], self.role, self.spec), None)
+
+
+class Idle(Stand):
+    """The norm of queries or keys in a light layer: passes on zeros that are not used."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x
+
+    def whole(self, before: Any) -> nn.Module:
+        return self.filled(before.weight.detach().clone(), None)
 
 
 class Nothing(Stand):
