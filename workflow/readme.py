@@ -16,7 +16,7 @@ from typing import Any
 
 import pandas as pd
 
-from growbench import families, methods
+from growbench import methods
 from growbench.analysis import captions, wording
 from growbench.analysis.frames.accounting import FRONTIER
 from growbench.analysis.pages.markdown import grid
@@ -49,12 +49,6 @@ def rulegraph() -> str:
 def methods_table() -> str:
     """Return what each method grows, one row per method."""
     return _of_methods(lambda column: column in METHODS)
-
-
-def families_table() -> str:
-    """Return what each family is, one row per family."""
-    rows = [families.load(name).row() for name in families.names()]
-    return _table(list(rows[0]), [list(row.values()) for row in rows], left=range(len(rows[0])))
 
 
 def options_table() -> str:
@@ -212,7 +206,7 @@ def _deeper(page: str) -> str:
 
 
 BLOCKS: dict[str, dict[str, Callable[[], str]]] = {
-    "README.md": {"methods": methods_table, "families": families_table, "front": front},
+    "README.md": {"methods": methods_table, "front": front},
     "CONTRIBUTING.md": {"rulegraph": rulegraph},
     "docs/METHODS.md": {"options": options_table},
     "docs/RESULTS.md": {"before_after": before_after, "results": results},

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from support.workflow import ROOT
 
-from growbench import families, methods
+from growbench import methods
 
 
 @pytest.fixture(scope="module")
@@ -21,14 +21,6 @@ def test_every_method_has_a_row_and_its_options_are_on_the_methods_page(script: 
         assert rows == methods.names()
     assert script["methods_table"]().splitlines()[0] == "| method | paper | grows |"
     assert script["options_table"]().splitlines()[0].endswith("| preserves the function | options |")
-
-
-def test_every_family_has_a_row_that_says_where_hidden_grows_exactly(script: dict[str, Any]) -> None:
-    rows = [[cell.strip() for cell in line.strip("|").split(" | ")] for line in script["families_table"]().splitlines()]
-    assert [row[0] for row in rows[2:]] == families.names()
-    last = {row[0]: row[-1] for row in rows}
-    assert (last["bert"], last["llama"], last["qwen3"]) == ("integer", "any", "integer")
-    assert last["olmo2"] == "integer, also of heads"
 
 
 def test_the_largest_saving_comes_first_and_controls_have_their_own_table(script: dict[str, Any]) -> None:

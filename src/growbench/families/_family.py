@@ -196,19 +196,6 @@ class Family:
         head = {"bias": spec.vocab, "matrix": spec.vocab * h, "nothing": 0}[self.head_adds]
         return spec.layers * layer + rows * h + self.norms * gain + self.head_matrices * (h * h + h) + head
 
-    def row(self) -> dict[str, str]:
-        """Return this family's row of the table of families."""
-        traits = self.traits()
-        ratios = "any" if traits.pre_norm and traits.eps is not None else "integer"
-        return {
-            "family": self.name,
-            "stock class": self.pretraining,
-            "objective": self.objective,
-            "norm": {"layer": "LayerNorm", "rms": "RMSNorm"}[self.norm],
-            "size of a head": "free" if "head_size" in self.sizes else "hidden / heads",
-            "exact ratios of hidden": ratios + (", also of heads" if traits.norm_over_heads else ""),
-        }
-
     def example_spec(self) -> ModelSpec:
         """Return the shape of the small model that the tests build; its sizes are not multiples of one another without need."""
         return ModelSpec(family=self.name, **{**EXAMPLE, **self.example})

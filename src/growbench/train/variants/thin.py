@@ -46,13 +46,15 @@ def thin(family: Family, model: nn.Module, how: Thin) -> nn.Module:
     """Make a stock model thin, in place, and return it. torch's global generator draws the factors."""
     if any(isinstance(module, Stand) for module in model.modules()):
         raise GrowBenchError("thin: the model is already thin; restore it first")
-    paths, spec = _paths(family, model), family.spec(model.config)
+    paths = _paths(family, model)
     if how.rank is not None:
         for path, role in paths.items():
             if role.kind in FFN:
-                given = model.get_submodule(path), role, how.rank, family.init_std(model.config)
+                stock, std = model.get_submodule(path), family.init_std(model.config)
                 one = len(role.components) == 1
-                model.set_submodule(path, LowRank(*given) if one else FusedLowRank(*given, spec))
+                spec = family.spec(model.config)
+                thinner = LowRank(stock, role, how.rank, std) if one else LowRanks(stock, role, how.rank, std, spec)
+                model.set_submodule(path, thinner)
     if how.shared:
         _share(family, model, paths)
     return model
@@ -64,7 +66,7 @@ def whole(family: Family, model: nn.Module) -> nn.Module:
     before = {(role.kind, role.layer): path for path, role in paths.items()}
     for path, role in paths.items():
         module = model.get_submodule(path)
-        if isinstance(module, LowRank | FusedLowRank):
+        if isinstance(module, LowRank | LowRanks):
             model.set_submodule(path, module.whole())
         elif isinstance(module, Nothing | ValueOnly | Idle) and role.layer is not None:
             model.set_submodule(path, module.whole(model.get_submodule(before[role.kind, role.layer - 1])))
@@ -143,30 +145,33 @@ class LowRank(Stand):
     def forward(self, x: Tensor) -> Tensor:
         return F.linear(F.linear(x, self.down), self.up, self.bias)
 
-    def whole(self) -> nn.Module:
+    def whole(self) -> Any:
         weight = (self.up.detach().double() @ self.down.detach().double()).to(self.up)
         return self.filled(weight if self.rows_first else weight.T, self.bias)
 
 
-class FusedLowRank(Stand):
-    """Matrices that are stored one after another, each with factors of its own."""
+class LowRanks(Stand):
+    """Several matrices in one parameter, one after another, each of which is a product of its own."""
 
     def __init__(self, stock: Any, role: Role, rank: float, std: float, spec: ModelSpec) -> None:
-        pieces = split(stock.weight.detach(), role, spec)
+        weight, bias = stock.weight, stock.bias
         super().__init__(stock)
         self.role, self.spec = role, spec
         self.parts = nn.ModuleList()
-        for component, piece in zip(role.components, pieces, strict=True):
-            one = nn.Linear(piece.shape[1], piece.shape[0], bias=False, device="meta")
-            one.weight = nn.Parameter(piece)
-            self.parts.append(LowRank(one, Role((component,)), rank, std))
+        for component, piece in zip(role.components, split(weight.detach(), role, spec), strict=True):
+            rows, columns = piece.shape
+            alone = nn.Linear(columns, rows, bias=False, device="meta")
+            alone.weight = nn.Parameter(piece)
+            self.parts.append(LowRank(alone, Role((component,)), rank, std))
+        self.bias = bias
 
     def forward(self, x: Tensor) -> Tensor:
-        return torch.cat([part(x) for part in self.parts], dim=-1)
+        out = torch.cat([part(x) for part in self.parts], dim=-1)
+        return out if self.bias is None else out + self.bias
 
     def whole(self) -> nn.Module:
-        pieces: list[Any] = [part.whole() for part in self.parts]  # type: ignore[operator]
-        return self.filled(join([piece.weight for piece in pieces], self.role, self.spec), None)
+        pieces = [part.whole().weight for part in self.parts if isinstance(part, LowRank)]
+        return self.filled(join([piece.detach() for piece in pieces], self.role, self.spec), self.bias)
 
 
 class Idle(Stand):
