@@ -139,8 +139,7 @@ def _correct(operator: Operator, name: str, component: Component, wide: Tensor) 
     else:
         wide = wide.masked_fill(along(space.index == NEUTRAL, 0, wide), 0.0)
     if feeds_tied_head(operator, name):
-        read = np.where(space.index >= 0, space.read, 1.0) / operator.embedding
-        wide = _gained(operator, wide, along(read, 0, wide))
+        wide = _gained(operator, wide, np.where(space.index >= 0, space.read, 1.0) / operator.embedding)
     return wide
 
 
@@ -149,10 +148,12 @@ def over_residual(component: Component) -> bool:
     return component.kind.startswith("norm") and component.axes[0].space == "residual"
 
 
-def _gained(operator: Operator, stored: Tensor, factor: Tensor | float) -> Tensor:
-    """Return what is stored for a gain that is multiplied by a factor; the stock norm adds an offset to it."""
+def _gained(operator: Operator, stored: Tensor, factor: np.ndarray | float) -> Tensor:
+    """Return what is stored for gains [n] that are multiplied by factors; the stock norm adds an offset to what is stored."""
     offset = operator.family.norm_offset
-    return stored * factor + offset * (factor - 1) if offset else stored * factor
+    gain = stored.double() + offset if offset else stored
+    gain = gain * (along(factor, 0, gain) if isinstance(factor, np.ndarray) else factor)
+    return (gain - offset).to(stored.dtype) if offset else gain
 
 
 def feeds_tied_head(operator: Operator, name: str) -> bool:

@@ -70,6 +70,7 @@ def _part(operator: Operator, name: str, role: Role, number: int, shape: tuple[i
         layered=role.layer is not None,
         streams=streams,
         undoes=last and operator.tied,
+        silences=operator.silences(component.kind),
     )
 
 
@@ -127,7 +128,9 @@ class Composition(nn.Module):
                     matrices[part.name] = stacked
                 else:
                     place = self.places[part.name] = f"frozen_{len(self.places)}"
-                    self.register_buffer(place, stacked + offset if (offset := self._offset(part)) else stacked)
+                    self.register_buffer(
+                        place, stacked.double() + offset if (offset := self._offset(part)) else stacked
+                    )
         if ring:
             self.register_buffer("matrices", rings.joined(ring.slicing, matrices))
 
@@ -171,18 +174,19 @@ class Composition(nn.Module):
             tensor = tensor * self.operator.embedding
         if part.undoes and self.operator.embedding != 1:
             tensor = tensor / self.operator.embedding
-        return tensor - offset if (offset := self._offset(part)) else tensor
+        offset = self._offset(part)
+        return (tensor - offset).to(next(self.parameters()).dtype) if offset else tensor
 
     def _taken(self, step: Step, x: Tensor) -> Tensor:
         if isinstance(step, Mix):
-            return (self._matrix(step.factor) @ x.flatten(1)).unflatten(1, x.shape[1:])
+            return (self._matrix(step.factor).to(x) @ x.flatten(1)).unflatten(1, x.shape[1:])
         if isinstance(step, Project):
-            return rings.projected(x, step.dim + 1, self._matrix(step.core), step.size)
+            return rings.projected(x, step.dim + 1, self._matrix(step.core).to(x), step.size)
         if isinstance(step, Scale):
             numbers: Tensor = getattr(self, f"read_{step.stream}")
             layers = len(numbers) if numbers.dim() == 2 else 1
             return x * numbers.view(layers, *[1] * step.dim, -1, *[1] * (x.dim() - step.dim - 2))
-        wide = _widened(x, step.dim + 1, self.factor(step.factor))
+        wide = _widened(x, step.dim + 1, self.factor(step.factor).to(x))
         if step.factor in self.learned.orders:
             return wide.index_select(step.dim + 1, getattr(self, f"order_{step.factor}"))
         return wide

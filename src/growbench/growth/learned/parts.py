@@ -27,6 +27,7 @@ class Part:
     layered: whether every layer has one.
     streams: the stream of each axis; None if it does not grow.
     undoes: whether it is a norm that feeds a tied head, and so takes the read factor that the head cannot.
+    silences: whether it is zero in a layer that adds nothing.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Part:
     layered: bool
     streams: tuple[str | None, ...]
     undoes: bool = False
+    silences: bool = False
 
 
 @dataclass(frozen=True)

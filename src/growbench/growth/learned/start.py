@@ -10,8 +10,6 @@ from growbench.growth.learned.parts import WHOLE, Anatomy, Part
 from growbench.growth.learned.recipe import Array
 from growbench.growth.maps import Ints, SpaceMap
 
-WRITERS = ("o", "fc2")  # what a silent layer does not do
-
 
 def copies(anatomy: Anatomy, stream: str, layer: int) -> Array:
     """Return the rows [new, old] that copy what the method's index map copies; zeros where it has no source."""
@@ -71,9 +69,9 @@ def reads(anatomy: Anatomy, *, target: bool) -> dict[str, Array]:
 
 
 def blend(depth: Depth, part: Part, source_layers: int) -> Array:
-    """Return the depth map as weights [target layers, source layers]. What a silent layer writes has none."""
+    """Return the depth map as weights [target layers, source layers]. What silences a silent layer has none."""
     weights = np.zeros((len(depth), source_layers), dtype=np.float32)
     for row, layer in enumerate(depth):
         for source, weight in layer.sources:
-            weights[row, source] = 0.0 if layer.silent and part.component.kind in WRITERS else weight
+            weights[row, source] = 0.0 if layer.silent and part.silences else weight
     return weights
