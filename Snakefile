@@ -61,3 +61,4 @@ onstart:
     check_inputs()
     keep_warm()
     note_unused()
+    note_adopted()

@@ -1,5 +1,9 @@
-"""Real runs of a small study: after a change, the same command ends with the bytes of a fresh run, and trains no more than it must."""
+"""Real runs of a small study: after a change, the same command ends with the bytes of a fresh run, and trains no more than it must.
 
+So it is in a clone, which has the records of a finished study and neither its models nor Snakemake's notes.
+"""
+
+import json
 import os
 import shutil
 import signal
@@ -188,6 +192,55 @@ def test_a_job_that_runs_again_without_a_change_trains_nothing_and_writes_the_sa
     assert differences(tree / LAYOUT.root, finished / LAYOUT.root) == []
     logs = "".join(path.read_text(encoding="utf-8") for path in tree.glob("logs/small/pretrain/*.log"))
     assert logs.count(": nothing is trained") == 3 and "loss" not in logs, logs
+
+
+def clone(tree: Path, folder: Path) -> Path:
+    """Copy what a repository holds of a finished study: config, code and records, with times in no order; the data comes later."""
+    shutil.copytree(tree, folder, ignore=shutil.ignore_patterns(".snakemake", "logs", "benchmarks", ".lock", ".*.lock"))
+    for unkept in ("runs", "corpus", "tables"):
+        shutil.rmtree(folder / LAYOUT.root / unkept)
+    for number, path in enumerate(sorted((folder / LAYOUT.records).rglob("*.*"), reverse=True)):
+        os.utime(path, (1e9 + number % 3, 1e9 + number % 3))
+    return folder
+
+
+NEW = "from growbench.methods.zero_pad import ZeroPad\n\n\nclass Mine(ZeroPad):\n    title = 'Mine'\n\n\nMETHOD = Mine()\n"
+ADDED = merged(SMALL, {"methods": {"mine": None}})
+
+
+def test_in_a_clone_a_new_method_trains_itself_and_its_source_and_nothing_else(finished: Path, tmp_path: Path) -> None:
+    tree = clone(finished, tmp_path / "clone")
+    assert stubbed.planned(tree, "small", WANTED) == {"aggregate"}
+    (tree / "src/growbench/methods/mine.py").write_text(NEW, encoding="utf-8")
+    stubbed.write(tree, "small", ADDED)
+    assert run(tree) == {"corpus", "restore source", "pretrain mine", "finetune mine", "aggregate"}
+    assert differences(tree / LAYOUT.records, finished / LAYOUT.records) == [
+        f"{kind}/mine-s0{ending}: only in {tree / LAYOUT.records}"
+        for kind, ending in (
+            ("finetune", "-p100.json"), ("pretrain", ".csv"), ("pretrain", ".documents.csv"), ("pretrain", ".json"),
+        )
+    ]  # fmt: skip
+    made = json.loads((tree / LAYOUT.run_record("mine", 0)).read_bytes())
+    assert "source_restored" not in made, "the source is the record's to the last bit"
+    restored = json.loads((tree / LAYOUT.run("source", 0).restored).read_bytes())
+    assert all(point["loss"] == point["recorded_loss"] for point in restored["points"])
+    assert not stubbed.planned(tree, "small", WANTED)
+
+
+def test_in_a_clone_a_record_of_other_code_is_made_again(finished: Path, tmp_path: Path) -> None:
+    tree = clone(finished, tmp_path / "clone")
+    method(tree)
+    assert stubbed.planned(tree, "small", WANTED) == GROWN | {"corpus", "restore source"}
+
+
+def test_in_a_clone_a_record_that_was_changed_by_hand_ends_the_run(finished: Path, tmp_path: Path) -> None:
+    tree = clone(finished, tmp_path / "clone")
+    path = tree / LAYOUT.run_record("scratch", 0)
+    values = json.loads(path.read_bytes())
+    values["points"][0]["loss"] += 0.001
+    path.write_text(json.dumps(values, indent=1), encoding="utf-8")
+    done = stubbed.run(tree, "small", WANTED, "-n")
+    assert done.returncode == 2 and f"{LAYOUT.run_record('scratch', 0)}: changed after it was written" in done.stderr
 
 
 def test_a_second_snakemake_on_the_same_study_is_refused_before_its_first_job(fresh: Path, tmp_path: Path) -> None:

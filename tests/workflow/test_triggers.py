@@ -12,7 +12,6 @@ import pytest
 from support import stubbed, workflow
 from support.stubbed import AFTER, planned
 
-from growbench.records.layout import Layout
 from growbench.study import config, timeline
 from growbench.study.files import merged
 
@@ -189,17 +188,3 @@ def test_neither_times_nor_the_place_of_the_data_count(local: Path, tmp_path: Pa
     shutil.copytree(local / "data", tmp_path / "elsewhere")
     jobs = planned(local, "local", GROWBENCH_DATA=str(tmp_path / "elsewhere"))
     assert jobs == {"pages", "all"}, "the page of the configuration shows the folder"
-
-
-def test_a_clone_whose_data_came_later_plans_no_training(local: Path, tmp_path: Path) -> None:
-    """Without Snakemake's notes, only the records and their times tell what is done."""
-    clone = tmp_path / "clone"
-    layout = Layout("local")
-    shutil.copytree(local, clone, ignore=shutil.ignore_patterns(".snakemake"))
-    for place in (layout.corpus, layout.tables):
-        shutil.rmtree(clone / place)
-    for name in FILES:
-        os.utime(clone / name)
-    for age, path in ((3, layout.run_record("scratch", 0)), (3, layout.curve("scratch", 0))):
-        os.utime(clone / path, ((clone / path).stat().st_mtime - age,) * 2)
-    assert planned(clone, "local") == AFTER

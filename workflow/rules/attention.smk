@@ -1,13 +1,16 @@
 rule attention:
     """Measure where the heads of one seed's finished models look."""
     input:
-        expand(RECORD, method=STUDY.trained(), allow_missing=True),
+        models_of_all,
+        again=again_evaluation(ATTENTION),
     output:
         ATTENTION,
     log:
         LAYOUT.log("attention", "s{seed}"),
     benchmark:
         LAYOUT.benchmark("attention", "s{seed}")
+    wildcard_constraints:
+        seed="|".join(str(seed) for seed in STUDY.seeds if seed not in ADOPTED.attention) or NEVER,
     resources:
         **gpus(min(1, STUDY.train.gpus)),
         cpus_per_task=1,

@@ -2,12 +2,14 @@
 # Rules use `exec`: SLURM signals every process of a job. A shell that waits for training would die of SIGTERM at once, and
 # the job would end before training has saved its checkpoint.
 import os
+import re
+from base64 import urlsafe_b64encode
 from dataclasses import asdict
 from functools import cache
 from pathlib import Path
 
 from growbench.analysis import outputs
-from growbench.pipeline import triggers
+from growbench.pipeline import adopted, triggers
 from growbench.spec import SOURCE
 from growbench.study import scored
 from growbench.study.config import gather
@@ -28,6 +30,76 @@ def note_unused():
         sys.stderr.write(
             f"growbench: {layout.records}: this study does not use {listed}; they stay, and no table reads them\n"
         )
+
+
+def noted(path):
+    """Return whether Snakemake made a file in this folder: it then has notes of what the file was made from."""
+    return Path(".snakemake/metadata", urlsafe_b64encode(str(path).encode()).decode()).exists()
+
+
+def find_adopted(study):
+    """Return which records came with a clone. Only the Snakemake that plans asks."""
+    return adopted.find(study, noted) if workflow.is_main_process else adopted.Adopted()
+
+
+def note_adopted():
+    """Say how many records that came with a clone are taken as they are, and which are made again."""
+    fitting = sum(map(len, (ADOPTED.runs, ADOPTED.searches, ADOPTED.finetuned, ADOPTED.zeroshot, ADOPTED.attention)))
+    if fitting:
+        sys.stderr.write(
+            f"growbench: {STUDY.layout.records}: {fitting} results came with this clone and are taken as they are\n"
+        )
+    for path, reason in ADOPTED.stale.items():
+        sys.stderr.write(f"growbench: {path} is made again: {shown(reason)}\n")
+
+
+def again(*paths):
+    """Return a file that is newer than these records if one of them came with a clone and is to be made again."""
+    return [STALE] if any(Path(path) in ADOPTED.stale for path in paths) else []
+
+
+def but(names, done):
+    """Return the wildcard constraint of a method whose file's name does not begin like one of these patterns."""
+    ahead = f"(?!(?:{'|'.join(sorted(done))})[.-])" if done else ""
+    return f"{ahead}(?:{'|'.join(names)})" if names else NEVER
+
+
+def unless(done, pattern):
+    """Return a wildcard constraint, or one that nothing matches if a rule's results are done."""
+    return NEVER if done else pattern
+
+
+def done_runs():
+    """Return the names of the runs that came with a clone; where one job trains all seeds of a method, of whole methods."""
+    if not STUDY.train.together:
+        return [run_name(*run) for run in ADOPTED.runs]
+    return [f"{name}-s\\d+" for name in STUDY.methods if all((name, seed) in ADOPTED.runs for seed in STUDY.seeds)]
+
+
+def done_points(pairs):
+    """Return what the names of evaluations begin with that came with a clone."""
+    return [f"{method}-s\\d+-{point}" for method, point in pairs]
+
+
+def finetuned(method):
+    """Return whether the fine-tunings of all points of a method came with a clone."""
+    return all((method, point) in ADOPTED.finetuned for point in STUDY.finetuned_points(method))
+
+
+def models(method, seeds):
+    """Return the records of runs whose models a job reads, and what trains the models again where the records came alone."""
+    lone = [LAYOUT_OF_STUDY.run(method, seed).restored for seed in seeds if (method, seed) in ADOPTED.runs]
+    return [*expand(RECORD, study=STUDY.study, method=method, seed=seeds), *lone]
+
+
+def models_of_method(wildcards):
+    """Return the records of all runs of a method, and what trains their models again."""
+    return models(wildcards.get("method", SOURCE), STUDY.seeds)
+
+
+def models_of_all(wildcards):
+    """Return the records of one seed's runs, and what trains their models again."""
+    return [path for name in STUDY.trained() for path in models(name, [int(wildcards.seed)])]
 
 
 def memory(mb):
@@ -85,9 +157,38 @@ def seeds(wildcards, input):
     return wildcards.get("seed", STUDY.seeds)
 
 
+def again_run(wildcards):
+    """Return what makes a run's job run again, or that of all seeds of a method, although its records are here."""
+    seeds = [wildcards.seed] if "seed" in wildcards.keys() else STUDY.seeds
+    return again(*expand(RECORD, study=STUDY.study, method=wildcards.get("method", SOURCE), seed=seeds))
+
+
+def again_search(wildcards):
+    """Return what makes a search run again although its record is here."""
+    return again(STUDY.layout.search_record(wildcards.get("method", SOURCE)))
+
+
+def again_evaluation(pattern):
+    """Return a function that returns what makes an evaluation run again although its records are here."""
+    return lambda wildcards: again(*expand(pattern, **{"method": SOURCE, **wildcards}))
+
+
+def source_models(wildcards):
+    """Return what a run that is trained again grows from."""
+    grown = wildcards.method != SOURCE and STUDY.method(wildcards.method).needs_source
+    return models(SOURCE, [int(wildcards.seed)]) if grown else []
+
+
 def source_records(wildcards):
     """Return the source's records for methods that start from it, and for controls that spend as much as it cost."""
-    return of_seeds(SOURCE_RECORD) if STUDY.reads_source(wildcards.method) else []
+    if not STUDY.reads_source(wildcards.method):
+        return []
+    seeds = [int(wildcards.seed)] if "seed" in wildcards.keys() else STUDY.seeds
+    return (
+        models(SOURCE, seeds)
+        if STUDY.method(wildcards.method).needs_source
+        else expand(SOURCE_RECORD, study=STUDY.study, seed=seeds)
+    )
 
 
 def search_record(wildcards):
@@ -104,8 +205,14 @@ def search_records(wildcards):
 
 def source_of_trials(wildcards):
     """Return the record of the source of the trials' seed, if the method starts from the source or spends as much as it cost."""
-    reads = STUDY.reads_source(wildcards.method)
-    return expand(SOURCE_RECORD, study=STUDY.study, seed=STUDY.search.seed) if reads else []
+    if not STUDY.reads_source(wildcards.method):
+        return []
+    seeds = [STUDY.search.seed]
+    return (
+        models(SOURCE, seeds)
+        if STUDY.method(wildcards.method).needs_source
+        else expand(SOURCE_RECORD, study=STUDY.study, seed=seeds)
+    )
 
 
 def pretrain_records(wildcards):
@@ -172,6 +279,13 @@ config.update(asdict(STUDY))  # the report's captions read it; a file that exten
 TRIAL_SEED = STUDY.trial_seed()
 CORES = STUDY.train.threads * STUDY.train.processes  # of a pre-training job; `growbench pretrain` starts its processes
 LAYOUT = Layout("{study}")  # paths with wildcards, as rules want them
+LAYOUT_OF_STUDY = STUDY.layout
+NEVER = "(?!)"  # a wildcard constraint that nothing matches
+ADOPTED = checked(find_adopted, STUDY)
+STALE = ".snakemake/growbench/stale"  # newer than all records that came with a clone and are to be made again
+if ADOPTED.stale:
+    Path(STALE).parent.mkdir(parents=True, exist_ok=True)
+    Path(STALE).touch()
 CORPUS = str(LAYOUT.corpus_manifest)
 TOYGLUE = [str(LAYOUT.tasks_manifest)] if STUDY.tasks.names and STUDY.tasks.source == "toyglue" else []
 RECORD, CURVE = str(LAYOUT.run_record("{method}", "{seed}")), str(LAYOUT.curve("{method}", "{seed}"))  # of a run

@@ -1,9 +1,10 @@
 rule finetune:
     """Fine-tune (or probe) the finished points of a method's runs on every task with every fine-tuning seed."""
     input:
-        expand(RECORD, seed=STUDY.seeds, allow_missing=True),
+        models_of_method,
         corpus=CORPUS,
         tasks=TOYGLUE,
+        again=again_evaluation(FINETUNE_RECORDS),
     output:
         FINETUNE_RECORDS,
     log:
@@ -11,7 +12,7 @@ rule finetune:
     benchmark:
         LAYOUT.benchmark("finetune", "{method}")
     wildcard_constraints:
-        method="|".join(WHOLE),
+        method="|".join(name for name in WHOLE if not finetuned(name)) or NEVER,
     threads: STUDY.finetune.threads
     resources:
         **gpus(min(1, STUDY.train.gpus)),
@@ -32,6 +33,11 @@ rule finetune:
 if ONE_POINT:
 
     use rule finetune as finetune_one_point with:
+        input:
+            models_of_method,
+            corpus=CORPUS,
+            tasks=TOYGLUE,
+            again=again_evaluation(FINETUNED_POINT),
         output:
             FINETUNED_POINT,
         log:
@@ -39,7 +45,7 @@ if ONE_POINT:
         benchmark:
             LAYOUT.benchmark("finetune", "{method}-{point}")
         wildcard_constraints:
-            method="|".join(ONE_POINT),
+            method=but(ONE_POINT, done_points(ADOPTED.finetuned)),
             point=r"p\d+",
         params:
             points="{point}",
@@ -47,15 +53,18 @@ if ONE_POINT:
 
 use rule finetune as finetune_source with:
     input:
-        expand(SOURCE_RECORD, seed=STUDY.seeds, allow_missing=True),
+        models_of_method,
         corpus=CORPUS,
         tasks=TOYGLUE,
+        again=again_evaluation(SOURCE_FINETUNED),
     output:
         SOURCE_FINETUNED,
     log:
         LAYOUT.log("finetune", "source"),
     benchmark:
         LAYOUT.benchmark("finetune", "source")
+    wildcard_constraints:
+        study=unless(finetuned(SOURCE), STUDY.study),
     params:
         method="source",
         points="p100",

@@ -4,6 +4,7 @@ rule pretrain:
         corpus=CORPUS,
         source=source_records,
         rate=search_record,
+        again=again_run,
     output:
         records=of_seeds(RECORD),
         curves=of_seeds(CURVE),
@@ -12,6 +13,8 @@ rule pretrain:
         LAYOUT.log("pretrain", job_name("{method}")),
     benchmark:
         LAYOUT.benchmark("pretrain", job_name("{method}"))
+    wildcard_constraints:
+        method=but(STUDY.methods, done_runs()),
     threads: CORES
     resources:
         **gpus(STUDY.train.gpus),
@@ -31,6 +34,7 @@ use rule pretrain as source with:
     input:
         corpus=CORPUS,
         rate=SOURCE_SEARCH if STUDY.searched("source") else [],
+        again=again_run,
     output:
         records=of_seeds(SOURCE_RECORD),
         curves=of_seeds(SOURCE_CURVE),
@@ -39,6 +43,9 @@ use rule pretrain as source with:
         LAYOUT.log("pretrain", job_name("source")),
     benchmark:
         LAYOUT.benchmark("pretrain", job_name("source"))
+    wildcard_constraints:
+        seed="|".join(str(seed) for seed in STUDY.seeds if (SOURCE, seed) not in ADOPTED.runs) or NEVER,
+        study=unless(STUDY.train.together and all((SOURCE, seed) in ADOPTED.runs for seed in STUDY.seeds), STUDY.study),
     resources:
         **gpus(STUDY.train.gpus),
         cpus_per_task=CORES,
@@ -59,6 +66,26 @@ if TRIAL_SEED is not None:
             LAYOUT.log("pretrain", run_name("source", TRIAL_SEED)),
         benchmark:
             LAYOUT.benchmark("pretrain", run_name("source", TRIAL_SEED))
+        wildcard_constraints:
+            study=unless((SOURCE, TRIAL_SEED) in ADOPTED.runs, STUDY.study),
         params:
             method="source",
             seeds=TRIAL_SEED,
+
+
+use rule pretrain as restore with:
+    input:
+        corpus=CORPUS,
+        source=source_models,
+        record=str(LAYOUT.run_record("{method}", "{seed}")),
+    output:
+        str(LAYOUT.run("{method}", "{seed}").restored),
+    log:
+        LAYOUT.log("pretrain", run_name("{method}", "{seed}") + "-restored"),
+    benchmark:
+        LAYOUT.benchmark("pretrain", run_name("{method}", "{seed}") + "-restored")
+    wildcard_constraints:
+        method="|".join([*STUDY.methods, SOURCE]),
+        seed="|".join(map(str, [*STUDY.seeds, *filter(None, [TRIAL_SEED])])),
+    params:
+        seeds="{seed} --restore",

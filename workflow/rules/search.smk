@@ -3,12 +3,15 @@ rule search:
     input:
         corpus=CORPUS,
         source=source_of_trials,
+        again=again_search,
     output:
         SEARCH_RECORD,
     log:
         LAYOUT.log("search", "{method}"),
     benchmark:
         LAYOUT.benchmark("search", "{method}")
+    wildcard_constraints:
+        method="|".join(name for name in STUDY.methods if name not in ADOPTED.searches) or NEVER,
     threads: CORES
     resources:
         **gpus(STUDY.train.gpus),
@@ -26,12 +29,15 @@ rule search:
 use rule search as search_source with:
     input:
         corpus=CORPUS,
+        again=again_search,
     output:
         SOURCE_SEARCH,
     log:
         LAYOUT.log("search", "source"),
     benchmark:
         LAYOUT.benchmark("search", "source")
+    wildcard_constraints:
+        study=unless(SOURCE in ADOPTED.searches, STUDY.study),
     resources:
         **gpus(STUDY.train.gpus),
         cpus_per_task=CORES,

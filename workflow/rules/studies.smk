@@ -34,6 +34,12 @@ def note_unused():
         study.note_unused()
 
 
+def note_adopted():
+    """Say which records of the studies came with a clone."""
+    for study in STUDIES:
+        study.note_adopted()
+
+
 def options(wildcards, input):
     """Return the options that name the ladder. A function that takes `input` is no rerun trigger."""
     return OPTIONS

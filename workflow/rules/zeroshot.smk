@@ -1,14 +1,17 @@
 rule zeroshot:
     """Score one finished point of a method's runs on test sets, without fine-tuning."""
     input:
-        expand(RECORD, seed=STUDY.seeds, allow_missing=True),
+        models_of_method,
         corpus=CORPUS,
+        again=again_evaluation(ZEROSHOT_RECORDS),
     output:
         ZEROSHOT_RECORDS,
     log:
         LAYOUT.log("zeroshot", "{method}-{point}"),
     benchmark:
         LAYOUT.benchmark("zeroshot", "{method}-{point}")
+    wildcard_constraints:
+        method=but(STUDY.methods, done_points(ADOPTED.zeroshot)),
     threads: STUDY.zeroshot.threads
     resources:
         **gpus(min(1, STUDY.train.gpus)),

@@ -127,6 +127,12 @@ def _study_arguments(name: str, verb: argparse.ArgumentParser) -> None:
         verb.add_argument(
             "--seed", type=int, nargs="+", required=True, metavar="N", help="one or more of the study's seeds"
         )
+    if name == "pretrain":
+        verb.add_argument(
+            "--restore",
+            action="store_true",
+            help="train the models of a run again whose record is here; the record stays",
+        )
     if name in ("finetune", "zeroshot"):
         verb.add_argument(
             "--points", nargs="+", required=True, metavar="POINT", help="finished points, for example p50 p100"

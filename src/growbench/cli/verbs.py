@@ -93,8 +93,9 @@ def _pretrain(args: argparse.Namespace) -> None:
     from growbench.pipeline.pretrain import run as pretrain
     from growbench.pipeline.search import choice
 
+    train = pretrain.restore if args.restore else pretrain.run
     for seed in args.seed:
-        pretrain.run(study, args.method, seed, choice.chosen(study, args.method))
+        train(study, args.method, seed, choice.chosen(study, args.method))
 
 
 def _search(args: argparse.Namespace) -> None:

@@ -19,11 +19,17 @@ log = logging.getLogger(__name__)
 def origin(layout: Layout, point: Path, compute: Compute) -> Identity:
     """Return what every evaluation of a finished point is made from: the model, the corpus with its tokenizer, the precision.
 
+    A restored point stands for the record's model; `restored` then says how much higher its loss is (nats).
+
     Raises GrowBenchError if the tokenizer is not the one that the corpus was made with.
     """
     values = corpus.read_manifest(layout.corpus)
     corpus.check_tokenizer(layout.corpus, values)
-    return identity.parts(model=finished.model(point), corpus=corpus.digest(values), precision=compute.precision)
+    off = finished.off(point)
+    deviation = {} if off is None else {"restored": off}
+    return identity.parts(
+        model=finished.represented(point), corpus=corpus.digest(values), precision=compute.precision, **deviation
+    )
 
 
 def unchanged(path: Path, made_from: Identity, values: Mapping[str, Any]) -> bool:

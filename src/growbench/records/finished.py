@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from growbench.errors import GrowBenchError
-from growbench.records import identity, record
+from growbench.records import identity, record, restored
 from growbench.records.identity import Identity
 from growbench.records.layout import Layout
 from growbench.runtime import durable
@@ -33,7 +33,9 @@ def point(layout: Layout, wanted: Identity, method: str, seed: int, name: str) -
     recorded = {key: value for key, value in found["identity"].items() if value is not None} if found else {}
     if changed := difference(folder, recorded | wanted):
         raise GrowBenchError(f"{folder}: {changed}; {_remedy(method)} again")
-    if found and model(folder) not in [p.get("model") or model(folder) for p in found["points"] if p["point"] == name]:
+    if found and represented(folder) not in [
+        p.get("model") or represented(folder) for p in found["points"] if p["point"] == name
+    ]:
         raise GrowBenchError(f"{folder}: not the model of {path}; {_remedy(method)} again")
     return folder
 
@@ -64,6 +66,19 @@ def model(folder: Path) -> str:
     sealed = durable.read_json(folder / durable.SEAL)
     files = {name: of["sha256"] for name, of in sealed.items() if name.endswith(".safetensors")}
     return str(next(iter(files.values()))) if len(files) == 1 else identity.digest(files)
+
+
+def represented(folder: Path) -> str:
+    """Return the digest of the model that a record names for a complete finished point: of its weights, if not restored."""
+    own = model(folder)
+    standing = restored.stands_for(folder, own)
+    return standing[0] if standing else own
+
+
+def off(folder: Path) -> float | None:
+    """Return how much higher the loss of a restored finished point is than the record's (nats); None for the very model."""
+    standing = restored.stands_for(folder, model(folder))
+    return standing[1] if standing else None
 
 
 def _remedy(method: str) -> str:

@@ -41,6 +41,11 @@ class RunFolder:
         return self.points / name
 
     @property
+    def restored(self) -> Path:
+        """Written when models were trained again for a record that came without them."""
+        return self.path / "restored.json"
+
+    @property
     def diverged(self) -> Path:
         """Written when a trial has diverged: its identity."""
         return self.path / "diverged.json"

@@ -111,6 +111,11 @@ class Entry(Shape):
 
 
 class Pretrain(Record):
+    """A run. source_restored: how much higher the loss of the source that it grew is than that of the source's record (nats).
+
+    It is there only if the source was trained again for a record that came without its models, and is not the very same.
+    """
+
     kind: Literal["pretrain"]
     identity: Identity
     spec: Spec
@@ -126,6 +131,7 @@ class Pretrain(Record):
     ledger: list[Entry]
     unigram_entropy: float
     entropy_floor: float | None
+    source_restored: float | None = None
 
     @model_validator(mode="after")
     def agree(self) -> Self:

@@ -40,13 +40,17 @@ class Record(Shape):
 
 
 class Made(Shape):
-    """What an evaluation was made from: digests of the model, of the corpus and its tokenizer, and of each task's files."""
+    """What an evaluation was made from: digests of the model, of the corpus and its tokenizer, and of each task's files.
+
+    restored: how much higher the loss of the model that was scored is than that of the record's, for which it stands (nats).
+    """
 
     config: str
     model: Sha256 | None
     corpus: Sha256 | None
     tasks: dict[str, dict[str, Sha256]] | None
     precision: Name | None
+    restored: float | None = None
 
 
 class Evaluated(Shape):

@@ -10,7 +10,8 @@ UNKNOWN = "unknown"
 def build(records: list[Record]) -> pd.DataFrame:
     """Return one row per kind of record, commit, hardware and set of package versions, with the number of records.
 
-    not_recorded: what at least one of them does not say that it was made from.
+    not_recorded: what at least one of them does not say that it was made from. restored: the largest distance of the loss of
+    a model that was trained again for a record from that of the record's (nats); there only if a record used such a model.
     """
     rows = [
         {
@@ -25,8 +26,10 @@ def build(records: list[Record]) -> pd.DataFrame:
     ]
     frame = pd.DataFrame(rows).fillna("")
     keys, unknown = list(frame), [not_recorded(record) for record in records]
-    groups = frame.assign(not_recorded=unknown, records=1).groupby(keys, sort=False, as_index=False)
-    return groups.agg({"not_recorded": _union, "records": "sum"})
+    frame = frame.assign(not_recorded=unknown, records=1, restored=[restored(record) for record in records])
+    groups = frame.groupby(keys, sort=False, as_index=False)
+    made = groups.agg({"not_recorded": _union, "records": "sum", "restored": "max"})
+    return made.drop(columns="restored") if made["restored"].isna().all() else made
 
 
 def _union(names: "pd.Series[list[str]]") -> str:
@@ -45,6 +48,15 @@ def not_recorded(record: Record) -> list[str]:
     unknown = [name for name, value in parts.items() if value is None]
     models = ["model"] if any(point["model"] is None for point in record.get("points", [])) else []
     return sorted([*unknown, *models])
+
+
+def restored(record: Record) -> float | None:
+    """Return how far the loss of a model that was trained again for this record is from the record's model (nats).
+
+    None if the record's own was used.
+    """
+    off = record.get("source_restored", record.get("made_from", {}).get("restored"))
+    return None if off is None else abs(float(off))
 
 
 def hardware(record: Record) -> str:

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from growbench.analysis.frames import Record
-from growbench.analysis.frames.provenance import commit, not_recorded
+from growbench.analysis.frames.provenance import commit, not_recorded, restored
 from growbench.errors import GrowBenchError
 from growbench.pipeline.aggregate import alike, fit
 from growbench.records import curve, documents, record
@@ -177,6 +177,11 @@ def _report(found: Found) -> None:
     versions = {tuple(sorted(values["provenance"]["versions"].items())) for values in records}
     if len(versions) > 1:
         log.warning("these tables mix records made with %d different sets of package versions", len(versions))
+    if far := [off for values in records if (off := restored(values)) is not None]:
+        log.warning(
+            "%d of these records used models that were trained again for a clone; their losses are up to %.2g nats from those "
+            "of the records that they stand for", len(far), max(far),
+        )  # fmt: skip
     missing = sorted({name for values in records for name in not_recorded(values)})
     if missing:
         log.info("these records do not say everything that they were made from; not recorded: %s", ", ".join(missing))

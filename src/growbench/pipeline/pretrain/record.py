@@ -7,9 +7,10 @@ from typing import Any
 import torch
 
 from growbench import families
+from growbench.pipeline.pretrain.identity import needs_source
 from growbench.pipeline.pretrain.journal import Journal
 from growbench.pipeline.pretrain.stages import Stages
-from growbench.records import curve, documents, provenance, record
+from growbench.records import curve, documents, finished, provenance, record
 from growbench.records.identity import Identity
 from growbench.runtime import durable
 from growbench.spec import SOURCE
@@ -31,6 +32,8 @@ def write(
     if not stages.ranks.first:
         return path
     rows, spec = layout.curve(method, seed), timeline.plan.stages[-1].spec
+    off = finished.off(stages.models.source_folder()) if needs_source(study, method) else None
+    deviation: dict[str, Any] = {} if off is None else {"source_restored": off}
     curve.write(rows, journal.curve)
     listed = documents.write(
         layout.documents(method, seed), windows.numbers.tolist(), windows.tokens.tolist(), journal.documents
@@ -44,5 +47,6 @@ def write(
         options=timeline.options, plan=timeline.plan.to_list(), initial_loss=journal.at.initial_loss,
         points=journal.points, curve=durable.digest(rows), documents=listed, ledger=journal.full_ledger(),
         unigram_entropy=manifest["unigram_entropy"], entropy_floor=manifest["entropy_floor"],
+        **deviation,
         provenance=provenance.of(torch.get_num_threads(), stages.ranks.count),
     )  # fmt: skip

@@ -7,7 +7,7 @@ its last checkpoint when the same command is run again.
 
 import logging
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from growbench.errors import GrowBenchError
 from growbench.growth.spectrum import tail_energy
 from growbench.pipeline.corpus import corpus
 from growbench.pipeline.corpus.parts import Purpose
@@ -25,7 +26,8 @@ from growbench.pipeline.pretrain.journal import Journal
 from growbench.pipeline.pretrain.state import RunState
 from growbench.plan import schedule
 from growbench.plan.slope import flattened
-from growbench.records import finished
+from growbench.records import finished, provenance, restored
+from growbench.records import identity as record_identity
 from growbench.records.layout import RunFolder, run_name
 from growbench.runtime import interrupt, launch, lock
 from growbench.runtime.memory import reuse_freed_memory
@@ -41,6 +43,7 @@ from growbench.train.windows import Windows
 
 log = logging.getLogger(__name__)
 SLOPED = 20  # validation losses of a stage that ends by the slope of its loss
+OTHER = "its models cannot be made again like this: use the code and the values that it was made with, or delete it and run its job again"
 DIVERGED = 10.0  # a run that learns never has this many times the loss of a uniform prediction, or of its stage's start
 
 
@@ -52,6 +55,17 @@ def run(study: Study, method: str, seed: int, peak: Peak = CONFIGURED) -> Path:
     """
     with together(study, study.layout.run(method, seed)) as joined:
         return Run(study, method, seed, joined, peak).execute()
+
+
+@reuse_freed_memory()
+def restore(study: Study, method: str, seed: int, peak: Peak = CONFIGURED) -> Path:
+    """Train the models of a run again whose record is here already, and return the path of what says how they differ from it.
+
+    The record stays as it is. Raises GrowBenchError, before anything is trained, if it is missing or of something else.
+    """
+    found = finished.values(study.layout, identity.wanted(study, method, seed), method, seed)
+    with together(study, study.layout.run(method, seed)) as joined:
+        return Run(study, method, seed, joined, peak).restore(found)
 
 
 @contextmanager
@@ -105,6 +119,18 @@ class Run:
         return run_record.write(
             self.study, self.method, self.stages, self.journal, self.final, self.corpus.manifest, self.identity
         )
+
+    def restore(self, found: Mapping[str, Any]) -> Path:
+        """Train what is not trained yet, and write how it differs from a record. found: the record."""
+        if changed := record_identity.changes(found["identity"], self.identity):
+            raise GrowBenchError(f"{self.study.layout.run_record(self.method, found['seed'])}: {changed}; {OTHER}")
+        points = self.train().points
+        if not self.ranks.first:
+            return self.folder.restored
+        path = restored.write(self.folder, found, points, provenance.of(torch.get_num_threads(), self.ranks.count))
+        far = max(abs(new["loss"] - old["loss"]) for new, old in zip(points, found["points"], strict=True))
+        log.info("%s: its models are here again; their losses are within %.2g nats of the record's", self.name, far)
+        return path
 
     def train(self) -> Journal:
         """Train what is not trained yet and return the journal. A signal stops it after the next checkpoint."""
