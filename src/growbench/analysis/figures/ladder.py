@@ -56,6 +56,7 @@ def savings(rungs: Sequence[Rung]) -> Figure:
         axes.axhline(0, color="black", lw=0.7)
         axis.saving_axis(axes)
     if sized:
+        grid[-1].set_ylim(low - pad, high + pad)
         _over_size(grid[-1], sized, shown)
     _rungs_legend(figure, rungs, [Line2D([], [], color="#999999", marker=".", label="placebo")])
     figure.supylabel("saving (%)", x=0.005, fontsize=7)
@@ -78,7 +79,7 @@ def _line(axes: Axes, rows: pd.DataFrame, color: str, marker: str) -> None:
 
 
 def _over_size(axes: Axes, rungs: Sequence[Rung], methods: Sequence[str]) -> None:
-    """Draw the savings at 5 tokens per parameter over the target's size, each method with its line."""
+    """Draw the savings at 5 tokens per parameter over the target's size, each method with its line and its prediction band."""
     found = [(rung, name, row) for rung in rungs for name in methods if (row := rung.row(name, FRONTIER, frames.AT))]
     for method in methods:
         own = [
@@ -87,14 +88,21 @@ def _over_size(axes: Axes, rungs: Sequence[Rung], methods: Sequence[str]) -> Non
         if not own:
             continue
         look, (x, y) = style(method), np.array(sorted(own)).T
-        axes.plot(x, -np.log1p(-y), look.marker, color=look.color, ms=3.2, mec="white", mew=0.3, zorder=5)
+        axes.plot(x, _height(y), look.marker, color=look.color, ms=3.2, mec="white", mew=0.3, zorder=5)
         if len(x) > 2:
             line, dense = fit(np.log(x), y), np.geomspace(x[0], x[-1], 50)
-            axes.plot(dense, -np.log1p(-line.at(np.log(dense))), color=look.color, lw=0.8)
+            axes.plot(dense, _height(line.at(np.log(dense))), color=look.color, lw=0.8)
+            if band := line.band(np.log(dense)):
+                axes.fill_between(dense, *map(_height, band), color=look.color, alpha=0.12, lw=0)
     _titled(axes, f"at {frames.AT:g} tokens per parameter")
     _over(axes, "millions of parameters of the target", 1e6)
     axes.axhline(0, color="black", lw=0.7)
     axis.saving_axis(axes)
+
+
+def _height(saving: np.ndarray) -> np.ndarray:
+    """Return where savings are drawn on their axis; what lies above it ends at its top."""
+    return np.asarray(-np.log1p(-np.minimum(saving, 0.999)))
 
 
 def loss_vs_flops(rungs: Sequence[Rung]) -> Figure:
@@ -158,7 +166,7 @@ def _page(panels: int, title: str, rungs: Sequence[Rung]) -> tuple[Figure, list[
     figure.text(0.01, 1 - 0.05 / height, title, fontsize=9, fontweight="bold", va="top")
     origin = wording.provenance(pd.concat([rung.points for rung in rungs], ignore_index=True))
     facts = "; ".join(f"{rung.study}: {wording.scale(rung.points)}, n = {rung.seeds}" for rung in rungs)
-    footer = textwrap.wrap(f"{facts}. Records: {origin}. Bands and bars: 95 % t intervals over seeds.", 190)
+    footer = textwrap.wrap(f"{facts}. Records: {origin}. Bands and bars: 95 % t intervals over seeds; over size, 95 % prediction bands.", 190)
     for i, line in enumerate(reversed(footer)):
         figure.text(0.01, (0.04 + 0.09 * i) / height, line, fontsize=5, color=GRAY)
     return figure, [figure.add_subplot(grid[i // COLUMNS, i % COLUMNS]) for i in range(panels)]
