@@ -111,7 +111,7 @@ def test_the_comparison_reads_the_tables_of_every_study(rungs: Path) -> None:
     text = done.stdout + done.stderr
     assert done.returncode == 0 and "growbench ladder --config config/rungs.yaml --log logs/rungs/ladder.log" in text
     read = next(iter(re.findall(r"rule ladder:\n    input: (.*)", text))).split(", ")
-    tables = ("points.csv", "savings.csv", "savings_by_point.csv", "differences.csv")
+    tables = ("points.csv", "savings.csv", "savings_by_point.csv")
     assert read == [str(Layout(name).tables / table) for name in BOTH for table in tables]
 
 

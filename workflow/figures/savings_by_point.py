@@ -13,7 +13,6 @@ from growbench.analysis.figures.figure import GRAY
 from growbench.analysis.figures.tables import Tables
 from growbench.analysis.frames.accounting import FRONTIER
 from growbench.analysis.ranking import is_control
-from growbench.analysis.statistics.savings import AT_FIRST, NOT_REACHED
 
 PLACEBO = "placebo"
 COLUMNS = 3
@@ -41,29 +40,14 @@ def limits(rows: pd.DataFrame) -> tuple[float, float]:
     return low - 0.12 * (high - low), high + 0.08 * (high - low)
 
 
-def line(axes: Axes, rows: pd.DataFrame, color: str, marker: str, size: float) -> None:
-    """Draw one method: its line, its t band or, for a single point, its bar, and what is bounded or not reached."""
-    low, high = axes.get_ylim()
-    top = rows["y"].where(rows["status"] != AT_FIRST, high)  # of what has no upper end
-    ends = rows["low"].fillna(rows["y"]), rows["high"].fillna(top)
-    if rows["y"].notna().sum() > 1:
-        axes.fill_between(rows["tpp"], *ends, color=color, alpha=0.22, lw=0)
-    else:
-        axes.vlines(rows["tpp"], *ends, color=color, lw=1)
-    axes.plot(rows["tpp"], rows["y"], color=color, marker=marker, ms=size, lw=1, mec="white", mew=0.3, zorder=5)
-    bounded, missed = rows[rows["status"] == AT_FIRST], rows[rows["status"] == NOT_REACHED]
-    axes.plot(bounded["tpp"], bounded["y"] + 0.07 * (high - low), marker=2, ls="", color=color, ms=4)
-    axes.plot(missed["tpp"], [low + 0.06 * (high - low)] * len(missed), "x", color=color, ms=3.5, mew=0.8)
-
-
 def panel(axes: Axes, tables: Tables, rows: pd.DataFrame, method: str) -> None:
     """Draw one method over the placebo."""
     axes.axhline(0, color="black", lw=0.7)
     placebos = [name for name, base in tables.bases.items() if base == PLACEBO and name != method]
     for name in placebos:
-        line(axes, rows[rows["method"] == name], "#999999", ".", 2)
+        axis.saving_line(axes, rows[rows["method"] == name], "#999999", ".", 2)
     look = tables.look(method)
-    line(axes, rows[rows["method"] == method], look.color, look.marker, 3.5)
+    axis.saving_line(axes, rows[rows["method"] == method], look.color, look.marker, 3.5)
     axes.set_title(method, fontsize=6.5 if len(method) < 17 else 5.5, color=look.color, pad=2)
 
 

@@ -20,7 +20,7 @@ OF_LADDER = ("savings", "claims", "crossings", "profiles", "sizes", "sources")  
 LADDER_PAGE = "ladder.md"
 LADDER_FIGURES = ("savings", "loss_vs_flops")
 PAIRS_FIGURE = "pairs_vs_flops"  # of a ladder with a study that scores minimal pairs
-COMPARED = ("points", "savings", "savings_by_point", "differences")  # frames of each study that a ladder reads
+COMPARED = ("points", "savings", "savings_by_point")  # frames of each study that a ladder reads
 
 
 def names(study: "Study") -> list[str]:

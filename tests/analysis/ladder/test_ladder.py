@@ -53,7 +53,6 @@ def rung(study: str, cost: dict[str, float], target: float = 1e6, hidden: int = 
         points=points,
         savings=savings,
         by_point=pd.DataFrame(),
-        differences=pd.DataFrame(),
         zeroshot=pd.DataFrame(),
     )
     return dataclasses.replace(made, by_point=by_point.build(made.measured, names))
@@ -175,7 +174,6 @@ def written(made: Rung) -> None:
         "points": made.points,
         "savings": savings,
         "savings_by_point": made.by_point,
-        "differences": made.differences,
     }
     for name, frame in frames_of.items():
         frame.to_csv(folder / f"{name}.csv", index=False)
@@ -193,7 +191,7 @@ def test_tables_and_figures_are_made_from_what_is_there_and_the_same_again(
     with pytest.raises(GrowBenchError, match="none of the ladder's studies has tables yet"):
         ladder.run("ladder", ["ladder-a", "ladder-b"])
     made_rung = rung("ladder-a", {**A, "source_longer": 1.1})
-    written(dataclasses.replace(made_rung, differences=pd.DataFrame({"method": ["a"]})))
+    written(made_rung)
     folder = ladder.run("ladder", ["ladder-a", "ladder-b"])
     page = (folder / "ladder.md").read_text()
     assert "Not run yet: ladder-b." in page and "| direct_copy | ≥ 0.0 [0.0, open] | 20.0 [20.0, 20.0] |" in page

@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from growbench.analysis.statistics.intervals import Floats, mean_interval
+from growbench.analysis.statistics.savings import AT_FIRST, NOT_REACHED
 
 PERCENT = (90, 75, 50, 25, 10, 5, 2, 0, -2, -5, -10, -25, -50, -100, -200, -400, -900)  # savings that may be ticks
 ROOM = 0.12  # share of the axis between two of them, at least
@@ -66,6 +67,28 @@ def _middle(values: Sequence[float]) -> float:
 def saving_height(saving: "pd.Series[float]") -> "pd.Series[float]":
     """Return where savings lie: log(F_baseline / F), so that half and twice the FLOPs are equally far from 0."""
     return -np.log1p(-saving.astype(np.float64))
+
+
+def saving_line(axes: Axes, rows: pd.DataFrame, color: str, marker: str, size: float) -> None:
+    """Draw one method's savings over tokens per parameter: its line, its t band or, for a single point, its bar.
+
+    A mark above a point says that it is a bound, a cross at the bottom that the loss was not reached. rows: of
+    savings_by_point, sorted by tpp.
+    """
+    if rows.empty:
+        return
+    low, high = axes.get_ylim()
+    y, lower, upper = (saving_height(rows[name]) for name in ("saving", "lo", "hi"))
+    ends = lower.fillna(y), upper.fillna(y.where(rows["status"] != AT_FIRST, high))  # a bound has no upper end
+    if y.notna().sum() > 1:
+        axes.fill_between(rows["tpp"], *ends, color=color, alpha=0.22, lw=0)
+    else:
+        axes.vlines(rows["tpp"], *ends, color=color, lw=1)
+    axes.plot(rows["tpp"], y, color=color, marker=marker, ms=size, lw=1, mec="white", mew=0.3, zorder=5)
+    bounded, missed = rows["status"] == AT_FIRST, rows["status"] == NOT_REACHED
+    axes.plot(rows["tpp"][bounded], y[bounded] + 0.07 * (high - low), marker=2, ls="", color=color, ms=4)
+    axes.plot(rows["tpp"][missed], [low + 0.06 * (high - low)] * missed.sum(), "x", color=color, ms=3.5, mew=0.8)
+    axes.set_ylim(low, high)
 
 
 def saving_axis(axes: Axes) -> None:

@@ -19,7 +19,6 @@ from growbench.analysis.ladder import frames
 from growbench.analysis.ladder.regression import fit
 from growbench.analysis.ladder.rung import Rung
 from growbench.analysis.statistics.reading import Envelope, Line, joined
-from growbench.analysis.statistics.savings import AT_FIRST, NOT_REACHED
 
 WIDTH, TALL, TOP, BOTTOM = 7.0, 1.5, 0.75, 0.75  # inches: the page, a row of panels, and the margins
 COLUMNS = 4
@@ -47,10 +46,10 @@ def savings(rungs: Sequence[Rung]) -> Figure:
         axes.set_ylim(low - pad, high + pad)
         for placebo in sorted(placebos):
             for _, rows in table[table["method"] == placebo].groupby("rung"):
-                _line(axes, rows.sort_values("tpp"), "#999999", ".")
+                axis.saving_line(axes, rows.sort_values("tpp"), "#999999", ".", 2)
         for i, rung in enumerate(rungs):
             rows = table[(table["method"] == method) & (table["rung"] == rung.study)].sort_values("tpp")
-            _line(axes, rows, RUNGS[i % len(RUNGS)], MARKERS[i % len(MARKERS)])
+            axis.saving_line(axes, rows, RUNGS[i % len(RUNGS)], MARKERS[i % len(MARKERS)], 3.2)
         _titled(axes, method)
         _over(axes, "tokens per parameter of the target")
         axes.axhline(0, color="black", lw=0.7)
@@ -61,21 +60,6 @@ def savings(rungs: Sequence[Rung]) -> Figure:
     _rungs_legend(figure, rungs, [Line2D([], [], color="#999999", marker=".", label="placebo")])
     figure.supylabel("saving (%)", x=0.005, fontsize=7)
     return figure
-
-
-def _line(axes: Axes, rows: pd.DataFrame, color: str, marker: str) -> None:
-    """Draw one method on one rung: its line, its band, and what is a bound or not reached."""
-    if rows.empty:
-        return
-    y, lower, upper = (axis.saving_height(rows[name]) for name in ("saving", "lo", "hi"))
-    axes.fill_between(rows["tpp"], lower.fillna(y), upper.fillna(y), color=color, alpha=0.2, lw=0)
-    axes.plot(rows["tpp"], y, color=color, marker=marker, ms=3.2, lw=1, mec="white", mew=0.3, zorder=5)
-    bound, missed = rows[rows["status"] == AT_FIRST], rows[rows["status"] == NOT_REACHED]
-    low, high = axes.get_ylim()
-    axes.plot(
-        bound["tpp"], axis.saving_height(bound["saving"]) + 0.07 * (high - low), marker=2, ls="", color=color, ms=4
-    )
-    axes.plot(missed["tpp"], [low + 0.05 * (high - low)] * len(missed), "x", color=color, ms=3.5, mew=0.8)
 
 
 def _over_size(axes: Axes, rungs: Sequence[Rung], methods: Sequence[str]) -> None:
@@ -166,7 +150,10 @@ def _page(panels: int, title: str, rungs: Sequence[Rung]) -> tuple[Figure, list[
     figure.text(0.01, 1 - 0.05 / height, title, fontsize=9, fontweight="bold", va="top")
     origin = wording.provenance(pd.concat([rung.points for rung in rungs], ignore_index=True))
     facts = "; ".join(f"{rung.study}: {wording.scale(rung.points)}, n = {rung.seeds}" for rung in rungs)
-    footer = textwrap.wrap(f"{facts}. Records: {origin}. Bands and bars: 95 % t intervals over seeds; over size, 95 % prediction bands.", 190)
+    footer = textwrap.wrap(
+        f"{facts}. Records: {origin}. Bands and bars: 95 % t intervals over seeds; over size, 95 % prediction bands.",
+        190,
+    )
     for i, line in enumerate(reversed(footer)):
         figure.text(0.01, (0.04 + 0.09 * i) / height, line, fontsize=5, color=GRAY)
     return figure, [figure.add_subplot(grid[i // COLUMNS, i % COLUMNS]) for i in range(panels)]

@@ -133,5 +133,5 @@ def _ends(row: dict[str, Any] | None) -> dict[str, Any]:
     """Return value and interval of a row of savings_by_point, over seeds and documents if documents are known."""
     if row is None:
         return {}
-    multi = not pd.isna(row["multi_lo"])
-    return {"value": row["saving"], "lo": row["multi_lo" if multi else "lo"], "hi": row["multi_hi" if multi else "hi"]}
+    own = frames.interval_of(row)
+    return {"value": row["saving"], "lo": row[f"{own}lo"], "hi": row[f"{own}hi"]}

@@ -1,6 +1,6 @@
 """The tables of a ladder: savings of all rungs, against size and against the source's training, crossings, and profiles."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -77,16 +77,17 @@ def of_source(rungs: Sequence[Rung]) -> pd.DataFrame:
         for row in rung.savings.sort_values("source_tpp").to_dict("records"):
             if pd.isna(row["source_tpp"]) or row["method"] not in rung.growing:
                 continue
-            ends = {f"saving_{of}{end}": row[f"saving_{of}{end}"] for of in COUNTED for end in ("", *_ends(row, of))}
+            names = [(f"saving_{of}", interval_of(row, f"saving_{of}_")) for of in COUNTED]
+            ends = {key: row[key] for name, own in names for key in (name, f"{own}lo", f"{own}hi")}
             rows.append({"rung": rung.study, "method": row["method"], "source_tpp": row["source_tpp"], "n": row["n"],
                          "final_loss": row["final_loss"], **ends})  # fmt: skip
     return pd.DataFrame(rows)
 
 
-def _ends(row: dict[str, Any], accounting: str) -> tuple[str, str]:
-    """Return the endings of the columns of an interval: over seeds and documents if documents are known."""
-    known = not pd.isna(row.get(f"saving_{accounting}_multi_lo"))
-    return ("_multi_lo", "_multi_hi") if known else ("_lo", "_hi")
+def interval_of(row: Mapping[Any, Any], prefix: str = "") -> str:
+    """Return what the columns of a row's interval begin with: the one over seeds and documents if documents are known."""
+    multi = f"{prefix}multi_"
+    return prefix if pd.isna(row.get(f"{multi}lo")) else multi
 
 
 def crossings(rungs: Sequence[Rung]) -> pd.DataFrame:

@@ -23,7 +23,7 @@ class Rung:
     """The tables of one study of a ladder.
 
     study: its name.
-    points, savings, by_point, differences: the tables of these names (savings_by_point); the source's points included.
+    points, savings, by_point: the tables of these names (savings_by_point); the source's points included.
     zeroshot: that table; empty if the study does not ask for it.
     """
 
@@ -31,7 +31,6 @@ class Rung:
     points: pd.DataFrame
     savings: pd.DataFrame
     by_point: pd.DataFrame
-    differences: pd.DataFrame
     zeroshot: pd.DataFrame
 
     @cached_property
@@ -110,6 +109,9 @@ def read(study: str, folder: Path) -> Rung:
     optional = folder / f"{ZEROSHOT}.csv"
     zeroshot = pd.read_csv(optional) if optional.is_file() else pd.DataFrame()
     return Rung(
-        study=study, points=found["points"], savings=found["savings"], by_point=found["savings_by_point"],
-        differences=found["differences"], zeroshot=zeroshot,
-    )  # fmt: skip
+        study=study,
+        points=found["points"],
+        savings=found["savings"],
+        by_point=found["savings_by_point"],
+        zeroshot=zeroshot,
+    )

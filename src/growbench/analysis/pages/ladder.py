@@ -7,7 +7,7 @@ import pandas as pd
 
 from growbench.analysis import wording
 from growbench.analysis.frames.accounting import FRONTIER
-from growbench.analysis.ladder.frames import AT, LEVELS
+from growbench.analysis.ladder.frames import AT, LEVELS, interval_of
 from growbench.analysis.ladder.rung import Rung
 from growbench.analysis.pages.markdown import grid
 from growbench.analysis.statistics.savings import AT_FIRST
@@ -145,11 +145,8 @@ def _sources(table: pd.DataFrame) -> str:
 
 def _interval(row: Mapping[Any, Any], accounting: str) -> str:
     name = f"saving_{accounting}"
-    multi = f"{name}_multi"
-    own = multi if not pd.isna(row.get(f"{multi}_lo")) else name
-    return wording.number(100 * row[name]) + wording.ends(
-        {str(key): value for key, value in row.items()}, own, 1, scale=100
-    )
+    own, values = interval_of(row, f"{name}_").removesuffix("_"), {str(key): value for key, value in row.items()}
+    return wording.number(100 * row[name]) + wording.ends(values, own, 1, scale=100)
 
 
 def _crossings(table: pd.DataFrame) -> str:
