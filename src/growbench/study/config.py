@@ -8,8 +8,8 @@ from typing import Any
 
 from growbench import methods
 from growbench.errors import GrowBenchError, shown
-from growbench.study import files, per_point, schema
-from growbench.study.consistency import check, check_methods, check_sizes
+from growbench.study import files, method_check, per_point, schema
+from growbench.study.consistency import check, check_sizes
 from growbench.study.study import Study
 
 DATA_VARIABLE = "GROWBENCH_DATA"
@@ -80,9 +80,10 @@ def _study(values: Mapping[str, Any]) -> Study:
     chosen, left_out = _chosen(study, config.methods)
     study = replace(study, methods=chosen, left_out=left_out)
     check(study)
+    method_check.check_names(study)
     if study.budget.per_point:
         study = per_point.expanded(study)
-    check_methods(study)
+    method_check.check(study)
     return study
 
 
