@@ -93,6 +93,22 @@ def _plan_arguments(verb: argparse.ArgumentParser) -> None:
     )
 
 
+def _authors_arguments(name: str, verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("name", metavar="NAME", help="the method's name, and its file's")
+    if name == "try":
+        verb.add_argument("--cores", default="all", metavar="N", help="CPU cores (default: all)")
+        verb.add_argument("--no-tests", action="store_true", help="leave out the contract tests")
+
+
+def _compare_arguments(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("--methods", nargs="+", required=True, metavar="NAME", help="one or more methods of the study")
+    verb.add_argument(
+        "--against", nargs="+", default=[], metavar="NAME", help="other methods (default: all that have their records)"
+    )
+    verb.add_argument("--strict", action="store_true", help="refuse records that were not made alike")
+    verb.add_argument("--markdown", action="store_true", help="print a block for a paper or a pull request")
+
+
 def _study_arguments(name: str, verb: argparse.ArgumentParser) -> None:
     """Add the arguments that name a study, and the part of it that a verb works on."""
     verb.add_argument(
@@ -121,6 +137,8 @@ def _study_arguments(name: str, verb: argparse.ArgumentParser) -> None:
         verb.add_argument("--print", action="store_true", help="print every value and what set it; check no files")
     if name in ("search", "pretrain", "finetune", "zeroshot"):
         verb.add_argument("--method", required=True, help="a method's name, or `source`")
+    if name == "compare":
+        _compare_arguments(verb)
     if name == "attention":
         verb.add_argument("--seed", type=int, required=True, help="one of the study's seeds")
     if name in ("pretrain", "finetune", "zeroshot"):
@@ -152,6 +170,8 @@ def parser(verbs: Mapping[str, tuple[Any, str]]) -> argparse.ArgumentParser:
         verb.set_defaults(function=function, log=None)
         if name == "methods":
             verb.add_argument("--json", action="store_true", help="print JSON")
+        elif name in ("new-method", "try"):
+            _authors_arguments(name, verb)
         elif name == "grow":
             _grow_arguments(verb)
         else:

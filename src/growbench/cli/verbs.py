@@ -256,6 +256,39 @@ def _show(args: argparse.Namespace) -> None:
     print("\n".join(show.lines(_study(args))))
 
 
+def _new_method(args: argparse.Namespace) -> None:
+    from growbench.cli import new_method
+
+    print(f"{shown(new_method.write(args.name))}: edit it, then run `growbench try {args.name}`")
+
+
+def _try(args: argparse.Namespace) -> None:
+    from growbench.cli import try_method
+
+    try_method.check(args.name)
+    if not args.no_tests:
+        try_method.contract(args.name)
+    study = try_method.train(args.name, args.cores)
+    _print_comparison(study, argparse.Namespace(methods=[args.name], against=[], strict=False, markdown=False))
+
+
+def _compare(args: argparse.Namespace) -> None:
+    _print_comparison(_study(args), args)
+
+
+def _print_comparison(study: "Study", args: argparse.Namespace) -> None:
+    from growbench.analysis import comparison
+    from growbench.cli.tables import table
+    from growbench.pipeline import compare
+
+    found = compare.run(study, args.methods, args.against, args.strict)
+    if args.markdown:
+        print(comparison.markdown(found.study, found.table, found.notes), end="")
+        return
+    print(table(comparison.HEAD, {"": comparison.cells(found.table)}, left=3, width=110))
+    print("\n" + "\n".join(shown(sentence) for sentence in found.notes))
+
+
 def _check(args: argparse.Namespace) -> None:
     _in_turn(args, _check_study)
 
@@ -303,6 +336,9 @@ VERBS: dict[str, tuple[Verb, str]] = {
     "aggregate": (_aggregate, "turn records into tables"),
     "ladder": (_ladder, "compare the studies of a ladder: tables and figures over all of them"),
     "show": (_show, "print a study's savings, and where its tables, figures and report are"),
+    "compare": (_compare, "compare methods of a study with others: savings, intervals, a verdict"),
+    "new-method": (_new_method, "write the file of a new method"),
+    "try": (_try, "test a method and train it in a small study, beside scratch and two others"),
     "methods": (_methods, "list the growth methods"),
     "plan": (_plan, "print what a study will cost, method by method, before anything is spent"),
     "check": (_check, "check a config and the files that it names"),

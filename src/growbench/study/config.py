@@ -98,7 +98,9 @@ def _chosen(study: Study, given: Mapping[str, Any]) -> tuple[dict[str, dict[str,
             methods.require(name)
         elif not (options and options.get("of")):
             methods.load(name)
-    wanted = [name for name in methods.names() if named.get(name) is not False] if ALL in given else []
+    wanted = (
+        [name for name in methods.names() if named.get(name) is not False] if given.get(ALL, False) is not False else []
+    )
     growing = [name for name in wanted if not methods.load(name).shrinks]
     reasons = {name: study.unable(name) for name in growing if name not in named}
     left_out = {name: reason for name, reason in reasons.items() if reason}

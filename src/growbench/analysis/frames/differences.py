@@ -27,14 +27,15 @@ def build(measured: Measured, methods: Sequence[str]) -> pd.DataFrame:
     loss_gap: final loss of `method` minus that of `other`, each at its own end; lo, hi: 95 % t interval.
     The other columns are those of the savings frame.
     """
-    rows = [_row(measured, method, other) for method, other in combinations(methods, 2)]
-    corrected = holm({str(place): row["p"] for place, row in enumerate(rows)})
-    for place, row in enumerate(rows):
-        row["p_holm"] = corrected[str(place)]
+    rows = [row(measured, method, other) for method, other in combinations(methods, 2)]
+    corrected = holm({str(place): made["p"] for place, made in enumerate(rows)})
+    for place, made in enumerate(rows):
+        made["p_holm"] = corrected[str(place)]
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def _row(measured: Measured, method: str, other: str) -> dict[str, Any]:
+def row(measured: Measured, method: str, other: str) -> dict[str, Any]:
+    """Return the row of one pair, without its corrected p value."""
     found = measure(measured.curve(method, TOTAL), measured.curve(other, TOTAL))
     own, theirs = (measured.final(name)["loss"].to_numpy(dtype=np.float64) for name in (method, other))
     gap = mean_interval(own - theirs)
