@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from growbench.analysis import captions, wording
+from growbench.analysis import captions, stability, wording
 from growbench.analysis.frames import differences
 from growbench.analysis.frames.measured import SCRATCH, Measured
 from growbench.analysis.pages.markdown import grid
@@ -72,6 +72,8 @@ def notes(measured: Measured, table: pd.DataFrame, restored: float | None) -> li
         made.append(f"Placebo against scratch: {wording.percent(saved)}.{off}")
     if not placebos:
         made.append("No placebo was run.")
+    if found := stability.sentence(measured):
+        made.append(found)
     if restored is not None:
         made.append(f"A source was trained again for a clone; its loss is {restored:.2g} nats from its record's.")
     return [*made, f"Records: {wording.provenance(points)}."]

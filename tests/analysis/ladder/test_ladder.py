@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from growbench.analysis import stability
 from growbench.analysis.frames import by_point
 from growbench.analysis.frames.accounting import ACCOUNTINGS
 from growbench.analysis.ladder import claims, frames
@@ -158,6 +159,18 @@ def test_the_predictions_read_the_rungs_that_they_are_about() -> None:
         and table.loc["H5a", "verdict"] == "holds"
     )
     assert set(table.loc[["H3b", "H4", "H5b"], "verdict"]) == {"not measured"}
+
+
+def test_a_run_that_ends_far_above_its_other_seeds_is_named() -> None:
+    made = rung("ladder-a", A)
+    assert stability.unstable(made.measured) == {} and not stability.sentence(made.measured)
+    lost = (made.points["method"] == "scratch") & (made.points["seed"] == 2)
+    points = made.points.assign(loss=made.points["loss"] + 0.4 * lost)
+    found = dataclasses.replace(made, points=points).measured
+    assert stability.unstable(found) == {"scratch-s2": pytest.approx(0.41)}
+    assert stability.sentence(found).endswith("scratch-s2 by 0.41. Savings against scratch are too high because of it.")
+    other = made.points.assign(loss=made.points["loss"] + 0.4 * (made.points["method"] == "direct_copy"))
+    assert not stability.unstable(dataclasses.replace(made, points=other).measured), "a bad method is not unstable"
 
 
 def written(made: Rung) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from growbench.analysis import wording
+from growbench.analysis import stability, wording
 from growbench.analysis.frames.accounting import FRONTIER
 from growbench.analysis.ladder.frames import AT, LEVELS, interval_of
 from growbench.analysis.ladder.rung import Rung
@@ -47,7 +47,9 @@ def _rungs(rungs: Sequence[Rung], missing: Sequence[str]) -> str:
     ]
     origin = wording.provenance(pd.concat([rung.points for rung in rungs], ignore_index=True))
     left = f"\nNot run yet: {', '.join(missing)}.\n" if missing else ""
-    return f"{grid(head, rows, left=(0, 1))}\nSource and target are in parameters, embeddings included. Records: {origin}.\n{left}"
+    found = [f"\n{rung.study}: {words}\n" for rung in rungs if (words := stability.sentence(rung.measured))]
+    facts = f"Source and target are in parameters, embeddings included. Records: {origin}.\n"
+    return f"{grid(head, rows, left=(0, 1))}\n{facts}{left}{''.join(found)}"
 
 
 def _claims(table: pd.DataFrame) -> str:
