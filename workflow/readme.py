@@ -16,7 +16,7 @@ from typing import Any
 
 import pandas as pd
 
-from growbench import methods
+from growbench import families, methods
 from growbench.analysis import captions, wording
 from growbench.analysis.frames.accounting import FRONTIER
 from growbench.analysis.pages.markdown import grid
@@ -54,6 +54,15 @@ def methods_table() -> str:
 def options_table() -> str:
     """Return what each method needs, preserves and can be told, one row per method."""
     return _of_methods(lambda column: column == "method" or column not in METHODS)
+
+
+def families_table() -> str:
+    """Return each family's stock class and what its file says of the architecture, one row per family."""
+    rows = []
+    for family in families.loaded():
+        told = (sys.modules[type(family).__module__].__doc__ or "").partition("\n\n")[0]
+        rows.append([family.name, family.pretraining, " ".join(told.split()).rstrip(".")])
+    return _table(("family", "stock class", "architecture"), rows, left=range(3))
 
 
 def _of_methods(wanted: Callable[[str], bool]) -> str:
@@ -208,7 +217,7 @@ def _deeper(page: str) -> str:
 BLOCKS: dict[str, dict[str, Callable[[], str]]] = {
     "README.md": {"methods": methods_table, "front": front},
     "CONTRIBUTING.md": {"rulegraph": rulegraph},
-    "docs/METHODS.md": {"options": options_table},
+    "docs/METHODS.md": {"options": options_table, "families": families_table},
     "docs/RESULTS.md": {"before_after": before_after, "results": results},
 }
 

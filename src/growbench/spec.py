@@ -95,6 +95,8 @@ class Traits:
     rotary: whether positions rotate the coordinates of a head; the size of a head then cannot change.
     eps: the norm's epsilon; None if the stock config cannot set it, or not without that of other norms.
     norm_over_heads: whether a norm runs over the queries of all heads together, and one over the keys.
+    embedding_norm: whether a pre-LN residual stream starts as the output of a norm, over which no linear map keeps both
+        the mean and the gains at a non-integer ratio.
     """
 
     norm: Norm = "layer"
@@ -102,6 +104,7 @@ class Traits:
     rotary: bool = False
     eps: float | None = 1e-5
     norm_over_heads: bool = False
+    embedding_norm: bool = False
 
 
 def integer(value: Any) -> Any:

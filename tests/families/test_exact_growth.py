@@ -18,11 +18,13 @@ from support.helpers import (
     stock,
     stock_heads,
 )
+from support.matrix import GROWING, cases
 from torch import Tensor
 
 from growbench import families, methods
 from growbench.errors import GrowBenchError
-from growbench.growth.model import grow_model
+from growbench.growth.masking import Masks
+from growbench.growth.model import grow_model, operator_of
 
 BOUND = {torch.float32: 1e-5, torch.float64: 1e-10}
 
@@ -45,6 +47,16 @@ VARIANTS = {
     "gpt_neox bare attention": ("gpt_neox", {}, {"attention_bias": False, "hidden_act": "relu"}),
     "gpt2 scaled by layer": ("gpt2", {}, {"scale_attn_by_inverse_layer_idx": True}),
     "roberta padding 0": ("roberta", {}, {"pad_token_id": 0}),
+    "distilbert sines": ("distilbert", {}, {"sinusoidal_pos_embds": True, "activation": "relu"}),
+    "electra projected": ("electra", {}, {"embedding_size": 10}),
+    "electra projected untied": ("electra", {}, {"embedding_size": 50, "tie_word_embeddings": False}),
+    "modernbert biases": (
+        "modernbert",
+        {"layers": 4},
+        {"attention_bias": True, "mlp_bias": True, "norm_bias": True, "classifier_bias": True},
+    ),
+    "modernbert without decoder bias": ("modernbert", {}, {"decoder_bias": False, "tie_word_embeddings": False}),
+    "deit without biases": ("deit", {}, {"qkv_bias": False}),
     "vit without biases": ("vit", {}, {"qkv_bias": False}),
     "bert relu": ("bert", {}, {"hidden_act": "relu"}),
     "qwen2 heads that do not divide": ("qwen2", {"heads": 5, "kv_heads": 5, "head_size": 6}, {}),
@@ -189,3 +201,67 @@ def test_lists_with_one_entry_per_layer_follow_the_depth_map() -> None:
     assert target.config.layer_types == [full, full, sliding, sliding, sliding]
     assert drift("qwen2", source, target) <= 1e-10
     assert family.config(spec.resized(layers=2), base=source.config).layer_types == [full, sliding]
+
+
+@pytest.mark.parametrize("layers", [1, 4])
+def test_a_copy_of_a_layer_without_a_norm_takes_the_embeddings_norm(layers: int) -> None:
+    family, lemon = families.load("modernbert"), methods.load("lemon")
+    spec = SPECS["modernbert"].resized(layers=layers)
+    source = perturbed(family, spec, norm_bias=True)
+    options = lemon.check_options({"where": "first"})
+    target = grow_model(source, family, doubled(spec).resized(layers=2 * layers), lemon, options).eval()
+    assert target.config.layer_types == [kind for kind in source.config.layer_types for _ in range(2)]
+    assert drift("modernbert", source, target) <= 1e-10
+    assert not hasattr(target.model.layers[0].attn_norm, "weight")
+    for end in ("weight", "bias"):
+        copied, norms = (
+            m.get_parameter(f"model.{n}.{end}")
+            for m, n in ((target, "layers.1.attn_norm"), (source, "embeddings.norm"))
+        )
+        assert torch.equal(copied, norms.repeat(2))
+
+
+@pytest.mark.parametrize("method", ["lemon", "composable"])
+def test_a_stream_that_starts_behind_a_norm_has_no_exact_width_at_a_non_integer_ratio(method: str) -> None:
+    family, chosen = families.load("modernbert"), methods.load(method)
+    small, big = one_and_a_half(SPECS["modernbert"])
+    with pytest.raises(GrowBenchError, match=r"target\.hidden: 54 is not .* starts behind a norm; use 36") as caught:
+        chosen.check(small, big, family.traits(), chosen.check_options({}))
+    assert "\n" not in str(caught.value)
+
+
+def test_the_two_parts_of_electra_keep_embeddings_of_their_own_size() -> None:
+    family, spec = families.load("electra"), SPECS["electra"]
+    config = stock("electra", embedding_size=10, architectures=["ElectraForPreTraining"], **family.dropout(0.0))
+    for name in ("ElectraForPreTraining", "ElectraForMaskedLM"):
+        source = move(family.build(config, model_class=getattr(transformers, name)), 3).double().eval()
+        target = grown(family, source, doubled(spec))
+        before, after = (outputs(model, inputs(family, config))["logits"] for model in (source, target))
+        assert (before - after).abs().max() <= 1e-10 * before.abs().max()
+        table = "electra.embeddings.word_embeddings.weight"
+        assert torch.equal(target.get_parameter(table), source.get_parameter(table))
+
+
+@pytest.mark.parametrize("method", GROWING)
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [
+        ("electra", {"embedding_size": 10}),
+        ("modernbert", {"norm_bias": True, "attention_bias": True, "mlp_bias": True, "classifier_bias": True}),
+    ],
+)
+def test_every_method_keeps_its_claim_on_a_variant(name: str, settings: dict[str, Any], method: str) -> None:
+    family, chosen = families.load(name), methods.load(method)
+    options = chosen.check_options({"steps": 0} if chosen.needs_data else {})
+    for case, (small, big) in cases(name).items():
+        source = perturbed(family, small, **settings)
+        try:
+            chosen.check(small, big, family.traits(source.config), options)
+        except GrowBenchError:
+            continue
+        target = grow_model(source, family, big, chosen, options).eval()
+        if chosen.masked:
+            operator, config = operator_of(family, source.config, big, chosen, options, 0)
+            Masks(operator, target, family.roles(config))
+        if chosen.masked or chosen.exact(small, big, family.traits(source.config), options):
+            assert drift(name, source, target) <= 1e-10, case

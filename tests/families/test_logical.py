@@ -21,7 +21,8 @@ def test_the_formula_gives_the_model_s_tensors(name: str) -> None:
         for component, piece in zip(role.components, split(parameter, role, spec), strict=True):
             axes = sorted((a.space, a.verb, n) for a, n in zip(component.axes, piece.shape, strict=True))
             kind = "norm" if component.kind.startswith("norm") else component.kind
-            found[kind, tuple(axes), role.layer is not None] += 1
+            layered = role.layer is not None or parameter_name.endswith(tuple(family.stand_ins.values()))
+            found[kind, tuple(axes), layered] += 1
     wanted = Counter()
     for one in logical(family, spec):
         axes = sorted((a.space, a.verb, n) for a, n in zip(one.component.axes, one.shape, strict=True))

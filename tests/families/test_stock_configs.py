@@ -16,13 +16,31 @@ def test_the_spec_survives_the_stock_config(name: str) -> None:
     config = stock(name)
     assert family.spec(config) == SPECS[name]
     assert family.spec(family.config(doubled(SPECS[name]), base=config)) == doubled(SPECS[name])
-    assert config.model_type == family.model_type == family.name == name
+    assert config.model_type == family.model_type
+    assert family.name == name == family.model_type.replace("-", "_")
     assert families.of(config) is family
 
 
+def test_a_stock_config_that_cannot_be_grown_is_refused_with_the_reason() -> None:
+    with pytest.raises(
+        GrowBenchError, match=r"model_type: albert cannot be grown: its layers share .*; use a model"
+    ) as caught:
+        families.of(transformers.AlbertConfig())
+    assert "\n" not in str(caught.value)
+    with pytest.raises(GrowBenchError, match=r"family: albert cannot be grown: its layers share .*; .*allowed: bert"):
+        families.load("albert")
+
+
+@pytest.mark.parametrize("config", ["T5", "Whisper", "DeepseekV3", "Jamba"])
+def test_architectures_without_a_family_are_refused_by_name(config: str) -> None:
+    made = getattr(transformers, f"{config}Config")()
+    with pytest.raises(GrowBenchError, match=rf"model_type: {made.model_type} cannot be grown: it.*; use a model"):
+        families.of(made)
+
+
 def test_an_unknown_stock_config_is_refused_in_one_line() -> None:
-    with pytest.raises(GrowBenchError, match=r"'t5' is not a known family; .*gpt_neox") as caught:
-        families.of(transformers.T5Config())
+    with pytest.raises(GrowBenchError, match=r"'mpnet' is not a known family; .*gpt_neox") as caught:
+        families.of(transformers.MPNetConfig())
     assert "\n" not in str(caught.value)
 
 
@@ -53,6 +71,7 @@ def test_the_stock_config_has_every_key_that_a_family_names(name: str) -> None:
         ("llama", {"heads": 5, "kv_heads": 5, "head_size": 4}, "model.heads"),
         ("vit", {"vocab": 50}, "model.vocab"),
         ("vit", {"max_length": 9}, "model.max_length"),
+        ("deit", {"max_length": 10}, "model.max_length: 10 is not 2"),
     ],
 )
 def test_shapes_that_the_stock_model_cannot_have_are_refused(name: str, sizes: dict[str, int], words: str) -> None:
@@ -73,9 +92,10 @@ def test_the_longest_input_runs_and_has_no_padding(name: str) -> None:
         assert not (given == (config.pad_token_id if config.pad_token_id is not None else -1)).any()
 
 
-def test_logits_of_the_class_token_equal_the_stock_ones() -> None:
-    family = families.load("vit")
-    model = perturbed(family, SPECS["vit"], dtype=torch.float32)
+@pytest.mark.parametrize("name", ["vit", "deit"])
+def test_logits_of_the_class_token_equal_the_stock_ones(name: str) -> None:
+    family = families.load(name)
+    model = perturbed(family, SPECS[name], dtype=torch.float32)
     given = inputs(family, model.config)
     ours = family.head(model, family.encode(model, given))
     assert torch.equal(ours[:, 0], model(given).logits)

@@ -64,7 +64,7 @@ def test_pooled_inputs_cost_what_the_counter_counts(name: str, factor: int) -> N
     batch = objective.batch(torch.randint(5, spec.vocab, (4, 32)), seed=0, step=0)
     positions = objective.positions(32)
     cost = flops.step(spec, family, batch=4, length=lengths.pooled(32, factor, positions), positions=positions)
-    path = embeddings_path(family.roles(model.config))
+    path = embeddings_path(model)
     forward, backward = counted(lambda: pool.loss(family, model, path, batch, factor))
     assert forward == pytest.approx(cost.forward, rel=1e-3)
     assert forward + backward == pytest.approx(cost.flops, rel=1e-3)

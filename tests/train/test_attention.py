@@ -6,7 +6,7 @@ import torch
 from growbench import families
 from growbench.train import attention
 
-TEXT = ("bert", "gpt2", "gpt_neox", "llama", "mistral", "opt", "qwen2", "roberta")
+TEXT = tuple(f.name for f in families.loaded() if f.objective != "classification")
 
 
 def model_of(name: str, dropout: float = 0.0):

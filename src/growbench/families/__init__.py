@@ -8,6 +8,7 @@ from typing import Any
 from growbench.errors import GrowBenchError, nearest
 from growbench.families._family import Family
 from growbench.families._logical import Logical, logical
+from growbench.families._refused import REFUSED
 from growbench.families._roles import (
     WIDENED,
     Axis,
@@ -39,12 +40,14 @@ __all__ = [
     "load",
     "loaded",
     "logical",
+    "named",
     "names",
     "of",
     "reads",
     "resolve",
     "role_of",
     "scales",
+    "unknown",
     "writes",
 ]
 
@@ -61,10 +64,10 @@ def names() -> list[str]:
 def load(name: str) -> Family:
     """Return the family of this name.
 
-    Raises GrowBenchError with the nearest name if there is none, or with the reason if its file is broken.
+    Raises GrowBenchError with the nearest name if there is none, or with the reason if it is refused or its file broken.
     """
     if name not in names():
-        raise GrowBenchError(f"family: '{name}' is not known; {nearest(name, names())}")
+        raise GrowBenchError(f"family: {unknown(name, nearest(name, names()))}")
     family: Family = discover.load(__name__, FOLDER, name, _family)
     return family
 
@@ -79,12 +82,24 @@ def loaded() -> list[Family]:
 
 
 def of(config: Any) -> Family:
-    """Return the family of a stock config. Raises GrowBenchError with the known model types if there is none."""
-    if config.model_type not in names():
-        raise GrowBenchError(
-            f"model_type: '{config.model_type}' is not a known family; use one of {', '.join(names())}"
-        )
-    return load(config.model_type)
+    """Return the family of a stock config. Raises GrowBenchError with the known families if there is none."""
+    return load(named(config.model_type, "model_type"))
+
+
+def named(model_type: Any, where: str) -> str:
+    """Return the name of the family of a stock config's model type. Raises GrowBenchError, beginning with `where`."""
+    name = str(model_type).replace("-", "_")
+    if name not in names():
+        raise GrowBenchError(f"{where}: {unknown(model_type, 'use a model of one of ' + ', '.join(names()))}")
+    return name
+
+
+def unknown(name: Any, remedy: str) -> str:
+    """Return in words that there is no such family, and the reason if it is one that cannot be grown."""
+    reason = REFUSED.get(str(name))
+    return (
+        f"{name!r} is not a known family; {remedy}" if reason is None else f"{name} cannot be grown: {reason}; {remedy}"
+    )
 
 
 def _family(module: Any) -> Family:

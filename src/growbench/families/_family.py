@@ -24,17 +24,19 @@ SIZES = {
     "max_length": "max_position_embeddings",
 }
 BRANCHES = 2  # of a layer: attention and FFN
+Bias = Literal["qkv", "o", "ffn", "head", "norm"]
 EXAMPLE = {"layers": 2, "hidden": 36, "heads": 3, "ffn": 58, "vocab": 53, "max_length": 14}
 
 
 class Family:
     """One architecture. A family file defines a subclass and its instance FAMILY. It knows nothing about methods.
 
-    model_type: the stock config's model type; also the name of the file.
+    model_type: the stock config's model type; also the name of the file, with `_` for `-`.
     version: of its models; raised when the same config gives other models, roles or costs.
     stock: the prefix of the names of the stock classes.
     pretraining: name of the stock class with the pre-training head.
     objective: what the pre-training head predicts.
+    tokens: of an image's sequence that are not patches; 0 for text.
     spans: whether there is a stock class with a head for spans of the input (question answering).
     norm: kind of normalization.
     norm_eps: the stock config's key for the norm's epsilon; None if it has no such key.
@@ -42,14 +44,17 @@ class Family:
     layer_norms: norms over the residual stream in a layer.
     branch_norms: whether a layer also normalizes what a branch adds to the residual stream.
     head_norms: norms of queries and keys: one over each head, or one over all heads. They share the epsilon.
+    embedding_norm: whether the residual stream of a pre-LN model starts as the output of a norm.
     rotary: whether positions rotate queries and keys, so that the size of a head cannot change.
     even_heads: whether they rotate all coordinates of a head, in pairs, so that its size must be even.
     ffn_matrices: matrix products in one FFN.
     head_matrices: square matrix products between the last layer and the vocabulary.
-    biases: the projections that have biases, among qkv, o and ffn.
+    biases: what has biases, among qkv, o, ffn, the head's square matrices (head) and norms (norm: a shift).
     positions: rows of the position table beyond the longest input; None without a table.
     types: rows of the table of token types.
-    norms: normalizations outside the layers.
+    norms: normalizations outside the layers, besides those in `stand_ins`.
+    stand_ins: by the end of the name of a layer's parameter that some layers lack: the end of the name of the parameter
+        outside the layers that does its work there, of which it is made where a target's layer needs one.
     head_adds: what the head adds to the token table: a bias, a matrix of its own, or nothing.
     dropouts: the stock config's keys for dropout rates.
     sizes: the stock config's key for each size of a spec. `head_size` and `kv_heads` are free only if listed here.
@@ -64,6 +69,7 @@ class Family:
     stock: str
     pretraining: str
     objective: Literal["mlm", "clm", "classification"]
+    tokens: int = 0
     spans: bool = True
     norm: Norm = "layer"
     norm_eps: str | None = "layer_norm_eps"
@@ -75,10 +81,12 @@ class Family:
     even_heads: bool = False
     ffn_matrices: int = 2
     head_matrices: int = 0
-    biases: tuple[Literal["qkv", "o", "ffn"], ...] = ("qkv", "o", "ffn")
+    embedding_norm: bool = False
+    biases: tuple[Bias, ...] = ("qkv", "o", "ffn", "head", "norm")
     positions: int | None = 0
     types: int = 0
     norms: int = 1
+    stand_ins: Mapping[str, str] = {}
     head_adds: Literal["bias", "matrix", "nothing"] = "nothing"
     dropouts: tuple[str, ...] = ("hidden_dropout_prob", "attention_probs_dropout_prob")
     sizes: Mapping[str, str] = SIZES
@@ -89,7 +97,7 @@ class Family:
 
     @property
     def name(self) -> str:
-        return self.model_type
+        return self.model_type.replace("-", "_")
 
     def table(self, config: Any) -> Table:
         """Return the role for each ending of a parameter's name, for every stock head."""
@@ -187,14 +195,15 @@ class Family:
     def parameters(self, spec: ModelSpec) -> int:
         """Return how many parameters a stock language model of this spec has, embeddings included. Builds no model."""
         h, attention, grouped = spec.hidden, spec.heads * spec.head_size, spec.kv_heads * spec.head_size
-        gain = h if self.norm == "rms" else 2 * h
+        gain = 2 * h if "norm" in self.biases else h
         biases = {"qkv": attention + 2 * grouped, "o": h, "ffn": spec.ffn + h}
         layer = 2 * h * (attention + grouped) + self.ffn_matrices * h * spec.ffn + self.layer_norms * gain
         layer += {"none": 0, "each": 2 * spec.head_size, "all": attention + grouped}[self.head_norms]
-        layer += sum(biases[which] for which in self.biases)
+        layer += sum(size for which, size in biases.items() if which in self.biases)
         rows = spec.vocab + self.types + (0 if self.positions is None else spec.max_length + self.positions)
         head = {"bias": spec.vocab, "matrix": spec.vocab * h, "nothing": 0}[self.head_adds]
-        return spec.layers * layer + rows * h + self.norms * gain + self.head_matrices * (h * h + h) + head
+        square = h * h + (h if "head" in self.biases else 0)
+        return spec.layers * layer + rows * h + self.norms * gain + self.head_matrices * square + head
 
     def example_spec(self) -> ModelSpec:
         """Return the shape of the small model that the tests build; its sizes are not multiples of one another without need."""
@@ -241,6 +250,7 @@ class Family:
             rotary=self.rotary,
             eps=free,
             norm_over_heads=self.head_norms == "all",
+            embedding_norm=self.embedding_norm,
         )
 
     def tied(self, config: Any, model_class: Any = None) -> bool:
@@ -266,9 +276,15 @@ class Family:
             return build(config)
 
     def roles(self, config: Any, model_class: Any = None) -> dict[str, Role]:
-        """Return the role of each parameter. Tied ones appear once, under the name that `named_parameters` gives."""
+        """Return the role of each parameter. Tied ones appear once, under the name that `named_parameters` gives.
+
+        A head that shares the token table has the table's role, under whichever name.
+        """
         model = self.build(config, seed=None, model_class=model_class)
-        return resolve(self.table(config), [name for name, _ in model.named_parameters()], self.name)
+        aliases = dict(model.named_parameters(remove_duplicate=False))
+        found = resolve(self.table(config), aliases, self.name)
+        tables = {id(aliases[name]): role for name, role in found.items() if role.kind == "embedding"}
+        return {name: tables.get(id(parameter), found[name]) for name, parameter in model.named_parameters()}
 
 
 def no_special_tokens(spec: ModelSpec, vocab: int) -> dict[str, Any]:

@@ -65,7 +65,8 @@ def _outside(family: Family) -> Iterator[tuple[str, tuple[Axis, ...]]]:
     yield from _norms(family, family.norms)
     for _ in range(family.head_matrices):
         yield "head", (RESIDUAL, FROM_RESIDUAL)
-        yield "head", (RESIDUAL,)
+        if "head" in family.biases:
+            yield "head", (RESIDUAL,)
     if family.head_adds == "bias":
         yield "head", (fixed("vocab"),)
     if family.head_adds == "matrix":
@@ -74,5 +75,5 @@ def _outside(family: Family) -> Iterator[tuple[str, tuple[Axis, ...]]]:
 
 def _norms(family: Family, count: int) -> Iterator[tuple[str, tuple[Axis, ...]]]:
     """Yield gain, and shift if there is one, of some norms."""
-    for _ in range(count * (1 if family.norm == "rms" else 2)):
+    for _ in range(count * (2 if "norm" in family.biases else 1)):
         yield "norm", (SCALED,)

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import Literal
+from typing import Any, Literal
 
 from growbench.errors import GrowBenchError
 from growbench.spec import ModelSpec
@@ -173,7 +173,7 @@ def layers_path(roles: Mapping[str, Role]) -> str:
     return name.partition(f".{number}.")[0]
 
 
-def embeddings_path(roles: Mapping[str, Role]) -> str:
-    """Return the module path of an encoder's embeddings: the module that holds the token table."""
-    name = next(n for n, r in roles.items() if r.kind == "embedding" and r.components[0].axes[0].space == "vocab")
-    return name.rsplit(".", 2)[0]
+def embeddings_path(model: Any) -> str:
+    """Return the module path of a stock encoder's embeddings: the module that holds the token table."""
+    table = model.get_input_embeddings()
+    return next(name for name, module in model.named_modules() if module is table).rpartition(".")[0]

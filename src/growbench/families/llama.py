@@ -4,10 +4,10 @@ FFN: down(silu(gate(x)) * up(x)). There may be fewer key/value heads than heads 
 2305.13245).
 """
 
-from typing import Any, Literal
+from typing import Any
 
 from growbench.errors import GrowBenchError
-from growbench.families._family import SIZES, Family
+from growbench.families._family import SIZES, Bias, Family
 from growbench.families._roles import Table, embedding, linear, norm, readout, reads, writes
 from growbench.spec import ModelSpec, divisors
 
@@ -41,7 +41,7 @@ class Llama(Family):
     norm_eps = "rms_norm_eps"
     rotary = even_heads = True
     ffn_matrices = 3
-    biases: tuple[Literal["qkv", "o", "ffn"], ...] = ()
+    biases: tuple[Bias, ...] = ()
     positions = None
     head_adds: Literal["bias", "matrix", "nothing"] = "matrix"
     dropouts: tuple[str, ...] = ("attention_dropout",)

@@ -67,8 +67,9 @@ class Vit(Family):
     pretraining = "ViTForImageClassification"
     objective = "classification"
     spans = False
+    tokens = 1
     sizes = {size: key for size, key in SIZES.items() if size not in ("vocab", "max_length")}
-    published = ("DeiT", "ViT", "CaiT", "Vision")
+    published: tuple[str, ...] = ("DeiT", "ViT", "CaiT", "Vision")
     example = {"hidden": 24, "ffn": 40, "vocab": 0, "max_length": 10}
     example_settings = {"patch_size": 4, "num_labels": 5}
 
@@ -88,19 +89,19 @@ class Vit(Family):
 
     def image_size(self, spec: ModelSpec, given: Any, patch_size: Any) -> Any:
         """Return the given image size if it has the spec's number of patches, else the square one that does."""
-        count = spec.max_length - 1
+        count = spec.max_length - self.tokens
         if given is not None and patches(given, patch_size) == count:
             return given
         side = math.isqrt(count)
         if given is not None or side * side != count or not isinstance(patch_size, int):
             raise GrowBenchError(
-                f"model.max_length: {spec.max_length} is not 1 + the number of patches of image_size {given} and patch_size "
-                f"{patch_size}; use 1 + a square number, or give an image_size with that many patches"
+                f"model.max_length: {spec.max_length} is not {self.tokens} + the number of patches of image_size {given} and "
+                f"patch_size {patch_size}; use {self.tokens} + a square number, or give an image_size with that many patches"
             )
         return side * patch_size
 
     def derived(self, config: Any) -> dict[str, int]:
-        return {"vocab": 0, "max_length": patches(config.image_size, config.patch_size) + 1}
+        return {"vocab": 0, "max_length": patches(config.image_size, config.patch_size) + self.tokens}
 
     def pre_norm(self, config: Any) -> bool:
         return True

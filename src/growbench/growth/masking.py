@@ -24,7 +24,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from growbench.families import Axis, Role, layers_path
+from growbench.families import Axis, Role, layers_path, resolve
 from growbench.growth.maps import NEW
 from growbench.growth.operator import Operator
 from growbench.growth.transfer import join
@@ -42,7 +42,8 @@ class Masks:
         self.projections = operator.widening.masks == "projections"
         normed = [r.layer is None for r in roles.values() if r.kind == "norm"]
         self.bare = False not in normed if operator.pre_norm else True not in normed  # no norm reads the embeddings
-        for name, role in roles.items():
+        table, names = operator.family.table(model.config), dict(model.named_parameters(remove_duplicate=False))
+        for name, role in resolve(table, names, operator.family.name).items():  # under each of a tied tensor's names
             if name.endswith("weight"):
                 self._hook(model.get_submodule(name.rpartition(".")[0]), role)
         for number, layer in enumerate(operator.depth):

@@ -22,7 +22,7 @@ from growbench.errors import GrowBenchError, nearest
 from growbench.families import Component, Role
 from growbench.growth.component import along, feeds_tied_head, gather, grown_axes, over_residual
 from growbench.growth.operator import Operator
-from growbench.growth.transfer import Read, blended, donor_rows, fresh, join, origins, replace_rows, split, stem
+from growbench.growth.transfer import Read, blended, donor_rows, fresh, join, origins, places, replace_rows, split, stem
 from growbench.plan.plan import POLICIES, Policy
 
 Moments = Mapping[str, Mapping[str, Tensor]]
@@ -46,20 +46,20 @@ def grow_moments(
     if policy == "reset":
         return {}
     grown: dict[str, dict[str, Tensor]] = {}
+    named = places(operator, source_roles)
     for key, power in POWERS.items():
         source = {name: state[key] for name, state in moments.items() if key in state}
-        known = {name: role for name, role in source_roles.items() if name in source}
-        met = {(stem(name, role), role.layer) for name, role in known.items()}
+        met = {place for place, name in named.items() if name in source}
         wanted = {
             name: role
             for name, role in target_roles.items()
             if _needs(operator, name, role) <= met and not (policy == "asymmetric" and _masked(operator, role))
         }
-        for name, role, origin, read in origins(operator, source, known, wanted):
+        for name, role, origin, read in origins(operator, source, source_roles, wanted):
             made = blended(origin, role, partial(_grown, operator, name, role, read, power, policy))
             new = fresh(origin, role) or (origin.silent and operator.silences(role.kind))
             grown.setdefault(name, {})[key] = torch.zeros_like(made) if new else made.clone()
-    steps = {stem(n, role): moments[n]["step"] for n, role in source_roles.items() if "step" in moments.get(n, {})}
+    steps = {key: moments[name]["step"] for (key, _), name in named.items() if "step" in moments.get(name, {})}
     for name, state in grown.items():
         state["step"] = steps[stem(name, target_roles[name])].clone()
     return grown

@@ -29,7 +29,7 @@ def origins(
     operator: Operator, source: Source, source_roles: Mapping[str, Role], target_roles: Mapping[str, Role]
 ) -> Iterator[tuple[str, Role, Layer, Read]]:
     """Yield name, role, origin of the layer and a reader of source layers for each target parameter."""
-    names = {(stem(name, role), role.layer): name for name, role in source_roles.items()}
+    names = places(operator, source_roles)
 
     def read(name: str, layer: int | None) -> Tensor:
         return source[names[name, layer]]
@@ -37,6 +37,16 @@ def origins(
     for name, role in target_roles.items():
         origin = operator.depth[role.layer] if role.layer is not None else Layer(((-1, 1.0),))
         yield name, role, origin, partial(read, stem(name, role))
+
+
+def places(operator: Operator, source_roles: Mapping[str, Role]) -> dict[tuple[str, int | None], str]:
+    """Return the name of each source parameter by its stem and layer; of one that a layer lacks, its stand-in's."""
+    names = {(stem(name, role), role.layer): name for name, role in source_roles.items()}
+    for ending, other in operator.family.stand_ins.items():
+        for name in [name for name in source_roles if f".{name}".endswith(f".{other}")]:
+            for layer in range(operator.source.layers):
+                names.setdefault((name.removesuffix(other) + ending, layer), name)
+    return names
 
 
 def stem(name: str, role: Role) -> str:

@@ -150,6 +150,12 @@ class Method:
             self._check_shrinking(source, target)
         else:
             check_growth(source, target)
+        uneven = target.hidden > source.hidden and not integer_ratio(source, target)
+        if uneven and traits.embedding_norm and self.exact(source, target, traits, options):
+            raise GrowBenchError(
+                f"target.hidden: {target.hidden} is not a multiple of the source's {source.hidden}, and no exact map exists for "
+                f"{source.family}, whose residual stream starts behind a norm; use {target.hidden // source.hidden * source.hidden}"
+            )
         for key in (k for k in SHAPE_KEYS if k != "head_size"):
             axis, small, big = "heads" if key == "kv_heads" else key, getattr(source, key), getattr(target, key)
             if big > small and axis not in self.grows:

@@ -50,9 +50,9 @@ def parameters(spec: ModelSpec, family: Family) -> float:
     return (body(spec, family, 1) - spec.layers * pairs) / 2 + spec.vocab * spec.hidden
 
 
-def patches(spec: ModelSpec, values: int) -> float:
+def patches(spec: ModelSpec, family: Family, values: int) -> float:
     """Return the forward FLOPs of projecting one image's patches. values: channels x height x width of one patch."""
-    return float(2 * (spec.max_length - 1) * spec.hidden * values)
+    return float(2 * (spec.max_length - family.tokens) * spec.hidden * values)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,13 +110,13 @@ def step(
 ) -> StepCost:
     """Return the cost of a step.
 
-    batch: sequences. length: tokens of each; for images, the number of patches + 1.
+    batch: sequences. length: tokens of each; for images, patches and other tokens.
     positions: positions of each sequence to which the head is applied; for images, 1.
     top: number of top layers that learn, with the head; None: all. If layers read the residual stream itself, the
         lowest of them projects an input that needs no gradient.
     classes: see `head`. patch_values: see `patches`. rank, shared: see `body`.
     """
-    inputs = batch * patches(spec, patch_values) if patch_values else 0.0
+    inputs = batch * patches(spec, family, patch_values) if patch_values else 0.0
     layers = batch * body(spec, family, length, rank=rank, shared=shared)
     forward = layers + batch * head(spec, family, positions, classes=classes) + inputs
     if top is None or top >= spec.layers:

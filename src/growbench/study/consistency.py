@@ -32,7 +32,7 @@ def check_sizes(study: Study) -> None:
     """Raise GrowBenchError for a family that is not known or does not fit the objective, and for impossible sizes."""
     family, known = study.target.family, families.names()
     if family not in known:
-        raise GrowBenchError(f"target.family: '{family}' is not known; {nearest(family, known)}")
+        raise GrowBenchError(f"target.family: {families.unknown(family, nearest(family, known))}")
     kind, able = study.objective.kind, families.load(family).objective
     if kind != able:
         others = ", ".join(other.name for other in families.loaded() if other.objective == kind)

@@ -64,7 +64,7 @@ class Trainer:
     @cached_property
     def embeddings(self) -> str:
         """The module path of the embeddings."""
-        return embeddings_path(self.family.roles(self.model.config))
+        return embeddings_path(self.model)
 
     @cached_property
     def layers(self) -> str:

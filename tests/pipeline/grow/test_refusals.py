@@ -26,7 +26,9 @@ def spoil(folder: Path, how: str) -> None:
         case "half config":
             config.write_text("{")
         case "family":
-            config.write_text(json.dumps({**values, "model_type": "t5"}))
+            config.write_text(json.dumps({**values, "model_type": "mpnet"}))
+        case "shared layers":
+            config.write_text(json.dumps({**values, "model_type": "albert"}))
         case "quantized":
             config.write_text(json.dumps({**values, "quantization_config": {}}))
         case "shape":
@@ -51,7 +53,8 @@ def spoil(folder: Path, how: str) -> None:
         ("no weights", "no model.safetensors"),
         ("no config", "config.json: no such file"),
         ("half config", "config.json: not a complete JSON file"),
-        ("family", "'t5' is not known; use a model of one of bert"),
+        ("shared layers", "model_type: albert cannot be grown: its layers share one set of weights"),
+        ("family", "'mpnet' is not a known family; use a model of one of bert"),
         ("quantized", "quantized"),
         ("shape", "is [50, 32], but config.json says [51, 32]"),
         ("half weights", "not a complete safetensors file"),

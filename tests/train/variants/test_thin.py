@@ -97,7 +97,7 @@ def test_a_thin_step_costs_what_the_counter_counts(name: str, how: Thin) -> None
 def test_a_thin_step_on_pooled_inputs_costs_what_the_counter_counts(name: str) -> None:
     family = families.load(name)
     model = thin(family, stock(name, layers=3, dtype=torch.float32), SHARED)
-    spec, path = family.spec(model.config), embeddings_path(family.roles(model.config))
+    spec, path = family.spec(model.config), embeddings_path(model)
     objective = MaskedLM(0.15, 4, spec.vocab)
     batch = objective.batch(torch.randint(5, spec.vocab, (4, 32)), seed=0, step=0)
     positions = objective.positions(32)

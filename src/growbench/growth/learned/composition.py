@@ -7,6 +7,7 @@ compose, so that gradients reach them. `merged` leaves a stock model behind.
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -18,7 +19,7 @@ from growbench.growth.learned import ring as rings
 from growbench.growth.learned.parts import Anatomy, Part, grouped, streams_of
 from growbench.growth.learned.recipe import Learned, Mix, Project, Ring, Scale, Step
 from growbench.growth.operator import Operator
-from growbench.growth.transfer import join, split, stem
+from growbench.growth.transfer import join, places, split, stem
 
 STREAM = 0x6C69676F  # keeps the random numbers of the factors apart from others of the same seed
 CORE = 4  # axes of a core of a ring
@@ -39,15 +40,16 @@ class Bundle:
 
 def bundles(operator: Operator, roles: Mapping[str, Role], shapes: Mapping[str, torch.Size]) -> dict[str, Bundle]:
     """Return the source's parameters, gathered over the layers, by name without a layer's number."""
-    named: dict[str, list[str]] = {}
-    for name, role in sorted(roles.items(), key=lambda item: item[1].layer or 0):
-        named.setdefault(stem(name, role), []).append(name)
+    named: dict[str, dict[int | None, str]] = {}
+    for (key, layer), name in sorted(places(operator, roles).items(), key=lambda item: item[0][1] or 0):
+        named.setdefault(key, {})[layer] = name
     own_head = not operator.tied and any(
         c.kind == "head" and any(a.verb == "writes" for a in c.axes) for r in roles.values() for c in r.components
     )
     found = {}
-    for key, names in named.items():
-        role = roles[names[0]]
+    for key, by_layer in named.items():
+        names = list(by_layer.values())
+        role = replace(roles[names[0]], layer=next(iter(by_layer)))
         pieces = split(torch.empty(shapes[names[0]], device="meta"), role, operator.source)
         parts = [
             _part(operator, f"{key}#{number}", role, number, tuple(piece.shape), own_head)
@@ -107,9 +109,9 @@ class Composition(nn.Module):
             self.register_buffer(f"order_{name}", torch.from_numpy(order))
         self.places: dict[str, str] = {}
         self._freeze(source)
-        self.targets: dict[str, list[str]] = {}
+        self.targets: dict[str, dict[int, str]] = {}
         for name, role in sorted(target_roles.items(), key=lambda item: item[1].layer or 0):
-            self.targets.setdefault(stem(name, role), []).append(name)
+            self.targets.setdefault(stem(name, role), {})[role.layer or 0] = name
         stock = build()
         self.config = stock.config
         self._stock = (stock,)  # in a tuple, so that its parameters are not this module's
@@ -158,8 +160,8 @@ class Composition(nn.Module):
         for key, names in self.targets.items():
             bundle = self.found[key]
             pieces = [self._composed(part, together.get(part.name)) for part in bundle.parts]
-            for number, name in enumerate(names):
-                yield name, join([piece[number] for piece in pieces], bundle.role, self.operator.target)
+            for layer, name in names.items():
+                yield name, join([piece[layer] for piece in pieces], bundle.role, self.operator.target)
 
     def _together(self, ring: Ring) -> dict[str, Tensor]:
         cores = (self.factor(name) for name in (ring.read, ring.slices, ring.written, ring.layers))

@@ -45,17 +45,15 @@ def model_type(folder: Path, values: Mapping[str, Any]) -> str:
     """
     import transformers
 
-    known = families.names()
     kind = values.get("model_type")
     if kind is None and isinstance(named := values.get("architectures"), list):
         classes = [getattr(transformers, str(name), None) for name in named]
         kind = next((c.config_class.model_type for c in classes if hasattr(c, "config_class")), None)
     if kind is None:
-        raise GrowBenchError(f"{folder}/config.json: has no model_type; add it, as one of {', '.join(known)}")
-    if kind not in known:
         raise GrowBenchError(
-            f"{folder}/config.json: model_type {kind!r} is not known; use a model of one of {', '.join(known)}"
+            f"{folder}/config.json: has no model_type; add it, as one of {', '.join(families.names())}"
         )
+    families.named(kind, f"{folder}/config.json: model_type")
     return str(kind)
 
 

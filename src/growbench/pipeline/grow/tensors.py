@@ -53,8 +53,13 @@ def skeleton(model_class: Any, config: Any) -> nn.Module:
 
 
 def stored_names(model: Any) -> dict[str, str]:
-    """Return the name under which save_pretrained stores each parameter, tied ones included."""
-    names = [name for name, _ in model.named_parameters(remove_duplicate=False)]
+    """Return the name under which save_pretrained stores each parameter; a tied one has that of the tensor it shares."""
+    stored = _renamed(model, [name for name, _ in model.named_parameters(remove_duplicate=False)])
+    tied = getattr(model, "all_tied_weights_keys", None) or {}
+    return stored | {name: stored[shared] for name, shared in tied.items() if name in stored and shared in stored}
+
+
+def _renamed(model: Any, names: list[str]) -> dict[str, str]:
     try:
         from transformers.core_model_loading import revert_weight_conversion
 
