@@ -4,7 +4,7 @@ FFN: down(silu(gate(x)) * up(x)). There may be fewer key/value heads than heads 
 2305.13245).
 """
 
-from typing import Any
+from typing import Any, Literal
 
 from growbench.errors import GrowBenchError
 from growbench.families._family import SIZES, Bias, Family
