@@ -5,7 +5,10 @@ from typing import Any
 
 import pandas as pd
 
+from growbench.analysis.explorer import page
+from growbench.analysis.ladder import rung
 from growbench.analysis.pages import html
+from growbench.records.layout import Layout
 from growbench.runtime import shell
 from growbench.runtime.durable import write_text
 from growbench.runtime.owned import keep_only
@@ -39,9 +42,11 @@ def body(name: str, tables: Path, protocol: Path, options: str) -> str:
 def main(job: Any) -> None:
     """Write every page that the rule names."""
     tables, protocol = Path(job.input.tables[0]).parent, Path(job.input.protocol)
-    made = [Path(name) for name in job.output]
+    made = [Path(name) for name in job.output.pages]
     for path in made:
         write_text(path, html.document(path.stem, body(path.stem, tables, protocol, job.params.options)))
+    explorer, study = Path(job.output.explorer), job.wildcards.study
+    write_text(explorer, page.build([rung.read(study, tables)], Layout(study)))
     keep_only(made[0].parent, [path.stem for path in made], [".html"])
 
 

@@ -46,6 +46,7 @@ if verb == "ladder":
     layout = Layout(rungs.name)
     write(layout.tables / name for name in tables)
     write(layout.figure(name, ending) for name in figures for ending in ("png", "pdf"))
+    write([layout.explorer])
     sys.exit()
 study = config.gather(given("--config"), changes)
 layout, method = study.layout, "".join(given("--method"))

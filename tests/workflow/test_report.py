@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 from support import constructed
+from support.browser import opened
 from support.workflow import ROOT, snakemake
 
 from growbench.analysis import outputs
 from growbench.records.layout import Layout
 from growbench.study import config
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 EXPECTED = "cdn.tailwindcss.com should not be used in production"  # Snakemake's page says so; it loads nothing
 CONFIG = "config/<img src=x onerror=alert(1)></script>.yaml"  # a name that must stay text in every page
 METHODS = {"scratch": 1.0, "stackbert": 1.2, "bert2bert_fpi": 0.5, "direct_copy": 0.9}
@@ -80,23 +80,6 @@ def embedded(report: str) -> dict[str, Any]:
     """Return the results that the page holds, by path."""
     found: dict[str, Any] = json.loads(re.search(r"var results = (\{.*?\});\n", report, re.DOTALL)[1])  # type: ignore[index]
     return found
-
-
-def browser() -> str:
-    for name in BROWSERS:
-        if found := shutil.which(name):
-            return found
-    pytest.skip("no Chromium here (Debian: apt-get install chromium): the report was not opened in a browser")
-
-
-def opened(path: Path, profile: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    """Open a page without a network, with time that runs as fast as the page lets it."""
-    command = [
-        browser(), "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
-        "--host-resolver-rules=MAP * ~NOTFOUND", f"--user-data-dir={profile}", "--enable-logging=stderr",
-        "--virtual-time-budget=200000", "--window-size=1400,1000", *words, path.as_uri(),
-    ]  # fmt: skip
-    return subprocess.run(command, capture_output=True, text=True, timeout=240, check=True)
 
 
 def console(done: subprocess.CompletedProcess[str]) -> list[str]:

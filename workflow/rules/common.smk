@@ -313,7 +313,7 @@ FIGURES = sorted(
 RESULTS = {
     "tables": [STUDY.layout.tables / table for table in TABLES],
     "figures": [STUDY.layout.figure(name, ending) for name in FIGURES for ending in ("png", "pdf")],
-    "pages": [STUDY.layout.page(page) for page in PAGES],
+    "pages": [*(STUDY.layout.page(page) for page in PAGES), STUDY.layout.explorer],
 }
 
 

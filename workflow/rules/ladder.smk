@@ -14,6 +14,7 @@ rule ladder:
             for name in FIGURES
             for ending in ("png", "pdf")
         ],
+        explorer=report(str(TOGETHER.explorer), category="Explorer", labels={"figure": "explorer", "file": "html"}),
     log:
         TOGETHER.log("ladder"),
     localrule: True

@@ -1,10 +1,11 @@
 rule pages:
-    """Turn tables, protocol and configuration into the pages of `snakemake --report`."""
+    """Turn tables, protocol and configuration into the pages of `snakemake --report`, and the tables into the explorer."""
     input:
         tables=[LAYOUT.tables / table for table in TABLES],
         protocol=os.path.relpath(Path(workflow.basedir, "docs/PROTOCOL.md")),
     output:
-        [
+        explorer=report(str(LAYOUT.explorer), category="Explorer", labels=labels(page="explorer")),
+        pages=[
             report(
                 str(LAYOUT.page(page)),
                 caption=f"../report/tables/{page}.rst",

@@ -25,6 +25,7 @@ COMPARED = [*(f"{frame}.csv" for frame in outputs.COMPARED), f"{outputs.ZEROSHOT
 TOGETHER = Layout(LADDER.name)
 TABLES, FIGURES = outputs.of_ladder([study.STUDY for study in STUDIES])
 RESULTS["tables"] += [TOGETHER.tables / table for table in TABLES]
+RESULTS["pages"].append(TOGETHER.explorer)
 RESULTS["figures"] += [TOGETHER.figure(name, ending) for name in FIGURES for ending in ("png", "pdf")]
 
 

@@ -4,7 +4,8 @@ A LR that was searched with one seed can be one that another seed does not survi
 than it is, and if the method is scratch, every other one better.
 """
 
-from growbench.analysis.frames.measured import Measured
+from growbench.analysis.frames.measured import SCRATCH, Measured
+from growbench.records.layout import run_name
 
 FAR = 0.1  # nats above the median of the method's seeds; seeds that train well differ by about a tenth of this
 SEEDS = 3  # fewer have no median to stand out from
@@ -12,13 +13,15 @@ SEEDS = 3  # fewer have no median to stand out from
 
 def unstable(measured: Measured) -> dict[str, float]:
     """Return by run, such as scratch-s3, how far it ended above the median of its method's seeds (nats)."""
-    found = {}
+    found: dict[str, float] = {}
     for method in dict.fromkeys(measured.points["method"]):
         last = measured.final(method)
         if len(last) < SEEDS:
             continue
         above = last["loss"] - last["loss"].median()
-        found |= {f"{method}-s{seed}": float(far) for seed, far in zip(last["seed"], above, strict=True) if far > FAR}
+        found |= {
+            run_name(method, int(seed)): float(far) for seed, far in zip(last["seed"], above, strict=True) if far > FAR
+        }
     return found
 
 
@@ -27,10 +30,7 @@ def sentence(measured: Measured) -> str:
     found = unstable(measured)
     if not found:
         return ""
+    of_scratch = [run_name(SCRATCH, int(seed)) for seed in measured.final(SCRATCH)["seed"]]
     runs = ", ".join(f"{name} by {far:.2f}" for name, far in found.items())
-    scratch = (
-        " Savings against scratch are too high because of it."
-        if any(name.startswith("scratch-s") for name in found)
-        else ""
-    )
+    scratch = " Savings against scratch are too high because of it." if any(run in found for run in of_scratch) else ""
     return f"Unstable: these runs end more than {FAR:g} nats above the median of their method's seeds: {runs}.{scratch}"

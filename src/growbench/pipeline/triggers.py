@@ -172,7 +172,7 @@ def pages(files: list[str], changes: list[str]) -> Parts:
     """Return the parts of the pages besides the tables: the configuration as it is printed, and the code."""
     return {
         "configuration": identity.digest(config.printed(files, changes)),
-        "code": _code(_folder(analysis) / "pages"),
+        "code": _code(_folder(analysis) / "pages", _folder(analysis) / "explorer"),
     }
 
 

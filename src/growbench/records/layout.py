@@ -174,6 +174,11 @@ class Layout:
         """Held by the process that writes the tables."""
         return self.tables / ".lock"
 
+    @property
+    def explorer(self) -> Path:
+        """The page on which a reader asks his own question."""
+        return self.root / "explorer.html"
+
     def page(self, name: str) -> Path:
         """Return a page of the report."""
         return self.root / "report" / f"{name}.html"

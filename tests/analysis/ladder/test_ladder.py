@@ -182,7 +182,9 @@ def written(made: Rung) -> None:
         for end in ("", "_lo", "_hi", "_multi_lo", "_multi_hi")
     }
     trained = {"direct_copy": 20.0, "bert2bert_fpi": 10.0}
-    savings = made.savings.assign(**columns, final_loss=4.0, source_tpp=made.savings["method"].map(trained))
+    savings = made.savings.assign(
+        **columns, status_total="baseline", tpp=20.0, final_loss=4.0, source_tpp=made.savings["method"].map(trained)
+    )
     frames_of = {
         "points": made.points,
         "savings": savings,

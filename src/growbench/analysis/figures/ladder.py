@@ -77,7 +77,7 @@ def _over_size(axes: Axes, rungs: Sequence[Rung], methods: Sequence[str]) -> Non
             line, dense = fit(np.log(x), y), np.geomspace(x[0], x[-1], 50)
             axes.plot(dense, _height(line.at(np.log(dense))), color=look.color, lw=0.8)
             if band := line.band(np.log(dense)):
-                axes.fill_between(dense, *map(_height, band), color=look.color, alpha=0.12, lw=0)
+                axes.fill_between(dense, _height(band[0]), _height(band[1]), color=look.color, alpha=0.12, lw=0)
     _titled(axes, f"at {frames.AT:g} tokens per parameter")
     _over(axes, "millions of parameters of the target", 1e6)
     axes.axhline(0, color="black", lw=0.7)

@@ -48,8 +48,8 @@ def _rungs(rungs: Sequence[Rung], missing: Sequence[str]) -> str:
     origin = wording.provenance(pd.concat([rung.points for rung in rungs], ignore_index=True))
     left = f"\nNot run yet: {', '.join(missing)}.\n" if missing else ""
     found = [f"\n{rung.study}: {words}\n" for rung in rungs if (words := stability.sentence(rung.measured))]
-    facts = f"Source and target are in parameters, embeddings included. Records: {origin}.\n"
-    return f"{grid(head, rows, left=(0, 1))}\n{facts}{left}{''.join(found)}"
+    caption = f"Source and target are in parameters, embeddings included. Records: {origin}.\n"
+    return f"{grid(head, rows, left=(0, 1))}\n{caption}{left}{''.join(found)}"
 
 
 def _claims(table: pd.DataFrame) -> str:

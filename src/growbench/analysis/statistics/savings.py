@@ -84,6 +84,25 @@ def measure_at(method: Curve, at: Floats, *baseline: Curve) -> Saving:
     return replace(_measured(method, baseline, known), at=float(np.mean(known)))
 
 
+def measure_loss(method: Curve, loss: float, *baseline: Curve) -> Saving:
+    """Return what `method` saves at a loss (nats), the same in all seeds; as `measure`, without the losses of documents.
+
+    NOT_REACHED: in a seed at least, the method does not reach it, or the baseline's first point is already below it.
+    NOT_COMMON: the baseline does not reach it.
+    """
+    _check(method, baseline)
+    n, level = len(method.loss), np.array([loss])
+    seeds = [_at_loss(method.line(i), _envelope(baseline, i), level) for i in range(n)]
+    logs, early, late, spent = (np.array([float(seed[part][0]) for seed in seeds]) for part in range(4))
+    own = np.array([float(method.line(i).reach(level)[0]) for i in range(n)])
+    missed = ~np.isfinite(own) | late.astype(bool)
+    if missed.any():
+        return _none(NOT_REACHED, n, None, (float(missed.mean()), float(early.mean())))
+    if not np.isfinite(logs).all():
+        return _none(NOT_COMMON, n, None, (0.0, 0.0))
+    return _saving(logs, None, 0, bool(early.any()), (0.0, float(early.mean())), float(spent.mean()))
+
+
 def _common(cost: float, line: Line, baseline: Envelope) -> float | None:
     """Return a cost moved into what both have, by no more than rounding to whole steps; None if that is not enough."""
     low, high = max(float(line.cost[0]), baseline.first), min(float(line.cost[-1]), baseline.last)
@@ -162,9 +181,14 @@ def _ratio(line: Line, baseline: Envelope, cost: float) -> tuple[Floats, Floats,
     The others say where the method's first point, and where the baseline's, is already below that loss, and what both
     together need: the larger of the two costs.
     """
-    loss = np.maximum(line.at(cost), baseline.at(cost))
+    return _at_loss(line, baseline, np.maximum(line.at(cost), baseline.at(cost)))
+
+
+def _at_loss(line: Line, baseline: Envelope, loss: Floats) -> tuple[Floats, Floats, Floats, Floats]:
+    """Return the same at given losses, shape (versions,); without a finite ratio where one of the two does not reach it."""
     own, other = line.reach(loss), baseline.reach(loss)
-    logs = np.log(own / other)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        logs = np.log(own / other)
     logs[np.abs(logs) < EXACT] = 0.0
     early, late = line.early(loss).astype(np.float64), baseline.early(loss).astype(np.float64)
     return logs, early, late, np.maximum(own, other)

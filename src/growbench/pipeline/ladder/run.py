@@ -6,6 +6,7 @@ from pathlib import Path
 
 import matplotlib
 
+from growbench.analysis.explorer import page as explorer
 from growbench.analysis.figures import figure
 from growbench.analysis.figures.ladder import FIGURES
 from growbench.analysis.ladder import claims, frames, rung
@@ -14,13 +15,13 @@ from growbench.analysis.pages import ladder as page
 from growbench.errors import GrowBenchError
 from growbench.pipeline.aggregate.run import Tables
 from growbench.records.layout import Layout
-from growbench.runtime import lock
+from growbench.runtime import durable, lock
 
 log = logging.getLogger(__name__)
 
 
 def run(name: str, studies: Sequence[str]) -> Path:
-    """Write the tables and figures of a ladder; return the tables' folder, in which no others remain.
+    """Write the tables, figures and explorer of a ladder; return the tables' folder, in which no others remain.
 
     name: of the ladder. studies: names of its rungs, in their order. A rung whose study has no tables yet is left out, and the
     page names it. Raises GrowBenchError if none has any.
@@ -35,6 +36,7 @@ def run(name: str, studies: Sequence[str]) -> Path:
     with lock.held(layout.tables_lock):
         _tables(layout, rungs, missing)
         _figures(layout, rungs)
+        durable.write_text(layout.explorer, explorer.build(rungs, layout))
     if missing:
         log.info("%s: without %s, which have no tables yet", layout.tables, ", ".join(missing))
     return layout.tables
