@@ -5,9 +5,11 @@ from typing import Any
 import pytest
 import torch
 from support.helpers import SPECS, TEXT, doubled, drift, grown, inputs, perturbed, stock
+from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES
 
 from growbench import families, methods
 from growbench.errors import GrowBenchError
+from growbench.families._refused import REFUSED
 from growbench.growth.model import grow_model, operator_of
 from growbench.spec import ModelSpec
 
@@ -174,3 +176,17 @@ def test_a_small_vocabulary_has_no_special_tokens_of_the_stock_one(name: str) ->
     assert stocks.pad_token_id is None and stocks.eos_token_id is None
     own = type(stocks)()
     assert family.config(SPECS[name].resized(vocab=own.vocab_size)).eos_token_id == own.eos_token_id
+
+
+def test_every_refused_architecture_is_a_stock_one_without_a_file_and_its_reason_is_told() -> None:
+    known = set(CONFIG_MAPPING_NAMES)
+    assert REFUSED.keys() <= known and not REFUSED.keys() & set(families.names())
+    for name, words in (
+        ("deepseek_v3", "MLA"),
+        ("falcon_h1", "states"),
+        ("whisper", "encoder and a decoder"),
+        ("mixtral", "router"),
+        ("gemma3", "gemma3_text"),
+    ):
+        with pytest.raises(GrowBenchError, match=rf"^here: {name} cannot be grown: .*{words}.*; use a model of one of"):
+            families.named(name, "here")
