@@ -4,7 +4,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 PYTHON_FILES := src tests workflow bench
 
-.PHONY: demo tables test test-slow test-fuzz test-fuzz-all test-slurm fuzz fuzz-ci lint types readme conformance golden bench clean
+.PHONY: demo tables test test-slow test-fuzz test-fuzz-all test-slurm fuzz fuzz-ci lint types readme conformance conformance-trained golden bench clean
 .DEFAULT_GOAL := test
 
 .venv/.installed: pyproject.toml constraints.txt
@@ -57,6 +57,9 @@ readme: .venv/.installed  ## the generated blocks of README.md
 
 conformance: .venv/.installed  ## docs/CONFORMANCE.md
 	OMP_NUM_THREADS=1 $(BIN)/python tests/conformance.py
+
+conformance-trained: .venv/.installed  ## and its part on trained checkpoints: make conformance-trained CHECKPOINTS="DIR DIR"
+	OMP_NUM_THREADS=1 $(BIN)/python tests/trained.py $(CHECKPOINTS)
 
 golden: .venv/.installed  ## tests/golden/, after a version was raised
 	OMP_NUM_THREADS=1 PYTHONPATH=src:tests $(BIN)/python -m golden

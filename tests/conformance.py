@@ -31,6 +31,7 @@ round them to float32, which shows as 2e-7.
 """
 
 COPIES = {"steps": 0, "width": "divided"}
+TRAINED = "\n## Trained checkpoints\n"  # the part that tests/trained.py writes
 FORMS: dict[str, list[dict[str, Any]]] = {  # options with rows of their own
     "lemon": [
         {"fanout": "projection", "silent": "cancel"},
@@ -76,10 +77,11 @@ def table(family: str) -> str:
 
 
 def main() -> int:
-    """Write the page."""
+    """Write the page; the part on trained checkpoints stays as it is."""
+    trained = "".join(PAGE.read_text(encoding="utf-8").partition(TRAINED)[1:])
     made = provenance.of(torch.get_num_threads())
     tail = f"Commit {made['commit']}, torch {torch.__version__}, transformers {transformers.__version__}.\n"
-    PAGE.write_text(HEAD + "\n".join(table(family) for family in FAMILIES) + "\n" + tail, encoding="utf-8")
+    PAGE.write_text(HEAD + "\n".join(table(family) for family in FAMILIES) + "\n" + tail + trained, encoding="utf-8")
     return 0
 
 

@@ -59,8 +59,10 @@ def study(**overrides: Any) -> Study:
 def usual_methods(family: str, **options: Any) -> dict[str, Any]:
     """Return the `methods` of a tiny study: those that it can train, and `options` of some of them or of variants."""
     left_out = [n for n in methods.names() if not methods.load(n).shrinks and n not in USED]
-    causal = {} if families.load(family).objective == "mlm" else {"compoundgrow": {"length": "cut"}}
-    return {"all": None, **dict.fromkeys(left_out, False), **causal, **options}
+    made = families.load(family)
+    pools = made.objective == "mlm" and not made.rotary
+    cut = {} if pools else {"compoundgrow": {"length": "cut"}}
+    return {"all": None, **dict.fromkeys(left_out, False), **cut, **options}
 
 
 def tiny(folder: Path, family: str = "bert", steps: int = 40, seconds: float = HOUR, **options: Any) -> Study:

@@ -98,6 +98,10 @@ def _check_stage(study: Study, method: Method, stage: Stage, *, last: bool) -> N
             "pool: pooled embeddings would show a causal model the tokens that it predicts; use pool 1, or cut",
         ),
         (
+            stage.pool > 1 and families.load(stage.spec.family).rotary,
+            f"pool: {stage.spec.family} rotates by position, and a pooled token has none; use pool 1, or cut",
+        ),
+        (
             lengths.after_cut(length, stage.cut) < 2,
             f"cut: fewer than two of {length} tokens would be left; use a smaller one",
         ),

@@ -9,12 +9,14 @@ import torch
 import transformers
 from safetensors.torch import load_file, save_file
 from support.checkpoints import grow, headed, keys, refusal, saved
-from support.helpers import SETTINGS, SPECS, doubled, move
+from support.helpers import SETTINGS, SPECS, doubled, move, perturbed
 
 from growbench import families
 from growbench.errors import GrowBenchError
 from growbench.pipeline.grow import files
 from growbench.pipeline.grow.config import read_config
+
+ROTATIONS = {"full_attention": 900.0, "sliding_attention": 70.0}
 
 
 @pytest.mark.parametrize("name", families.names())
@@ -145,3 +147,20 @@ def test_weight_selection_shrinks(tmp_path: Path, source: Path, capsys: pytest.C
     capsys.readouterr()
     line = refusal(capsys, source, tmp_path / "big", "--hidden", "64", method="weight_selection")
     assert "use at most 32" in line
+
+
+def test_a_modernbert_of_the_hub_grows_with_the_pattern_and_the_rotations_of_its_older_config(tmp_path: Path) -> None:
+    rotated = {kind: {"rope_type": "default", "rope_theta": theta} for kind, theta in ROTATIONS.items()}
+    family = families.load("modernbert")
+    model = perturbed(family, SPECS["modernbert"].resized(layers=4), dtype=torch.float32, rope_parameters=rotated)
+    model.save_pretrained(source := tmp_path / "source")
+    values = json.loads((source / "config.json").read_text())
+    for key in ("layer_types", "rope_parameters"):
+        del values[key]
+    older = {"global_attn_every_n_layers": 3, "global_rope_theta": 900.0, "local_rope_theta": 70.0}
+    (source / "config.json").write_text(json.dumps(values | older))
+    report = grow(source, out := tmp_path / "out", method="lemon", layers=7)
+    assert report["claimed"]["exact"] and report["measured"]["relative_delta"] < 1e-5
+    config = transformers.AutoConfig.from_pretrained(out)
+    assert [kind.partition("_")[0] for kind in config.layer_types] == ["full", *["sliding"] * 4, "full", "full"]
+    assert {kind: found["rope_theta"] for kind, found in config.rope_parameters.items()} == ROTATIONS

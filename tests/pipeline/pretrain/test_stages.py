@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 import torch
 from support import signed
-from support.tiny import OTHERS, PLANNED, VOCAB, result, tiny, weights
+from support.tiny import OTHERS, PLANNED, VOCAB, result, study, tiny, weights
 from torch.utils.flop_counter import FlopCounterMode
 
 from growbench import families
+from growbench.errors import GrowBenchError
 from growbench.growth.masking import ramp
 from growbench.pipeline.corpus.corpus import Corpus
 from growbench.pipeline.pretrain import run as pretrain
@@ -19,7 +20,7 @@ from growbench.study import timeline
 from growbench.study.study import Study
 from growbench.train.loop import Trainer
 
-TRAINED = ("bert", "roberta", "gpt2", "llama")
+TRAINED = ("bert", "roberta", "electra", "modernbert", "gpt2", "llama")
 
 
 @pytest.fixture(autouse=True)
@@ -127,3 +128,8 @@ def test_the_weight_of_the_teacher_falls_and_the_teacher_does_not_learn(
 
 def test_masks_rise_from_the_start_of_their_stage() -> None:
     assert [ramp(s, 0.3, 0.2) for s in (0.3, 0.4, 0.6)] == pytest.approx([0.0, 0.5, 1.0])
+
+
+def test_pooling_is_refused_where_tokens_are_rotated_by_position() -> None:
+    with pytest.raises(GrowBenchError, match=r"pool: modernbert rotates by position, .*; use pool 1, or cut"):
+        study(target={"family": "modernbert"}, methods={"scratch": None, "compoundgrow": None})
