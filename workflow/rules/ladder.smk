@@ -14,7 +14,12 @@ rule ladder:
             for name in FIGURES
             for ending in ("png", "pdf")
         ],
-        explorer=report(str(TOGETHER.explorer), category="Explorer", labels={"figure": "explorer", "file": "html"}),
+        explorer=report(
+            str(TOGETHER.explorer),
+            caption="../report/explorer.rst",
+            category="Explorer",
+            labels={"figure": "explorer", "file": "html"},
+        ),
     log:
         TOGETHER.log("ladder"),
     localrule: True

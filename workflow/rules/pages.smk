@@ -4,7 +4,12 @@ rule pages:
         tables=[LAYOUT.tables / table for table in TABLES],
         protocol=os.path.relpath(Path(workflow.basedir, "docs/PROTOCOL.md")),
     output:
-        explorer=report(str(LAYOUT.explorer), category="Explorer", labels=labels(page="explorer")),
+        explorer=report(
+            str(LAYOUT.explorer),
+            caption="../report/explorer.rst",
+            category="Explorer",
+            labels=labels(page="explorer"),
+        ),
         pages=[
             report(
                 str(LAYOUT.page(page)),

@@ -77,9 +77,13 @@ def _losses(points: Rows, lines: Rows, color: Any, asked: Mapping[str, Any]) -> 
     )
     rule = (
         alt.Chart(alt.Data(values=lines), name="threshold")
-        .transform_filter(f"datum.rung == rung && datum.place == place && reading == '{AT_LINE}'")
+        .transform_filter("datum.rung == rung && datum.place == place")
         .mark_rule(strokeWidth=2, strokeDash=[6, 3], color="#D55E00")
-        .encode(y="loss:Q", tooltip=[alt.Tooltip("loss:Q", format=".4f")])
+        .encode(
+            y="loss:Q",
+            opacity=alt.condition(f"reading == '{AT_LINE}'", alt.value(1), alt.value(0)),
+            tooltip=[alt.Tooltip("loss:Q", format=".4f")],
+        )
     )
     return (curves + rule + dots).properties(width=WIDTH, height=300)
 

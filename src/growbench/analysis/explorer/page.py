@@ -60,7 +60,7 @@ def _embed(vega: dict[str, Any]) -> str:
     """Return the script that shows the chart, which is dark if the reader's system is."""
     return (
         'const dark = window.matchMedia("(prefers-color-scheme: dark)").matches;\n'
-        f'vegaEmbed("#chart", {_safe(vega)}, {{mode: "vega", renderer: "svg", actions: false, '
+        f'vegaEmbed("#chart", {_safe(vega)}, {{mode: "vega", renderer: "svg", actions: false, logLevel: 1, '
         f"config: dark ? {_safe(DARK)} : {{}}}});\n"
     )
 
