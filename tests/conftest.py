@@ -11,6 +11,16 @@ settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
 os.environ.update(HF_HUB_OFFLINE="1", HF_DATASETS_OFFLINE="1", MPLBACKEND="Agg")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+QUICK = ("bert", "gemma2", "gpt2", "llama", "modernbert", "vit")  # between them, what any family does
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark as slow what runs once for every family, for all but a few families."""
+    for item in items:
+        callspec = getattr(item, "callspec", None)
+        if callspec is not None and callspec.params.get("family", QUICK[0]) not in QUICK:
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture(autouse=True)

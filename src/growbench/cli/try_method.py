@@ -31,7 +31,20 @@ def contract(name: str) -> None:
     """Run the contract tests of a method: every family, every ratio, and its claims. Raises GrowBenchError if one fails."""
     if not TESTS.is_file():
         raise GrowBenchError(f"{TESTS}: not here; clone the repository with its tests, or give --no-tests")
-    words = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", str(TESTS), "-k", f"[{name}-"]
+    every = ["-m", "slow or not slow"]  # family
+    words = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-x",
+        "-p",
+        "no:cacheprovider",
+        *every,
+        str(TESTS),
+        "-k",
+        f"[{name}-",
+    ]
     status = subprocess.run(words).returncode
     if status == 5:  # pytest: nothing was selected
         raise GrowBenchError(f"{TESTS}: has no test of {name}; give --no-tests to train it all the same")
