@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from support import local_text
 from support.local_text import DOCUMENTS, built, write
-from tokenizers import Tokenizer, models, pre_tokenizers
-from transformers import PreTrainedTokenizerFast
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from growbench.errors import GrowBenchError
 from growbench.pipeline.corpus import plain
@@ -82,3 +82,53 @@ def test_a_word_without_an_unknown_token_to_stand_for_it_is_one_line(tmp_path: P
 def test_a_folder_without_a_tokenizer_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(GrowBenchError, match="no tokenizer here"):
         plain.load(tmp_path / "nowhere")
+
+
+def gpt(folder: Path, end: bool = True, begin: bool = False) -> None:
+    """Save a byte-level tokenizer that adds nothing to a text, as GPT-2's does, or a first token alone, as Llama 2's."""
+    core = Tokenizer(models.BPE())
+    core.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    core.post_processor = processors.ByteLevel(trim_offsets=False)
+    core.decoder = decoders.ByteLevel()
+    core.train_from_iterator([TEXT], trainers.BpeTrainer(
+        vocab_size=300, special_tokens=["<s>", "<|end|>"], initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    ))  # fmt: skip
+    if begin:
+        pieces = [("<s>", core.token_to_id("<s>"))]
+        core.post_processor = processors.TemplateProcessing(single="<s> $A", pair="<s> $A $B", special_tokens=pieces)
+    names = {"eos_token": "<|end|>"} if end else {}
+    PreTrainedTokenizerFast(tokenizer_object=core, **names).save_pretrained(str(folder))
+
+
+@pytest.mark.parametrize("begin", [False, True])
+def test_two_texts_stay_two_under_a_tokenizer_that_glues_them(tmp_path: Path, begin: bool) -> None:
+    gpt(tmp_path / "gpt", begin=begin)
+    stock, made = AutoTokenizer.from_pretrained(tmp_path / "gpt"), plain.load(tmp_path / "gpt")
+    assert stock.decode(stock("the cat", "a dog")["input_ids"]).endswith("the cata dog"), "what is to be mended"
+    out = made.rows(["the cat"], ["a dog"])
+    assert made.fast.decode(out["input_ids"][0]) == ("<s>" if begin else "") + "the cat<|end|>a dog"
+    one, other = (stock(text)["input_ids"][begin:] for text in ("the cat", "a dog"))
+    end = stock.eos_token_id
+    assert out["input_ids"][0][begin:] == [*one, end, *other]
+    assert out["token_type_ids"][0] == [0] * (begin + len(one) + 1) + [1] * len(other)
+    assert made.rows(["the cat"])["input_ids"] == [stock("the cat")["input_ids"]], "one text is as it was"
+    short = made.rows(["the cat sees the dog " * 9], ["a dog"], truncation=True, max_length=20)["input_ids"][0]
+    assert len(short) == 20 and short[-len(other) :] == other and short.count(end) == 1
+    offsets = made.fast("the cat", "a dog", return_offsets_mapping=True)["offset_mapping"]
+    assert offsets[-1][1] == len("a dog"), "answers are still found by their characters"
+
+
+def test_without_a_token_to_stand_between_two_texts_pairs_are_refused(tmp_path: Path) -> None:
+    gpt(tmp_path / "gpt", end=False)
+    made = plain.load(tmp_path / "gpt")
+    assert made.rows(["the cat"])["input_ids"]
+    with pytest.raises(GrowBenchError, match="no sep and no end-of-text token to put between two texts"):
+        made.rows(["the cat"], ["a dog"])
+
+
+@pytest.mark.parametrize("kind", ["word", "wordpiece", "bpe"])
+def test_a_tokenizer_that_keeps_texts_apart_is_left_alone(kind: str) -> None:
+    saved(kind)
+    stock, made = AutoTokenizer.from_pretrained(TOKENIZER), plain.load(TOKENIZER)
+    assert made.backend.post_processor.__getstate__() == stock.backend_tokenizer.post_processor.__getstate__()

@@ -27,6 +27,7 @@ class PlainTokenizer:
         self.backend.encode_special_tokens = True
         named = {number for number, token in fast.added_tokens_decoder.items() if token.special}
         self.special = frozenset(named | set(fast.all_special_ids)) - {fast.unk_token_id}
+        self.apart = _separates(self.backend) or _separate(fast)
 
     @property
     def vocab(self) -> int:
@@ -50,8 +51,13 @@ class PlainTokenizer:
     def rows(self, *columns: Sequence[str], **options: Any) -> Any:
         """Return what the stock tokenizer returns for rows of text: input_ids, token_type_ids and what options ask for.
 
-        columns: one text per row, or two. The special tokens around them are the stock tokenizer's.
+        columns: one text per row, or two. The special tokens around them are the stock tokenizer's; if it puts none between
+        two texts, its sep or end-of-text token stands there (GPT, section 3.3). Raises GrowBenchError if it has neither.
         """
+        if len(columns) > 1 and not self.apart:
+            raise GrowBenchError(
+                "corpus.tokenizer: it has no sep and no end-of-text token to put between two texts; use one that has"
+            )
         given = {"return_special_tokens_mask": True, "return_token_type_ids": True, "return_attention_mask": False}
         found = self.fast(*columns, **given, **options)
         masks = found.pop("special_tokens_mask")
@@ -75,6 +81,34 @@ class PlainTokenizer:
                 "place; use another tokenizer"
             )
         return int(unknown)
+
+
+def _separates(backend: Any) -> bool:
+    """Whether a tokenizer puts a special token between two texts: it then adds more to two than to one."""
+    return bool(backend.num_special_tokens_to_add(True) > backend.num_special_tokens_to_add(False))
+
+
+def _separate(fast: Any) -> bool:
+    """Make a tokenizer that glues two texts together put its sep or end-of-text token between them; return whether it has one."""
+    from tokenizers.processors import Sequence, TemplateProcessing
+
+    token = fast.sep_token or fast.eos_token
+    if token is None:
+        return False
+    backend = fast.backend_tokenizer
+    found = backend.encode("a")
+    first = found.special_tokens_mask.index(0) if 0 in found.special_tokens_mask else len(found.tokens)
+    last = len(found.tokens) - sum(found.special_tokens_mask[first:])
+    before, after = found.tokens[:first], found.tokens[last:]
+    around = {name: fast.convert_tokens_to_ids(name) for name in (*before, token, *after)}
+    template = TemplateProcessing(
+        single=[*before, "$A", *after],
+        pair=[*before, "$A", token, "$B:1", *(f"{name}:1" for name in after)],
+        special_tokens=list(around.items()),
+    )
+    own = [] if before or after or backend.post_processor is None else [backend.post_processor]
+    backend.post_processor = Sequence([*own, template])
+    return True
 
 
 def load(folder: Path) -> PlainTokenizer:
