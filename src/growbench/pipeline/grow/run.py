@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import nullcontext
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -16,13 +17,15 @@ from growbench.growth.model import grow_model
 from growbench.growth.transfer import transfer
 from growbench.pipeline.grow import carry, dtypes, files, hub, shards
 from growbench.pipeline.grow.card import card
-from growbench.pipeline.grow.check import Job, Request, check, shapes
+from growbench.pipeline.grow.check import Job, Request, check, shapes, sizes
 from growbench.pipeline.grow.learn import learn, wanted
 from growbench.pipeline.grow.measure import announce, compared
 from growbench.pipeline.grow.publish import published
 from growbench.pipeline.grow.report import PHASES, report_of
 from growbench.pipeline.grow.tensors import stored_names
 from growbench.runtime import memory
+
+LARGE = 1 << 28  # bytes of a tensor; from here on kept memory, which is in pieces, costs more than it saves
 
 
 def run(request: Request) -> dict[str, Any]:
@@ -79,8 +82,15 @@ def write(job: Job, source: Path, folder: Path, model: Any = None) -> int:
     (folder / files.CONFIG).write_text(json.dumps(job.keys.values, indent=2) + "\n", encoding="utf-8")
     names = stored_names(job.grown)
     checked = _finite(_grown(job, source, model), source, job.types)
-    with torch.inference_mode(), memory.reuse_freed_memory():
+    reuse = memory.reuse_freed_memory() if _largest(job) < LARGE else nullcontext()
+    with torch.inference_mode(), reuse:
         return shards.write(folder, job.layouts, ((names[name], tensor) for name, tensor in checked))
+
+
+def _largest(job: Job) -> int:
+    """Return the bytes of the target's largest tensor while it is computed."""
+    assert job.source.compute is not None
+    return job.source.compute.itemsize * max(sizes(job.grown).values())
 
 
 def _grown(job: Job, source: Path, model: Any) -> Iterable[tuple[str, Tensor]]:
