@@ -25,6 +25,8 @@ SHAPES = [SPECS[name].resized(layers=3, max_length=32) for name in LANGUAGE] + [
 @pytest.mark.parametrize("attention", ["eager", "sdpa"])
 def test_formula_equals_the_counter(spec: ModelSpec, attention: str) -> None:
     family = families.load(spec.family)
+    if attention == "sdpa" and not family.model_class()._supports_sdpa:
+        pytest.skip("the stock class caps its scores, which no fused kernel does")
     model = family.build(family.config(spec, attn_implementation=attention, **family.dropout(0.0)))
     objective = MaskedLM(0.15, 4, spec.vocab) if family.objective == "mlm" else CausalLM()
     batch = objective.batch(torch.randint(5, spec.vocab, (4, 32)), seed=0, step=0)
