@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 from support.configs import GROWING, ROOT, SOURCE, TARGET, UNABLE, study
 from support.helpers import PRICES
 
-from growbench import methods
+from growbench import families, methods
 from growbench.errors import GrowBenchError
 from growbench.study import config, files, ladder, schema, timeline
 
+CAUSAL = ", ".join(family.name for family in families.loaded() if family.objective == "clm")
 CONFIGS = [path for path in sorted((ROOT / "config").glob("*.yaml")) if not ladder.given([path])]
 
 
@@ -155,7 +156,7 @@ MALFORMED: list[tuple[str, Any, str]] = [  # key, value (... removes it), what t
     (
         "zeroshot.names",
         ["bytes/SST-2"],
-        "use clm and one of gpt2, gpt_neox, llama, mistral, opt, qwen2, or only pairs and BLiMP",
+        f"use clm and one of {CAUSAL}, or only pairs and BLiMP",
     ),
     ("zeroshot.names", ["bytes"], "did you mean"),
     ("zeroshot.pairs", 7, "from 8 to"),

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from growbench import families
 from growbench.errors import GrowBenchError
 from growbench.study import config, files, schema
 
@@ -30,11 +31,12 @@ SAMPLES = {  # keys of sections that the schema leaves open
 }
 
 
+LANGUAGE = [family.name for family in families.loaded() if family.objective == "clm"]
 CAUSAL = {"objective": {"kind": "clm"}, "methods": {"compoundgrow": {"length": "cut"}}}
 CONTRADICTIONS: list[
     tuple[str, dict[str, Any], str]
 ] = [  # key, values that contradict one another, what to do about it
-    ("objective.kind: clm", {"objective": {"kind": "clm"}}, "use gpt2, gpt_neox, llama, mistral, opt"),
+    ("objective.kind: clm", {"objective": {"kind": "clm"}}, f"use {', '.join(LANGUAGE)}"),
     ("source.heads: 3", {"source": {"heads": 3}}, "nearest: 2"),
     ("target.heads: 20", {**CAUSAL, "target": {"family": "llama", "hidden": 60, "heads": 20}}, "an even head size"),
     ("target.hidden: 16", {"target": {"hidden": 16}}, "at least 32"),
