@@ -1,9 +1,7 @@
 """Architectures that are refused by name, by their model type, with the reason."""
 
 _LATENT = "its keys and values come from one compressed vector (MLA), so that heads cannot be copied one by one"
-_STATES = (
-    "some of its layers have states instead of heads (state spaces, linear attention), and a layer here has attention"
-)
+_STATES = "it has layers with states instead of heads (state spaces, linear attention), and a layer here has attention"
 _TWO_STACKS = "it is an encoder and a decoder that attends to it, and a family here is one stack of layers"
 _EXPERTS = "its FFNs are mixtures of experts behind a router, and a layer here has one FFN"
 _IMAGES = "it reads images beside text, and a family here is one stack of layers"
