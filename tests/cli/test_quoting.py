@@ -19,13 +19,15 @@ ROOT = Path(__file__).resolve().parents[2]
 DEMO = str(ROOT / "config/demo.yaml")
 EVIL = "a\x1b[31m\nb\x9b\u202e\x7f\udc80"
 QUOTED = r"a\x1b[31m\nb\x9b\u202e\x7f\udc80"
-STUDIES = [name for name in cli.VERBS if name not in ("grow", "methods")]
+AUTHORS = ("new-method", "try")  # verbs that take the name of a method and no study
+STUDIES = [name for name in cli.VERBS if name not in ("grow", "methods", *AUTHORS)]
 NEEDED = {
     "search": ["--method", "scratch"],
     "pretrain": ["--method", "scratch", "--seed", "0"],
     "finetune": ["--method", "scratch", "--seed", "0", "--points", "p100"],
     "zeroshot": ["--method", "scratch", "--seed", "0", "--points", "p100"],
     "attention": ["--seed", "0"],
+    "compare": ["--methods", "scratch"],
 }
 
 
@@ -53,6 +55,12 @@ def test_the_name_of_a_config_file_and_a_change_are_quoted(verb: str, capsys: py
     assert f"{QUOTED}.yaml" in refused(capsys, [*words, "--config", f"{EVIL}.yaml"])
     for change in (EVIL, f"{EVIL}=1", f"corpus.{EVIL}=1", f"study={json.dumps(EVIL)}"):
         refused(capsys, [*words, "--config", DEMO, "--set", change])
+
+
+@pytest.mark.parametrize("verb", AUTHORS)
+def test_the_name_of_a_method_is_quoted(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert QUOTED in refused(capsys, [verb, EVIL])
+    assert QUOTED in refused(capsys, ["compare", "--config", DEMO, "--methods", EVIL])
 
 
 @pytest.mark.parametrize("key", ["--method", "--seed", "--points", EVIL])
