@@ -31,7 +31,9 @@ def test_every_family_computes_the_same_states_and_gradients(name, monkeypatch):
     inputs = family.inputs(stock.config, batch=3, length=12, seed=1)
     exact = hidden(family, stock, inputs, cast=False)
     theirs, mine = hidden(family, stock, inputs, cast=True), hidden(family, ours, inputs, cast=True)
-    replaced = stock.config._attn_implementation == "sdpa"  # Gemma 2 caps its scores, which stock PyTorch kernels cannot
+    replaced = (
+        stock.config._attn_implementation == "sdpa"
+    )  # Gemma 2 caps its scores, which stock PyTorch kernels cannot
     assert len(called) == (family.spec(stock.config).layers if replaced else 0)
     rounding = (theirs - exact).abs().max()
     assert (mine - exact).abs().max() < 2 * rounding

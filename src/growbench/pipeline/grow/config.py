@@ -47,7 +47,7 @@ def model_type(folder: Path, values: Mapping[str, Any]) -> str:
 
     kind = values.get("model_type")
     if kind is None and isinstance(named := values.get("architectures"), list):
-        classes = [getattr(transformers, str(name), None) for name in named]
+        classes: list[Any] = [getattr(transformers, str(name), None) for name in named]
         kind = next((c.config_class.model_type for c in classes if hasattr(c, "config_class")), None)
     if kind is None:
         raise GrowBenchError(

@@ -137,7 +137,7 @@ class Grown:
 
     def _sources(self, name: str) -> list[str]:
         """Return the source's parameters that a parameter may be made of: of the same name, in its layers or right above."""
-        role, layers = self.grown_roles[name], {None}
+        role, layers = self.grown_roles[name], set[int | None]([None])
         if role.layer is not None:
             layers = {layer + above for layer, _ in self.operator.depth[role.layer].sources for above in (0, 1)}
         wanted = stem(name, role)
