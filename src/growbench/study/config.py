@@ -28,7 +28,7 @@ def load(
     try:
         return _study(files.merged(config, overrides or {}))
     except GrowBenchError as error:
-        raise GrowBenchError(f"{name}: {error}" if name else str(error)) from error
+        raise GrowBenchError(shown(f"{name}: {error}" if name else str(error))) from error
 
 
 def gather(paths: Sequence[str | Path], changes: Sequence[str] = ()) -> Study:
