@@ -14,7 +14,7 @@ from fuzz.kill_points import killing
 
 pytestmark = pytest.mark.fuzz
 GROW = ["grow", "source", "out/grown", "--method", "lemon", "--layers", "4", "--hidden", "32"]
-TIMES = ("seconds", "wall_seconds", "peak_memory_mb", "date")
+TIMES = ("seconds", "memory", "wall_seconds", "peak_memory_mb", "date")
 SHORT = {"steps": 10, "points": [0.6, 1.0]}
 
 
@@ -77,12 +77,14 @@ def test_grow_survives_an_end_at_every_operation(tmp_path: Path) -> None:
 
 
 def _grown(folder: Path) -> dict[str, object]:
-    """What lies beside and in OUT_DIR: bytes by name, the report without its times."""
-    found: dict[str, object] = {}
-    for path in sorted((folder / "out").rglob("*")):
-        if path.is_file():
-            found[str(path.relative_to(folder))] = _report(path) if path.name == "growth.json" else path.read_bytes()
-    return found
+    """What lies beside and in OUT_DIR: bytes by name, the report and the card without time and memory."""
+    read = {"growth.json": _report, "README.md": _card}
+    files = [path for path in sorted((folder / "out").rglob("*")) if path.is_file()]
+    return {str(path.relative_to(folder)): read.get(path.name, Path.read_bytes)(path) for path in files}
+
+
+def _card(path: Path) -> list[str]:
+    return [line for line in path.read_text().splitlines() if not line.startswith("- Cost: ")]
 
 
 def _report(path: Path) -> object:
