@@ -37,7 +37,7 @@ def trained(source: Path, name: str = "bert") -> tuple[Any, torch.optim.AdamW]:
     return model, optimizer
 
 
-@pytest.mark.parametrize("name", ["bert", "gpt2", "llama"])
+@pytest.mark.parametrize("name", ["bert", "gpt2", "llama", "modernbert"])
 @pytest.mark.parametrize("policy", ["scaled", "copy", "asymmetric"])
 def test_the_target_has_what_grow_moments_makes(name: str, policy: Any, tmp_path: Path) -> None:
     source, out = saved(tmp_path / "source", name), tmp_path / "out"

@@ -22,10 +22,10 @@ from growbench.errors import GrowBenchError
 from growbench.families import Role
 from growbench.growth.moments import POWERS, grow_moments
 from growbench.growth.operator import Operator
-from growbench.growth.transfer import stem
+from growbench.growth.transfer import places, stem
 from growbench.pipeline.grow.files import STORED, name_of
 from growbench.pipeline.grow.shards import Layout, Slot, divided, write
-from growbench.pipeline.grow.tensors import WRAPPERS, Stored, opened, spellings
+from growbench.pipeline.grow.tensors import WRAPPERS, Stored, listed, spellings
 from growbench.plan.plan import Policy
 
 FOLDER, STEM = "optimizer", "optimizer"
@@ -47,7 +47,7 @@ class Moments(Mapping[str, Mapping[str, Tensor]]):
         self.unknown: list[str] = []
         shapes = {name: tuple(parameter.shape) for name, parameter in model.named_parameters()}
         prefix = f"{getattr(model, 'base_model_prefix', '')}."
-        for stored in _listed(folder):
+        for stored in listed(_files(folder)):
             match = ENTRY.fullmatch(stored.key)
             bare = WRAPPERS.sub("", match[1]) if match else ""
             name = next((aliases[s] for s in spellings(bare, prefix) if s in aliases), None)
@@ -71,7 +71,7 @@ class Moments(Mapping[str, Mapping[str, Tensor]]):
                 raise GrowBenchError(f"{folder}: state.{name}.{lacking[0]} is missing; add it, or remove state.{name}")
 
     def __getitem__(self, name: str) -> Mapping[str, Tensor]:
-        return {key: _read(stored) for key, stored in self.entries[name].items()}
+        return {key: stored.read() for key, stored in self.entries[name].items()}
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.entries)
@@ -80,23 +80,14 @@ class Moments(Mapping[str, Mapping[str, Tensor]]):
         return len(self.entries)
 
 
-def _listed(folder: Path) -> Iterator[Stored]:
-    """Yield every tensor of a folder's safetensors files. Raises GrowBenchError if there are none."""
+def _files(folder: Path) -> list[Path]:
+    """Return a folder's safetensors files. Raises GrowBenchError if there are none."""
     paths = sorted(folder.glob("*.safetensors"))
     if not paths:
         raise GrowBenchError(
             f"{folder}: has no safetensors files with moments; docs/GROW.md shows how they are written without pickles"
         )
-    for path in paths:
-        with opened(path) as file:
-            for key in file.keys():  # noqa: SIM118
-                piece = file.get_slice(key)
-                yield Stored(path, key, tuple(piece.get_shape()), str(piece.get_dtype()))
-
-
-def _read(stored: Stored) -> Tensor:
-    with opened(stored.path) as file:
-        return file.get_tensor(stored.key)
+    return paths
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +96,7 @@ class Grown:
 
     operator, moments, roles, grown_roles, policy: as in grow_moments.
     names: the target's parameters that have moments.
+    places: the source's parameters by stem and layer (growth/transfer.py).
     """
 
     operator: Operator
@@ -113,6 +105,7 @@ class Grown:
     grown_roles: Mapping[str, Role]
     policy: Policy
     names: tuple[str, ...]
+    places: Mapping[tuple[str, int | None], str]
 
     def layout(self, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Layout]:
         """Return the files of the target's moments, and the tensors of each. shapes: of the target's parameters."""
@@ -140,8 +133,8 @@ class Grown:
         role, layers = self.grown_roles[name], set[int | None]([None])
         if role.layer is not None:
             layers = {layer + above for layer, _ in self.operator.depth[role.layer].sources for above in (0, 1)}
-        wanted = stem(name, role)
-        return [source for source, r in self.roles.items() if stem(source, r) == wanted and r.layer in layers]
+        found = {self.places.get((stem(name, role), layer)) for layer in layers} - {None}
+        return [source for source in self.roles if source in found]
 
     def write(self, folder: Path, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Any]:
         """Write the target's moments, and return what the report says of them."""
@@ -174,7 +167,7 @@ def grown(
             f"{moments.folder}: {mixed[0]} has moments in some layers and none in others; give them for all layers, or for none"
         )
     names = [name for name, role in grown_roles.items() if True in has.get(stem(name, role), ())]
-    return Grown(operator, moments, roles, grown_roles, policy, tuple(names))
+    return Grown(operator, moments, roles, grown_roles, policy, tuple(names), places(operator, roles))
 
 
 def save(model: nn.Module, optimizer: torch.optim.Optimizer, folder: Path) -> None:

@@ -2,7 +2,7 @@
 
 import copy
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -83,6 +83,11 @@ class Stored:
     shape: tuple[int, ...]
     code: str
 
+    def read(self) -> Tensor:
+        """Return the tensor. Its file is open, and its memory in use, only as long as the tensor is."""
+        with opened(self.path) as file:
+            return file.get_tensor(self.key)
+
 
 class Checkpoint(Mapping[str, Tensor]):
     """The parameters of a directory by their stock names. Each is read, and cast to `compute`, when it is asked for.
@@ -117,18 +122,15 @@ class Checkpoint(Mapping[str, Tensor]):
     def _listed(self) -> dict[str, Stored]:
         """Return every stored tensor, by its name without wrappers."""
         found: dict[str, Stored] = {}
-        for path in shards(self.folder):
-            with opened(path) as file:
-                for key in file.keys():  # noqa: SIM118
-                    piece = file.get_slice(key)
-                    name = WRAPPERS.sub("", key)
-                    if name != key:
-                        self.wrappers = self.wrappers or next(m[0] for m in WRAPPERS.finditer(key))
-                    if name in found:
-                        raise GrowBenchError(
-                            f"{self.folder}: tensors {found[name].key} and {key} have one name without their wrappers; keep one"
-                        )
-                    found[name] = Stored(path, key, tuple(piece.get_shape()), str(piece.get_dtype()))
+        for stored in listed(shards(self.folder)):
+            name = WRAPPERS.sub("", stored.key)
+            if name != stored.key:
+                self.wrappers = self.wrappers or next(m[0] for m in WRAPPERS.finditer(stored.key))
+            if name in found:
+                raise GrowBenchError(
+                    f"{self.folder}: tensors {found[name].key} and {stored.key} have one name without their wrappers; keep one"
+                )
+            found[name] = stored
         return found
 
     def _match(self, model: Any) -> dict[str, list[str]]:
@@ -170,10 +172,7 @@ class Checkpoint(Mapping[str, Tensor]):
         return STORED[self.stored[first].code]
 
     def _read(self, key: str) -> Tensor:
-        """Return a stored tensor. Its file is open, and its memory in use, only as long as the tensor is."""
-        stored = self.stored[key]
-        with opened(stored.path) as file:
-            return file.get_tensor(stored.key)
+        return self.stored[key].read()
 
     def __getitem__(self, name: str) -> Tensor:
         tensor = self._read(self.keys_of[name][0])
@@ -184,6 +183,15 @@ class Checkpoint(Mapping[str, Tensor]):
 
     def __len__(self) -> int:
         return len(self.keys_of)
+
+
+def listed(paths: Iterable[Path]) -> Iterator[Stored]:
+    """Yield every tensor of some safetensors files."""
+    for path in paths:
+        with opened(path) as file:
+            for key in file.keys():  # noqa: SIM118
+                piece = file.get_slice(key)
+                yield Stored(path, key, tuple(piece.get_shape()), str(piece.get_dtype()))
 
 
 def opened(path: Path) -> Any:
