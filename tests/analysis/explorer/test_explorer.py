@@ -104,6 +104,14 @@ def test_a_ladder_has_every_study_and_links_to_each_of_their_records(rung: Rung)
     assert "../other/records/pretrain/direct_copy-s0.json" in text
 
 
+def test_a_drag_moves_the_line_over_the_losses_of_the_study_that_is_shown(rung: Rung) -> None:
+    levels = {"low": [4.0, 3.5, 3.0], "high": [9.0, 8.5, 8.0]}
+    looks = data.looks([rung])
+    vega = chart.spec(data.points(rung, STUDY), data.savings(rung), levels, looks)
+    moved = next(signal["on"][0]["update"] for signal in vega["signals"] if signal["name"] == "place")
+    assert '{"low": [4.0, 3.0], "high": [9.0, 8.0]}[rung]' in moved
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(("width", "dark"), [(1400, False), (800, True), (390, False)])
 def test_a_browser_shows_the_tables_numbers_and_the_line_can_be_dragged(

@@ -1,5 +1,6 @@
 """The chart: losses over FLOPs with a line that can be dragged, and what every method saves at it. Altair, compiled to Vega."""
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -26,10 +27,10 @@ def spec(
     ]
     color = alt.Color("method:N", scale=alt.Scale(domain=list(colors), range=list(colors.values())), legend=None)
     chart = alt.vconcat(
-        _losses(points, lines, color, asked), _savings(savings, color, asked), spacing=24
+        _losses(points, lines, color), _savings(savings, color), spacing=24
     ).add_params(*asked.values())  # fmt: skip
     compiled: dict[str, Any] = vl_convert.vegalite_to_vega(chart.to_dict())
-    return _responsive(_draggable(compiled))
+    return _responsive(_draggable(compiled, levels))
 
 
 def _asked(rungs: list[str]) -> dict[str, Any]:
@@ -58,7 +59,7 @@ def _asked(rungs: list[str]) -> dict[str, Any]:
 NAMED = "(shown == '' || indexof(datum.method, shown) >= 0)"
 
 
-def _losses(points: Rows, lines: Rows, color: Any, asked: Mapping[str, Any]) -> Any:
+def _losses(points: Rows, lines: Rows, color: Any) -> Any:
     base = alt.Chart(alt.Data(values=points)).transform_filter(
         f"datum.rung == rung && datum.counted == counted && {NAMED}"
     )
@@ -76,7 +77,7 @@ def _losses(points: Rows, lines: Rows, color: Any, asked: Mapping[str, Any]) -> 
         x=x, y=y, color=color, tooltip=facts, href="record:N"
     )
     rule = (
-        alt.Chart(alt.Data(values=lines), name="threshold")
+        alt.Chart(alt.Data(values=lines))
         .transform_filter("datum.rung == rung && datum.place == place")
         .mark_rule(strokeWidth=2, strokeDash=[6, 3], color="#D55E00")
         .encode(
@@ -88,7 +89,7 @@ def _losses(points: Rows, lines: Rows, color: Any, asked: Mapping[str, Any]) -> 
     return (curves + rule + dots).properties(width=WIDTH, height=300)
 
 
-def _savings(savings: Rows, color: Any, asked: Mapping[str, Any]) -> Any:
+def _savings(savings: Rows, color: Any) -> Any:
     base = alt.Chart(alt.Data(values=savings)).transform_filter(
         "datum.rung == rung && datum.counted == counted && datum.baseline == baseline && "
         f"datum.place == (reading == '{AT_LINE}' ? place : {data.TABLES}) && {NAMED}"
@@ -105,32 +106,18 @@ def _savings(savings: Rows, color: Any, asked: Mapping[str, Any]) -> Any:
     return (zero + bars + dots + words).properties(width=WIDTH, height=alt.Step(19))
 
 
-def _draggable(vega: dict[str, Any]) -> dict[str, Any]:
+def _draggable(vega: dict[str, Any], levels: Mapping[str, Sequence[float]]) -> dict[str, Any]:
     """Let a drag over the upper chart move the line, besides its slider: to the place that is nearest."""
-    view = next(mark["name"] for mark in vega["marks"] if mark["name"].startswith("concat_0"))
-    scale = next(
-        scale["name"]
-        for scale in vega["scales"]
-        if scale["name"].startswith("concat_0") and scale["name"].endswith("_y")
-    )
-    for signal in vega["signals"]:
-        if signal["name"] == "place":
-            name = f"data('{_levels(vega)}')"
-            low, high = f"extent(pluck({name}, 'loss'))[0]", f"extent(pluck({name}, 'loss'))[1]"
-            events = f"[@{view}:pointerdown, window:pointerup] > window:pointermove!, @{view}:pointerdown"
-            place = f"round((1 - (invert('{scale}', y()) - {low}) / ({high} - {low})) * {data.LOSSES - 1})"
-            signal["on"] = [{"events": events, "update": f"clamp({place}, 0, {data.LOSSES - 1})"}]
-        if signal["name"] == "reading":
-            signal["on"] = [{"events": f"@{view}:pointerdown", "update": f"'{AT_LINE}'"}]
-    return vega
-
-
-def _levels(vega: Mapping[str, Any]) -> str:
-    """Return the name of the data of the line's places."""
-    for source in vega["data"]:
-        if isinstance(source.get("values"), list) and set(source["values"][0]) == {"rung", "place", "loss"}:
-            return str(source["name"])
-    raise ValueError("the compiled chart has no places of the line")
+    chart, dragged = "@concat_0_group:pointerdown", "window:pointermove!"
+    ends = json.dumps({rung: [losses[0], losses[-1]] for rung, losses in levels.items()})
+    share = f"({ends}[rung][0] - invert('concat_0_y', y())) / ({ends}[rung][0] - {ends}[rung][1])"
+    place = f"clamp(round({share} * {data.LOSSES - 1}), 0, {data.LOSSES - 1})"
+    moves = {
+        "place": {"events": f"[{chart}, window:pointerup] > {dragged}, {chart}", "update": place},
+        "reading": {"events": chart, "update": f"'{AT_LINE}'"},
+    }
+    signals = [{**s, "on": [moves[s["name"]]]} if s["name"] in moves else s for s in vega["signals"]]
+    return {**vega, "signals": signals}
 
 
 def _responsive(vega: dict[str, Any]) -> dict[str, Any]:
