@@ -16,7 +16,7 @@ QUICK = ("bert", "gemma2", "gpt2", "llama", "modernbert", "vit")  # between them
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark as slow what runs once for every family, for all but a few families."""
+    """Mark tests that run once per family as slow, except for a few families."""
     for item in items:
         callspec = getattr(item, "callspec", None)
         if callspec is not None and callspec.params.get("family", QUICK[0]) not in QUICK:

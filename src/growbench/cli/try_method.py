@@ -49,7 +49,7 @@ def contract(name: str) -> None:
     if status == 5:  # pytest: nothing was selected
         raise GrowBenchError(f"{TESTS}: has no test of {name}; give --no-tests to train it all the same")
     if status:
-        raise GrowBenchError(f"{name}: its contract tests fail (above); mend the method, or give --no-tests")
+        raise GrowBenchError(f"{name}: its contract tests fail (above); fix the method, or give --no-tests")
 
 
 def train(name: str, cores: str) -> Study:

@@ -51,8 +51,8 @@ class PlainTokenizer:
     def rows(self, *columns: Sequence[str], **options: Any) -> Any:
         """Return what the stock tokenizer returns for rows of text: input_ids, token_type_ids and what options ask for.
 
-        columns: one text per row, or two. The special tokens around them are the stock tokenizer's; if it puts none between
-        two texts, its sep or end-of-text token stands there (GPT, section 3.3). Raises GrowBenchError if it has neither.
+        columns: one text per row, or two. The special tokens around them are the stock tokenizer's. If it puts none between
+        two texts, its sep or end-of-text token goes there (GPT, section 3.3). Raises GrowBenchError if it has neither.
         """
         if len(columns) > 1 and not self.apart:
             raise GrowBenchError(
