@@ -10,7 +10,7 @@ rule attention:
     benchmark:
         LAYOUT.benchmark("attention", "s{seed}")
     wildcard_constraints:
-        seed="|".join(str(seed) for seed in STUDY.seeds if seed not in ADOPTED.attention) or NEVER,
+        seed=among(seed for seed in STUDY.seeds if seed not in ADOPTED.attention),
     resources:
         **gpus(min(1, STUDY.train.gpus)),
         cpus_per_task=1,

@@ -61,7 +61,12 @@ def again(*paths):
 def but(names, done):
     """Return the wildcard constraint of a method whose file's name does not begin like one of these patterns."""
     ahead = f"(?!(?:{'|'.join(sorted(done))})[.-])" if done else ""
-    return f"{ahead}(?:{'|'.join(names)})" if names else NEVER
+    return f"{ahead}(?:{among(names)})"
+
+
+def among(values):
+    """Return the wildcard constraint of these values; one that nothing matches without any."""
+    return "|".join(map(str, values)) or NEVER
 
 
 def unless(done, pattern):
@@ -88,7 +93,7 @@ def finetuned(method):
 
 def models(method, seeds):
     """Return the records of runs whose models a job reads, and what trains the models again where the records came alone."""
-    lone = [LAYOUT_OF_STUDY.run(method, seed).restored for seed in seeds if (method, seed) in ADOPTED.runs]
+    lone = [STUDY.layout.run(method, seed).restored for seed in seeds if (method, seed) in ADOPTED.runs]
     return [*expand(RECORD, study=STUDY.study, method=method, seed=seeds), *lone]
 
 
@@ -157,10 +162,15 @@ def seeds(wildcards, input):
     return wildcards.get("seed", STUDY.seeds)
 
 
+def own_seeds(wildcards):
+    """Return the seeds of a pre-training job: its own, or all of the study's."""
+    return [int(wildcards.seed)] if "seed" in wildcards.keys() else STUDY.seeds
+
+
 def again_run(wildcards):
     """Return what makes a run's job run again, or that of all seeds of a method, although its records are here."""
-    seeds = [wildcards.seed] if "seed" in wildcards.keys() else STUDY.seeds
-    return again(*expand(RECORD, study=STUDY.study, method=wildcards.get("method", SOURCE), seed=seeds))
+    method = wildcards.get("method", SOURCE)
+    return again(*expand(RECORD, study=STUDY.study, method=method, seed=own_seeds(wildcards)))
 
 
 def again_search(wildcards):
@@ -173,22 +183,18 @@ def again_evaluation(pattern):
     return lambda wildcards: again(*expand(pattern, **{"method": SOURCE, **wildcards}))
 
 
-def source_models(wildcards):
-    """Return what a run that is trained again grows from."""
-    grown = wildcards.method != SOURCE and STUDY.method(wildcards.method).needs_source
-    return models(SOURCE, [int(wildcards.seed)]) if grown else []
+def source_of(method, seeds):
+    """Return the source's records for a method that starts from it or spends as much as it cost; for the first, its models too."""
+    if method == SOURCE or not STUDY.reads_source(method):
+        return []
+    if STUDY.method(method).needs_source:
+        return models(SOURCE, seeds)
+    return expand(SOURCE_RECORD, study=STUDY.study, seed=seeds)
 
 
 def source_records(wildcards):
-    """Return the source's records for methods that start from it, and for controls that spend as much as it cost."""
-    if not STUDY.reads_source(wildcards.method):
-        return []
-    seeds = [int(wildcards.seed)] if "seed" in wildcards.keys() else STUDY.seeds
-    return (
-        models(SOURCE, seeds)
-        if STUDY.method(wildcards.method).needs_source
-        else expand(SOURCE_RECORD, study=STUDY.study, seed=seeds)
-    )
+    """Return what a run, or all runs of a method in one job, need of the source."""
+    return source_of(wildcards.method, own_seeds(wildcards))
 
 
 def search_record(wildcards):
@@ -204,15 +210,8 @@ def search_records(wildcards):
 
 
 def source_of_trials(wildcards):
-    """Return the record of the source of the trials' seed, if the method starts from the source or spends as much as it cost."""
-    if not STUDY.reads_source(wildcards.method):
-        return []
-    seeds = [STUDY.search.seed]
-    return (
-        models(SOURCE, seeds)
-        if STUDY.method(wildcards.method).needs_source
-        else expand(SOURCE_RECORD, study=STUDY.study, seed=seeds)
-    )
+    """Return what the trials of a search need of the source."""
+    return source_of(wildcards.method, [STUDY.search.seed])
 
 
 def pretrain_records(wildcards):
@@ -279,7 +278,6 @@ config.update(asdict(STUDY))  # the report's captions read it; a file that exten
 TRIAL_SEED = STUDY.trial_seed()
 CORES = STUDY.train.threads * STUDY.train.processes  # of a pre-training job; `growbench pretrain` starts its processes
 LAYOUT = Layout("{study}")  # paths with wildcards, as rules want them
-LAYOUT_OF_STUDY = STUDY.layout
 NEVER = "(?!)"  # a wildcard constraint that nothing matches
 ADOPTED = checked(find_adopted, STUDY)
 STALE = ".snakemake/growbench/stale"  # newer than all records that came with a clone and are to be made again

@@ -12,7 +12,7 @@ rule finetune:
     benchmark:
         LAYOUT.benchmark("finetune", "{method}")
     wildcard_constraints:
-        method="|".join(name for name in WHOLE if not finetuned(name)) or NEVER,
+        method=among(name for name in WHOLE if not finetuned(name)),
     threads: STUDY.finetune.threads
     resources:
         **gpus(min(1, STUDY.train.gpus)),

@@ -44,7 +44,7 @@ use rule pretrain as source with:
     benchmark:
         LAYOUT.benchmark("pretrain", job_name("source"))
     wildcard_constraints:
-        seed="|".join(str(seed) for seed in STUDY.seeds if (SOURCE, seed) not in ADOPTED.runs) or NEVER,
+        seed=among(seed for seed in STUDY.seeds if (SOURCE, seed) not in ADOPTED.runs),
         study=unless(STUDY.train.together and all((SOURCE, seed) in ADOPTED.runs for seed in STUDY.seeds), STUDY.study),
     resources:
         **gpus(STUDY.train.gpus),
@@ -76,7 +76,7 @@ if TRIAL_SEED is not None:
 use rule pretrain as restore with:
     input:
         corpus=CORPUS,
-        source=source_models,
+        source=source_records,
         record=str(LAYOUT.run_record("{method}", "{seed}")),
     output:
         str(LAYOUT.run("{method}", "{seed}").restored),

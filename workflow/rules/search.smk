@@ -11,7 +11,7 @@ rule search:
     benchmark:
         LAYOUT.benchmark("search", "{method}")
     wildcard_constraints:
-        method="|".join(name for name in STUDY.methods if name not in ADOPTED.searches) or NEVER,
+        method=among(name for name in STUDY.methods if name not in ADOPTED.searches),
     threads: CORES
     resources:
         **gpus(STUDY.train.gpus),

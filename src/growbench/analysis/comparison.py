@@ -10,11 +10,11 @@ import pandas as pd
 
 from growbench.analysis import captions, stability, wording
 from growbench.analysis.frames import differences
-from growbench.analysis.frames.measured import SCRATCH, Measured
+from growbench.analysis.frames.measured import SCRATCH, Measured, interval_of
 from growbench.analysis.pages.markdown import grid
 from growbench.analysis.statistics.intervals import LEVEL
-from growbench.analysis.statistics.multiplicity import holm
 from growbench.analysis.statistics.savings import AT_FIRST
+from growbench.spec import SOURCE
 
 BETTER, WORSE, LEVEL_WITH, OPEN = "better than", "worse than", "level with", "not distinguishable from"
 HEAD = ("method", "verdict", "other", "saving", "p (Holm)", "detectable")
@@ -26,9 +26,8 @@ def build(measured: Measured, methods: Sequence[str], against: Sequence[str]) ->
     A method is better if it saves FLOPs and the corrected p value is below 0.05, and worse if it loses FLOPs so. Otherwise the
     two are level if the test of that says so, and not distinguishable if it does not.
     """
-    rows = [differences.row(measured, name, other) for name in methods for other in against if other != name]
-    corrected = holm({str(place): row["p"] for place, row in enumerate(rows)})
-    made = [row | {"p_holm": corrected[str(place)]} for place, row in enumerate(rows)]
+    pairs = [(name, other) for name in methods for other in against if other != name]
+    made = differences.corrected([differences.row(measured, *pair) for pair in pairs])
     return pd.DataFrame([row | {"verdict": verdict(row)} for row in made], columns=[*differences.COLUMNS, "verdict"])
 
 
@@ -50,15 +49,13 @@ def cells(table: pd.DataFrame) -> list[list[str]]:
 def _saving(row: Mapping[Any, Any]) -> str:
     if row["saving"] is None or pd.isna(row["saving"]):
         return str(row["status"])
-    own = "multi" if not pd.isna(row["multi_lo"]) else ""
-    ends = {"v_lo": row[f"{own}_lo" if own else "lo"], "v_hi": row[f"{own}_hi" if own else "hi"]}
-    bound = "≥ " if row["status"] == AT_FIRST else ""
-    return bound + wording.percent(row["saving"]) + wording.ends(ends, "v", 1, scale=100)
+    own = interval_of(row)
+    return wording.saved(row["saving"], row[f"{own}lo"], row[f"{own}hi"], bound=row["status"] == AT_FIRST)
 
 
 def notes(measured: Measured, table: pd.DataFrame, restored: float | None) -> list[str]:
     """Return the sentences that stand below the rows. restored: how far a source that was trained again is off (nats)."""
-    points = measured.points[measured.points["method"] != "source"]
+    points = measured.points[measured.points["method"] != SOURCE]
     placebos = [name for name, base in measured.bases.items() if base == captions.PLACEBO and measured.has(name)]
     made = [
         "Saving: of the FLOPs of the other, at the lowest loss that both reach, everything counted; 95 % intervals, paired by "

@@ -76,12 +76,13 @@ def saving(row: Row, name: str, kind: str = "saving", note: bool = False, digits
     if pd.isna(row[f"{kind}_{name}"]):
         missed = round(n * float(row[f"share_not_reached_{name}"]))
         return str(status) + (f" (in {missed} of {n} seeds)" if note and 0 < missed < n else "")
-    value, lo, hi = (row[f"{kind}_{name}{end}"] for end in ("", "_lo", "_hi"))
-    text = ("≥ " if status == AT_FIRST else "") + f"{number(100 * float(value), digits)} %"
-    if pd.isna(lo):
-        return text
-    high = "open" if pd.isna(hi) else number(100 * float(hi), digits)
-    return f"{text} [{number(100 * float(lo), digits)}, {high}]"
+    return saved(*(row[f"{kind}_{name}{end}"] for end in ("", "_lo", "_hi")), bound=status == AT_FIRST, digits=digits)
+
+
+def saved(value: Any, lo: Any, hi: Any, *, bound: bool, digits: int = 1) -> str:
+    """Return a share that is known, and its interval, in percent: `41.2 % [38.0, 44.1]`, or `≥ 60.0 %` for a bound."""
+    text = ("≥ " if bound else "") + f"{number(100 * float(value), digits)} %"
+    return text + ends({"v_lo": lo, "v_hi": hi}, "v", digits, scale=100)
 
 
 def scale(points: pd.DataFrame) -> str:

@@ -1,14 +1,13 @@
 """growbench new-method: write the file of a new method, from which the study of it can start at once."""
 
 import keyword
-import re
 from pathlib import Path
 
 from growbench import methods
 from growbench.errors import GrowBenchError
 from growbench.runtime import durable
+from growbench.study.method_check import NAME
 
-NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
 TAKEN = ("all", "source")  # words that mean something else in a config
 TEMPLATE = '''"""{title}: what it does, in one sentence (Author et al., venue and year; link).
 

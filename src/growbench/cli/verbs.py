@@ -268,21 +268,22 @@ def _try(args: argparse.Namespace) -> None:
     try_method.check(args.name)
     if not args.no_tests:
         try_method.contract(args.name)
-    study = try_method.train(args.name, args.cores)
-    _print_comparison(study, argparse.Namespace(methods=[args.name], against=[], strict=False, markdown=False))
+    _print_comparison(try_method.train(args.name, args.cores), [args.name])
 
 
 def _compare(args: argparse.Namespace) -> None:
-    _print_comparison(_study(args), args)
+    _print_comparison(_study(args), args.methods, args.against, strict=args.strict, markdown=args.markdown)
 
 
-def _print_comparison(study: "Study", args: argparse.Namespace) -> None:
+def _print_comparison(
+    study: "Study", methods: Sequence[str], against: Sequence[str] = (), *, strict: bool = False, markdown: bool = False
+) -> None:
     from growbench.analysis import comparison
     from growbench.cli.tables import table
     from growbench.pipeline import compare
 
-    found = compare.run(study, args.methods, args.against, args.strict)
-    if args.markdown:
+    found = compare.run(study, methods, against, strict)
+    if markdown:
         print(comparison.markdown(found.study, found.table, found.notes), end="")
         return
     print(table(comparison.HEAD, {"": comparison.cells(found.table)}, left=3, width=110))

@@ -30,6 +30,7 @@ class Adopted:
     runs, searches, finetuned, zeroshot, attention: what is done: runs by method and seed, searches by method, evaluations by
     method and finished point of all seeds, the attention record by its seed.
     stale: why a record is made again, by its path.
+    models: of each of these runs, the digest of the model of each finished point.
     """
 
     runs: set[Run] = field(default_factory=set)
@@ -38,6 +39,7 @@ class Adopted:
     zeroshot: set[Scored] = field(default_factory=set)
     attention: set[int] = field(default_factory=set)
     stale: dict[Path, str] = field(default_factory=dict)
+    models: dict[Run, dict[str, str | None]] = field(default_factory=dict)
 
 
 def find(study: Study, here: Callable[[Path], bool]) -> Adopted:
@@ -145,6 +147,7 @@ def _run(study: Study, found: Adopted) -> Callable[[Path, Any], str]:
         beside = [layout.curve(method, seed), *([layout.documents(method, seed)] if values.get("documents") else [])]
         if gone := [other.name for other in beside if not other.exists()]:
             return f"{gone[0]} is missing"
+        found.models[method, seed] = {point["point"]: point["model"] for point in values["points"]}
         return _said(lambda: fit.run(study, path, values)) or _precision(study, values["identity"]["precision"])
 
     return of
@@ -155,9 +158,7 @@ def _evaluation(study: Study, found: Adopted, check: Callable[[Study, Path, Any]
         run = values["method"], values["seed"]
         if run not in found.runs:
             return "its run is trained again"
-        origin = record.read(study.layout.run_record(*run), "pretrain", *run)
-        models = [point["model"] for point in origin["points"] if point["point"] == values["point"]]
-        if values["made_from"]["model"] not in (None, *models):
+        if values["made_from"]["model"] not in (None, found.models[run].get(values["point"])):
             return "it is of another model than its run's"
         return _said(lambda: check(study, path, values)) or _precision(study, values["made_from"]["precision"])
 

@@ -56,7 +56,7 @@ def _run(study: Study, seed: int) -> Path:
         study.layout.attention_record(seed), "attention", study=study.study, method="all", seed=seed,
         config_hash=record.config_hash(study.trained_part()), sequences=count, length=study.objective.length, models=models,
         made_from=identity.parts(
-            models={name: finished.represented(folder) for name, folder in folders.items()},
+            models={name: finished.represented(folder)[0] for name, folder in folders.items()},
             corpus=data.digest,
             precision=device.resolve(study.train.device, study.train.precision).precision,
         ),

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import pandas as pd
 
 from growbench.analysis import comparison
+from growbench.analysis.captions import PLACEBO
 from growbench.analysis.figures.style import order
 from growbench.analysis.frames import curves, points, provenance, starts
 from growbench.analysis.frames.measured import SCRATCH, Measured
@@ -13,8 +14,6 @@ from growbench.errors import GrowBenchError, nearest
 from growbench.pipeline.aggregate import read
 from growbench.pipeline.aggregate.read import Found
 from growbench.study.study import Study
-
-PLACEBO = "placebo"
 
 
 @dataclass(frozen=True)
@@ -66,13 +65,7 @@ def _unlike(found: Found) -> str:
         return "a source was trained again, and is not its record's to the last bit"
     if any(origin["dirty"] for origin in origins):
         return "some were made from code that was not committed"
-    for what in ("hardware", "versions"):
-        kinds = {str(origin[what]) for origin in origins}
-        if len(kinds) > 1:
-            words = "kinds of hardware" if what == "hardware" else "sets of package versions"
-            return (
-                f"they were made on {len(kinds)} {words}"
-                if what == "hardware"
-                else f"they were made with {len(kinds)} {words}"
-            )
+    for what, words in (("hardware", "on {} kinds of hardware"), ("versions", "with {} sets of package versions")):
+        if (kinds := len({str(origin[what]) for origin in origins})) > 1:
+            return f"they were made {words.format(kinds)}"
     return ""

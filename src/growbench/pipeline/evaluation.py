@@ -25,11 +25,9 @@ def origin(layout: Layout, point: Path, compute: Compute) -> Identity:
     """
     values = corpus.read_manifest(layout.corpus)
     corpus.check_tokenizer(layout.corpus, values)
-    off = finished.off(point)
+    model, off = finished.represented(point)
     deviation = {} if off is None else {"restored": off}
-    return identity.parts(
-        model=finished.represented(point), corpus=corpus.digest(values), precision=compute.precision, **deviation
-    )
+    return identity.parts(model=model, corpus=corpus.digest(values), precision=compute.precision, **deviation)
 
 
 def unchanged(path: Path, made_from: Identity, values: Mapping[str, Any]) -> bool:

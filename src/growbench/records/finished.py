@@ -33,9 +33,8 @@ def point(layout: Layout, wanted: Identity, method: str, seed: int, name: str) -
     recorded = {key: value for key, value in found["identity"].items() if value is not None} if found else {}
     if changed := difference(folder, recorded | wanted):
         raise GrowBenchError(f"{folder}: {changed}; {_remedy(method)} again")
-    if found and represented(folder) not in [
-        p.get("model") or represented(folder) for p in found["points"] if p["point"] == name
-    ]:
+    named = [p.get("model") for p in found["points"] if p["point"] == name] if found else [None]
+    if None not in named and represented(folder)[0] not in named:
         raise GrowBenchError(f"{folder}: not the model of {path}; {_remedy(method)} again")
     return folder
 
@@ -68,17 +67,13 @@ def model(folder: Path) -> str:
     return str(next(iter(files.values()))) if len(files) == 1 else identity.digest(files)
 
 
-def represented(folder: Path) -> str:
-    """Return the digest of the model that a record names for a complete finished point: of its weights, if not restored."""
+def represented(folder: Path) -> tuple[str, float | None]:
+    """Return the digest of the model that a record names for a complete finished point: of its weights, if not restored.
+
+    The second value is how much higher the loss of a restored point is than the record's (nats); None for the very model.
+    """
     own = model(folder)
-    standing = restored.stands_for(folder, own)
-    return standing[0] if standing else own
-
-
-def off(folder: Path) -> float | None:
-    """Return how much higher the loss of a restored finished point is than the record's (nats); None for the very model."""
-    standing = restored.stands_for(folder, model(folder))
-    return standing[1] if standing else None
+    return restored.stands_for(folder, own) or (own, None)
 
 
 def _remedy(method: str) -> str:

@@ -79,12 +79,10 @@ def _shown(saving: Saving) -> dict[str, Any]:
     """Return a saving as the page plots and prints it."""
     if saving.value is None:
         return {"text": UNREACHED if saving.status == NOT_COMMON else saving.status}
-    bound = "≥ " if saving.status == AT_FIRST else ""
-    lo, hi = saving.interval.lo, saving.interval.hi
-    ends = wording.ends({"v_lo": lo, "v_hi": hi}, "v", 1, scale=100)
-    values = {"saving": saving.value, "lo": lo, "hi": hi}
+    values = {"saving": saving.value, "lo": saving.interval.lo, "hi": saving.interval.hi}
     drawn = {key: _rounded(value, 5) for key, value in values.items() if value is not None}
-    return {"text": f"{bound}{wording.number(100 * saving.value)} %{ends}", **drawn}
+    text = wording.saved(saving.value, values["lo"], values["hi"], bound=saving.status == AT_FIRST)
+    return {"text": text, **drawn}
 
 
 def _rounded(value: float | None, digits: int) -> float | None:

@@ -27,11 +27,14 @@ def build(measured: Measured, methods: Sequence[str]) -> pd.DataFrame:
     loss_gap: final loss of `method` minus that of `other`, each at its own end; lo, hi: 95 % t interval.
     The other columns are those of the savings frame.
     """
-    rows = [row(measured, method, other) for method, other in combinations(methods, 2)]
-    corrected = holm({str(place): made["p"] for place, made in enumerate(rows)})
-    for place, made in enumerate(rows):
-        made["p_holm"] = corrected[str(place)]
+    rows = corrected([row(measured, method, other) for method, other in combinations(methods, 2)])
     return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def corrected(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return rows with their p values corrected for one another, as p_holm."""
+    found = holm({str(place): row["p"] for place, row in enumerate(rows)})
+    return [row | {"p_holm": found[str(place)]} for place, row in enumerate(rows)]
 
 
 def row(measured: Measured, method: str, other: str) -> dict[str, Any]:

@@ -130,6 +130,12 @@ def columns(saving: Saving) -> dict[str, Any]:
     }
 
 
+def interval_of(row: Mapping[Any, Any], prefix: str = "") -> str:
+    """Return what the columns of a row's interval begin with: the one over seeds and documents if documents are known."""
+    multi = f"{prefix}multi_"
+    return prefix if pd.isna(row.get(f"{multi}lo")) else multi
+
+
 def _places(seeds: Sequence[int]) -> list[list[int]]:
     return [[i for i, own in enumerate(seeds) if own == seed] for seed in sorted(set(seeds))]
 

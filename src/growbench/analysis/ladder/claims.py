@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from growbench.analysis.frames.measured import LONGER
+from growbench.analysis.frames.measured import LONGER, interval_of
 from growbench.analysis.ladder import frames
 from growbench.analysis.ladder.rung import Rung
 from growbench.analysis.statistics.intervals import Floats
@@ -133,5 +133,5 @@ def _ends(row: dict[str, Any] | None) -> dict[str, Any]:
     """Return value and interval of a row of savings_by_point, over seeds and documents if documents are known."""
     if row is None:
         return {}
-    own = frames.interval_of(row)
+    own = interval_of(row)
     return {"value": row["saving"], "lo": row[f"{own}lo"], "hi": row[f"{own}hi"]}

@@ -1,13 +1,13 @@
 """The tables of a ladder: savings of all rungs, against size and against the source's training, crossings, and profiles."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from growbench.analysis.frames.accounting import ACCOUNTINGS, FRONTIER
-from growbench.analysis.frames.measured import LONGER, SCRATCH
+from growbench.analysis.frames.measured import LONGER, SCRATCH, interval_of
 from growbench.analysis.ladder.regression import fit
 from growbench.analysis.ladder.rung import Rung
 from growbench.analysis.statistics.reading import Line
@@ -82,12 +82,6 @@ def of_source(rungs: Sequence[Rung]) -> pd.DataFrame:
             rows.append({"rung": rung.study, "method": row["method"], "source_tpp": row["source_tpp"], "n": row["n"],
                          "final_loss": row["final_loss"], **ends})  # fmt: skip
     return pd.DataFrame(rows)
-
-
-def interval_of(row: Mapping[Any, Any], prefix: str = "") -> str:
-    """Return what the columns of a row's interval begin with: the one over seeds and documents if documents are known."""
-    multi = f"{prefix}multi_"
-    return prefix if pd.isna(row.get(f"{multi}lo")) else multi
 
 
 def crossings(rungs: Sequence[Rung]) -> pd.DataFrame:

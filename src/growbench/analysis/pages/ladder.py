@@ -7,7 +7,8 @@ import pandas as pd
 
 from growbench.analysis import stability, wording
 from growbench.analysis.frames.accounting import FRONTIER
-from growbench.analysis.ladder.frames import AT, LEVELS, interval_of
+from growbench.analysis.frames.measured import interval_of
+from growbench.analysis.ladder.frames import AT, LEVELS
 from growbench.analysis.ladder.rung import Rung
 from growbench.analysis.pages.markdown import grid
 from growbench.analysis.statistics.savings import AT_FIRST

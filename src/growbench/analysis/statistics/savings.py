@@ -94,8 +94,7 @@ def measure_loss(method: Curve, loss: float, *baseline: Curve) -> Saving:
     n, level = len(method.loss), np.array([loss])
     seeds = [_at_loss(method.line(i), _envelope(baseline, i), level) for i in range(n)]
     logs, early, late, spent = (np.array([float(seed[part][0]) for seed in seeds]) for part in range(4))
-    own = np.array([float(method.line(i).reach(level)[0]) for i in range(n)])
-    missed = ~np.isfinite(own) | late.astype(bool)
+    missed = late.astype(bool) | ~(logs < np.inf)  # the method's own cost is infinite
     if missed.any():
         return _none(NOT_REACHED, n, None, (float(missed.mean()), float(early.mean())))
     if not np.isfinite(logs).all():

@@ -32,7 +32,7 @@ def write(
     if not stages.ranks.first:
         return path
     rows, spec = layout.curve(method, seed), timeline.plan.stages[-1].spec
-    off = finished.off(stages.models.source_folder()) if needs_source(study, method) else None
+    off = finished.represented(stages.models.source_folder())[1] if needs_source(study, method) else None
     deviation: dict[str, Any] = {} if off is None else {"source_restored": off}
     curve.write(rows, journal.curve)
     listed = documents.write(
