@@ -4,6 +4,7 @@ The parent must be a process without threads when it forks; `warm` imports every
 """
 
 import contextlib
+import gc
 import io
 import os
 import resource
@@ -47,17 +48,24 @@ class Outcome:
 
 
 def warm() -> None:
-    """Import what the verbs import, on one thread."""
+    """Import what the verbs import, and the stock classes of every family, on one thread."""
     import torch
 
     torch.set_num_threads(1)
     import transformers  # noqa: F401
 
+    from growbench import families, methods
     from growbench.cli import main  # noqa: F401
     from growbench.pipeline import aggregate, search  # noqa: F401
     from growbench.pipeline.finetune import run as finetune  # noqa: F401
     from growbench.pipeline.grow import run as grow  # noqa: F401
+    from growbench.pipeline.grow.tensors import stored_names
     from growbench.pipeline.pretrain import run as pretrain  # noqa: F401
+
+    methods.loaded()
+    for family in families.loaded():
+        stored_names(family.build(family.config(family.example_spec(), **family.example_settings), seed=None))
+    gc.freeze()  # so that a collection in a child does not copy the parent's memory
 
 
 @contextlib.contextmanager
