@@ -2,7 +2,7 @@
 
 import pytest
 
-from growbench.analysis.ranking import is_control, ranked
+from growbench.analysis.ranking import CONTROLS, FROM_SOURCE, ON_THE_WAY, grouped, is_control, leading, ranked
 
 NAN = float("nan")
 ROWS = [
@@ -31,3 +31,31 @@ def test_a_variant_of_a_control_is_a_control() -> None:
 @pytest.mark.parametrize(("method", "control"), [("scratch", True), ("scratch_iso", True), ("ki", False), ("x", False)])
 def test_what_a_control_is(method: str, control: bool) -> None:
     assert is_control(method) is control
+
+
+def test_methods_are_in_groups_by_what_they_grow_from_and_sorted_by_what_is_saved_against_scratch() -> None:
+    costs = {"stackbert": 0.0, "mslt": 0.0}
+    rows = [{**row, "saving_frontier": 0.1, "source_flops": costs.get(str(row["method"]), 1e9)} for row in ROWS]
+    found = {name: names(own) for name, own in grouped(rows, {"longer": "longer"}).items()}
+    assert found == {
+        FROM_SOURCE: ["longer", "lemon", "ki"],
+        ON_THE_WAY: ["stackbert", "mslt"],
+        CONTROLS: ["source_longer"],
+    }
+    assert list(grouped([row for row in rows if row["method"] in ("scratch", "mslt")])) == [ON_THE_WAY]
+
+
+def test_at_most_eight_lead_scratch_first_and_controls_take_at_most_half() -> None:
+    saved = {
+        "scratch": 0.0,
+        "placebo": 0.9,
+        "scratch_iso": 0.8,
+        "source_longer": 0.7,
+        **{f"m{i}": i / 100 for i in range(9)},
+    }
+    rows = [{"method": name, "saving_total": saving} for name, saving in saved.items()]
+    assert leading(rows) == ["scratch", "placebo", "scratch_iso", "source_longer", "m8", "m7", "m6", "m5"]
+    assert leading([*rows, {"method": "longer", "saving_total": 1.0}], {"longer": "source_longer"})[1:4] == [
+        "longer", "placebo", "scratch_iso",
+    ]  # fmt: skip
+    assert leading(rows[:2]) == ["scratch", "placebo"]

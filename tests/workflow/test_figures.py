@@ -6,60 +6,23 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import matplotlib
 import numpy as np
+import pandas as pd
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from support import constructed, drawn_study
+from support.figures import SCRIPTS, draw, drawn, read, texts
 
 from growbench.analysis import outputs
 from growbench.analysis.figures import figure
 from growbench.analysis.figures import tables as figure_tables
 from growbench.analysis.figures.style import style
 from growbench.errors import GrowBenchError
-from growbench.pipeline.aggregate import run as aggregate
 
-SCRIPTS = Path(__file__).parents[2] / "workflow" / "figures"
 NEW = ("savings_by_point", "plans", "loss_after_growth", "ablation", *outputs.OPTIONAL)
 FIGURES = ("loss_vs_flops", "scores", "savings", *NEW)
-
-
-@pytest.fixture(scope="module")
-def tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The tables of a study with a crossing, one that is not reached and one below at its first point."""
-    folder = tmp_path_factory.mktemp("figures")
-    study = drawn_study.study(folder)
-    records = constructed.write(folder, study, drawn_study.COSTS, {0: 0.0, 1: 0.02, 2: -0.015})
-    drawn_study.grow(records)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        drawn_study.score(study, records)
-    constructed.dump(records / "attention" / "s0.json", constructed.attention(study, 0))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        return aggregate.run(study).resolve()
-
-
-def read(tables: Path) -> figure_tables.Tables:
-    return figure_tables.read({name: tables / f"{name}.csv" for name in (*outputs.OF_FIGURES, *outputs.OPTIONAL)})
-
-
-def draw(found: figure_tables.Tables, name: str) -> Any:
-    return runpy.run_path(str(SCRIPTS / f"{name}.py"))["draw"](found)
-
-
-def drawn(tables: Path, name: str) -> Any:
-    return draw(read(tables), name)
-
-
-def texts(drawn: Any) -> str:
-    panels = [
-        t.get_text() for axes in drawn.axes for t in [*axes.texts, axes.title, axes.xaxis.label, axes.yaxis.label]
-    ]
-    titles = [axes.get_title(loc="left") for axes in drawn.axes]
-    return "\n".join([*(t.get_text() for t in drawn.texts), *panels, *titles])
 
 
 @pytest.mark.parametrize("name", FIGURES)
@@ -131,6 +94,28 @@ def test_loss_figure_shows_both_accountings_and_the_references(tables: Path) -> 
     assert "scratch finishes at 1.943" in shown
 
 
+def test_the_loss_figure_names_at_most_eight_methods_beside_their_lines_and_draws_the_others_thin_and_gray(
+    tables: Path,
+) -> None:
+    found = read(tables)
+    rows = found.savings.to_dict("records")
+    more = [{**rows[-1], "method": f"more_{i}", "base": f"more_{i}", "saving_total": -9.0} for i in range(9)]
+    points = [
+        found.points,
+        *(
+            found.points[found.points["method"] == rows[-1]["method"]].assign(method=row["method"], run=row["method"])
+            for row in more
+        ),
+    ]
+    many = replace(found, savings=pd.DataFrame([*rows, *more]), points=pd.concat(points))
+    assert len(many.leading) == 8 and not drawn(tables, "loss_vs_flops").legends
+    for axes in draw(many, "loss_vs_flops").axes:
+        named = [text.get_text() for text in axes.texts if text.get_text() in set(many.savings["method"])]
+        assert sorted(named) == sorted(many.leading)
+        assert f"thin gray: {len(many.methods) - 8} more" in {text.get_text() for text in axes.texts}
+        assert sum(line.get_color() == "#b0b0b0" for line in axes.lines) == len(many.methods) - 8
+
+
 def test_the_loss_figure_draws_the_lowest_loss_of_all_models_from_scratch(tables: Path) -> None:
     """Its end is the mean over seeds of the better one of scratch and the source."""
     found = read(tables)
@@ -141,7 +126,7 @@ def test_the_loss_figure_draws_the_lowest_loss_of_all_models_from_scratch(tables
     last = found.from_scratch[found.from_scratch["fraction"] == 1].pivot(index="seed", columns="method", values="loss")
     assert line.get_ydata()[-1] == pytest.approx(last.min(axis=1).mean())
     assert list(line.get_ydata()) == sorted(line.get_ydata(), reverse=True)
-    assert "gray: from-scratch frontier" in texts(drawn(tables, "loss_vs_flops"))
+    assert "broad: from-scratch frontier" in texts(drawn(tables, "loss_vs_flops"))
 
 
 def test_savings_against_tokens_per_parameter_have_a_panel_per_method(tables: Path) -> None:
@@ -168,92 +153,6 @@ def test_the_placebo_is_gray_in_every_panel(tables: Path) -> None:
         has_gray = any(line.get_color() == "#999999" for line in axes.lines)
         assert has_gray == (axes.get_title() != "net2net")
     assert "placebo" in {text.get_text() for text in figured.legends[0].get_texts()}
-
-
-def test_score_figure_says_that_toyglue_is_not_glue(tables: Path) -> None:
-    shown = texts(drawn(tables, "scores"))
-    for word in ("toyglue", "not GLUE", "majority 50.0", "topic*", *constructed.TASKS):
-        assert word in shown
-
-
-def lines(axes: Any) -> list[tuple[tuple[float, ...], tuple[float, ...]]]:
-    """Return what the lines of error bars show: x and y of each."""
-    return [
-        (tuple(bars.lines[0].get_xdata()), tuple(bars.lines[0].get_ydata()))
-        for bars in axes.containers
-        if bars.lines[0]
-    ]
-
-
-def test_scores_of_several_points_are_curves_whose_markers_lie_at_the_models_flops(tables: Path) -> None:
-    """Methods that cost the same are drawn on top of each other rather than moved."""
-    found = read(tables)
-    figured = draw(found, "scores")
-    assert "compute" in texts(figured)
-    for axes, column in zip(figured.axes[:2], ("flops", "flops_total"), strict=True):
-        rows = found.scores[found.scores["task"] == "average"].sort_values("fraction")
-        wanted = {tuple(rows.loc[rows["method"] == name, column]) for name in drawn_study.COSTS}
-        assert {x for x, _ in lines(axes)} == wanted and len(axes.containers) == len(drawn_study.COSTS)
-
-
-def test_scores_of_one_point_are_a_row_of_dots_per_method_with_floors_as_vertical_lines(tables: Path) -> None:
-    found = read(tables)
-    found = replace(found, scores=found.scores[found.scores["point"] == "p100"].assign(random_model=0.79))
-    figured = draw(found, "scores")
-    assert "compute" not in texts(figured) and "random model 79.0" in texts(figured)
-    assert "← majority 50.0" in texts(figured), "a line there would flatten the scores"
-    average = found.scores[found.scores["task"] == "average"].set_index("method")["mean"]
-    shown = {y: x for x, y in lines(figured.axes[0])}
-    names = {
-        round(at): label.get_text()
-        for at, label in zip(figured.axes[0].get_yticks(), figured.axes[0].get_yticklabels(), strict=True)
-    }
-    assert {names[round(y)]: x for (y,), (x,) in shown.items()} == {
-        name: pytest.approx(100 * average[name]) for name in drawn_study.COSTS
-    }
-    verticals = [
-        line.get_xdata()
-        for line in figured.axes[0].lines
-        if len(set(line.get_xdata())) == 1 and list(line.get_ydata()) == [0, 1]
-    ]
-    assert [list(x) for x in verticals] == [[pytest.approx(79.0)] * 2]
-
-
-def test_zero_shot_scores_of_several_points_are_curves_over_all_flops(tables: Path) -> None:
-    found = read(tables)
-    figured = drawn(tables, "zeroshot")
-    (axes,) = figured.axes
-    assert "pairs, accuracy" in texts(figured) and "chance 50.0" in texts(figured)
-    assert "against compute" in texts(figured)
-    rows = found.zeroshot[found.zeroshot["main"]].sort_values("fraction")
-    wanted = {
-        (tuple(own["flops_total"]), tuple(100 * own["mean"])) for _, own in rows.groupby("method") if len(own) > 1
-    }
-    assert (
-        len(rows["point"].unique()) == 3
-        and wanted <= set(lines(axes))
-        and len(axes.containers) == len(drawn_study.COSTS)
-    )
-
-
-def test_zero_shot_scores_of_one_point_are_dots(tables: Path) -> None:
-    found = read(tables)
-    last = found.zeroshot[found.zeroshot["point"] == "p100"]
-    figured = draw(replace(found, zeroshot=last), "zeroshot")
-    assert "of the finished points" in texts(figured)
-    means = 100 * last[last["main"]].set_index("method")["mean"]
-    assert {y: x for (x,), (y,) in lines(figured.axes[0])} == {-i: means[name] for i, name in enumerate(found.methods)}
-    perplexities = last[last["main"]].assign(metric="word_perplexity", mean=lambda rows: 1e5 + 1e5 * rows["fraction"])
-    assert draw(replace(found, zeroshot=perplexities), "zeroshot").axes[0].get_xscale() == "log"
-
-
-def test_a_study_that_scores_nothing_has_no_figure_of_it(tables: Path) -> None:
-    found = read(tables)
-    with pytest.raises(GrowBenchError, match=r"zeroshot\.csv: missing; name a test set in zeroshot\.names"):
-        draw(replace(found, zeroshot=found.zeroshot.iloc[:0]), "zeroshot")
-    without = constructed.study({"scratch": None})
-    assert not outputs.has_figure(without, "zeroshot") and outputs.has_figure(without, "scores")
-    assert outputs.has_figure(constructed.study({"scratch": None}, **{"zeroshot.names": ["pairs"]}), "zeroshot")
 
 
 def test_the_forest_plot_names_the_states(tables: Path) -> None:

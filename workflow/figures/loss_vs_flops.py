@@ -1,4 +1,7 @@
-"""Validation loss against FLOPs: finished points with intervals on light trunks, in both accountings."""
+"""Validation loss against FLOPs: finished points with intervals on light trunks, in both accountings.
+
+At most eight methods, scratch and controls among them, have colors and names; the others are thin gray lines.
+"""
 
 import numpy as np
 import pandas as pd
@@ -13,7 +16,9 @@ from growbench.analysis.figures.tables import Tables
 from growbench.analysis.statistics.reading import Envelope, Line, joined
 
 PANELS = (("flops", "Target only (the source is free)"), ("flops_total", "Everything counted"))
-FRONTIER, SHADE, STEPS = "; gray: from-scratch frontier", "#c8c8c8", 200
+FRONTIER, SHADE, STEPS = "; broad: from-scratch frontier", "#c8c8c8", 200
+OTHER = "#b0b0b0"  # of methods without a color of their own
+LETTER = 0.05  # inches of a letter of a name beside a line
 ROOM = 2.5  # an entropy line is drawn if the axis grows by at most this factor to show it
 
 
@@ -40,20 +45,23 @@ def entropies(points: pd.DataFrame) -> list[tuple[str, float]]:
     return [(name, float(value)) for name, value in lines if not np.isnan(value)]
 
 
-def panel(axes: Axes, tables: Tables, column: str) -> None:
-    """Draw every method over one accounting's FLOPs."""
+def panel(axes: Axes, tables: Tables, column: str) -> list[tuple[str, float, float, str]]:
+    """Draw every method over one accounting's FLOPs; return name, FLOPs, loss and color of the leading ones' last points."""
+    leading, named = tables.leading, []
     for i, method in enumerate(tables.methods):
-        look = tables.look(method)
+        look, own = tables.look(method), tables.points[tables.points["method"] == method]
+        cost, loss, below, above = np.array([_mean(group, column) for _, group in own.groupby("fraction")]).T
+        if method not in leading:
+            axes.plot(cost, loss, color=OTHER, lw=0.7, marker=".", ms=2.5, mew=0, zorder=2)
+            continue
         for _, trunk in tables.curves[tables.curves["method"] == method].groupby(["run", "seed"]):
             axes.plot(trunk[column], trunk["valid_loss"], color=look.color, lw=0.5, alpha=0.3, zorder=2)
-        own = tables.points[tables.points["method"] == method]
         axes.plot(own[column], own["loss"], ".", color=look.color, ms=2, alpha=0.5, mew=0, zorder=3)
-        rows = [_mean(group, column) for _, group in own.groupby("fraction")]
-        cost, loss, below, above = np.array(rows).T
         axes.errorbar(
             cost, loss, yerr=[below, above], color=look.color, marker=look.marker, linestyle=look.line,
             elinewidth=0.8, capsize=1.5, mec="white", mew=0.4, zorder=5 + i,
         )  # fmt: skip
+        named.append((method, float(cost[-1]), float(loss[-1]), look.color))
     scratch = tables.savings[tables.savings["method"] == "scratch"].iloc[0]
     baseline = scratch["threshold_loss"]
     ends = "finishes at" if baseline == scratch["final_loss"] else "reaches"
@@ -63,6 +71,7 @@ def panel(axes: Axes, tables: Tables, column: str) -> None:
         textcoords="offset points", fontsize=6.5, va="top", zorder=40,
         bbox={"facecolor": "white", "alpha": 0.7, "pad": 0.5, "edgecolor": "none"},
     )  # fmt: skip
+    return named
 
 
 def frontier(axes: Axes, tables: Tables) -> None:
@@ -86,13 +95,14 @@ def _mean(group: pd.DataFrame, column: str) -> tuple[float, float, float, float]
 
 def draw(tables: Tables) -> Figure:
     """Return the figure."""
-    top = 0.53 + figure.legend_height(tables.methods)
-    height = top + 4.85
+    top, tall, between = 0.78, 1.8, 0.6
+    height = top + 2 * tall + between + 0.64
     canvas = figure.canvas(height, tables, "Validation loss against training compute")
-    figure.legend(canvas, tables, top=0.5)
+    right = 1 - (0.2 + LETTER * max(map(len, tables.leading))) / figure.WIDTH
     grid = canvas.add_gridspec(
-        2, 1, left=0.145, right=0.97, top=1 - (top + 0.22) / height, bottom=0.64 / height, hspace=0.36
+        2, 1, left=0.145, right=right, top=1 - top / height, bottom=0.64 / height, hspace=between / tall
     )
+    others = len(tables.methods) - len(tables.leading)
     low, high, outside = limits(tables)
     has_frontier = captions.headline(tables.from_scratch, tables.bases) == "frontier"
     for i, (column, title) in enumerate(PANELS):
@@ -100,12 +110,18 @@ def draw(tables: Tables) -> Figure:
         if has_frontier and column == "flops_total":
             frontier(axes, tables)
             title += FRONTIER
-        panel(axes, tables, column)
+        named = panel(axes, tables, column)
         axes.set_ylim(low, high)
         costs = tables.points[column]
         axis.flops_axis(axes, costs.min() / 2.2, costs.max() * 1.12, "training FLOPs (matmul, forward + backward)")
         axes.set_title(title, fontsize=7)
         axes.set_ylabel("validation loss (nats/token)")
+        axis.end_labels(axes, named, tall, size=6)
+        if others:
+            axes.annotate(
+                f"thin gray: {others} more", (1.03, 1.0), xycoords="axes fraction", fontsize=5.5, color=GRAY, va="top",
+                annotation_clip=False,
+            )  # fmt: skip
         for name, value in entropies(tables.points):
             _entropy(axes, name, value, (name, value) in outside)
     return canvas

@@ -1,4 +1,4 @@
-"""Forest plot: share of scratch's FLOPs that each method saves, in both accountings, with intervals."""
+"""Forest plot: share of scratch's FLOPs that each method saves, in both accountings, with intervals; by groups, best first."""
 
 import math
 from typing import Any
@@ -9,15 +9,15 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from growbench.analysis import wording
+from growbench.analysis import ranking, wording
 from growbench.analysis.figures import figure
 from growbench.analysis.figures.figure import GRAY
 from growbench.analysis.figures.style import Style
 from growbench.analysis.figures.tables import Tables
 from growbench.analysis.statistics.savings import AT_FIRST, NOT_REACHED
 
-SHIFT = {"target_only": 0.17, "total": -0.17}
-ROW = 0.52
+SHIFT = {"target_only": 0.2, "total": -0.2}
+ROW, HEAD = 0.38, 0.3  # inches of a method and of a group's name
 
 
 def limits(savings: pd.DataFrame) -> tuple[float, float]:
@@ -52,19 +52,30 @@ def bar(axes: Axes, row: dict[str, Any], name: str, y: float, look: Style) -> No
 
 
 def draw(tables: Tables) -> Figure:
-    """Return the figure: one row per growing method."""
-    rows = tables.savings[tables.savings["method"] != "scratch"].to_dict("records")
-    height = 1.35 + ROW * max(len(rows), 1)
+    """Return the figure: one row per method, in the groups of `ranking.grouped`."""
+    groups = ranking.grouped(tables.savings.to_dict("records"), tables.bases)
+    rows = [row for own in groups.values() for row in own]
+    tall = max(ROW * len(rows) + HEAD * len(groups), ROW)
+    height = 1.35 + tall
     canvas = figure.canvas(height, tables, "FLOPs saved against scratch")
     left = (0.14 + 0.062 * max((len(str(row["method"])) for row in rows), default=8)) / figure.WIDTH
-    axes = canvas.add_axes((left, 0.62 / height, max(0.62 - left, 0.2), (ROW * max(len(rows), 1)) / height))
+    axes = canvas.add_axes((left, 0.62 / height, max(0.62 - left, 0.2), tall / height))
     axes.set_xlim(*limits(tables.savings))
-    axes.set_ylim(-0.6, len(rows) - 0.4)
+    axes.set_ylim(-tall / ROW, 0)
     axes.axvline(0, color="black", lw=0.8)
-    for i, row in enumerate(reversed(rows)):
-        for name, shift in SHIFT.items():
-            bar(axes, row, name, i + shift, tables.look(str(row["method"])))
-    axes.set_yticks(range(len(rows)), [str(row["method"]) for row in reversed(rows)])
+    y, places = 0.0, []
+    for group, own in groups.items():
+        axes.annotate(
+            group, (0, y - 0.62 * HEAD / ROW), xycoords=("figure fraction", "data"), xytext=(5, 0),
+            textcoords="offset points", fontsize=7, fontweight="bold", va="center", annotation_clip=False,
+        )  # fmt: skip
+        y -= HEAD / ROW
+        for row in own:
+            places.append(y - 0.5)
+            for name, shift in SHIFT.items():
+                bar(axes, row, name, y - 0.5 + shift, tables.look(str(row["method"])))
+            y -= 1
+    axes.set_yticks(places, [str(row["method"]) for row in rows])
     axes.tick_params(axis="y", length=0)
     axes.grid(axis="y", visible=False)
     axes.set_xlabel("saving 1 − F / F_scratch (%)")

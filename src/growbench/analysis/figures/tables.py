@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from growbench.analysis import captions, wording
+from growbench.analysis import captions, ranking, wording
 from growbench.analysis.figures.style import Style, style
 from growbench.errors import GrowBenchError
 from growbench.spec import SOURCE
@@ -40,6 +40,11 @@ class Tables:
     def methods(self) -> list[str]:
         """Return the methods in the order of the savings table."""
         return [str(name) for name in self.savings["method"]]
+
+    @property
+    def leading(self) -> list[str]:
+        """Return the methods that a figure of curves shows in color and by name; the others are gray."""
+        return ranking.leading(self.savings.to_dict("records"), self.bases)
 
     @property
     def bases(self) -> dict[str, str]:
