@@ -107,6 +107,40 @@ class Traits:
     embedding_norm: bool = False
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Pixels:
+    """What an image model reads and predicts, besides its shape.
+
+    size: pixels of a side of its square images. patch: pixels of a side of a square patch, which divides `size`.
+    classes: number of classes. channels: of an image.
+    """
+
+    size: int
+    patch: int
+    classes: int
+    channels: int = 3
+
+    @property
+    def patches(self) -> int:
+        """Patches of one image."""
+        return (self.size // self.patch) ** 2
+
+    @property
+    def patch_values(self) -> int:
+        """Numbers in one patch."""
+        return self.channels * self.patch**2
+
+    @property
+    def settings(self) -> dict[str, int]:
+        """The stock config's settings for them."""
+        return {
+            "image_size": self.size,
+            "patch_size": self.patch,
+            "num_labels": self.classes,
+            "num_channels": self.channels,
+        }
+
+
 def integer(value: Any) -> Any:
     """Return a float without a fraction as an int, as in `1e4` or `32.0`; anything else as it is."""
     return int(value) if isinstance(value, float) and value.is_integer() else value

@@ -131,6 +131,8 @@ def _totals(study: Study, rows: Sequence[Row], speed: float) -> Iterator[str]:
         yield f"Training on this machine: {total / 60:.1f} minutes with one run at a time"
         yield f"Core-hours on this machine, the search included: {cores:.3g}"
     tokens, size = study.corpus.max_tokens, dtype_of(study.corpus.vocab).itemsize
+    if study.images is not None:
+        tokens, size = study.images.most, study.images.pixels.channels * study.images.size**2
     corpus = (
         "the corpus (its size is not limited)" if tokens is None else f"at most {_amount(size * tokens)}B of corpus"
     )

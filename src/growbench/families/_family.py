@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from growbench.errors import GrowBenchError
 from growbench.families._roles import Role, Table, resolve
-from growbench.spec import ModelSpec, Norm, Traits
+from growbench.spec import ModelSpec, Norm, Pixels, Traits
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -192,8 +192,11 @@ class Family:
         known = {size: value for size, value in sizes.items() if value is not None}
         return ModelSpec(family=self.name, **{**known, **self.derived(config)})
 
-    def parameters(self, spec: ModelSpec) -> int:
-        """Return how many parameters a stock language model of this spec has, embeddings included. Builds no model."""
+    def parameters(self, spec: ModelSpec, pixels: Pixels | None = None) -> int:
+        """Return how many parameters a stock model of this spec has, embeddings included. Builds no model.
+
+        pixels: what an image model reads and predicts; None for a language model.
+        """
         h, attention, grouped = spec.hidden, spec.heads * spec.head_size, spec.kv_heads * spec.head_size
         gain = 2 * h if "norm" in self.biases else h
         biases = {"qkv": attention + 2 * grouped, "o": h, "ffn": spec.ffn + h}

@@ -1,11 +1,11 @@
-"""The logical tensors of a stock language model by formula, so that what works on them has a price. Builds no model."""
+"""The logical tensors of a stock model by formula, so that what works on them has a price. Builds no model."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from growbench.families._family import Family
 from growbench.families._roles import Axis, Component, axis_size, fixed, reads, scales, writes
-from growbench.spec import ModelSpec
+from growbench.spec import ModelSpec, Pixels
 
 GATED = 3  # matrices of an FFN with a gate
 RESIDUAL, FROM_RESIDUAL, SCALED = writes("residual"), reads("residual"), scales("residual")
@@ -25,8 +25,11 @@ class Logical:
     layered: bool
 
 
-def logical(family: Family, spec: ModelSpec) -> tuple[Logical, ...]:
-    """Return every logical tensor of the stock language model of this spec: together they are `family.parameters`."""
+def logical(family: Family, spec: ModelSpec, pixels: Pixels | None = None) -> tuple[Logical, ...]:
+    """Return every logical tensor of the stock model of this spec: together they are `family.parameters`.
+
+    pixels: what an image model reads and predicts; None for a language model.
+    """
     rows = {"vocab": spec.vocab, "type": family.types}
     rows["position"] = 0 if family.positions is None else spec.max_length + family.positions
     rows["head"] = spec.head_size
@@ -36,7 +39,19 @@ def logical(family: Family, spec: ModelSpec) -> tuple[Logical, ...]:
         shape = tuple(rows[axis.space] if axis.verb == "fixed" else axis_size(axis, spec) or 0 for axis in axes)
         if all(shape):
             made.append(Logical(Component(kind, axes), shape, layered))
-    return tuple(made)
+    return (*made, *(_of_images(family, spec, pixels) if pixels else ()))
+
+
+def _of_images(family: Family, spec: ModelSpec, pixels: Pixels) -> Iterator[Logical]:
+    """Yield what an image model has in the place of a token table: special tokens, the projection of a patch, a classifier."""
+    one, side = fixed("one"), pixels.patch
+    for _ in range(family.tokens):
+        yield Logical(Component("embedding", (one, one, RESIDUAL)), (1, 1, spec.hidden), False)
+    patch = (RESIDUAL, fixed("channel"), fixed("height"), fixed("width"))
+    yield Logical(Component("embedding", patch), (spec.hidden, pixels.channels, side, side), False)
+    yield Logical(Component("embedding", (RESIDUAL,)), (spec.hidden,), False)
+    yield Logical(Component("head", (fixed("class"), FROM_RESIDUAL)), (pixels.classes, spec.hidden), False)
+    yield Logical(Component("head", (fixed("class"),)), (pixels.classes,), False)
 
 
 def _layer(family: Family) -> Iterator[tuple[str, tuple[Axis, ...]]]:

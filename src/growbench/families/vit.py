@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from growbench.errors import GrowBenchError
 from growbench.families._family import SIZES, Family
 from growbench.families._roles import Table, fixed, linear, norm, readout, reads, role, writes
-from growbench.spec import ModelSpec
+from growbench.spec import ModelSpec, Pixels
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -102,6 +102,13 @@ class Vit(Family):
 
     def derived(self, config: Any) -> dict[str, int]:
         return {"vocab": 0, "max_length": patches(config.image_size, config.patch_size) + self.tokens}
+
+    def parameters(self, spec: ModelSpec, pixels: Pixels | None = None) -> int:
+        layers = super().parameters(spec)  # and the final norm and the positions
+        if pixels is None:
+            raise GrowBenchError(f"model.family: {self.name} reads images; say which, to count its parameters")
+        outside = (self.tokens + pixels.patch_values + 1) * spec.hidden  # special tokens and the projection of a patch
+        return layers + outside + (spec.hidden + 1) * pixels.classes
 
     def pre_norm(self, config: Any) -> bool:
         return True

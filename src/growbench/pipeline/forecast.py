@@ -13,18 +13,20 @@ import torch
 
 from growbench import families
 from growbench.families import Family, Role
+from growbench.pipeline.pretrain.images import augment_of
 from growbench.pipeline.pretrain.setup import objective_of, recipe_of
 from growbench.pipeline.pretrain.stages import variant_of
 from growbench.plan.flops import StepCost
 from growbench.plan.plan import Stage
 from growbench.runtime import launch
-from growbench.spec import SOURCE
+from growbench.spec import SOURCE, Pixels
 from growbench.study import timeline
 from growbench.study.study import Study, point_name
 from growbench.study.timeline import Entry, Timeline
 from growbench.train import build, device
 from growbench.train.batches import Batches
 from growbench.train.data import PackedSequences
+from growbench.train.images import ImageBatches, Images, Scaling
 from growbench.train.loop import Trainer
 from growbench.train.variants.teacher import Teacher
 from growbench.train.variants.thin import Thin, thin
@@ -50,7 +52,7 @@ def _method(study: Study, family: Family, method: str, clock: "Stopwatch | None"
     line = timeline.of(study, method)
     stages, entries = line.plan.stages, line.entries()
     seconds = sum(_seconds(clock, line, entry) for entry in entries) if clock else None
-    sizes = [Sizes.of(family, stage) for stage in stages]
+    sizes = [Sizes.of(family, stage, study.pixels) for stage in stages]
     return {
         "method": method,
         "seeds": list(study.seeds),
@@ -122,9 +124,10 @@ class Sizes:
     learning: int
 
     @classmethod
-    def of(cls, family: Family, stage: Stage) -> "Sizes":
-        """Count the parameters of a stage on a model without storage."""
-        model = thin(family, family.build(family.config(stage.spec), seed=None), Thin(*stage.thin))
+    def of(cls, family: Family, stage: Stage, pixels: Pixels | None = None) -> "Sizes":
+        """Count the parameters of a stage on a model without storage. pixels: what image models read."""
+        settings = pixels.settings if pixels else {}
+        model = thin(family, family.build(family.config(stage.spec, **settings), seed=None), Thin(*stage.thin))
         total = sum(parameter.numel() for parameter in model.parameters())
         if stage.thin != (None, False):
             return cls(total, total)
@@ -155,7 +158,7 @@ def _learns(roles: Mapping[str, Role], name: str, lowest: int, whole: bool, tied
 
 
 class Stopwatch:
-    """Measures the seconds of one step of each kind of stage on this machine, once each, on random tokens."""
+    """Measures the seconds of one step of each kind of stage on this machine, once each, on random tokens or pixels."""
 
     def __init__(self, study: Study) -> None:
         self.study, self.known = study, dict[tuple[Any, ...], float]()
@@ -170,15 +173,14 @@ class Stopwatch:
 
     def _measure(self, stage: Stage, cost: StepCost) -> float:
         study, family = self.study, families.load(self.study.target.family)
-        length, vocab = study.objective.length, study.corpus.vocab
-        model = family.build(family.config(stage.spec, **family.dropout(study.train.dropout)))
+        vocab = study.corpus.vocab
+        settings = study.pixels.settings if study.pixels else {}
+        model = family.build(family.config(stage.spec, **settings, **family.dropout(study.train.dropout)))
         thin(family, model, Thin(*stage.thin))
         compute = device.resolve(study.train.device, study.train.precision)
-        small = family.build(family.config(study.source_spec(vocab))) if stage.teacher else None
+        small = family.build(family.config(study.source_spec(vocab), **settings)) if stage.teacher else None
         teacher = Teacher(family, compute.place(small).eval(), stage.temperature) if small else None
-        ids = np.random.default_rng(0).integers(min(10, vocab - 1), vocab, 200 * length)
-        objective = objective_of(study, SPECIAL, vocab)
-        batches = Batches(PackedSequences(ids, length, SPECIAL["cls"], 0), objective, study.optimizer.batch)
+        batches = _batches(study)
         recipe, variant = replace(recipe_of(study), compile=False, accumulate=1), variant_of(stage, None, teacher)
         trainer = build.trainer(family, model, batches, cost, recipe, compute=compute, variant=variant)
         turns = len(variant.submodels)
@@ -191,3 +193,16 @@ class Stopwatch:
     def _take(trainer: Trainer, steps: int) -> None:
         """Take steps, and wait for the device."""
         float(sum(trainer.step(i, 0.0) for i in range(steps)))
+
+
+def _batches(study: Study) -> Batches | ImageBatches:
+    """Return batches of random tokens, or of random pixels."""
+    length, vocab, rng = study.objective.length, study.corpus.vocab, np.random.default_rng(0)
+    if study.images is None:
+        ids = rng.integers(min(10, vocab - 1), vocab, 200 * length)
+        sequences = PackedSequences(ids, length, SPECIAL["cls"], 0)
+        return Batches(sequences, objective_of(study, SPECIAL, vocab), study.optimizer.batch)
+    size, classes, count = study.images.size, study.images.classes, study.optimizer.batch
+    pixels = rng.integers(0, 256, (count, size, size, study.images.pixels.channels), dtype=np.uint8)
+    images, scaling = Images(pixels, rng.integers(0, classes, count)), Scaling((0.5,) * 3, (0.25,) * 3)
+    return ImageBatches(images=images, scaling=scaling, augment=augment_of(study), size=count, seed=0)

@@ -15,6 +15,7 @@ from growbench.errors import GrowBenchError
 from growbench.pipeline import aggregate
 from growbench.pipeline.corpus import held_out, text_source
 from growbench.pipeline.corpus.corpus import VERSION
+from growbench.pipeline.corpus.images import source as image_source
 from growbench.pipeline.finetune import cache
 from growbench.plan import file as plan_file
 from growbench.records import identity
@@ -30,7 +31,9 @@ VOCABULARY = (".json", ".txt", ".model")  # files of a pretrained tokenizer; wei
 
 
 def corpus(study: Study) -> Parts:
-    """Return the parts of the tokenized text. The entropy floor depends on the objective."""
+    """Return the parts of the tokenized text, or of the decoded images. The entropy floor depends on the objective."""
+    if study.images is not None:
+        return _images(study)
     made: Parts = {"corpus": asdict(study.corpus), "objective": asdict(study.objective), "version": VERSION}
     made["held_out"] = held_out.VERSION
     if study.corpus.source == "synthetic":
@@ -40,6 +43,17 @@ def corpus(study: Study) -> Parts:
     if study.corpus.tokenizer == "pretrained" and study.corpus.tokenizer_name:
         made["tokenizer"] = _tokenizer(Path(study.corpus.tokenizer_name))
     return made
+
+
+def _images(study: Study) -> Parts:
+    """Return the parts of the decoded images; of folders the names and sizes of their files."""
+    made: Parts = {"corpus": asdict(study.corpus), "images": asdict(study.images), "version": VERSION}  # type: ignore[arg-type]
+    try:
+        source = image_source.open_source(study) if study.corpus.source != "hub" else None
+    except GrowBenchError:  # `growbench check` reports it
+        return made
+    streams = {key: getattr(source, key, None) for key in ("train", "valid", "test")}
+    return made | {"files": {key: stream.note for key, stream in streams.items() if stream is not None}}
 
 
 def _text(study: Study) -> dict[str, dict[str, str | None]] | None:

@@ -79,7 +79,7 @@ class Stage(Shape):
 
 
 class Point(Shape):
-    """One finished point; costs are those of the run until there, its cool-down included."""
+    """One finished point; costs are those of the run until there, its cool-down included. accuracy: of models of images."""
 
     point: Name
     fraction: Share
@@ -94,6 +94,7 @@ class Point(Shape):
     wall_seconds: Amount
     tail_energy: float | None
     model: Sha256 | None
+    accuracy: Annotated[float, Field(ge=0, le=1)] | None = None
 
 
 class Entry(Shape):

@@ -6,7 +6,7 @@ from growbench import families
 from growbench.errors import GrowBenchError, nearest
 from growbench.runtime import launch
 from growbench.spec import check_growth
-from growbench.study import schema
+from growbench.study import image_check, schema
 from growbench.study.budget import BudgetConfig
 from growbench.study.sections import TASK_NAMES, FinetuneConfig
 from growbench.study.squad import SQUAD_TASKS, least_room
@@ -23,8 +23,11 @@ def check(study: Study) -> None:
     _check_budget(study)
     _check_points("source.points", study.source.points, study.source.points)
     _check_split(study)
-    _check_inputs(study)
-    _check_zeroshot(study)
+    if study.images is None:
+        _check_inputs(study)
+        _check_zeroshot(study)
+    else:
+        image_check.check(study)
     _check_finetune(study)
 
 
@@ -37,6 +40,7 @@ def check_sizes(study: Study) -> None:
     if kind != able:
         others = ", ".join(other.name for other in families.loaded() if other.objective == kind)
         raise GrowBenchError(f"objective.kind: {kind}, but {family} is trained with {able}; for {kind} use {others}")
+    image_check.check_section(study)
     vocab = study.corpus.vocab
     source, target = study.source_spec(vocab), study.target_spec(vocab)
     for name, spec in (("source", source), ("target", target)):

@@ -67,12 +67,13 @@ def _early(study: Study, name: str, run: timeline.Timeline, point: float) -> str
 
 
 def _check_text(study: Study, name: str, run: timeline.Timeline) -> None:
-    """Raise GrowBenchError if a run would read more tokens than corpus.max_tokens."""
-    if study.corpus.max_tokens is None:
+    """Raise GrowBenchError if a run would read more tokens than corpus.max_tokens, or more images than images.most."""
+    most = study.corpus.max_tokens if study.images is None else study.images.most
+    if most is None:
         return
-    run.check_text(name, study.corpus.max_tokens)
+    run.check_text(name, most)
     if study.reads_source(name):
-        timeline.of(study, timeline.SOURCE).check_text(timeline.SOURCE, study.corpus.max_tokens)
+        timeline.of(study, timeline.SOURCE).check_text(timeline.SOURCE, most)
 
 
 def _check_tuner(study: Study, name: str) -> None:

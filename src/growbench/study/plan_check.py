@@ -94,6 +94,10 @@ def _check_stage(study: Study, method: Method, stage: Stage, *, last: bool) -> N
             f"pool: {stage.pool} is not less than the {length} tokens of a sequence; use a smaller one",
         ),
         (
+            (stage.pool > 1 or stage.cut > 1) and study.images is not None,
+            "pool, cut: they shorten text, and this study reads images; leave them out",
+        ),
+        (
             stage.pool > 1 and not mlm,
             "pool: pooled embeddings would show a causal model the tokens that it predicts; use pool 1, or cut",
         ),

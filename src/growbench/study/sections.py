@@ -14,6 +14,7 @@ from typing_extensions import TypedDict
 
 from growbench.plan.lengths import predicted
 from growbench.study.budget import BudgetConfig
+from growbench.study.images import ImagesConfig
 from growbench.study.optimizer import OptimizerConfig, SearchConfig
 from growbench.study.squad import SQUAD_TASKS
 from growbench.study.types import (
@@ -98,15 +99,17 @@ class CorpusConfig:
 class ObjectiveConfig:
     """What pre-training predicts."""
 
-    kind: Literal["mlm", "clm"]
-    """Masked (mlm) or causal (clm) language modeling."""
+    kind: Literal["mlm", "clm", "classification"]
+    """Masked (mlm) or causal (clm) language modeling, or classification of images."""
     length: Tokens
-    """Tokens of one packed sequence."""
+    """Tokens of one packed sequence; of an image, its patches and the special tokens."""
     mask_rate: Annotated[float, Field(strict=True, gt=0, lt=1)]
     """Share of positions that are predicted (mlm)."""
 
     def positions(self, length: int) -> int:
-        """Return how many positions of a sequence of `length` tokens are predicted."""
+        """Return how many positions of a sequence of `length` tokens are predicted; of an image, its class alone."""
+        if self.kind == "classification":
+            return 1
         return predicted(length, self.mask_rate if self.kind == "mlm" else None)
 
 
@@ -312,3 +315,5 @@ class Config:
     tasks: TasksConfig
     finetune: FinetuneConfig
     zeroshot: ZeroshotConfig
+    images: ImagesConfig | None = None
+    """Images in the place of text; null, or left out: the study reads text."""

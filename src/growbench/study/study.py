@@ -14,7 +14,7 @@ from growbench import families, methods
 from growbench.errors import GrowBenchError
 from growbench.methods import Method
 from growbench.records.layout import Layout
-from growbench.spec import SOURCE, ModelSpec
+from growbench.spec import SOURCE, ModelSpec, Pixels
 from growbench.study.sections import Config, SourceConfig, TargetConfig
 from growbench.study.squad import SQUAD_TASKS
 from growbench.study.types import STRICT
@@ -88,7 +88,16 @@ class Study(Config):
 
     def parameters(self, vocab: int) -> int:
         """Return the parameters of the target, embeddings included."""
-        return families.load(self.target.family).parameters(self.target_spec(vocab))
+        return self.parameters_of(self.target_spec(vocab))
+
+    def parameters_of(self, spec: ModelSpec) -> int:
+        """Return the parameters of a model of the study, embeddings included."""
+        return families.load(spec.family).parameters(spec, self.pixels)
+
+    @property
+    def pixels(self) -> Pixels | None:
+        """What the models of a study of images read and predict; None if the study reads text."""
+        return None if self.images is None else self.images.pixels
 
     def points_of(self, name: str) -> tuple[float, ...]:
         """Return the points at which a method is to have a finished model: all, or the end of its own share of the budget."""
@@ -172,7 +181,8 @@ class Study(Config):
         whole["budget"] = {k: v for k, v in whole["budget"].items() if k != "per_point" and (k, v) not in PLAIN}
         if not isinstance(warmup := whole["optimizer"]["warmup"], int):
             whole["optimizer"]["warmup"] = warmup["share"]
-        names = ("corpus", "objective", "source", "target", "optimizer", "train", "budget")
+        names = ["corpus", "objective", "source", "target", "optimizer", "train", "budget"]
+        names += [] if self.images is None else ["images"]
         return {**{name: whole[name] for name in names}, "repeat": self.data.repeat, "positions": self._positions()}
 
     def finetuned_part(self) -> dict[str, Any]:
@@ -201,10 +211,11 @@ class Study(Config):
 
     def _positions(self) -> int:
         """Return the tokens of the longest input that a trained model must be able to read."""
-        return max(self.objective.length, self.finetune.longest)
+        return self.objective.length if self.images else max(self.objective.length, self.finetune.longest)
 
     def _spec(self, name: str, sizes: SourceConfig | TargetConfig, vocab: int) -> ModelSpec:
         shape = {key: getattr(sizes, key) for key in ("layers", "hidden", "heads", "ffn")}
+        vocab = 0 if self.images else vocab
         try:
             return ModelSpec(family=self.target.family, vocab=vocab, max_length=self._positions(), **shape)
         except GrowBenchError as error:

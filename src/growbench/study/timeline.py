@@ -139,12 +139,17 @@ class Timeline:
         return round(rows)
 
     def check_text(self, name: str, tokens: int) -> None:
-        """Raise GrowBenchError if the run `name` would read a text of `tokens` tokens twice, unless data.repeat is true."""
-        rows, windows = self.sequences(), tokens // (self.study.objective.length - 1)
+        """Raise GrowBenchError if the run `name` would read a text of `tokens` tokens twice, unless data.repeat is true.
+
+        In a study of images these are images.
+        """
+        text = self.study.images is None
+        rows, windows = self.sequences(), tokens // (self.study.objective.length - 1) if text else tokens
         if rows > windows and not self.study.data.repeat:
+            more = "text (corpus.max_tokens)" if text else "images (images.most)"
             raise GrowBenchError(
-                f"data.repeat: false, but {name} reads {rows} sequences and the corpus has {windows}; "
-                "use more text (corpus.max_tokens), a smaller budget, or data.repeat: true"
+                f"data.repeat: false, but {name} reads {rows} {'sequences' if text else 'images'} and the corpus has {windows}; "
+                f"use more {more}, a smaller budget, or data.repeat: true"
             )
 
     def cooldown(self, point: float, spent: float, stage: int) -> int:
@@ -240,7 +245,7 @@ def _growth(study: Study, method: Method, options: Mapping[str, Any], number: in
         return None
     steps = discover.called(Learning, method.learning, options).steps
     source = study.source_spec(stage.spec.vocab)
-    forward, inputs = learned_cost.of_growth(method, source, stage.spec, options)
+    forward, inputs = learned_cost.of_growth(method, source, stage.spec, options, study.pixels)
     return Entry("grow", number, "", steps, step_cost(study, stage).with_operator(forward, inputs)) if steps else None
 
 
@@ -272,6 +277,7 @@ def _from_file(study: Study, name: str, path: str, vocab: int) -> Plan:
                 raise GrowBenchError(
                     f"methods.{name}.plan: {path}: stage {number}: spec.{key}: {own!r} is not the study's; use {wanted!r}"
                 )
+    vocab = study.target_spec(vocab).vocab
     return Plan(stages=tuple(replace(stage, spec=stage.spec.resized(vocab=vocab)) for stage in stages))
 
 
@@ -285,11 +291,13 @@ def step_cost(study: Study, stage: Stage) -> flops.StepCost:
     family, batch = families.load(stage.spec.family), study.optimizer.batch
     read = lengths.after_cut(study.objective.length, stage.cut)
     positions = study.objective.positions(read)
-    how: dict[str, Any] = {"rank": stage.rank, "shared": stage.shared}
+    sized: dict[str, Any] = {"batch": batch, "positions": positions}
+    if pixels := study.pixels:
+        sized |= {"classes": pixels.classes, "patch_values": pixels.patch_values}
     run = lengths.pooled(read, stage.pool, positions)
     kinds = [
         flops.step(
-            stage.spec.resized(layers=depth), family, batch=batch, length=run, positions=positions, top=top, **how
+            stage.spec.resized(layers=depth), family, length=run, top=top, rank=stage.rank, shared=stage.shared, **sized
         )
         for depth, top in stage.submodels()
     ]
@@ -297,4 +305,4 @@ def step_cost(study: Study, stage: Stage) -> flops.StepCost:
     if not stage.teacher:
         return cost
     source = study.source_spec(stage.spec.vocab)
-    return cost.beside(flops.step(source, family, batch=batch, length=read, positions=positions).forward)
+    return cost.beside(flops.step(source, family, length=read, **sized).forward)

@@ -9,6 +9,7 @@ from growbench.train import kernels
 from growbench.train.batches import Batches
 from growbench.train.compiled import compiled
 from growbench.train.device import CPU, Compute
+from growbench.train.images import ImageBatches
 from growbench.train.loop import Trainer
 from growbench.train.optimizer import adamw
 from growbench.train.processes import shard
@@ -39,7 +40,7 @@ class Recipe:
 def trainer(
     family: Family,
     model: Any,
-    batches: Batches,
+    batches: Batches | ImageBatches,
     cost: StepCost,
     recipe: Recipe,
     *,

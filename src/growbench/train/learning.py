@@ -13,6 +13,7 @@ from growbench.plan.flops import StepCost
 from growbench.train import activations, attention
 from growbench.train.batches import Batches
 from growbench.train.device import CPU, Compute
+from growbench.train.images import ImageBatches
 from growbench.train.loop import Trainer
 from growbench.train.objective import Batch, loss
 from growbench.train.processes.ranks import ALONE, Ranks
@@ -37,7 +38,7 @@ class Learner(Trainer):
 def learner(
     family: Family,
     composition: Composition,
-    batches: Batches,
+    batches: Batches | ImageBatches,
     cost: StepCost,
     learning: Learning,
     *,

@@ -14,6 +14,7 @@ from growbench.families import Family, embeddings_path, layers_path
 from growbench.plan import flops
 from growbench.train.batches import Batches
 from growbench.train.device import Compute
+from growbench.train.images import ImageBatches
 from growbench.train.objective import Batch, loss, losses
 from growbench.train.optimizer import set_lr
 from growbench.train.processes.ranks import Ranks
@@ -24,6 +25,7 @@ from growbench.train.variants.submodel import drawn, only
 from growbench.train.variants.variant import Variant
 from growbench.train.windows import Windows
 
+Measure = Callable[[Family, nn.Module, Batch], torch.Tensor]  # of each predicted position, [P]
 PIECE = 2**40 + 15  # distance between the random streams of a step's micro-batches
 
 
@@ -47,7 +49,7 @@ class Trainer:
     family: Family
     model: nn.Module
     opt: torch.optim.Optimizer
-    batches: Batches
+    batches: Batches | ImageBatches
     cost: flops.StepCost
     clip: float | None
     compute: Compute
@@ -169,10 +171,11 @@ def reseed(device: torch.device, seed: int) -> None:
 
 
 @torch.no_grad()
-def evaluate(trainer: Trainer, windows: Windows, *, uncast: bool = False) -> np.ndarray:
+def evaluate(trainer: Trainer, windows: Windows, *, uncast: bool = False, measure: Measure | None = None) -> np.ndarray:
     """Return the loss of each document in nats, summed over its predicted tokens, [documents]; float64.
 
     The processes take the batches in turns. uncast: compute in the dtype of the weights, whatever the run trains in.
+    measure: what is summed in the place of the loss; None: the loss.
     """
     ranks, count = trainer.ranks, len(windows.batches)
     nats = np.zeros(len(windows.numbers))
@@ -181,7 +184,7 @@ def evaluate(trainer: Trainer, windows: Windows, *, uncast: bool = False) -> np.
         for first in range(0, count, ranks.count):
             own = first + ranks.rank  # a process without a batch of its own takes part in the gathering
             batch = windows.batches[min(own, count - 1)]
-            value = partial(losses, trainer.family, trainer.model)
+            value = partial(measure or losses, trainer.family, trainer.model)
             found = trainer.value(batch.to(trainer.compute.device), value).double().cpu().numpy()
             if own < count:
                 nats += np.bincount(windows.places[own], weights=found, minlength=len(nats))

@@ -1,4 +1,4 @@
-"""Masked LM and causal LM behind one interface; the head sees predicted positions only."""
+"""Masked LM, causal LM and classification behind one interface; the head sees predicted positions only."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -13,11 +13,11 @@ from growbench.train import cross_entropy
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """One batch of B sequences of T tokens, P of which are predicted.
+    """One batch of B sequences of T tokens, P of which are predicted; or of B images, each with one prediction.
 
-    inputs: ids [B, T].
-    positions: indices [P] of the predicted positions in the flattened inputs.
-    labels: ids [P].
+    inputs: ids [B, T], or images [B, C, H, W].
+    positions: indices [P] of the predicted positions in the flattened inputs; of images, their numbers [B].
+    labels: ids [P], or classes [B].
     """
 
     inputs: Tensor
@@ -31,7 +31,8 @@ class Batch:
         """Return the rows of one of `pieces` equal parts; every row predicts the same number of positions."""
         if pieces == 1:
             return self
-        rows, length = self.inputs.shape
+        rows = len(self.inputs)
+        length = self.inputs.shape[1] if self.inputs.dim() == 2 else 1
         size, each = rows // pieces, len(self.positions) // rows
         first, last = number * size, (number + 1) * size
         chosen = slice(first * each, last * each)
@@ -131,6 +132,11 @@ def logits(family: Family, model: nn.Module, batch: Batch) -> Tensor:
 def loss(family: Family, model: nn.Module, batch: Batch) -> Tensor:
     """Return the mean cross-entropy in nats over the predicted positions."""
     return cross_entropy.mean(logits(family, model, batch), batch.labels)
+
+
+def hits(family: Family, model: nn.Module, batch: Batch) -> Tensor:
+    """Return whether the most likely prediction at each predicted position is right, 1 or 0, [P]."""
+    return (logits(family, model, batch).argmax(-1) == batch.labels).float()
 
 
 def losses(family: Family, model: nn.Module, batch: Batch) -> Tensor:

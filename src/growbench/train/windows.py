@@ -1,5 +1,6 @@
 """Windows of text on which models are validated: which tokens are predicted, and to which document each belongs."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,7 +23,7 @@ class Windows:
     count: of windows.
     """
 
-    batches: list[Batch]
+    batches: Sequence[Batch]
     places: list[np.ndarray]
     numbers: np.ndarray
     tokens: np.ndarray
@@ -51,7 +52,8 @@ def windows(
     able = wanted & objective.ordinary(torch.from_numpy(sequences.ids.astype(np.int64))).numpy()
     rows = np.flatnonzero(able[: sequences.count * body].reshape(-1, body).any(axis=1))
     chosen = rows[spaced(len(rows), most)]
-    batches, owners = [], []
+    batches: list[Batch] = []
+    owners = []
     for number, first in enumerate(range(0, len(chosen), SIZE)):
         group = chosen[first : first + SIZE]
         batch = objective.batch(sequences.fetch(group.tolist()), SEED, number)

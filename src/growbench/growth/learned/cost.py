@@ -10,11 +10,16 @@ from growbench.growth.learned.parts import Anatomy, Part, grouped, streams_of
 from growbench.growth.learned.recipe import Learned, Mix, Project, Ring, Scale
 from growbench.growth.learned.slices import pieces
 from growbench.growth.operator import Maps, Options
-from growbench.spec import ModelSpec
+from growbench.spec import ModelSpec, Pixels
 
 
-def of_growth(method: Maps, source: ModelSpec, target: ModelSpec, options: Options) -> tuple[float, float]:
-    """Return what `forward` returns for the stock language models of these specs. Builds no model."""
+def of_growth(
+    method: Maps, source: ModelSpec, target: ModelSpec, options: Options, pixels: Pixels | None = None
+) -> tuple[float, float]:
+    """Return what `forward` returns for the stock models of these specs. Builds no model.
+
+    pixels: what image models read and predict; None for language models.
+    """
     family = families.load(source.family)
     parts = [
         Part(
@@ -24,7 +29,7 @@ def of_growth(method: Maps, source: ModelSpec, target: ModelSpec, options: Optio
             layered=one.layered,
             streams=streams_of(one.component, own_head=False, grouped=grouped(source, target)),
         )
-        for number, one in enumerate(families.logical(family, source))
+        for number, one in enumerate(families.logical(family, source, pixels))
     ]
     widening = method.widen(source, target, options, np.random.default_rng(0))
     depth = method.deepen(source.layers, target.layers, options)

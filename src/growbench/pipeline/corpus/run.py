@@ -42,7 +42,12 @@ def tasks(study: Study) -> None:
 
 def check(study: Study) -> None:
     """Raise the GrowBenchError that build() would raise for missing folders and files, or for empty text."""
-    text_source.check(study)
+    if study.images is not None:
+        from growbench.pipeline.corpus.images import build as images
+
+        images.check(study)
+    else:
+        text_source.check(study)
 
 
 def build(study: Study) -> Path:
@@ -51,6 +56,10 @@ def build(study: Study) -> Path:
     The files are made in a folder beside the corpus and then moved, so that a half-written corpus is never used. A
     corpus that was made from the same text by the same config is left alone.
     """
+    if study.images is not None:
+        from growbench.pipeline.corpus.images import build as images
+
+        return images.build(study)
     from growbench.pipeline.corpus import tokenizer
 
     folder, path = study.layout.corpus, study.layout.corpus_manifest

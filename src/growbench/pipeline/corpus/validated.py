@@ -22,9 +22,13 @@ def lines(study: Study) -> Iterator[str]:
         held = ""
         if made is not None:
             entry = made[part.split]
-            most = min(most, entry["tokens"] // (study.objective.length - 1))
+            whole = study.images is not None  # an image is a window of its own
+            most = min(
+                most, part.count(entry["documents"]) if whole else entry["tokens"] // (study.objective.length - 1)
+            )
             held = f": {part.count(entry['documents'])}"
-        yield f"{words}: at most {most} evenly spaced windows of {part.split} ({part}{held})"
+        what = "windows" if study.images is None else "images"
+        yield f"{words}: at most {most} evenly spaced {what} of {part.split} ({part}{held})"
 
 
 def _manifest(study: Study) -> dict[str, Any] | None:

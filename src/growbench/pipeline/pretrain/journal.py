@@ -77,12 +77,12 @@ class Journal:
 
     def finish(
         self, point: str, fraction: float, budget: float, loss: float, nats: list[float], tail: float | None,
-        model: str | None,
+        model: str | None, accuracy: float | None = None,
     ) -> None:  # fmt: skip
         """Add a finished point at the current position.
 
         budget: FLOPs that the run may spend until there. loss: in nats per predicted token. nats: of each document. tail:
-        spectrum.tail_energy of the model. model: digest of its weights.
+        spectrum.tail_energy of the model. model: digest of its weights. accuracy: of a model of images.
         A process that does not save the model has neither.
         """
         a, extra = self.at, self.source
@@ -93,6 +93,7 @@ class Journal:
                 "flops": a.spent, "flops_total": a.spent + extra["flops"], "flops_electra": a.spent_electra,
                 "flops_total_electra": a.spent_electra + extra["flops_electra"], "steps": a.step, "tokens": a.tokens,
                 "wall_seconds": round(a.wall, 3), "tail_energy": tail, "model": model,
+                **({} if accuracy is None else {"accuracy": accuracy}),
             }
         )  # fmt: skip
 

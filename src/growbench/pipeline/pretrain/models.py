@@ -26,7 +26,7 @@ class Models:
     seed: of new weights.
     init_std: standard deviation of new weights.
     dropout: of new models.
-    pad: id of the padding token.
+    settings: the stock config's settings for new models, such as the id of the padding token.
     compute: where and in which numbers they compute.
     source_folder: finds the Hugging Face directory of the trained source, or raises GrowBenchError.
     """
@@ -35,7 +35,7 @@ class Models:
     seed: int
     init_std: float
     dropout: float
-    pad: int
+    settings: Mapping[str, Any]
     compute: Compute
     source_folder: Callable[[], Path]
 
@@ -44,7 +44,7 @@ class Models:
         dropout = self.family.dropout(self.dropout)
         return self._built(
             stage,
-            self.family.config(stage.spec, initializer_range=self.init_std, pad_token_id=self.pad, **dropout),
+            self.family.config(stage.spec, initializer_range=self.init_std, **self.settings, **dropout),
         )
 
     def again(self, stage: Stage, config: dict[str, Any]) -> Any:

@@ -6,7 +6,6 @@ from typing import Any
 
 import torch
 
-from growbench import families
 from growbench.pipeline.pretrain.identity import needs_source
 from growbench.pipeline.pretrain.journal import Journal
 from growbench.pipeline.pretrain.stages import Stages
@@ -41,7 +40,7 @@ def write(
     return record.write(
         path, "pretrain", study=study.study, method=method, seed=seed,
         config_hash=made_from["config"], identity=made_from,
-        spec=spec.to_dict(), parameters=families.load(spec.family).parameters(spec),
+        spec=spec.to_dict(), parameters=study.parameters_of(spec),
         curve_of=None if method == SOURCE else study.curve_of(method),
         source_spec=stages.source_spec.to_dict() if journal.source["flops"] else None,
         options=timeline.options, plan=timeline.plan.to_list(), initial_loss=journal.at.initial_loss,

@@ -18,7 +18,6 @@ import torch
 
 from growbench.errors import GrowBenchError
 from growbench.growth.spectrum import tail_energy
-from growbench.pipeline.corpus import corpus
 from growbench.pipeline.corpus.parts import Purpose
 from growbench.pipeline.pretrain import identity, progress, setup, validation
 from growbench.pipeline.pretrain import record as run_record
@@ -36,6 +35,7 @@ from growbench.study.timeline import CONFIGURED, Peak
 from growbench.train import checkpoint, device
 from growbench.train.clock import Clock
 from growbench.train.loop import Trainer, evaluate
+from growbench.train.objective import hits
 from growbench.train.processes import ranks
 from growbench.train.processes.ranks import Ranks
 from growbench.train.segment import Diverged
@@ -102,7 +102,7 @@ class Run:
         self.study, self.method, self.ranks, self.name = study, method, together, run_name(method, seed)
         self.purpose: Purpose = purpose
         self.folder = folder or study.layout.run(method, seed)
-        self.corpus = corpus.load(study.layout.corpus)
+        self.corpus = setup.corpus_of(study)
         self.vocab = int(self.corpus.manifest["vocab"])
         self.timeline = identity.timeline_of(study, method, seed, self.vocab, peak, share)
         self.stages = setup.stages_of(study, method, seed, self.timeline, self.corpus, together)
@@ -140,7 +140,7 @@ class Run:
     def _train(self) -> Journal:
         self.clock = Clock(self.ranks)
         self.state = RunState(self.name, self.folder, self.identity, self.journal, self.stages)
-        measured = partial(validation.of, self.study, self.corpus, self.stages.batches.objective)
+        measured = partial(validation.measured, self.study, self.corpus, self.stages.batches)
         self.valid, self.final = measured("trunk"), measured(self.purpose)
         resumed = self.state.resume()
         self.trainer = resumed if resumed and not self.journal.at.learning else self._enter(0, resumed)
@@ -241,6 +241,14 @@ class Run:
         """Return the loss on all of the validation text, in nats per predicted token."""
         return self.valid.loss(self._evaluate(trainer, self.valid, uncast=uncast))
 
+    def _accuracy(self) -> float | None:
+        """Return the share of the images that a finished point is scored on whose class it predicts; None for text."""
+        if self.study.images is None:
+            return None
+        found = evaluate(self.trainer, self.final, uncast=True, measure=hits)
+        self.journal.ledger.add("eval", self.journal.at.stage, **self.clock.read())
+        return float(found.mean())
+
     def _evaluate(self, trainer: Trainer, windows: Windows, *, uncast: bool) -> np.ndarray:
         """Return the loss of each document in nats, [documents]."""
         nats = evaluate(trainer, windows, uncast=uncast)
@@ -261,14 +269,17 @@ class Run:
             self._segment("cooldown", name, steps, partial(schedule.cooldown, top, steps))
         journal.row("cooldown", name, 0.0, None, self._valid_loss(self.trainer, uncast=True))
         nats = self._evaluate(self.trainer, self.final, uncast=True)
-        value = self.final.loss(nats)
+        value, accuracy = self.final.loss(nats), self._accuracy()
         model = self.stages.models.finished(self.timeline.plan.stages[at.stage], self.trainer)
         tail = saved = None
         if model is not None:
             checkpoint.save_model(self.folder.point(name), model, self.identity)
             saved = finished.model(self.folder.point(name))
             tail = tail_energy(self.stages.models.family, model, self.stages.source_spec.hidden)
-        journal.finish(name, fraction, self.timeline.own(fraction) * budget, value, nats.tolist(), tail, saved)
-        log.info("%s finished point %s: loss %.4f", self.name, name, value)
+        journal.finish(
+            name, fraction, self.timeline.own(fraction) * budget, value, nats.tolist(), tail, saved, accuracy
+        )
+        told = "" if accuracy is None else f", accuracy {accuracy:.4f}"
+        log.info("%s finished point %s: loss %.4f%s", self.name, name, value, told)
         journal.at = trunk
         self.state.put_back(self.trainer)

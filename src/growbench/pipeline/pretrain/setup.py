@@ -3,10 +3,14 @@
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from growbench import families
+from growbench.pipeline.corpus import corpus as text_corpus
 from growbench.pipeline.corpus.corpus import Corpus, unpredicted
-from growbench.pipeline.pretrain import identity
+from growbench.pipeline.corpus.images import corpus as image_corpus
+from growbench.pipeline.corpus.images.corpus import ImageCorpus
+from growbench.pipeline.pretrain import identity, images
 from growbench.pipeline.pretrain.models import Models
 from growbench.pipeline.pretrain.stages import Stages
 from growbench.records import finished
@@ -17,21 +21,47 @@ from growbench.train import device
 from growbench.train.batches import Batches
 from growbench.train.build import Recipe
 from growbench.train.data import PackedSequences, Stream
+from growbench.train.images import ImageBatches
 from growbench.train.objective import CausalLM, MaskedLM, Objective
 from growbench.train.processes.ranks import ALONE, Ranks
 
 
-def stages_of(study: Study, method: str, seed: int, run: Timeline, corpus: Corpus, ranks: Ranks = ALONE) -> Stages:
-    """Return what makes the trainers of a run. method: a method of the study, or the source."""
-    stream: Stream = "source" if method == SOURCE else "target"
+def corpus_of(study: Study) -> Corpus | ImageCorpus:
+    """Return the study's built corpus, of text or of images. Raises GrowBenchError if it is missing or damaged."""
+    folder = study.layout.corpus
+    return text_corpus.load(folder) if study.images is None else image_corpus.load(folder)
+
+
+def batches_of(study: Study, corpus: Corpus | ImageCorpus, seed: int, stream: Stream) -> Batches | ImageBatches:
+    """Return what the steps of a run read and predict."""
+    if isinstance(corpus, ImageCorpus):
+        return images.batches_of(study, corpus, seed, stream)
     special, vocab = corpus.manifest["special"], int(corpus.manifest["vocab"])
     sequences = PackedSequences(corpus.train, study.objective.length, int(special["cls"]), seed, stream)
+    return Batches(sequences, objective_of(study, special, vocab), study.optimizer.batch)
+
+
+def settings_of(study: Study, corpus: Corpus | ImageCorpus) -> dict[str, Any]:
+    """Return the stock config's settings for new models that follow from the corpus."""
+    if isinstance(corpus, ImageCorpus):
+        assert study.pixels is not None
+        names = dict(enumerate(corpus.manifest["classes"]))
+        own = {key: value for key, value in study.pixels.settings.items() if key != "num_labels"}
+        return {**own, "id2label": names, "label2id": {name: number for number, name in names.items()}}
+    return {"pad_token_id": int(corpus.manifest["special"]["pad"])}
+
+
+def stages_of(
+    study: Study, method: str, seed: int, run: Timeline, corpus: Corpus | ImageCorpus, ranks: Ranks = ALONE
+) -> Stages:
+    """Return what makes the trainers of a run. method: a method of the study, or the source."""
+    stream: Stream = "source" if method == SOURCE else "target"
     models = Models(
         family=families.load(study.target.family),
         seed=seed,
         init_std=study.train.init_std,
         dropout=study.train.dropout,
-        pad=int(special["pad"]),
+        settings=settings_of(study, corpus),
         compute=device.resolve(study.train.device, study.train.precision),
         source_folder=partial(source_folder, study, method, seed),
     )
@@ -39,8 +69,8 @@ def stages_of(study: Study, method: str, seed: int, run: Timeline, corpus: Corpu
         timeline=run,
         method=None if method == SOURCE else study.method(method),
         models=models,
-        source_spec=study.source_spec(vocab),
-        batches=Batches(sequences, objective_of(study, special, vocab), study.optimizer.batch),
+        source_spec=study.source_spec(int(corpus.manifest["vocab"])),
+        batches=batches_of(study, corpus, seed, stream),
         recipe=recipe_of(study),
         ranks=ranks,
     )

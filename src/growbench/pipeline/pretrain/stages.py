@@ -16,6 +16,7 @@ from growbench.spec import ModelSpec
 from growbench.study.timeline import Timeline
 from growbench.train import build
 from growbench.train.batches import Batches
+from growbench.train.images import ImageBatches
 from growbench.train.learning import Learner, learner
 from growbench.train.loop import Trainer
 from growbench.train.processes import shard
@@ -43,7 +44,7 @@ class Stages:
     method: Method | None
     models: Models
     source_spec: ModelSpec
-    batches: Batches
+    batches: Batches | ImageBatches
     recipe: build.Recipe
     ranks: Ranks = ALONE
 

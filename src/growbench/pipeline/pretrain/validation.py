@@ -5,11 +5,24 @@ import numpy as np
 from growbench.errors import GrowBenchError
 from growbench.pipeline.corpus import parts
 from growbench.pipeline.corpus.corpus import Corpus, documents
+from growbench.pipeline.corpus.images.corpus import ImageCorpus
 from growbench.pipeline.corpus.parts import Purpose
+from growbench.pipeline.pretrain import images
 from growbench.study.study import Study
+from growbench.train.batches import Batches
 from growbench.train.data import PackedSequences
+from growbench.train.images import ImageBatches
 from growbench.train.objective import Objective
 from growbench.train.windows import Windows, windows
+
+
+def measured(study: Study, corpus: Corpus | ImageCorpus, batches: Batches | ImageBatches, purpose: Purpose) -> Windows:
+    """Return the windows for a purpose: those of text (`of`), or of images, which are windows of their own."""
+    if isinstance(batches, ImageBatches):
+        assert isinstance(corpus, ImageCorpus)
+        return images.windows_of(study, corpus, purpose)
+    assert isinstance(corpus, Corpus)
+    return of(study, corpus, batches.objective, purpose)
 
 
 def of(study: Study, corpus: Corpus, objective: Objective, purpose: Purpose) -> Windows:

@@ -1,0 +1,1 @@
+"""Images in the place of text: found, decoded once, and read from memory-mapped arrays."""
