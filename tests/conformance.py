@@ -8,7 +8,8 @@ from typing import Any
 import torch
 import transformers
 from support.helpers import inputs
-from support.matrix import FAMILIES, GROWING, cases, claimed, grow, source_model
+from support.matrix import FAMILIES, GROWING, MIXING, cases, claimed, grow, source_model
+from support.mixtures import DENSE, EXPERTS, mix, spec_of
 
 from growbench import families, methods
 from growbench.errors import GrowBenchError
@@ -76,12 +77,42 @@ def table(family: str) -> str:
     return "\n".join(lines) + "\n"
 
 
+def mixtures() -> str:
+    """Return the table of dense models that become mixtures of experts."""
+    names = [f"{dense} to {families.mixture_of(dense).name}" for dense in DENSE]
+    lines = [
+        "## Mixtures of experts",
+        "",
+        f"{EXPERTS} experts in each layer. Routers are computed in float64 here, too.",
+        "",
+        f"| method | {' | '.join(names)} |",
+        f"| :--- |{' ---: |' * len(names)}",
+    ]
+    for method in MIXING:
+        chosen, zero = methods.load(method), {"router": "zero"}
+        for active, options in ((1, {}), (2, {}), (EXPERTS, {}), (2, zero)):
+            cells = [mixture_cell(method, dense, active, options) for dense in DENSE]
+            label = ", ".join([chosen.name, f"{active} active", *(f"{key}: {value}" for key, value in options.items())])
+            lines.append(f"| {label} | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def mixture_cell(method: str, dense: str, active: int, given: Mapping[str, Any]) -> str:
+    """Return one measured number of a dense model that becomes a mixture."""
+    family, chosen = families.load(dense), methods.load(method)
+    pair, spec = mix(method, dense, active=active, **given), family.example_spec()
+    value = measure(family, *pair, inputs(family, pair[0].config)).relative_delta
+    exact = chosen.exact(spec, spec_of(dense, active), family.traits(pair[0].config), chosen.check_options(given))
+    return f"**{value:.0e}**" if exact else f"{value:.2g}"
+
+
 def main() -> int:
     """Write the page; the part on trained checkpoints stays as it is."""
     trained = "".join(PAGE.read_text(encoding="utf-8").partition(TRAINED)[1:])
     made = provenance.of(torch.get_num_threads())
     tail = f"Commit {made['commit']}, torch {torch.__version__}, transformers {transformers.__version__}.\n"
-    PAGE.write_text(HEAD + "\n".join(table(family) for family in FAMILIES) + "\n" + tail + trained, encoding="utf-8")
+    tables = "\n".join([*(table(family) for family in FAMILIES), mixtures()])
+    PAGE.write_text(f"{HEAD}{tables}\n{tail}{trained}", encoding="utf-8")
     return 0
 
 

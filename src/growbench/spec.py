@@ -8,6 +8,7 @@ from growbench.errors import GrowBenchError, nearest
 Norm = Literal["layer", "rms"]
 SOURCE = "source"  # name of the small model among runs and records
 SHAPE_KEYS = ("layers", "hidden", "heads", "kv_heads", "head_size", "ffn")
+MIXTURE_KEYS = ("experts", "active")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -63,6 +64,8 @@ class ModelSpec:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "ModelSpec":
+        if "experts" in values and cls is ModelSpec:
+            return MixtureSpec.from_dict(values)
         known = {f.name for f in fields(cls)}
         for key in values:
             if key not in known:
@@ -84,6 +87,32 @@ class ModelSpec:
     def short(self) -> str:
         """Return the papers' notation, (layers, hidden), for example `(12, 768)`."""
         return f"({self.layers}, {self.hidden})"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MixtureSpec(ModelSpec):
+    """Shape of a Transformer whose FFNs are mixtures of experts (families/_mixture.py); `ffn` is the width of one expert.
+
+    experts: of each layer.
+    active: experts that a token is sent to.
+    """
+
+    experts: int
+    active: int
+
+    def __post_init__(self) -> None:
+        ModelSpec.__post_init__(self)
+        for key in MIXTURE_KEYS:
+            value = getattr(self, key)
+            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+                raise GrowBenchError(f"model.{key}: {value!r} is not allowed; use an integer of at least 1")
+        if self.active > self.experts:
+            raise GrowBenchError(
+                f"model.active: {self.active} is more than model.experts, {self.experts}; use at most {self.experts}"
+            )
+
+    def short(self) -> str:
+        return f"({self.layers}, {self.hidden}, {self.active} of {self.experts} experts)"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

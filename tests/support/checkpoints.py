@@ -13,7 +13,7 @@ from growbench.cli import main as cli
 from growbench.pipeline.grow import files
 from growbench.pipeline.grow import run as verb
 from growbench.pipeline.grow.check import Request
-from growbench.spec import SHAPE_KEYS
+from growbench.spec import MIXTURE_KEYS, SHAPE_KEYS
 
 FPI = "bert2bert_fpi"
 
@@ -33,7 +33,7 @@ def headed(folder: Path, model_class: Any, **settings: Any) -> Path:
 
 
 def request(source: Path, out: Path, *, method: str = FPI, **values: Any) -> Request:
-    sizes = {key: values.pop(key, None) for key in SHAPE_KEYS}
+    sizes = {key: values.pop(key, None) for key in (*SHAPE_KEYS, *MIXTURE_KEYS)}
     return Request(source=source, out=out, method=method, sizes=sizes, **values)
 
 

@@ -131,7 +131,7 @@ def inputs(family: Family, config: Any, *, batch: int = 3, length: int = 12, see
     return family.inputs(config, batch=batch, length=length, seed=seed)
 
 
-def _norm_in_float64(stock: Any, offset: float) -> Any:
+def norm_in_float64(stock: Any, offset: float) -> Any:
     """The forward pass of an RMSNorm, in float64 where its input is."""
 
     def forward(self: Any, hidden: torch.Tensor) -> torch.Tensor:
@@ -182,7 +182,7 @@ def _compute_in_float64(family: Family) -> None:
     config = family.config(SPECS[family.name], **SETTINGS[family.name])
     modules, roles = _modules(family), family.roles(config)
     for norm in {type(m) for name, m in modules.items() if roles[name].kind.startswith("norm")} - {nn.LayerNorm}:
-        norm.forward = _norm_in_float64(norm.forward, family.norm_offset)
+        norm.forward = norm_in_float64(norm.forward, family.norm_offset)
     for table in {type(m) for m in modules.values() if hasattr(m, "scalar_embed_scale")}:
         table.forward = _embedding_in_float64(table.forward)
     code = sys.modules[family.model_class().__module__]

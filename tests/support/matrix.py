@@ -13,7 +13,8 @@ from growbench.growth.masking import Masks
 from growbench.growth.model import grow_model, operator_of
 from growbench.spec import ModelSpec
 
-GROWING = [name for name in methods.names() if methods.load(name).grows and not methods.load(name).shrinks]
+MIXING = [name for name in methods.names() if "experts" in methods.load(name).grows]
+GROWING = [m.name for m in map(methods.load, methods.names()) if m.grows and not m.shrinks and m.name not in MIXING]
 FAMILIES = families.names()
 PAIRS = [(method, family) for method in GROWING for family in FAMILIES]
 

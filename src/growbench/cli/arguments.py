@@ -17,6 +17,8 @@ SIZES = {
     "kv-heads": "key/value heads, if the architecture groups them",
     "head-size": "size of one head",
     "ffn": "FFN size; by default in proportion to --hidden",
+    "experts": "experts of each layer, for a method that makes mixtures of experts",
+    "active": "experts that a token is sent to (default: 2, or all if there are fewer)",
 }
 
 

@@ -136,13 +136,13 @@ def _grow(args: argparse.Namespace) -> None:
     from growbench.pipeline.grow.check import Request
     from growbench.pipeline.grow.report import lines
     from growbench.pipeline.grow.run import run
-    from growbench.spec import SHAPE_KEYS
+    from growbench.spec import MIXTURE_KEYS, SHAPE_KEYS
 
     request = Request(
         source=args.source,
         out=args.out,
         method=args.method,
-        sizes={key: getattr(args, key) for key in SHAPE_KEYS},
+        sizes={key: getattr(args, key) for key in (*SHAPE_KEYS, *MIXTURE_KEYS)},
         options=tuple(args.set),
         seed=args.seed,
         dtype=args.dtype,

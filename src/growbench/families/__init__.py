@@ -1,9 +1,11 @@
 """Families: one file per architecture, discovered by name. `Role` and its parts are the vocabulary (see _roles.py)."""
 
+from __future__ import annotations
+
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from growbench.errors import GrowBenchError, nearest
 from growbench.families._family import Family
@@ -26,6 +28,9 @@ from growbench.families._roles import (
 )
 from growbench.runtime import discover
 
+if TYPE_CHECKING:
+    from growbench.families._mixture import Mixture
+
 __all__ = [
     "WIDENED",
     "Axis",
@@ -40,6 +45,8 @@ __all__ = [
     "load",
     "loaded",
     "logical",
+    "mixture_of",
+    "mixtures",
     "named",
     "names",
     "of",
@@ -67,6 +74,8 @@ def load(name: str) -> Family:
     Raises GrowBenchError with the nearest name if there is none, or with the reason if it is refused or its file broken.
     """
     if name not in names():
+        if name in mixtures():
+            return mixtures()[name]
         raise GrowBenchError(f"family: {unknown(name, nearest(name, names()))}")
     family: Family = discover.load(__name__, FOLDER, name, _family)
     return family
@@ -79,6 +88,23 @@ def loaded() -> list[Family]:
         with suppress(GrowBenchError):
             found.append(load(name))
     return found
+
+
+@cache
+def mixtures() -> dict[str, Mixture]:
+    """Return the families of mixtures of experts by name: a dense model can be grown into one, and none is grown itself."""
+    from growbench.families._mixture import MIXTURES
+
+    return MIXTURES
+
+
+def mixture_of(dense: str) -> Mixture:
+    """Return the family of mixtures that has the layers of a dense family. Raises GrowBenchError if there is none."""
+    for mixture in mixtures().values():
+        if dense in mixture.dense:
+            return mixture
+    able = ", ".join(sorted(name for mixture in mixtures().values() for name in mixture.dense))
+    raise GrowBenchError(f"target.experts: there is no stock model of {dense}'s layers with experts; use one of {able}")
 
 
 def of(config: Any) -> Family:

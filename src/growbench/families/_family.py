@@ -208,6 +208,10 @@ class Family:
         square = h * h + (h if "head" in self.biases else 0)
         return spec.layers * layer + rows * h + self.norms * gain + self.head_matrices * square + head
 
+    def ffn_products(self, spec: ModelSpec) -> int:
+        """Return the multiplications of one token in one layer's FFN."""
+        return self.ffn_matrices * spec.hidden * spec.ffn
+
     def example_spec(self) -> ModelSpec:
         """Return the shape of the small model that the tests build; its sizes are not multiples of one another without need."""
         return ModelSpec(family=self.name, **{**EXAMPLE, **self.example})

@@ -3,7 +3,9 @@
 _LATENT = "its keys and values come from one compressed vector (MLA), so that heads cannot be copied one by one"
 _STATES = "it has layers with states instead of heads (state spaces, linear attention), and a layer here has attention"
 _TWO_STACKS = "it is an encoder and a decoder that attends to it, and a family here is one stack of layers"
-_EXPERTS = "its FFNs are mixtures of experts behind a router, and a layer here has one FFN"
+_EXPERTS = (
+    "its FFNs are mixtures of experts, which upcycle and drop_upcycling make of a dense model and no method grows"
+)
 _IMAGES = "it reads images beside text, and a family here is one stack of layers"
 
 REFUSED = {

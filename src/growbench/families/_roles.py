@@ -8,7 +8,7 @@ are multiplied by those coordinates and summed) or *scales* it (norm gains and s
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any, Literal
 
@@ -67,12 +67,15 @@ class Role:
     layer: number of its layer; None outside the layers.
     fused: the axis along which components are fused.
     order: `blocks`: one component after another; `heads`: all components of a head, then of the next.
+    made_of: in a mixture of experts (_mixture.py): the ends of the names of the dense FFN's parameters that it is made of,
+        one for each component; empty for the parameter of the same name.
     """
 
     components: tuple[Component, ...]
     layer: int | None = None
     fused: int = 0
     order: Literal["blocks", "heads"] = "blocks"
+    made_of: tuple[str, ...] = field(default=(), repr=False)
 
     @property
     def kind(self) -> str:

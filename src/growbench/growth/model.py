@@ -7,9 +7,11 @@ import numpy as np
 import torch
 from torch import nn
 
+from growbench import families
 from growbench.errors import GrowBenchError
 from growbench.families import Family
 from growbench.growth.depth import check_depth
+from growbench.growth.experts import made_of
 from growbench.growth.learned.composition import Composition, anatomy_of, bundles
 from growbench.growth.learned.recipe import Learned
 from growbench.growth.operator import Maps, Operator, Options
@@ -47,7 +49,9 @@ def operator_of(
     share = widening.statistics.get(family.norm, 1.0)
     scaled = {family.norm_eps: traits.eps * share} if family.norm_eps and traits.eps and share != 1 else {}
     listed = family.layer_settings(config, [layer.sources[0][0] for layer in depth])
-    grown_config = family.config(target, base=config, **scaled, **listed)
+    mixing = method.mixing(options)
+    grown_family = family if mixing is None else _mixture(family, config, target, model_class)
+    grown_config = grown_family.config(target, base=config, **scaled, **listed)
     operator = Operator(
         family=family,
         source=source,
@@ -59,8 +63,31 @@ def operator_of(
         pre_norm=traits.pre_norm,
         init_std=family.init_std(config),
         seed=seed,
+        mixing=mixing,
     )
     return operator, grown_config
+
+
+def _mixture(family: Family, config: Any, target: ModelSpec, model_class: Any) -> Family:
+    """Return the target's family of mixtures. Raises GrowBenchError if it cannot hold what the dense model has."""
+    mixture = families.mixture_of(family.name)
+    if target.family != mixture.name:
+        raise GrowBenchError(
+            f"target.family: {target.family} does not have the layers of {family.name}; use {mixture.name}"
+        )
+    mixture.check_source(config)
+    model_class = model_class or family.model_class()
+    grown = mixture.roles(mixture.config(target, base=config), mixture.counterpart(family, model_class))
+    used = {source for name, role in grown.items() for source in made_of(name, role)}
+    for name in family.roles(config, model_class):
+        if name not in used:
+            raise GrowBenchError(f"{mixture.name} has no place for {name}; use a {family.name} without it")
+    return mixture
+
+
+def grown_class_of(family: Family, grown: Family, model_class: Any) -> Any:
+    """Return the target's stock class for the source's: the same one, or that of the family of mixtures."""
+    return model_class if grown is family else families.mixture_of(family.name).counterpart(family, model_class)
 
 
 def _require_untouched_head(widening: Widening, source: ModelSpec, target: ModelSpec) -> None:
@@ -83,12 +110,14 @@ def grow_model(
         return compose_model(model, family, target, method, options, seed=seed).merged()
     config: Any = model.config
     operator, grown_config = operator_of(family, config, target, method, options, seed, type(model))
-    grown = family.build(grown_config, seed=seed, model_class=type(model))
+    grown_family = operator.target_family
+    grown_class = grown_class_of(family, grown_family, type(model))
+    grown = grown_family.build(grown_config, seed=seed, model_class=grown_class)
     for parameter in grown.parameters():
         parameter.data = parameter.data.to(next(model.parameters()).dtype)
     source = {name: p.detach() for name, p in model.named_parameters()}
     slots = dict(grown.named_parameters())
-    roles, grown_roles = (family.roles(c, type(model)) for c in (config, grown_config))
+    roles, grown_roles = family.roles(config, type(model)), grown_family.roles(grown_config, grown_class)
     with torch.no_grad():
         for name, tensor in transfer(operator, source, roles, grown_roles):
             slots[name].copy_(tensor)

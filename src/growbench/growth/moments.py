@@ -21,6 +21,7 @@ from torch import Tensor
 from growbench.errors import GrowBenchError, nearest
 from growbench.families import Component, Role
 from growbench.growth.component import along, feeds_tied_head, gather, grown_axes, over_residual
+from growbench.growth.experts import mixture_moments
 from growbench.growth.operator import Operator
 from growbench.growth.transfer import Read, blended, donor_rows, fresh, join, origins, places, replace_rows, split, stem
 from growbench.plan.plan import POLICIES, Policy
@@ -45,6 +46,8 @@ def grow_moments(
         raise GrowBenchError(f"optimizer policy '{policy}' is not known; {nearest(policy, POLICIES)}")
     if policy == "reset":
         return {}
+    if operator.mixing is not None:
+        return mixture_moments(operator, moments, target_roles, policy, POWERS)
     grown: dict[str, dict[str, Tensor]] = {}
     named = places(operator, source_roles)
     for key, power in POWERS.items():

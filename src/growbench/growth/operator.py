@@ -7,11 +7,13 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from growbench import families
 from growbench.families import Family
 from growbench.growth import maps
 from growbench.growth.depth import Depth
 from growbench.growth.learned.parts import Anatomy
 from growbench.growth.learned.recipe import Learned
+from growbench.growth.mixing import Mixing
 from growbench.growth.widening import Widening
 from growbench.spec import ModelSpec, Traits
 
@@ -35,6 +37,9 @@ class Maps(Protocol):
     def deepen(self, source_layers: int, target_layers: int, options: Options) -> Depth:
         """Return where each target layer comes from."""
 
+    def mixing(self, options: Options) -> Mixing | None:
+        """Return how FFNs become mixtures of experts; None if they stay FFNs."""
+
     def learned(self, anatomy: Anatomy, options: Options) -> Learned:
         """Return the operator whose factors can be learned."""
 
@@ -43,7 +48,7 @@ class Maps(Protocol):
 class Operator:
     """Shapes, maps, and what new entries start from. Its depth map has passed `check_depth`.
 
-    family: of both models.
+    family: of the source, and of the target unless `mixing` says how its FFNs become experts.
     source, target: their shapes.
     widening: the maps of every space.
     depth: where each target layer comes from.
@@ -52,6 +57,7 @@ class Operator:
     pre_norm: whether residual blocks normalize their input.
     init_std: standard deviation of new weights.
     seed: of new weights and of noise.
+    mixing: how FFNs become mixtures of experts; None if they stay FFNs.
     """
 
     family: Family
@@ -64,11 +70,17 @@ class Operator:
     pre_norm: bool
     init_std: float
     seed: int
+    mixing: Mixing | None = None
 
     @cached_property
     def embedding(self) -> float:
         """The factor of the token table, if the stock model multiplies embeddings by a number that depends on its width."""
         return self.family.embedding_scale(self.source) / self.family.embedding_scale(self.target)
+
+    @property
+    def target_family(self) -> Family:
+        """The family of the target: the source's, or the one of mixtures with its layers."""
+        return self.family if self.mixing is None else families.load(self.target.family)
 
     @property
     def keeps_head_norms(self) -> bool:

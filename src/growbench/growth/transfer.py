@@ -10,6 +10,7 @@ from torch import Tensor
 from growbench.families import WIDENED, Component, Role, axis_size
 from growbench.growth.component import along, cancelling, initial, widen_component
 from growbench.growth.depth import Layer
+from growbench.growth.experts import mixture
 from growbench.growth.operator import Operator
 from growbench.spec import ModelSpec
 
@@ -21,6 +22,9 @@ def transfer(
     operator: Operator, source: Source, source_roles: Mapping[str, Role], target_roles: Mapping[str, Role]
 ) -> Iterator[tuple[str, Tensor]]:
     """Yield (name, tensor) for each target parameter, one at a time. No tensor shares storage with the source."""
+    if operator.mixing is not None:
+        yield from mixture(operator, source, target_roles)
+        return
     for name, role, origin, read in origins(operator, source, source_roles, target_roles):
         yield name, _tensor(operator, name, role, origin, read)
 

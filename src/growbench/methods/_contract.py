@@ -15,6 +15,7 @@ from growbench.errors import GrowBenchError, nearest
 from growbench.growth.depth import Depth, stacked
 from growbench.growth.learned.parts import Anatomy
 from growbench.growth.learned.recipe import Learned, Learning
+from growbench.growth.mixing import Mixing
 from growbench.growth.widening import Widening, widen
 from growbench.plan.plan import Plan, Prices, Stage
 from growbench.spec import SHAPE_KEYS, ModelSpec, Traits, check_growth, integer
@@ -93,7 +94,7 @@ class Method:
 
     title: its name in tables.
     paper: where it was published, as tables print it.
-    grows: the axes that it can grow, among layers, hidden, heads, ffn.
+    grows: the axes that it can grow, among layers, hidden, heads, ffn; or experts, which it makes of FFNs, and nothing else.
     ratios: the ratios of sizes that it accepts, in words.
     needs_source: whether it starts from the trained source.
     needs_data: whether it learns its maps on text: `learning` and `learned` say how.
@@ -182,6 +183,10 @@ class Method:
     def deepen(self, source_layers: int, target_layers: int, options: Mapping[str, Any]) -> Depth:
         """Return where each target layer comes from."""
         return stacked(source_layers, target_layers)
+
+    def mixing(self, options: Mapping[str, Any]) -> Mixing | None:
+        """Return how FFNs become mixtures of experts; None if they stay FFNs."""
+        return None
 
     def learned(self, anatomy: Anatomy, options: Mapping[str, Any]) -> Learned:
         """Return the operator whose factors are learned, for a method that needs data.

@@ -11,13 +11,14 @@ from growbench.spec import ModelSpec
 def body(spec: ModelSpec, family: Family, length: int, *, rank: float | None = None, shared: bool = False) -> float:
     """Forward FLOPs of all layers for one sequence of `length` tokens: projections, attention products, FFN.
 
+    Of a mixture of experts, a token's FFN is its router, its active experts, and the shared one if there is one.
     rank, shared: of a thin model (train/variants/thin.py). A layer that shares attention has half the projections and products.
     """
     attention, grouped = spec.heads * spec.head_size, spec.kv_heads * spec.head_size
     projections = 2 * length * spec.hidden * (2 * attention + 2 * grouped)
     products = 4 * length * length * attention
     halves = 2 * spec.layers - (spec.layers // 2 if shared else 0)
-    ffn = 2 * length * family.ffn_matrices * matrix(spec, rank)
+    ffn = 2 * length * (family.ffn_products(spec) if rank is None else family.ffn_matrices * matrix(spec, rank))
     return float(halves * (projections + products) // 2 + spec.layers * ffn)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from growbench.errors import shown
 from growbench.pipeline.grow import files
 from growbench.pipeline.grow.carry import OWN
-from growbench.spec import SHAPE_KEYS, ModelSpec
+from growbench.spec import MIXTURE_KEYS, SHAPE_KEYS, ModelSpec
 
 HEAD = re.compile(r"---\n(.*?)\n---", re.DOTALL)
 INHERITED = ("license", "license_name", "license_link", "language", "pipeline_tag")  # keys of the source's card
@@ -36,6 +36,7 @@ def card(report: Mapping[str, Any], source: Path, name: str | None) -> str:
     before = ModelSpec.from_dict({k: v for k, v in report["source"].items() if k != "directory"})
     after = ModelSpec.from_dict(report["target"])
     rows = [f"| {key.replace('_', ' ')} | {getattr(before, key)} | {getattr(after, key)} |" for key in SHAPE_KEYS]
+    rows += [f"| {key} | 1 | {report['target'][key]} |" for key in MIXTURE_KEYS if key in report["target"]]
     rows.append(f"| parameters | {report['parameters_before']:,} | {report['parameters_after']:,} |")
     rows.append(f"| stored as | {_types(report['types']['before'])} | {_types(report['types']['after'])} |")
     told = report["files"]

@@ -12,7 +12,7 @@ from torch import nn
 from growbench import families, methods
 from growbench.errors import GrowBenchError, nearest
 from growbench.families import Family
-from growbench.growth.model import operator_of
+from growbench.growth.model import grown_class_of, operator_of
 from growbench.growth.operator import Operator
 from growbench.growth.preservation import NotFiniteError, Sample
 from growbench.methods import COMMON, Method
@@ -20,10 +20,11 @@ from growbench.pipeline.grow import carry, dtypes, files, missing, optimizer, sh
 from growbench.pipeline.grow.config import Merged, merged, read_config
 from growbench.pipeline.grow.publish import check_out, require_room
 from growbench.pipeline.grow.sample import sample_of
-from growbench.pipeline.grow.sizes import check_sizes, require_plausible, target_spec
-from growbench.pipeline.grow.tensors import Checkpoint, skeleton, stored_names
+from growbench.pipeline.grow.sizes import check_sizes, mixing, mixture_spec, require_plausible, target_spec
+from growbench.pipeline.grow.tensors import Checkpoint, skeleton, stored_pieces
 from growbench.plan.plan import POLICIES, Policy
 from growbench.runtime import discover
+from growbench.spec import ModelSpec
 from growbench.study.files import change
 
 
@@ -34,7 +35,7 @@ class Request:
     source: directory to grow.
     out: directory to write.
     method: name of the method.
-    sizes: of the target, by the keys in SHAPE_KEYS; None where left out.
+    sizes: of the target, by the keys in SHAPE_KEYS and MIXTURE_KEYS; None where left out.
     options: of the method, each as `name=value`.
     seed: of new weights and of the maps.
     dtype: of the target's tensors; None for the source's, tensor by tensor.
@@ -65,11 +66,12 @@ class Request:
 class Job:
     """One growth that has been checked. Nothing has been written yet.
 
-    family: of both models.
+    family: of the source, and of the target unless that is a mixture of experts.
     method: the method.
     options: of the method, defaults filled in.
     config: the source's stock config.
-    model_class: the stock class of both models.
+    model_class: the stock class of the source.
+    grown_class: the stock class of the target.
     model: the source without storage.
     source: the source's tensors.
     operator: the maps.
@@ -89,6 +91,7 @@ class Job:
     options: dict[str, Any]
     config: Any
     model_class: Any
+    grown_class: Any
     model: nn.Module
     source: Checkpoint
     operator: Operator
@@ -117,16 +120,20 @@ def check(request: Request) -> Job:
         spec = family.spec(config)
         traits = family.traits(config)
     require_plausible(spec)
-    target = target_spec(family, spec, request.sizes)
-    check_sizes(method, spec, target)
+    if method.name in mixing():
+        target: ModelSpec = mixture_spec(spec, method, request.sizes)
+    else:
+        target = target_spec(family, spec, request.sizes)
+        check_sizes(method, spec, target)
     carried = carry.inventory(request.source, spec, target)
     method.check(spec, target, traits, options)
     with stock(request.source):
         model_class = family.auto_class(config)
         model = skeleton(model_class, config)
         operator, grown_config = operator_of(family, config, target, method, options, request.seed, model_class)
-        grown = skeleton(model_class, grown_config)
-        roles, grown_roles = (family.roles(c, model_class) for c in (config, grown_config))
+        grown_class = grown_class_of(family, operator.target_family, model_class)
+        grown = skeleton(grown_class, grown_config)
+        roles, grown_roles = family.roles(config, model_class), operator.target_family.roles(grown_config, grown_class)
     _check_text(request, method, options, model)
     source = Checkpoint(request.source, model)
     if source.wrappers and method.needs_data:
@@ -145,7 +152,7 @@ def check(request: Request) -> Job:
     size = carry.size(request.source, carried) + shards.size_in(layouts)
     require_room(request.out, size + (shards.size_in(moments.layout(shapes(grown))) if moments else 0))
     source.compute = dtypes.widest([*source.dtypes.values(), *types.values(), torch.float32])
-    grown_config.architectures = [model_class.__name__]
+    grown_config.architectures = [grown_class.__name__]
     most = dtypes.main(types, sizes(grown))
     layers = [layer.sources[0][0] for layer in operator.depth]
     keys = merged(request.source, family, config, grown_config, most, cast=dtype is not None, layers=layers)
@@ -158,6 +165,7 @@ def check(request: Request) -> Job:
         options={key: options[key] for key in method.options},
         config=config,
         model_class=model_class,
+        grown_class=grown_class,
         model=model,
         source=source,
         operator=operator,
@@ -187,8 +195,11 @@ def _policy(request: Request, method: Method) -> Policy:
 
 def _layouts(grown: nn.Module, types: dtypes.Types, limit: int) -> dict[str, shards.Layout]:
     """Return the target's files, and the stored tensors of each, in the model's order."""
-    names = stored_names(grown)
-    slots = {names[n]: shards.Slot(tuple(p.shape), types[n]) for n, p in grown.named_parameters()}
+    slots = {
+        key: shards.Slot(shape, types[name])
+        for name, pieces in stored_pieces(grown).items()
+        for key, shape in pieces.items()
+    }
     return shards.divided(slots, limit)
 
 

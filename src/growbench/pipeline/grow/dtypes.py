@@ -9,6 +9,7 @@ import torch
 from growbench.errors import GrowBenchError, nearest
 from growbench.families import Role
 from growbench.growth.depth import Depth
+from growbench.growth.experts import made_of
 from growbench.growth.transfer import stem
 from growbench.pipeline.grow.files import DTYPES, STORED, name_of
 
@@ -46,6 +47,9 @@ def of_target(source: Types, roles: Mapping[str, Role], grown_roles: Mapping[str
     names = {(stem(name, role), role.layer): name for name, role in roles.items()}
     found = {}
     for name, role in grown_roles.items():
+        if role.made_of:
+            found[name] = widest(source[part] for part in made_of(name, role))
+            continue
         layers = [None] if role.layer is None else [layer for layer, _ in depth[role.layer].sources]
         parts = [names[key] for layer in layers if (key := (stem(name, role), layer)) in names]
         found[name] = widest([source[part] for part in parts] or source.values())

@@ -15,8 +15,12 @@ from growbench.runtime import memory
 
 log = logging.getLogger(__name__)
 NOT_FINITE = "not measured (the outputs of a model are infinite, NaN or too large to be compared)"
-# What a config may say about how a model returns its outputs, as the comparison needs it.
-PLAIN = {"output_attentions": False, "output_hidden_states": False, "return_dict": True, "use_cache": False}
+# What a config may say about how a model returns its outputs and runs its experts, as the comparison needs it.
+PLAIN = {
+    **dict.fromkeys(("output_attentions", "output_hidden_states", "output_router_logits", "use_cache"), False),
+    "return_dict": True,
+    "_experts_implementation": "eager",
+}
 MUCH = 10**9  # bytes of memory of which a user wants to know
 SHARE = 0.5  # of the available memory that whole models may need
 Found = dict[str, Any]
@@ -102,18 +106,19 @@ def measure(job: Job, sample: Sample, source: Path, target: Path, how: str) -> F
     told.disable_progress_bar()
     folders, skeletons = {"source": source, "target": target}, {"source": job.model, "target": job.grown}
     configs = {"source": job.config, "target": job.grown_config}
+    classes = {"source": job.model_class, "target": job.grown_class}
     compute = job.source.compute
     assert compute is not None
     gc.collect()
 
     def load(which: str) -> Any:
         if how == "whole" and not (which == "source" and job.source.wrappers):
-            model = job.model_class.from_pretrained(
-                folders[which].resolve(), dtype=compute, local_files_only=True
-            ).eval()
+            model = (
+                classes[which].from_pretrained(folders[which].resolve(), dtype=compute, local_files_only=True).eval()
+            )
         else:
             tensors = Checkpoint(folders[which], skeletons[which])
-            model = layerwise(job.model_class, configs[which], tensors, tensors.aliases, compute)
+            model = layerwise(classes[which], configs[which], tensors, tensors.aliases, compute)
         for key, value in PLAIN.items():
             setattr(model.config, key, value)
         return model

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from growbench.errors import GrowBenchError
 from growbench.families import Role
+from growbench.growth.experts import made_of
 from growbench.growth.moments import POWERS, grow_moments
 from growbench.growth.operator import Operator
 from growbench.growth.transfer import places, stem
@@ -130,6 +131,8 @@ class Grown:
 
     def _sources(self, name: str) -> list[str]:
         """Return the source's parameters that a parameter may be made of: of the same name, in its layers or right above."""
+        if self.operator.mixing is not None:
+            return made_of(name, self.grown_roles[name])
         role, layers = self.grown_roles[name], set[int | None]([None])
         if role.layer is not None:
             layers = {layer + above for layer, _ in self.operator.depth[role.layer].sources for above in (0, 1)}
@@ -166,7 +169,11 @@ def grown(
         raise GrowBenchError(
             f"{moments.folder}: {mixed[0]} has moments in some layers and none in others; give them for all layers, or for none"
         )
-    names = [name for name, role in grown_roles.items() if True in has.get(stem(name, role), ())]
+    if operator.mixing is None:
+        names = [name for name, role in grown_roles.items() if True in has.get(stem(name, role), ())]
+    else:
+        parts = {name: made_of(name, role) for name, role in grown_roles.items()}
+        names = [name for name, found in parts.items() if found and all(part in moments for part in found)]
     return Grown(operator, moments, roles, grown_roles, policy, tuple(names), places(operator, roles))
 
 

@@ -39,7 +39,7 @@ def report_of(
         "method": job.method.name,
         "options": job.options,
         "seed": request.seed,
-        "class": job.model_class.__name__,
+        "class": job.grown_class.__name__,
         "dtype": files.name_of(job.dtype),
         "types": {
             "before": dtypes.table(job.source.dtypes, sizes(job.model)),

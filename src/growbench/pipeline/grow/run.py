@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from growbench.errors import GrowBenchError
+from growbench.growth.experts import parts
 from growbench.growth.model import grow_model
 from growbench.growth.transfer import transfer
 from growbench.pipeline.grow import carry, dtypes, files, hub, shards
@@ -22,7 +23,7 @@ from growbench.pipeline.grow.learn import learn, wanted
 from growbench.pipeline.grow.measure import announce, compared
 from growbench.pipeline.grow.publish import published
 from growbench.pipeline.grow.report import PHASES, report_of
-from growbench.pipeline.grow.tensors import stored_names
+from growbench.pipeline.grow.tensors import stored_pieces
 from growbench.runtime import memory
 
 LARGE = 1 << 28  # bytes of a tensor; from here on kept memory, which is in pieces, costs more than it saves
@@ -80,11 +81,20 @@ def write(job: Job, source: Path, folder: Path, model: Any = None) -> int:
     """
     carry.carry(source, folder, job.carried)
     (folder / files.CONFIG).write_text(json.dumps(job.keys.values, indent=2) + "\n", encoding="utf-8")
-    names = stored_names(job.grown)
     checked = _finite(_grown(job, source, model), source, job.types)
     reuse = memory.reuse_freed_memory() if _largest(job) < LARGE else nullcontext()
     with torch.inference_mode(), reuse:
-        return shards.write(folder, job.layouts, ((names[name], tensor) for name, tensor in checked))
+        return shards.write(folder, job.layouts, _stored(job, checked))
+
+
+def _stored(job: Job, tensors: Iterable[tuple[str, Tensor]]) -> Iterator[tuple[str, Tensor]]:
+    """Yield the tensors of the target's parameters as files have them: those of experts apart."""
+    pieces = stored_pieces(job.grown)
+    keys = {name: iter(found) for name, found in pieces.items()}
+    for name, tensor in tensors:
+        rows = next(iter(pieces[name].values()))[0]
+        for piece in tensor.split(rows):
+            yield next(keys[name]), piece
 
 
 def _largest(job: Job) -> int:
@@ -100,8 +110,10 @@ def _grown(job: Job, source: Path, model: Any) -> Iterable[tuple[str, Tensor]]:
         model = grow_model(whole, job.family, job.operator.target, job.method, job.options, seed=job.operator.seed)
     if model is not None:
         return ((name, parameter.detach()) for name, parameter in model.named_parameters())
-    roles, grown_roles = (job.family.roles(c, job.model_class) for c in (job.config, job.grown_config))
-    return transfer(job.operator, job.source, roles, grown_roles)
+    grown_roles = job.operator.target_family.roles(job.grown_config, job.grown_class)
+    if job.operator.mixing is not None:
+        return parts(job.operator, job.source, grown_roles)
+    return transfer(job.operator, job.source, job.family.roles(job.config, job.model_class), grown_roles)
 
 
 def _finite(pairs: Iterable[tuple[str, Tensor]], folder: Path, types: dtypes.Types) -> Iterator[tuple[str, Tensor]]:

@@ -3,13 +3,14 @@
 import math
 from collections.abc import Mapping
 
-from growbench import methods
+from growbench import families, methods
 from growbench.errors import GrowBenchError
 from growbench.families import Family
 from growbench.methods import Method
-from growbench.spec import SHAPE_KEYS, ModelSpec
+from growbench.spec import MIXTURE_KEYS, SHAPE_KEYS, MixtureSpec, ModelSpec
 
 MOST_LAYERS, WIDEST = 10_000, 1 << 22
+MOST_EXPERTS, ACTIVE = 4096, 2
 AXIS = {"kv_heads": "heads", "head_size": "heads"}  # the axis in Method.grows, where its name differs from the size's
 
 
@@ -26,6 +27,23 @@ def require_plausible(spec: ModelSpec) -> None:
             raise GrowBenchError(f"{flag(key)} {value}: no model is that large; use at most {largest}")
 
 
+def mixture_spec(source: ModelSpec, method: Method, asked: Mapping[str, int | None]) -> MixtureSpec:
+    """Return the shape of a mixture of experts with the source's layers. Raises GrowBenchError if it asks for another."""
+    if changed := [key for key in SHAPE_KEYS if asked.get(key) not in (None, getattr(source, key))]:
+        raise GrowBenchError(
+            f"{flag(changed[0])} {asked[changed[0]]}: {method.name} makes experts of FFNs and changes no other size; leave it out"
+        )
+    experts = asked.get("experts")
+    if experts is None:
+        raise GrowBenchError(f"--experts: missing, and {method.name} makes mixtures of experts; add --experts N")
+    if not 1 <= experts <= MOST_EXPERTS:
+        raise GrowBenchError(f"--experts {experts}: not a number of experts; use an integer from 1 to {MOST_EXPERTS}")
+    active = asked.get("active")
+    family = families.mixture_of(source.family).name
+    sizes = source.to_dict() | {"family": family, "experts": experts}
+    return MixtureSpec(**sizes, active=min(ACTIVE, experts) if active is None else active)
+
+
 def target_spec(family: Family, source: ModelSpec, asked: Mapping[str, int | None]) -> ModelSpec:
     """Return the shape that the user asks for, with all other sizes as in the source.
 
@@ -33,6 +51,10 @@ def target_spec(family: Family, source: ModelSpec, asked: Mapping[str, int | Non
     key/value heads. Raises GrowBenchError if there are no sizes or they do not fit together.
     """
     given = {key: value for key, value in asked.items() if value is not None}
+    if mixed := [key for key in MIXTURE_KEYS if key in given]:
+        raise GrowBenchError(
+            f"{flag(mixed[0])} {given[mixed[0]]}: only for methods that make mixtures of experts; use one of {', '.join(mixing())}"
+        )
     if not given:
         raise GrowBenchError(f"target: no size given; add one or more of {', '.join(flag(key) for key in SHAPE_KEYS)}")
     for key, value in given.items():
@@ -97,6 +119,11 @@ def _kv_heads(source: ModelSpec, heads: int) -> int:
             f"{source.kv_heads} for {source.heads} heads); add --kv-heads"
         )
     return source.kv_heads * heads // source.heads
+
+
+def mixing() -> list[str]:
+    """Return the names of the methods that make mixtures of experts."""
+    return [method.name for method in methods.loaded() if "experts" in method.grows]
 
 
 def check_sizes(method: Method, source: ModelSpec, target: ModelSpec) -> None:

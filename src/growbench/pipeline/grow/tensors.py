@@ -11,6 +11,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
+from growbench import families
 from growbench.errors import GrowBenchError
 from growbench.pipeline.grow import missing
 from growbench.pipeline.grow.files import INDEX, STORED, WEIGHTS, read_json
@@ -59,7 +60,19 @@ def stored_names(model: Any) -> dict[str, str]:
     return stored | {name: stored[shared] for name, shared in tied.items() if name in stored and shared in stored}
 
 
+def stored_pieces(model: Any) -> dict[str, dict[str, tuple[int, ...]]]:
+    """Return name and shape of what files have of each parameter: one tensor, or those of a mixture's experts apart."""
+    mixture = families.mixtures().get(model.config.model_type)
+    names, found = stored_names(model), {}
+    for name, parameter in model.named_parameters():
+        apart = dict(mixture.pieces(name, tuple(parameter.shape))) if mixture is not None else {}
+        found[name] = apart or {names[name]: tuple(parameter.shape)}
+    return found
+
+
 def _renamed(model: Any, names: list[str]) -> dict[str, str]:
+    if model.config.model_type in families.mixtures():  # which takes apart what has three axes; see stored_pieces
+        return {name: name for name in names}
     try:
         from transformers.core_model_loading import revert_weight_conversion
 
@@ -89,6 +102,22 @@ class Stored:
             return file.get_tensor(self.key)
 
 
+@dataclass(frozen=True, slots=True)
+class Fused:
+    """The tensors of a mixture's experts in files, which a model has as one parameter.
+
+    rows: of each expert, those that are one above the other.
+    """
+
+    rows: tuple[tuple["Stored | Fused", ...], ...]
+    shape: tuple[int, ...]
+    code: str
+
+    def read(self) -> Tensor:
+        """Return the parameter."""
+        return torch.stack([torch.cat([stored.read() for stored in row]) for row in self.rows])
+
+
 class Checkpoint(Mapping[str, Tensor]):
     """The parameters of a directory by their stock names. Each is read, and cast to `compute`, when it is asked for.
 
@@ -107,7 +136,8 @@ class Checkpoint(Mapping[str, Tensor]):
     def __init__(self, folder: Path, model: Any, compute: torch.dtype | None = None) -> None:
         self.folder, self.compute = folder, compute
         self.wrappers = ""
-        self.stored = self._listed()
+        self.stored: dict[str, Stored | Fused] = {**self._listed()}
+        self._fuse(model)
         known = {id(p): name for name, p in model.named_parameters()}
         self.aliases = {alias: known[id(p)] for alias, p in model.named_parameters(remove_duplicate=False)}
         self.keys_of = self._match(model)
@@ -132,6 +162,20 @@ class Checkpoint(Mapping[str, Tensor]):
                 )
             found[name] = stored
         return found
+
+    def _fuse(self, model: Any) -> None:
+        """Put the tensors of a mixture's experts together, under the name of the parameter that they are."""
+        if model.config.model_type not in families.mixtures():
+            return
+        for name, pieces in stored_pieces(model).items():
+            shape = tuple(model.get_parameter(name).shape)
+            found = [self.stored.pop(key) for key in pieces] if pieces.keys() <= self.stored.keys() else []
+            if len(found) == 1:
+                self.stored[name] = found[0]
+            elif found:
+                step = len(found) // shape[0]
+                rows = tuple(tuple(found[i : i + step]) for i in range(0, len(found), step))
+                self.stored[name] = Fused(rows, shape, found[0].code)
 
     def _match(self, model: Any) -> dict[str, list[str]]:
         """Return the stored keys of each parameter: its name, the name that save_pretrained uses, or a tied one's."""
