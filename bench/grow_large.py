@@ -3,13 +3,15 @@
 The source is random and written tensor by tensor. It is grown to 10.7 B by SOLAR's list of layers, and a source of the same
 width with as many layers as the disk allows to twice its width. Bare: a process copies every source tensor into memory, then
 writes as many bytes as the target has, and syncs them. The bars: at most twice the time, and a peak memory of at most three
-times the largest tensor (in float32, in which it is computed) plus 500 MB. `--compare` runs the comparison of both models, too.
+times the largest tensor (in float32, in which it may be computed) plus 500 MB. CPU seconds, with those of imports, are there
+because other work on the machine lengthens wall times. `--compare` runs the comparison of both models, too.
 
     python bench/grow_large.py --folder /disk/with/50/GB --out docs/BENCHMARKS.md
 """
 
 import json
 import os
+import resource
 import shutil
 import sys
 import tempfile
@@ -73,6 +75,12 @@ def make_source(folder: Path, layers: int) -> None:
     shards.write(folder, shards.divided(layout, 5 * 10**9), tensors())
 
 
+def cpu() -> float:
+    """Return the CPU seconds of all processes that have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
 def grow(source: Path, out: Path, words: Sequence[str]) -> tuple[dict[str, Any], float]:
     """Run the command; return its report and peak resident bytes. The target is removed afterwards."""
     text, _, peak = child(["-m", "growbench", "grow", str(source), str(out), *words, "--json"])
@@ -84,9 +92,12 @@ def rows(folder: Path, name: str, layers: int, words: Sequence[str], compare: bo
     """Make a source, run both sides once, and return the table's rows."""
     source, out = folder / "source", folder / "target"
     make_source(source, layers)
+    before = cpu()
     report, peak = grow(source, out, [*words, "--no-measure"])
+    between = cpu()
     bare = float(child(["-c", BARE, str(source), str(folder / "bare"), str(report["bytes"])])[0])
     (folder / "bare").unlink()
+    spent = f"{between - before:.0f} and {cpu() - between:.0f}"
     growing, vocab = report["seconds"]["growing"], CONFIG["vocab_size"]
     largest = 4 * max(vocab, report["target"]["ffn"]) * report["target"]["hidden"] / GIGABYTE
     bar = 3 * largest + ALLOWED
@@ -97,6 +108,7 @@ def rows(folder: Path, name: str, layers: int, words: Sequence[str], compare: bo
         ["", "growing, s", f"{growing:.0f}", "none"],
         ["", "bare read and write, s", f"{bare:.0f}", "none"],
         ["", "growing / bare", f"{ratio:.2f}", _table.verdict(ratio, BAR, most=True)],
+        ["", "CPU of growing, of bare, s", spent, "none"],
         ["", "peak memory, GB", f"{memory:.2f}", _table.verdict(memory, round(bar, 2), most=True)],
     ]
     if compare:

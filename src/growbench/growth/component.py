@@ -18,6 +18,7 @@ from growbench.families import WIDENED, Axis, Component
 from growbench.growth.maps import NEUTRAL, NEW, SpaceMap, counts
 from growbench.growth.operator import Operator
 
+RUN = 32  # coordinates in a row, on average, from which copying them together is cheaper than one by one
 Grown = Sequence[tuple[int, Axis, SpaceMap]]
 
 
@@ -55,18 +56,27 @@ def along(vector: np.ndarray | Tensor, dim: int, like: Tensor) -> Tensor:
 
 def gather(tensor: Tensor, dim: int, space: SpaceMap) -> Tensor:
     """Copy entries along one axis. A coordinate without a source takes entry 0, which is overwritten later."""
-    return tensor.index_select(dim, torch.from_numpy(np.maximum(space.index, 0)))
+    index = np.maximum(space.index, 0)
+    begins = np.concatenate([[0], np.flatnonzero(np.diff(index) != 1) + 1])
+    if len(index) < RUN * len(begins):
+        return tensor.index_select(dim, torch.from_numpy(index))
+    ends = np.append(begins[1:], len(index))
+    runs = zip(index[begins].tolist(), (ends - begins).tolist(), strict=True)
+    return torch.cat([tensor.narrow(dim, first, length) for first, length in runs], dim)
 
 
 def _gather(operator: Operator, tensor: Tensor, dim: int, axis: Axis, space: SpaceMap) -> Tensor:
     if space.is_identity:
         return tensor
+    factors = {"reads": space.read, "writes": space.write}.get(axis.verb, np.ones(1))
+    if len(factors) and (factors == factors[0]).all() and (space.index >= 0).all():
+        small = tensor if factors[0] == 1 else tensor * torch.tensor(factors[0], dtype=tensor.dtype)
+        return gather(small, dim, space)
     wide = gather(tensor, dim, space)
     if (space.index == NEUTRAL).any():
         layer_norm = operator.family.norm == "layer"
         level = tensor.mean(dim=dim, keepdim=True) if layer_norm else torch.zeros((), dtype=tensor.dtype)
         wide = torch.where(along(space.index == NEUTRAL, dim, wide), level, wide)
-    factors = {"reads": space.read, "writes": space.write}.get(axis.verb, np.ones(1))
     return wide if (factors == 1).all() else wide.mul_(along(factors, dim, wide))
 
 

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import replace
 from itertools import pairwise
@@ -13,8 +13,10 @@ import torch
 from torch import Tensor
 
 from growbench.errors import GrowBenchError
+from growbench.families import Role
 from growbench.growth.experts import parts
 from growbench.growth.model import grow_model
+from growbench.growth.narrow import is_copy, same_bytes, sources
 from growbench.growth.transfer import transfer
 from growbench.pipeline.grow import carry, dtypes, files, hub, shards
 from growbench.pipeline.grow.card import card
@@ -113,7 +115,26 @@ def _grown(job: Job, source: Path, model: Any) -> Iterable[tuple[str, Tensor]]:
     grown_roles = job.operator.target_family.roles(job.grown_config, job.grown_class)
     if job.operator.mixing is not None:
         return parts(job.operator, job.source, grown_roles)
-    return transfer(job.operator, job.source, job.family.roles(job.config, job.model_class), grown_roles)
+    return _transferred(job, job.family.roles(job.config, job.model_class), grown_roles)
+
+
+def _transferred(job: Job, roles: Mapping[str, Role], grown_roles: Mapping[str, Role]) -> Iterator[tuple[str, Tensor]]:
+    """Yield the tensors of the target: in the type that is stored where that gives the same bytes, else in a wider one."""
+    operator, stored = job.operator, job.source.as_stored()
+    named = sources(operator, roles, grown_roles)
+    narrow = {
+        name
+        for name, found in named.items()
+        if {job.source.dtypes[part] for part in found} == {job.types[name]}
+        and same_bytes(operator, grown_roles[name], job.types[name])
+    }
+    whole = {name for name in narrow if is_copy(operator, grown_roles[name])}
+    made = {
+        True: transfer(operator, stored, roles, {n: r for n, r in grown_roles.items() if n in narrow - whole}),
+        False: transfer(operator, job.source, roles, {n: r for n, r in grown_roles.items() if n not in narrow}),
+    }
+    for name in grown_roles:
+        yield (name, stored[named[name][0]]) if name in whole else next(made[name in narrow])
 
 
 def _finite(pairs: Iterable[tuple[str, Tensor]], folder: Path, types: dtypes.Types) -> Iterator[tuple[str, Tensor]]:

@@ -222,6 +222,12 @@ class Checkpoint(Mapping[str, Tensor]):
         tensor = self._read(self.keys_of[name][0])
         return tensor if self.compute is None else tensor.to(self.compute)
 
+    def as_stored(self) -> "Checkpoint":
+        """Return the same parameters in the types in which they are stored."""
+        other = copy.copy(self)
+        other.compute = None
+        return other
+
     def __iter__(self) -> Iterator[str]:
         return iter(self.keys_of)
 
