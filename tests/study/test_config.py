@@ -126,7 +126,7 @@ MALFORMED: list[tuple[str, Any, str]] = [  # key, value (... removes it), what t
     ("methods.scratch", ..., "missing"),
     ("budget.points", [0.5], "end with 1.0"),
     ("budget.points", [1.0, 0.5], "increasing"),
-    ("budget.points", [0.5, 1.5], "at most 1"),
+    ("budget.points", [0.5, 1.5], "from 0 to 1"),
     ("budget.points", [0.501, 0.502, 1.0], "rounded to whole percents"),
     ("budget.cooldown", 0.95, "below 0.9"),
     ("budget.cooldown", 0, "above 0"),

@@ -113,6 +113,7 @@ def draw(tables: Tables) -> Figure:
         named = panel(axes, tables, column)
         axes.set_ylim(low, high)
         costs = tables.points[column]
+        title += "; source's cost unknown: not drawn" * bool(costs.isna().any())
         axis.flops_axis(axes, costs.min() / 2.2, costs.max() * 1.12, "training FLOPs (matmul, forward + backward)")
         axes.set_title(title, fontsize=7)
         axes.set_ylabel("validation loss (nats/token)")

@@ -1,5 +1,6 @@
 """Plan timelines: for every method, what runs and which layers learn along the budget, and what it costs."""
 
+import math
 from typing import Any
 
 import matplotlib.patheffects as effects
@@ -123,14 +124,14 @@ class Drawing:
         """Draw a method: its source left of 0, its stages and what they do in words, and its cost at the right."""
         rows, color = stages(self.tables, method), self.tables.look(method).color
         source = float(rows[0]["source_flops"])
-        if source:
+        if source > 0:
             share = source / self.scale
             self.box(-share, y, share, BAR / 2, "#d9d9d9", hatch=SOURCE, ink=GRAY)
         for row in rows:
             self.stage(row, y, color)
         last = rows[-1]
         total = float(last["start_flops"] + last["trunk_flops"] + last["cooldown_flops"])
-        cost = rounded(total) + (f"\n+ {rounded(source)}" if source else "")
+        cost = rounded(total) + ("\n+ unknown" if math.isnan(source) else f"\n+ {rounded(source)}" if source else "")
         place: Any = {"xycoords": ("axes fraction", "data"), "textcoords": "offset points", "annotation_clip": False}
         self.axes.annotate(method, (0, y + BAR), xytext=(0, 1.2), fontsize=6.5, fontweight="bold", va="bottom", **place)
         shift = 4.5 * len(method) + 4

@@ -12,10 +12,15 @@ FLOORS = ("majority", "random model", "bag of words")
 COSTS = (("flops", "Average, target only"), ("flops_total", "Average, all counted"))
 
 
-def floors(rows: pd.DataFrame) -> dict[str, float]:
-    """Return the floors that these rows of one task have, times 100."""
+def floors(rows: pd.DataFrame, source: pd.DataFrame) -> dict[str, float]:
+    """Return the floors that these rows of one task have, times 100, and the score of the source.
+
+    source: its rows of the table.
+    """
+    of_source = source.loc[source["task"] == rows["task"].iloc[0], "mean"]
+    known = {"source": 100 * float(of_source.mean())} if len(of_source) else {}
     found = {name: rows[name.replace(" ", "_")] for name in FLOORS if name.replace(" ", "_") in rows}
-    return {name: 100 * float(values.mean()) for name, values in found.items() if values.notna().any()}
+    return known | {name: 100 * float(values.mean()) for name, values in found.items() if values.notna().any()}
 
 
 def title(scores: pd.DataFrame, task: str) -> str:
@@ -24,17 +29,23 @@ def title(scores: pd.DataFrame, task: str) -> str:
     return f"{task}{'*' if own['subset'].any() else ''}, {own['metric'].iloc[0]}"
 
 
-def panels(scores: pd.DataFrame) -> list[Panel]:
-    """Return the panels: the average over tasks, in both accountings where it is a curve, then the tasks."""
+def panels(scores: pd.DataFrame, source: pd.DataFrame) -> list[Panel]:
+    """Return the panels: the average over tasks, in both accountings where it is a curve, then the tasks.
+
+    Where nobody knows what the source cost, all are of the target only. source: its rows of the table.
+    """
     average = scores[scores["task"] == AVERAGE]
-    costs = COSTS if scores["point"].nunique() > 1 else COSTS[1:]
+    unpriced = bool(scores["flops_total"].isna().any())
+    costs = COSTS[:1] if unpriced else COSTS if scores["point"].nunique() > 1 else COSTS[1:]
     found = [
-        Panel(title=name, short="Average over tasks", rows=average, column=column, floors=floors(average))
+        Panel(title=name, short="Average over tasks", rows=average, column=column, floors=floors(average, source))
         for column, name in costs
     ]
     for task in (task for task in dict.fromkeys(scores["task"]) if task != AVERAGE):
         own = scores[scores["task"] == task]
-        found.append(Panel(title=title(scores, task), rows=own, floors=floors(own), failed=int(own["failed"].sum())))
+        failed = int(own["failed"].sum())
+        about = {"title": title(scores, task), "column": costs[-1][0], "floors": floors(own, source)}
+        found.append(Panel(**about, rows=own, failed=failed))
     return found
 
 
@@ -47,8 +58,10 @@ def draw(tables: Tables) -> Figure:
         return canvas
     suite, subset = str(scores["suite"].iloc[0]), bool(scores["subset"].any())
     label = "toyglue scores (not GLUE)" if suite == "toyglue" else f"{suite}{' (subset*)' if subset else ''} scores"
-    costs = "training FLOPs; tasks: everything counted"
-    return scored.draw(tables, panels(scores), label, costs, "score × 100, development set")
+    unpriced = bool(scores["flops_total"].isna().any())
+    costs = "training and fine-tuning FLOPs" if scores.get("counted", pd.Series(dtype=bool)).any() else "training FLOPs"
+    costs += ", target only (source's cost unknown)" if unpriced else "; tasks: everything counted"
+    return scored.draw(tables, panels(scores, tables.source_scores), label, costs, "score × 100, development set")
 
 
 if __name__ == "__main__":

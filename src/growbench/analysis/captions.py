@@ -43,8 +43,9 @@ def headline(points: pd.DataFrame, bases: Mapping[str, str]) -> str:
 
 
 def from_scratch(points: pd.DataFrame, bases: Mapping[str, str]) -> list[str]:
-    """Return the methods of the points frame that make the frontier, the source among them."""
-    return [name for name in dict.fromkeys(points["method"]) if name == SOURCE or bases.get(name, name) in FROM_SCRATCH]
+    """Return the methods of the points frame that make the frontier; the source among them if its cost is known."""
+    priced = points.loc[points["flops_total"].notna(), "method"]
+    return [name for name in dict.fromkeys(priced) if name == SOURCE or bases.get(name, name) in FROM_SCRATCH]
 
 
 def brief(savings: Sequence[Row], bases: Mapping[str, str], name: str) -> str:

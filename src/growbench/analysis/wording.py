@@ -106,6 +106,12 @@ def protocol(name: str) -> str:
     return "protocol trunk (every point is a finished model, its cool-down counted)"
 
 
+def finetuning(counted: bool) -> str:
+    """Return whether the cost of a score includes that of its fine-tuning."""
+    whole = "FLOPs include those of fine-tuning, of every run that was tried"
+    return f"{whole}." if counted else "FLOPs do not include those of fine-tuning (finetune.counted: false)."
+
+
 def intervals(n: int) -> str:
     """Return how the intervals were made, or why there are none. n: number of seeds."""
     if n < 2:

@@ -139,6 +139,18 @@ def _totals(study: Study, rows: Sequence[Row], speed: float) -> Iterator[str]:
     yield f"Disk: {corpus}, {_amount(disk)}B of runs"
 
 
+def finetuning(study: Study, rows: Sequence[Row], flops: float | None) -> Iterator[str]:
+    """Yield what all fine-tunings cost, if it is known; the hours are those at which scratch's steps were timed."""
+    if not flops:
+        return
+    scratch = next((row for row in rows if row["method"] == "scratch" and row["seconds"]), None)
+    hours = ""
+    if scratch is not None:
+        cores = scratch["seconds"] * study.train.threads * study.train.processes / scratch["flops"]
+        hours = f", {flops * cores / HOUR:.3g} core-hours on this machine at the speed of scratch's steps"
+    yield f"Fine-tuning on {', '.join(study.tasks.names)} (all models and seeds): about {flops:.4g} FLOPs{hours}"
+
+
 def _flops(rows: Sequence[Row]) -> float:
     """Return the FLOPs of all seeds and the search."""
     return float(sum(row["flops"] * len(row["seeds"]) + row["search_flops"] for row in rows))
@@ -158,6 +170,8 @@ def _core_hours(study: Study, rows: Sequence[Row]) -> float | None:
 
 def _core_seconds(study: Study, row: Row) -> float:
     """Return the seconds of all cores for all seeds of a method and its search, whose steps take as long as the run's."""
+    if not row["flops"]:
+        return 0.0  # a checkpoint, which is not trained
     runs = len(row["seeds"]) + row["search_flops"] / row["flops"]
     return float(row["seconds"] * runs * study.train.threads * study.train.processes)
 

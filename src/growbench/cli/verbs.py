@@ -216,7 +216,7 @@ def _plan(args: argparse.Namespace) -> None:
         rows = forecast.run(study, timing=timing)
         planned.append((study, rows))
         if not args.json:
-            print("\n".join([*text.lines(study, rows, speed, args.stages), *_cut_rows(study)]))
+            print("\n".join([*text.lines(study, rows, speed, args.stages), *_of_rows(study, rows)]))
 
     several = ladder.given(args.config)
     _in_turn(args, plan)
@@ -226,13 +226,14 @@ def _plan(args: argparse.Namespace) -> None:
         print("\n".join(["", *text.sums(planned, speed)]))
 
 
-def _cut_rows(study: "Study") -> list[str]:
+def _of_rows(study: "Study", rows: list[dict[str, Any]]) -> list[str]:
     """Return the lines of a forecast on the tasks' rows; why they are not known if a file cannot be read."""
     from growbench.cli import cut_rows as text
-    from growbench.pipeline.finetune import cut_rows
+    from growbench.cli.forecast import finetuning
+    from growbench.pipeline.finetune import cost, cut_rows
 
     try:
-        return list(text.lines(list(cut_rows.forecast(study))))
+        return [*finetuning(study, rows, cost.forecast(study)), *text.lines(list(cut_rows.forecast(study)))]
     except GrowBenchError as error:
         return ["", f"Rows that are cut: not known ({error})"]
 
@@ -303,15 +304,16 @@ def _check_study(args: argparse.Namespace) -> None:
         return
     from growbench.pipeline.corpus import run as corpus
     from growbench.pipeline.corpus import validated
+    from growbench.pipeline.finetune import cut_rows
+    from growbench.pipeline.pretrain import taken
 
     corpus.check(study)
+    new = taken.check(study)
     if study.tasks.source == "local":
         from growbench.tasks import glue, squad
 
         glue.check(study)
         squad.check(study)
-    from growbench.pipeline.finetune import cut_rows
-
     for share in cut_rows.forecast(study):
         share.check(study.finetune.of(share.task).most_cut)
     if study.zeroshot.names:
@@ -319,6 +321,8 @@ def _check_study(args: argparse.Namespace) -> None:
 
         testsets.check(study)
     print("\n".join(validated.lines(study)))
+    if new:
+        print(f"source.path has no {', '.join(new)}: new in the source, from each seed")
     print(f"{shown(' + '.join(args.config))}: no problems found")
 
 

@@ -42,6 +42,8 @@ def corpus(study: Study) -> Parts:
         made["text"] = _text(study)
     if study.corpus.tokenizer == "pretrained" and study.corpus.tokenizer_name:
         made["tokenizer"] = _tokenizer(Path(study.corpus.tokenizer_name))
+    if study.checkpoint:
+        del made["corpus"]["tokenizer_name"]  # the directory may be moved
     return made
 
 
@@ -95,6 +97,7 @@ def tasks(study: Study) -> Parts:
 def run(study: Study, method: str) -> Parts:
     """Return the parts of a run of a method, or of the source: those of its identity that are known before it."""
     source = method == SOURCE
+    taken = {"checkpoint": study.checkpoint.content} if source and study.checkpoint else {}
     return {
         "config": identity.digest(study.trained_part()),
         "options": {} if source else _options(study, method),
@@ -103,6 +106,7 @@ def run(study: Study, method: str) -> Parts:
         "family": families.load(study.target.family).version,
         "train": train.VERSION,
         "precision": precision(study),
+        **taken,
     }
 
 
@@ -138,7 +142,8 @@ def _task_files(study: Study) -> dict[str, dict[str, str | None]]:
     for name in study.tasks.names:
         task = squad.task(name) if name in SQUAD_TASKS else glue.task(name, study)
         place = Path(squad.FOLDERS[name]) if name in SQUAD_TASKS else Path("glue", name)
-        found[name] = _digests(folder / place, (task.train_file, task.dev_file))
+        second = [task.second[1]] if task.second and (folder / place / task.second[1]).is_file() else []
+        found[name] = _digests(folder / place, (task.train_file, task.dev_file, *second))
     return found
 
 

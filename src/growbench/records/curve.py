@@ -19,7 +19,7 @@ COLUMNS = (
 
 
 WHOLE, WORDS = ("step", "stage", "tokens"), ("phase", "point")
-MAY_BE_EMPTY = ("point", "train_loss", "valid_loss")
+MAY_BE_EMPTY = ("point", "flops_total", "train_loss", "valid_loss")
 RISING = ("step", "stage", "flops", "flops_total", "tokens")  # along the trunk, and along each cool-down
 
 
@@ -74,6 +74,6 @@ def _fault(table: "pd.DataFrame") -> str:
             return f"column '{name}' has a value that is not a number of at least 0"
     for _, rows in table.groupby(table["phase"] + " " + table["point"].fillna("")):
         for name in RISING:
-            if not rows[name].is_monotonic_increasing:
+            if not rows[name].dropna().is_monotonic_increasing:
                 return f"column '{name}' falls from one row to the next"
     return ""

@@ -23,9 +23,9 @@ class Kept(Shape):
 
 
 class Floors(Shape):
-    """What a probe's linear model scores with the features of a random model of the same spec, and with counts of tokens."""
+    """What a linear model scores with the features of a random model of the same spec (of a probe alone), and with counts of tokens."""
 
-    random_model: float
+    random_model: float | None = None
     bag_of_words: float
 
 
@@ -34,7 +34,8 @@ class Finetuned(Evaluated):
 
     n_skipped: rows of both files that were left out as broken. n_cut_train, n_cut_dev: rows that were cut.
     n_unreached: rows of both files with positions that pre-training never reached.
-    floors, strength: of a probe, whose epochs and lr are 0; strength: weight of the data against the penalty.
+    flops: of its steps. held_out, n_held_out: the main metric on the training rows that choose the LR, and their number.
+    floors: of a probe, and of scratch. strength: of a probe, whose epochs and lr are 0: weight of the data against the penalty.
     """
 
     seed: Count
@@ -48,6 +49,9 @@ class Finetuned(Evaluated):
     epochs: Count
     lr: Amount
     batch: Count | None
+    flops: Amount | None = None
+    held_out: float | None = None
+    n_held_out: Count | None = None
     predictions: Kept | None = None
     floors: Floors | None = None
     strength: Amount | None = None
@@ -65,6 +69,6 @@ class Finetune(Record):
     point: Name
     made_from: Made
     suite: Name
-    protocol: Literal["single", "grid", "probe"]
+    protocol: Literal["single", "grid", "held_out", "probe"]
     runs: list[Finetuned]
     labels: dict[str, Kept] | None = None

@@ -79,16 +79,19 @@ class Stage(Shape):
 
 
 class Point(Shape):
-    """One finished point; costs are those of the run until there, its cool-down included. accuracy: of models of images."""
+    """One finished point; costs are those of the run until there, its cool-down included. Right after growth, fraction is 0.
+
+    flops_total, flops_total_electra: None if nobody knows what the source cost. accuracy: of models of images.
+    """
 
     point: Name
-    fraction: Share
+    fraction: Annotated[float, Field(ge=0, le=1)]
     budget_flops: Amount
     loss: float
     flops: Amount
-    flops_total: Amount
+    flops_total: Amount | None
     flops_electra: Amount
-    flops_total_electra: Amount
+    flops_total_electra: Amount | None
     steps: Count
     tokens: Count
     wall_seconds: Amount

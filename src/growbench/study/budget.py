@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from growbench.study.types import STRICT, Flag, Points, Ratios, Steps
+from growbench.study.types import STRICT, Flag, Ratios, Starts, Steps
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, config=STRICT)
@@ -14,8 +14,8 @@ class BudgetConfig:
 
     steps: Steps | None
     """Scratch steps whose FLOPs are the largest budget of every method; null with tokens_per_parameter."""
-    points: Points | None
-    """Finished points as shares of the largest budget, rising to 1; null with tokens_per_parameter."""
+    points: Starts | None
+    """Finished points as shares of the largest budget, rising to 1; 0 is the model right after growth. Null with tokens_per_parameter."""
     tokens_per_parameter: Ratios | None
     """In place of steps and points: tokens that scratch trains on per parameter of the target, one finished point each."""
     total: Flag
@@ -33,6 +33,11 @@ class BudgetConfig:
         if self.tokens_per_parameter is not None:
             return tuple(ratio / max(self.tokens_per_parameter) for ratio in self.tokens_per_parameter)
         return self.points or ()
+
+    @property
+    def first(self) -> float:
+        """The first finished point that is trained."""
+        return next(share for share in self.shares if share > 0)
 
     def branch(self, point: float) -> float:
         """Return the share of a run's budget at which the run to a finished point leaves the trunk."""

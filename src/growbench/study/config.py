@@ -8,12 +8,18 @@ from typing import Any
 
 from growbench import methods
 from growbench.errors import GrowBenchError, shown
-from growbench.study import files, method_check, per_point, schema
+from growbench.study import checkpoint, files, method_check, per_point, schema
+from growbench.study.checkpoint import Checkpoint
 from growbench.study.consistency import check, check_sizes
 from growbench.study.study import Study
 
 DATA_VARIABLE = "GROWBENCH_DATA"
 ALL = "all"
+TAKEN = {  # what a checkpoint sets
+    *(("source", key) for key in ("layers", "hidden", "heads", "ffn", "points")),
+    *(("corpus", key) for key in ("tokenizer", "tokenizer_name", "vocab")),
+    ("target", "family"),
+}
 
 
 def load(
@@ -47,7 +53,7 @@ def printed(paths: Sequence[str | Path], changes: Sequence[str] = ()) -> str:
     study, layers = gather(paths, changes), files.layers(paths, changes)
     rows = list(_rows(study))
     width = min(72, max(len(text) for _, text in rows))
-    lines = (f"{text:<{width}}  # {shown(_origin(layers, path))}" if path else text for path, text in rows)
+    lines = (f"{text:<{width}}  # {shown(_origin(study, layers, path))}" if path else text for path, text in rows)
     return "".join(f"{line}\n" for line in lines)
 
 
@@ -64,9 +70,11 @@ def _rows(study: Study) -> Iterator[tuple[tuple[str, ...], str]]:
             yield (name, key), f"  {files.line(key, item)}"
 
 
-def _origin(layers: Sequence[files.Layer], path: tuple[str, ...]) -> str:
+def _origin(study: Study, layers: Sequence[files.Layer], path: tuple[str, ...]) -> str:
     if path == ("data", "dir") and os.environ.get(DATA_VARIABLE):
         return DATA_VARIABLE
+    if path in TAKEN and study.checkpoint:
+        return checkpoint.KEY
     return files.origin(layers, path) or files.origin(layers, ("methods", ALL))
 
 
@@ -75,7 +83,7 @@ def _study(values: Mapping[str, Any]) -> Study:
     sections = {field.name: getattr(config, field.name) for field in fields(config)}
     if folder := os.environ.get(DATA_VARIABLE):
         sections["data"] = replace(config.data, dir=Path(folder).expanduser())
-    study = Study(**{**sections, "methods": {}})
+    study = Study(**{**taken(sections, checkpoint.of(config)), "methods": {}})
     check_sizes(study)
     chosen, left_out = _chosen(study, config.methods)
     study = replace(study, methods=chosen, left_out=left_out)
@@ -85,6 +93,21 @@ def _study(values: Mapping[str, Any]) -> Study:
         study = per_point.expanded(study)
     method_check.check(study)
     return study
+
+
+def taken(sections: dict[str, Any], found: Checkpoint | None) -> dict[str, Any]:
+    """Return a config's sections with what a checkpoint sets: the source's sizes, the family, the tokenizer, the vocabulary."""
+    if found is None:
+        return sections
+    spec, of = found.spec, ("layers", "hidden", "heads", "ffn")
+    return {
+        **sections,
+        "source": replace(sections["source"], **{key: getattr(spec, key) for key in of}, points=(1.0,)),
+        "target": replace(sections["target"], family=spec.family),
+        "corpus": replace(
+            sections["corpus"], tokenizer="pretrained", tokenizer_name=str(found.folder), vocab=spec.vocab
+        ),
+    }
 
 
 def _chosen(study: Study, given: Mapping[str, Any]) -> tuple[dict[str, dict[str, Any]], dict[str, str]]:

@@ -20,6 +20,7 @@ def check(study: Study) -> None:
 
     `check_sizes` checks the sizes, and method_check.py the methods.
     """
+    _check_source(study)
     _check_budget(study)
     _check_points("source.points", study.source.points, study.source.points)
     _check_split(study)
@@ -66,6 +67,34 @@ def _check_given(budget: BudgetConfig) -> None:
             )
 
 
+def _check_source(study: Study) -> None:
+    """Raise GrowBenchError for a cost of a source that is trained here, or without its origin, and for inputs that are too long."""
+    if study.images and study.source.path is not None:
+        raise GrowBenchError(
+            f"source.path: {study.source.path}, but the study is of images, whose source is trained here; use null"
+        )
+    source, longest = study.source, max(study.objective.length, study.finetune.longest)
+    for key in ("flops", "cited"):
+        if source.path is None and getattr(source, key) is not None:
+            raise GrowBenchError(
+                f"source.{key}: {schema.shown(getattr(source, key))}, but source.path is null: what is trained here is "
+                "counted; use null"
+            )
+    if (source.flops is None) != (source.cited is None):
+        lone, other = ("flops", "cited") if source.cited is None else ("cited", "flops")
+        raise GrowBenchError(f"source.{lone}: given without source.{other}; give both, or use null for both")
+    if study.source_unpriced and study.budget.total:
+        raise GrowBenchError(
+            "budget.total: true, but nobody knows what the source cost; give source.flops and source.cited, or use false"
+        )
+    if study.checkpoint and longest > study.checkpoint.spec.max_length:
+        key = "objective.length" if longest == study.objective.length else "finetune.max_length"
+        raise GrowBenchError(
+            f"{key}: {longest} tokens, but the checkpoint of source.path reads at most {study.checkpoint.spec.max_length}; "
+            "use at most as many"
+        )
+
+
 def _check_budget(study: Study) -> None:
     budget, points = study.budget, study.budget.shares
     key, given = "tokens_per_parameter", budget.tokens_per_parameter
@@ -82,10 +111,10 @@ def _check_budget(study: Study) -> None:
                     f"nearest: {near:.4g}"
                 )
     warmup = study.optimizer.warmup
-    if not isinstance(warmup, int) and warmup["share"] >= budget.branch(points[0]):
+    if not isinstance(warmup, int) and warmup["share"] >= budget.branch(budget.first):
         raise GrowBenchError(
             f"optimizer.warmup: {warmup['share']} does not end before the first point leaves the trunk; "
-            f"use less than {budget.branch(points[0]):g}, or a later first point in budget.points"
+            f"use less than {budget.branch(budget.first):g}, or a later first point in budget.points"
         )
 
 
@@ -98,7 +127,7 @@ def _check_points(key: str, points: Sequence[float], given: Sequence[float]) -> 
         wanted = "shares that end with 1.0" if points is given else "numbers"
         raise GrowBenchError(f"{key}: {list(given)} is not allowed; use increasing {wanted}")
     names = [point_name(p) for p in points]
-    if len(set(names)) < len(names) or "p0" in names:
+    if len(set(names)) < len(names) or "p0" in names[points[0] == 0 :]:
         of = "" if points is given else " as shares of the largest,"
         raise GrowBenchError(
             f"{key}: {list(given)} is not allowed; use values that still differ,{of} when rounded to whole percents"
@@ -177,11 +206,11 @@ def _check_finetune(study: Study) -> None:
     several = [place for place, own in _settings(study).items() if len(own.rates) > 1]
     if several and finetune.protocol == "single":
         raise GrowBenchError(
-            f"{several[0]}.lr: a list, but finetune.protocol is single; give one LR, or set finetune.protocol to grid"
+            f"{several[0]}.lr: a list, but finetune.protocol is single; give one LR, or set finetune.protocol to held_out or grid"
         )
-    if not several and finetune.protocol == "grid":
+    if not several and finetune.protocol in ("grid", "held_out"):
         raise GrowBenchError(
-            f"finetune.lr: {finetune.lr} is not a list, but finetune.protocol is grid; list the LRs to try"
+            f"finetune.lr: {finetune.lr} is not a list, but finetune.protocol is {finetune.protocol}; list the LRs to try"
         )
     for name in names:
         if name in SQUAD_TASKS:
@@ -199,6 +228,11 @@ def _check_spans(study: Study, name: str) -> None:
         raise GrowBenchError(
             f"tasks.names: {name} asks for spans of a text, which finetune.protocol probe cannot find; leave it out, or use "
             "protocol single or grid"
+        )
+    if study.finetune.protocol == "held_out":
+        raise GrowBenchError(
+            f"tasks.names: {name} has windows of questions, of which finetune.protocol held_out sets none aside; leave it out, "
+            "or use protocol single or grid"
         )
     able = [family.name for family in families.loaded() if family.spans]
     if study.target.family not in able:

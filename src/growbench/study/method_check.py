@@ -27,6 +27,11 @@ def check(study: Study) -> None:
     for name in study.methods:
         if study.budget.total and (why := study.method(name).without_total):
             raise GrowBenchError(f"methods.{name}: budget.total is true, {why}; leave it out")
+        if study.source_unpriced and study.counts_source(name):
+            raise GrowBenchError(
+                f"methods.{name}: it spends what the source cost, which nobody knows; give source.flops and source.cited, or "
+                "leave it out"
+            )
         run = timeline.of(study, name)
         try:
             plan_check.check(study, name, run)
@@ -34,7 +39,7 @@ def check(study: Study) -> None:
             raise GrowBenchError(f"methods.{name}: {error}") from error
         _check_text(study, name, run)
         _check_grown(study, name, run)
-    if SOURCE in study.trained():
+    if SOURCE in study.trained() and not study.checkpoint:
         plan_check.check_warmup(timeline.of(study, SOURCE), 0, study.source.points[0])
     search_check.check(study)
 
@@ -52,6 +57,8 @@ def _check_grown(study: Study, name: str, run: timeline.Timeline) -> None:
 
 def _early(study: Study, name: str, run: timeline.Timeline, point: float) -> str:
     """Return why a method has no finished model at a point, and what to do."""
+    if point == 0:
+        return f"0, but {name} does not begin with a whole model of the target's shape; leave out {name}, or the point"
     remedy = f"use at least {run.points[0]:g}" if run.points else "grow earlier"
     if run.own(point) <= 0:
         return (

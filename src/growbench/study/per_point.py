@@ -43,7 +43,7 @@ def _grows_at_shares(study: Study, name: str) -> bool:
 def _variants(study: Study, name: str) -> dict[str, dict[str, Any]]:
     """Return the options of a method's variants by their names, in the order of the points."""
     found = {}
-    for point in study.budget.shares:
+    for point in (share for share in study.budget.shares if share > 0):
         variant = f"{name}_{point_name(point)}"
         if variant in study.methods:
             raise GrowBenchError(f"methods.{variant}: budget.per_point makes a run of this name; rename it")

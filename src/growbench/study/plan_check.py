@@ -1,5 +1,7 @@
 """Check a plan against its study: stages that are each well formed may not fit together, or may not fit the study."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from growbench import families
@@ -33,7 +35,7 @@ def check(study: Study, name: str, run: Timeline) -> None:
         try:
             _check_stage(study, method, stage, last=number == len(stages) - 1)
             _check_thin(stage, stages[number - 1] if number else None, last=number == len(stages) - 1)
-            check_warmup(run, number, study.points_of(name)[0])
+            check_warmup(run, number, _first(study.points_of(name)))
             _check_length(run, number)
             _check_growth(study, method, run, before, stage)
         except GrowBenchError as error:
@@ -161,9 +163,14 @@ def check_warmup(run: Timeline, number: int, point: float) -> None:
         )
 
 
+def _first(points: Sequence[float]) -> float:
+    """Return the first point that is trained; 0 if there is none."""
+    return next((point for point in points if point > 0), 0.0)
+
+
 def check_warmups(run: Timeline) -> None:
     """Raise GrowBenchError if a warm-up of a run does not end before the next one, and before its first finished point."""
-    first = run.points[0] if run.points else (run.budget + run.source) / run.largest
+    first = _first(run.points) or (run.budget + run.source) / run.largest
     for number in range(len(run.plan.stages)):
         check_warmup(run, number, first)
     warmup, leaves = run.warmup(0) / run.budget, run.study.budget.branch(run.own(first))

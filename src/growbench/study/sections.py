@@ -21,6 +21,7 @@ from growbench.study.types import (
     STRICT,
     WHOLE,
     AnswerLength,
+    Cost,
     Count,
     Different,
     Epochs,
@@ -35,6 +36,7 @@ from growbench.study.types import (
     Seeds,
     Share,
     Size,
+    Starts,
     Steps,
     StudyName,
     TestSet,
@@ -115,8 +117,14 @@ class ObjectiveConfig:
 
 @dataclass(frozen=True, kw_only=True, slots=True, config=STRICT)
 class SourceConfig:
-    """The small trained model that growing methods start from."""
+    """The small trained model that growing methods start from: trained here, or a checkpoint (`path`)."""
 
+    path: Text | None
+    """A trained checkpoint in its place: a Hugging Face directory or a hub name. It sets the other sizes, target.family and the tokenizer."""
+    flops: Cost | None
+    """What the training of this checkpoint cost, in FLOPs; null: not known."""
+    cited: Text | None
+    """Where `flops` is from."""
     layers: Size
     """Transformer layers."""
     hidden: Size
@@ -217,14 +225,18 @@ class TaskSettings(TypedDict, total=False):
 class FinetuneConfig:
     """How finished points are fine-tuned."""
 
-    points: Points
+    points: Starts
     """Finished points that are fine-tuned, out of those of `budget`, to the percent."""
     seeds: Seeds
     """Fine-tuning seeds (classifier head, data order)."""
     source: Flag
     """Whether the finished source is fine-tuned too."""
-    protocol: Literal["single", "grid", "probe"]
-    """One setting per task and the mean of its runs (single), the best LR on dev for each task and pre-training run (grid), or a linear model on frozen features (probe)."""
+    counted: Flag
+    """Whether the cost of a score includes the FLOPs of its fine-tuning, in the score figure and in savings at equal score."""
+    protocol: Literal["single", "grid", "held_out", "probe"]
+    """One setting per task (single), the best LR of a list for each task and pre-training run, on dev (grid) or on training rows that are held out (held_out), or a linear model on frozen features (probe)."""
+    held_out: Fraction
+    """held_out: share of a task's training rows on which its LR is chosen."""
     epochs: Epochs
     """Passes over a task's training rows."""
     lr: Rate | Rates
@@ -279,7 +291,7 @@ class ZeroshotConfig:
     """Official files below data.dir (local) or the hub."""
     names: Annotated[tuple[TestSet, ...], Field(json_schema_extra={"uniqueItems": True}), Different]
     """Test sets; an empty list evaluates nothing. Masked families can be asked of pairs and BLiMP."""
-    points: Points | None
+    points: Starts | None
     """Finished points that are evaluated, out of those of `budget`, to the percent; null: every one that a method has."""
     pairs: Annotated[int, Field(strict=True, ge=8, le=1_000_000), WHOLE]
     """Most minimal pairs that are made from held-out text, the same number of each of 8 kinds."""

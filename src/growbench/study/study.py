@@ -15,6 +15,8 @@ from growbench.errors import GrowBenchError
 from growbench.methods import Method
 from growbench.records.layout import Layout
 from growbench.spec import SOURCE, ModelSpec, Pixels
+from growbench.study import checkpoint
+from growbench.study.checkpoint import Checkpoint
 from growbench.study.sections import Config, SourceConfig, TargetConfig
 from growbench.study.squad import SQUAD_TASKS
 from growbench.study.types import STRICT
@@ -45,12 +47,33 @@ class Study(Config):
         """Paths of everything that belongs to the study."""
         return Layout(self.study)
 
+    @property
+    def checkpoint(self) -> Checkpoint | None:
+        """The trained checkpoint that is the source; None if the source is trained here."""
+        return checkpoint.of(self)
+
+    @property
+    def source_unpriced(self) -> bool:
+        """Whether nobody knows what the source cost."""
+        return self.source.path is not None and self.source.flops is None
+
+    @property
+    def reached(self) -> int:
+        """The tokens of the longest input that pre-training has read; a checkpoint is taken to have read its longest."""
+        return self.checkpoint.spec.max_length if self.checkpoint else self.objective.length
+
     def source_spec(self, vocab: int) -> ModelSpec:
-        """Return the small model's shape over a vocabulary of this size. Raises GrowBenchError for an impossible shape."""
-        return self._spec("source", self.source, vocab)
+        """Return the small model's shape over a vocabulary of this size; that of a checkpoint is its own.
+
+        Raises GrowBenchError for an impossible shape.
+        """
+        return self.checkpoint.spec if self.checkpoint else self._spec("source", self.source, vocab)
 
     def target_spec(self, vocab: int) -> ModelSpec:
-        """Return the big model's shape over a vocabulary of this size. Raises GrowBenchError for an impossible shape."""
+        """Return the big model's shape over a vocabulary of this size, or over that of a checkpoint.
+
+        Raises GrowBenchError for an impossible shape.
+        """
         return self._spec("target", self.target, vocab)
 
     def method(self, name: str) -> Method:
@@ -136,7 +159,7 @@ class Study(Config):
 
         Each is if the study has values to start with, and the method no value of its own and no other method's search.
         """
-        if self.tuner(name) != name:
+        if self.tuner(name) != name or (name == SOURCE and self.checkpoint):
             return False, False
         own = {} if name == SOURCE else self.options(name)
         started = {"lr": self.search.lrs, "warmup": self.search.warmups}
@@ -176,7 +199,9 @@ class Study(Config):
         """Return the values that every trained model of the study depends on; its digest tells configs apart."""
         whole = asdict(self)
         whole["train"] = {k: v for k, v in whole["train"].items() if k not in HOW and (k, v) not in PLAIN}
-        whole["source"] = {k: v for k, v in whole["source"].items() if (k, v) != ("points", (1.0,))}
+        whole["source"] = self._source_part(whole["source"])
+        if self.checkpoint:
+            del whole["corpus"]["tokenizer_name"]  # the corpus knows the tokenizer by what it holds
         whole["corpus"] = {k: v for k, v in whole["corpus"].items() if (k, v) not in PLAIN}
         whole["budget"] = {k: v for k, v in whole["budget"].items() if k != "per_point" and (k, v) not in PLAIN}
         if not isinstance(warmup := whole["optimizer"]["warmup"], int):
@@ -191,10 +216,13 @@ class Study(Config):
         unused = {
             "points",
             "source",
+            "counted",
             "threads",
             "most_cut",
             *(key for key, value in plain.items() if values[key] == value),
         }
+        if self.finetune.protocol != "held_out":
+            unused.add("held_out")
         if self.finetune.protocol == "probe":
             unused |= {"epochs", "lr", "decay", "batch", "warmup", "weight_decay", "dropout"}
         if not any(name in SQUAD_TASKS for name in self.tasks.names):
@@ -209,14 +237,24 @@ class Study(Config):
         keys = ("source", "names", "stride", *(["pairs"] if "pairs" in self.zeroshot.names else []))
         return {key: value for key, value in asdict(self.zeroshot).items() if key in keys}
 
+    def _source_part(self, values: dict[str, Any]) -> dict[str, Any]:
+        """Return what trained models depend on of the source; of a checkpoint, its config.json and its cost."""
+        if self.checkpoint:
+            return {"checkpoint": self.checkpoint.settings, "flops": self.source.flops}
+        return {k: v for k, v in values.items() if (k, v) != ("points", (1.0,)) and k not in ("path", "flops", "cited")}
+
     def _positions(self) -> int:
-        """Return the tokens of the longest input that a trained model must be able to read."""
+        """Return the tokens of the longest input that a trained model must be able to read; a checkpoint's are its own."""
+        if self.checkpoint:
+            return self.checkpoint.spec.max_length
         return self.objective.length if self.images else max(self.objective.length, self.finetune.longest)
 
     def _spec(self, name: str, sizes: SourceConfig | TargetConfig, vocab: int) -> ModelSpec:
         shape = {key: getattr(sizes, key) for key in ("layers", "hidden", "heads", "ffn")}
         vocab = 0 if self.images else vocab
         try:
+            if self.checkpoint:
+                return self.checkpoint.target(**shape)
             return ModelSpec(family=self.target.family, vocab=vocab, max_length=self._positions(), **shape)
         except GrowBenchError as error:
             raise GrowBenchError(str(error).replace("model.", f"{name}.")) from error

@@ -117,7 +117,12 @@ class Timeline:
         return self.plan.events({point: self.study.budget.branch(self.own(point)) for point in self.points})
 
     def own(self, point: float) -> float:
-        """Return the share of the run's own budget at which a finished point lies; below 0 if the source costs more."""
+        """Return the share of the run's own budget at which a finished point lies; below 0 if the source costs more.
+
+        The point 0.0 is the model before its first step, whatever its source cost.
+        """
+        if point == 0:
+            return 0.0
         return point if self.budget == self.largest else (point * self.largest - self.source) / self.budget
 
     def steps(self, share: float, spent: float, stage: int) -> int:
@@ -182,7 +187,7 @@ class Timeline:
 
 
 def of(study: Study, name: str, *, vocab: int | None = None, paid: float | None = None) -> Timeline:
-    """Return the timeline of a method, or of the source.
+    """Return the timeline of a method, or of the source; that of a checkpoint has no steps.
 
     vocab: size of the corpus' vocabulary; None takes corpus.vocab.
     paid: FLOPs of the source, where they set what the run may spend; None takes the source's budget.
@@ -193,7 +198,7 @@ def of(study: Study, name: str, *, vocab: int | None = None, paid: float | None 
     if name == SOURCE:
         plan = Plan(stages=(whole(source),))
         cost = step_cost(study, whole(source))
-        budget = cost.flops * study.source.steps
+        budget = 0.0 if study.checkpoint else cost.flops * study.source.steps
         return Timeline(
             study, {"lr": study.optimizer.source_lr}, plan, budget, budget, 0.0, study.source.points, (cost,)
         )
@@ -201,7 +206,7 @@ def of(study: Study, name: str, *, vocab: int | None = None, paid: float | None 
     if not study.counts_source(name):
         paid = 0.0
     elif paid is None:
-        paid = of(study, SOURCE, vocab=vocab).budget * study.source_point(name)
+        paid = _source_budget(study, vocab) * study.source_point(name)
     budget, largest, counted = _budget(study, name, step_cost(study, whole(target)).flops * study.steps(vocab), paid)
     family, tokens = families.load(target.family), study.optimizer.batch * study.objective.length
     prices = Prices(budget, lambda s: step_cost(study, s).flops, tokens, flops.parameters(target, family))
@@ -234,7 +239,13 @@ def _budget(study: Study, name: str, flops: float, paid: float) -> tuple[float, 
 
 
 def _fits(run: Timeline, point: float) -> bool:
-    """Return whether the target is trained as a whole, unmasked and warmed up, where the run to a point leaves the trunk."""
+    """Return whether the target is trained as a whole, unmasked and warmed up, where the run to a point leaves the trunk.
+
+    At the point 0.0 it only has to be there: whole and unmasked.
+    """
+    if point == 0:
+        first = run.plan.stages[0]
+        return first.spec == run.plan.stages[-1].spec and first.thin == (None, False) and first.mask == 0
     leaves = run.study.budget.branch(run.own(point))
     return leaves > (run.warmup(0) + run.learning(0)) / run.budget and leaves >= run.grown()
 
@@ -265,7 +276,12 @@ def short(study: Study, share: float, vocab: int | None = None) -> Study:
 def trial(study: Study, name: str) -> Timeline:
     """Return the timeline of a trial in the search for a method, or for the source, as `of` does."""
     share, own = study.search.share, 1.0 if name == SOURCE else study.source_point(name)
-    return of(short(study, share), name, paid=share * own * of(study, SOURCE).budget)
+    return of(short(study, share), name, paid=share * own * _source_budget(study))
+
+
+def _source_budget(study: Study, vocab: int | None = None) -> float:
+    """Return what the source costs, in FLOPs; 0 for a checkpoint whose cost nobody knows."""
+    return (study.source.flops or 0.0) if study.checkpoint else of(study, SOURCE, vocab=vocab).budget
 
 
 def _from_file(study: Study, name: str, path: str, vocab: int) -> Plan:

@@ -35,11 +35,15 @@ Seeds = Annotated[tuple[Seed, ...], UNIQUE, Different]
 Size = Annotated[int, Field(strict=True, ge=1, le=1_000_000), WHOLE]
 Steps = Annotated[int, Field(strict=True, ge=1, le=1_000_000_000), WHOLE]
 Count = Annotated[int, Field(strict=True, ge=1), WHOLE]
+Cost = Annotated[float, Field(strict=True, gt=0)]  # FLOPs
 Tokens = Annotated[int, Field(strict=True, ge=8, le=65536), WHOLE]
 Threads = Annotated[int, Field(strict=True, ge=1, le=1024), WHOLE]
 Share = Annotated[float, Field(strict=True, ge=0, lt=1)]
 Fraction = Annotated[float, Field(strict=True, gt=0, le=1)]
 Points = Annotated[tuple[Fraction, ...], UNIQUE, Different]
+Starts = Annotated[
+    tuple[Annotated[float, Field(strict=True, ge=0, le=1)], ...], UNIQUE, Different
+]  # 0: right after growth
 Ratios = Annotated[tuple[Annotated[float, Field(strict=True, gt=0, le=1e6)], ...], UNIQUE, Different]
 Rate = Annotated[float, Field(strict=True, gt=0, le=1)]
 Rates = Annotated[tuple[Rate, ...], Field(min_length=2, json_schema_extra={"uniqueItems": True}), Different]

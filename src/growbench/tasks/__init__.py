@@ -21,6 +21,8 @@ class Task:
     metrics: names among those of metrics/scores.py.
     main: the metric that is quoted.
     train_file, dev_file: names of the files.
+    second: a second set of dev rows on which the main metric is measured, too: the metric's name there, the file, which may be
+        missing, and the split on the hub.
     header: True if the first line names the columns, else the names of all columns of a file without such a line.
     skips_short: whether the official readers skip lines that lack columns; otherwise such a line is an error.
     subset: whether the files hold only part of the official rows; reported wherever a score is printed.
@@ -38,6 +40,7 @@ class Task:
     main: str
     train_file: str = "train.tsv"
     dev_file: str = "dev.tsv"
+    second: tuple[str, str, str] | None = None
     header: bool | tuple[str, ...] = True
     limits: tuple[float, float] = (0.0, 5.0)
     skips_short: bool = False

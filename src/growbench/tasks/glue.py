@@ -45,6 +45,7 @@ TASKS = {
             num_labels=3,
             labels=THREE,
             dev_file="dev_matched.tsv",
+            second=("accuracy_mismatched", "dev_mismatched.tsv", "validation_mismatched"),
         ),
         _task("QNLI", ("question", "sentence"), "label", *ACCURACY, labels=YES_NO),
         _task("RTE", ("sentence1", "sentence2"), "label", *ACCURACY, labels=YES_NO),
@@ -81,6 +82,20 @@ def load(task: Task, study: Study) -> tuple[Task, Rows, Rows]:
     found = {file.path.name: file.sha256 for file in (one, other)}
     subset = task.suite == "GLUE" and (len(train), len(dev)) != OFFICIAL[task.name]
     return replace(task, subset=subset, skipped=short + more, files=found), train, dev
+
+
+def second(task: Task, study: Study) -> tuple[Task, Rows]:
+    """Return the rows of a task's second dev set, and the task with the SHA-256 of what was read; no rows without one."""
+    if task.second is None:
+        return task, []
+    _, file, split = task.second
+    if study.tasks.source == "hub":
+        return _hub_second(task, study, split)
+    folder = local.data_folder(study, "tasks.source")
+    if not (folder / "glue" / task.name / file).is_file():
+        return task, []
+    found = local.read(folder / "glue" / task.name / file, folder, f"put {task.name}'s official file there")
+    return replace(task, files={**task.files, file: found.sha256}), _rows(task, found)[0]
 
 
 def task(name: str, study: Study) -> Task:
@@ -182,6 +197,12 @@ def _hub(task: Task, study: Study) -> tuple[Task, Rows, Rows]:
     splits = {split: [_hub_row(task, columns, row, split) for row in found[split]] for split in ("train", dev)}
     read = {split: hub.digest(rows) for split, rows in splits.items()}
     return replace(task, files=read), splits["train"], splits[dev]
+
+
+def _hub_second(task: Task, study: Study, split: str) -> tuple[Task, Rows]:
+    name, columns = HUB[task.name]
+    rows = [_hub_row(task, columns, row, split) for row in hub.load(study, "nyu-mll/glue", name)[split]]
+    return replace(task, files={**task.files, split: hub.digest(rows)}), rows
 
 
 def _hub_row(

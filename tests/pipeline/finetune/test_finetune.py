@@ -145,3 +145,29 @@ def test_examples_longer_than_the_model_s_positions_are_refused(finished: Path) 
     signed.sign(made)
     with pytest.raises(GrowBenchError, match="16 positions, fewer than the 17 tokens"):
         finetune.run(made, "scratch", [0], ["p100"])
+
+
+def test_the_lr_is_chosen_on_rows_that_are_not_trained_on(finished: Path) -> None:
+    tried = {"lr": [1e-7, 3e-3], "seeds": [0, 1], "epochs": 8}
+    made = brief(finished, protocol="held_out", held_out=0.25, **tried)
+    runs = downstream.run(made)["runs"]
+    assert [(run["n_train"], run["n_held_out"]) for run in runs] == [(150, 50)] * 4
+    on = {lr: [run["held_out"] for run in runs if run["lr"] == lr] for lr in tried["lr"]}
+    assert min(on[3e-3]) > max(on[1e-7])
+    whole = downstream.run(brief(finished, protocol="grid", **tried))["runs"]
+    assert {run["n_train"] for run in whole} == {200} and "held_out" not in whole[0]
+    assert whole[0]["flops"] > 1.2 * runs[0]["flops"] > 0
+
+
+def test_a_second_dev_set_is_scored_beside_the_first(finished: Path) -> None:
+    folder, rng = finished / "glue/MNLI", np.random.default_rng(1)
+    folder.mkdir()
+    for file, count in (("train.tsv", 60), ("dev_matched.tsv", 20), ("dev_mismatched.tsv", 30)):
+        rows = [f"w{i} w{i + 1}\tgood\t{('entailment', 'neutral')[i % 2]}" for i in rng.integers(0, 18, count)]
+        (folder / file).write_text("\n".join(["sentence1\tsentence2\tgold_label", *rows]) + "\n")
+    made = study(finished, "MNLI", epochs=1, batch=16)
+    (run,) = downstream.run(made)["runs"]
+    assert set(run["metrics"]) == {"accuracy", "accuracy_mismatched"} and run["n_dev"] == 20
+    (folder / "dev_mismatched.tsv").unlink()
+    (run,) = downstream.run(made)["runs"]
+    assert set(run["metrics"]) == {"accuracy"}

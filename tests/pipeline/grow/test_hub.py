@@ -14,7 +14,8 @@ import huggingface_hub
 import pytest
 from support.checkpoints import FPI, grow, refusal
 
-from growbench.pipeline.grow import files, hub
+from growbench.pipeline.grow import files
+from growbench.runtime import hub
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 

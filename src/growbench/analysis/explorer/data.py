@@ -29,7 +29,7 @@ Rows = list[dict[str, Any]]
 
 def losses(rung: Rung) -> np.ndarray:
     """Return the losses at which savings can be read, falling: from the highest first point to the lowest last one."""
-    own = rung.points[rung.points["method"] != SOURCE]
+    own = rung.points[(rung.points["method"] != SOURCE) & (rung.points["fraction"] > 0)]
     means = own.groupby(["method", "fraction"])["loss"].mean()
     return np.round(np.linspace(float(means.max()), float(means.min()), LOSSES), 4)
 
@@ -42,7 +42,9 @@ def points(rung: Rung, page: Layout) -> Rows:
     rows, up = [], "" if page.study == rung.study else f"../{rung.study}/"
     for accounting, words in COUNTED.items():
         for method in rung.bases:
-            for _, own in rung.measured.own(method).groupby("fraction", sort=True):
+            trained = rung.measured.own(method)
+            priced = trained[trained[ACCOUNTINGS[accounting]].notna()]
+            for _, own in priced.groupby("fraction", sort=True):
                 ends = mean_interval(own["loss"].to_numpy(dtype=np.float64))
                 rows.append({
                     "rung": rung.study, "counted": words, "method": method, "flops": float(own[ACCOUNTINGS[accounting]].mean()),

@@ -15,7 +15,13 @@ from growbench.analysis.figures.figure import GRAY
 from growbench.analysis.figures.tables import Tables
 
 ROOM = 2.5  # a floor is drawn if the axis grows by at most this factor to show it
-DASHES = {"majority": (6, 2), "random model": (1, 1), "bag of words": (3, 1, 1, 1), "chance": (6, 2)}  # of floors
+DASHES = {
+    "source": (),
+    "majority": (6, 2),
+    "random model": (1, 1),
+    "bag of words": (3, 1, 1, 1),
+    "chance": (6, 2),
+}  # of floors
 ROW = 0.125  # inches of a method in a dot chart
 
 
@@ -72,20 +78,26 @@ def _curves(tables: Tables, panels: Sequence[Panel], label: str, costs: str, sco
 
 
 def _curve_panel(axes: Axes, tables: Tables, panel: Panel) -> None:
-    """Draw the scores of every method over FLOPs, each marker at what its model cost."""
+    """Draw the scores of every method over FLOPs, each marker at what its model cost; at the left edge what cost nothing."""
     own, column = panel.rows, panel.column
-    low, high = float(own[column].min()), float(own[column].max())
+    costs = own.loc[own[column] > 0, column]
+    low, high = float(costs.min()), float(costs.max())
     edge = np.exp(max(0.08 * np.log(high / low), 0.1))
+    start = low / max(edge**2, 1.5)  # the place of models that have cost nothing
     for method in tables.methods:
         rows = own[own["method"] == method].sort_values("fraction")
         if rows.empty:
             continue
         look, (mean, ends) = tables.look(method), panel.interval(rows)
         axes.errorbar(
-            rows[column], mean, yerr=ends, color=look.color, marker=look.marker, linestyle=look.line, ms=3.5,
+            rows[column].replace(0.0, start), mean, yerr=ends, color=look.color, marker=look.marker, linestyle=look.line, ms=3.5,
             elinewidth=0.8, capsize=1.5, mec="white", mew=0.4,
         )  # fmt: skip
     axis.flops_axis(axes, low / edge, high * edge, "", most=3)
+    if (own[column] == 0).any():
+        ticks = [float(tick) for tick in axes.get_xticks()]
+        axes.set_xticks([start, *ticks], ["0", *map(axis.power, ticks)])
+        axes.set_xlim(left=start / edge)
     if panel.log:
         _logarithmic(axes, panel, vertical=False)
 
@@ -153,7 +165,7 @@ def _floors(axes: Axes, panel: Panel, vertical: bool) -> None:
         low, high = min(low, *near.values(), np.inf) - pad, max(high, *near.values(), -np.inf) + pad
         (axes.set_xlim if vertical else axes.set_ylim)(low, high)
     for name, value in near.items():
-        (axes.axvline if vertical else axes.axhline)(value, color=GRAY, lw=0.8, ls=(0, DASHES[name]), zorder=1)
+        (axes.axvline if vertical else axes.axhline)(value, color=GRAY, lw=0.8, ls=(0, DASHES[name] or None), zorder=1)
     far = [f"{'←' if vertical else '↓'} {name} {value:.1f}" for name, value in found.items() if name not in near]
     lines = [*far, *(f"{name} {value:.1f}" for name, value in near.items()), *([f"{failed} failed"] if failed else [])]
     text = (", " if vertical and len(lines) < 3 else "\n").join(lines)

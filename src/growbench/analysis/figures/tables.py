@@ -19,6 +19,7 @@ class Tables:
     the method whose curve its run belongs to, and the run's name as `run`.
     savings, savings_by_point, runs: the tables of these names.
     source: the source's rows of the plans table.
+    source_scores: the source's rows of the scores table.
     from_scratch: the rows of the points table that make the frontier, the source's included.
     attention_maps, attention_distance, zeroshot: empty in a study that does not ask for them.
     """
@@ -31,6 +32,7 @@ class Tables:
     runs: pd.DataFrame
     plans: pd.DataFrame
     source: pd.DataFrame
+    source_scores: pd.DataFrame
     from_scratch: pd.DataFrame
     attention_maps: pd.DataFrame = field(default_factory=pd.DataFrame)
     attention_distance: pd.DataFrame = field(default_factory=pd.DataFrame)
@@ -84,8 +86,11 @@ def read(paths: dict[str, Path]) -> Tables:
             raise GrowBenchError(f"{path}: no such table; run `growbench aggregate` for the study first")
         found[name] = pd.read_csv(path, dtype={"source": str, "target": str, "commit": str}, low_memory=False)
     found["source"] = found["plans"][found["plans"]["method"] == SOURCE]
+    found["source_scores"] = found["scores"][found["scores"]["method"] == SOURCE]
     bases = dict(zip(found["plans"]["method"], found["plans"]["base"], strict=True))
-    points = found["points"]
+    found["points"] = points = found["points"][
+        found["points"]["fraction"] > 0
+    ]  # curves begin at the first trained point
     found["from_scratch"] = points[points["method"].isin(captions.from_scratch(points, bases))]
     curve_of = dict(zip(points["run"], points["method"], strict=True))
     for name in ("curves", "plans"):

@@ -51,8 +51,12 @@ class Measured:
             )
 
     def own(self, method: str) -> pd.DataFrame:
-        """Return the points of a method by seed, each seed's in the order of their costs."""
-        return self.points[self.points["method"] == method].sort_values(["seed", "flops"], kind="stable")
+        """Return the trained points of a method by seed, each seed's in the order of their costs.
+
+        A model right after its growth (point 0.0) is no point of a curve: on the target alone, it has no cost.
+        """
+        own = self.points[(self.points["method"] == method) & (self.points["fraction"] > 0)]
+        return own.sort_values(["seed", "flops"], kind="stable")
 
     def final(self, method: str) -> pd.DataFrame:
         """Return the last point of a method in each seed."""
@@ -64,8 +68,8 @@ class Measured:
         return method in set(self.points["method"])
 
     def frontier(self) -> list[Curve]:
-        """Return the curves of all models from scratch, of any size, everything counted."""
-        names = dict.fromkeys(self.points["method"])
+        """Return the curves of all models from scratch, of any size, everything counted; not of a source of unknown cost."""
+        names = dict.fromkeys(self.points.loc[self.points["flops_total"].notna(), "method"])
         return [
             self.curve(name, "flops_total")
             for name in names
@@ -142,7 +146,7 @@ def _places(seeds: Sequence[int]) -> list[list[int]]:
 
 def amortize(points: pd.DataFrame, methods: Sequence[str]) -> tuple[pd.DataFrame, int]:
     """Return the points with a column flops_amortised, and the number of methods that start from the study's source."""
-    reuses = sum(bool((points.loc[points["method"] == m, "source_flops"] > 0).any()) for m in methods)
+    reuses = sum(bool((points.loc[points["method"] == m, "source_flops"] != 0).any()) for m in methods)
     spared = points["source_flops"] * (1 - 1 / max(reuses, 1))
     return points.assign(flops_amortised=points["flops_total"] - spared), reuses
 

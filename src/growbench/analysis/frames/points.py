@@ -28,7 +28,7 @@ def build(records: list[Record], starts: dict[tuple[str, int], Record], protocol
     """
     source = next((record["source_spec"] for record in records if record.get("source_spec")), None)
     sources = {
-        (r["seed"], point["point"]): point["tokens"] / parameters(r)
+        (r["seed"], point["point"]): point["tokens"] / parameters(r) or None  # nobody knows what a checkpoint read
         for r in records
         if r["method"] == SOURCE
         for point in r["points"]
@@ -83,9 +83,14 @@ def _short(spec: Record | None) -> str:
 
 
 def source_flops(record: Record) -> float:
-    """Return the FLOPs of the run's source, 0 without one: its ledger's source phase, else total minus target."""
+    """Return the FLOPs of the run's source, 0 without one: its ledger's source phase, else total minus target.
+
+    Not a number if nobody knows them.
+    """
     if record["method"] == SOURCE or not record["points"]:
         return 0.0
     entries = [entry["flops"] for entry in record["ledger"] if entry["phase"] == "source"]
     last = record["points"][-1]
+    if last["flops_total"] is None:
+        return float("nan")
     return float(sum(entries) if entries else last["flops_total"] - last["flops"])

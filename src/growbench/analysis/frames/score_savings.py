@@ -21,21 +21,34 @@ from growbench.errors import GrowBenchError
 LEAD = ["study", "protocol", "method", "n"]
 
 
-def build(points: pd.DataFrame, runs: pd.DataFrame, methods: Sequence[str]) -> pd.DataFrame:
+def build(points: pd.DataFrame, runs: pd.DataFrame, methods: Sequence[str], counted: bool = False) -> pd.DataFrame:
     """Return one row per method with the columns of the savings table, threshold_score and score (shares, 0 to 1).
 
-    points: the points frame without the source. runs: as scores.chosen returns them. Empty without fine-tuning.
-    Raises GrowBenchError if a method was not fine-tuned.
+    points: the points frame without the source. runs: as scores.chosen returns them. Empty without fine-tuning of trained
+    points: right after its growth a model has no cost on the target alone.
+    counted: whether FLOPs include those of fine-tuning, of all runs tried. Raises GrowBenchError if a method was not fine-tuned.
     """
+    nothing = pd.DataFrame(columns=[*LEAD, "threshold_score", "score"])
     if runs.empty:
-        return pd.DataFrame(columns=[*LEAD, "threshold_score", "score"])
-    points, reuses = amortize(points, methods)
-    averages = runs.groupby(["method", "seed", "point"], as_index=False)["score"].mean()
-    scored = points.merge(averages, on=["method", "seed", "point"])
+        return nothing
+    points, reuses = amortize(points[points["fraction"] > 0], methods)
+    keys = ["method", "seed", "point"]
+    scored = points.merge(runs.groupby(keys, as_index=False)["score"].mean(), on=keys)
+    if counted:
+        scored = _with_finetuning(scored, runs, keys)
+    if scored.empty:
+        return nothing
     missing = [method for method in methods if method not in set(scored["method"])]
     if missing:
         raise GrowBenchError(f"{missing[0]}: none of its finished points was fine-tuned; add 1.0 to finetune.points")
     return pd.DataFrame([_row(scored, method, reuses) for method in methods])
+
+
+def _with_finetuning(scored: pd.DataFrame, runs: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
+    """Return points whose FLOPs include those of fine-tuning on all tasks, the mean over fine-tuning seeds."""
+    of_seed = runs.groupby([*keys, "finetune_seed"])["finetune_flops"].sum(min_count=1)
+    spent = scored.merge(of_seed.groupby(keys).mean().reset_index(), on=keys, how="left")["finetune_flops"]
+    return scored.assign(**{name: scored[name] + spent for name in ("flops", "flops_total", "flops_amortised")})
 
 
 def _row(scored: pd.DataFrame, method: str, reuses: int) -> dict[str, Any]:

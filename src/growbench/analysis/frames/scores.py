@@ -1,7 +1,8 @@
 """The scores frame: one row per method, finished point and task, and one for the average over tasks.
 
 Under protocol single, a score belongs to one fine-tuning run. Under protocol grid, it is the best score on the
-development set over all LRs and seeds that were tried for one pre-training run and task.
+development set over all LRs and seeds that were tried for one pre-training run and task. Under protocol held_out, the LR
+with the best mean on held-out training rows is chosen for each of them, and every seed's score at this LR counts.
 """
 
 from collections.abc import Sequence
@@ -15,7 +16,7 @@ from growbench.analysis.statistics.intervals import mean_interval
 
 AVERAGE = "average"
 KEYS = ["method", "point"]
-SINGLE, GRID, PROBE = "single", "grid", "probe"  # finetune.protocol
+SINGLE, GRID, HELD_OUT, PROBE = "single", "grid", "held_out", "probe"  # finetune.protocol
 FLOORS = ("random_model", "bag_of_words")
 OF_ROWS = {"cut": ("n_cut_train", "n_cut_dev"), "unreached": ("n_unreached",)}
 LEAD = ["study", "suite", "protocol", "method", "point", "fraction", "flops", "flops_total"]
@@ -34,6 +35,9 @@ def runs(records: list[Record]) -> pd.DataFrame:
             **{k: record[k] for k in ("method", "seed", "point")},
             "task": run["task"],
             "finetune_seed": run["seed"],
+            "lr": run["lr"],
+            "held_out": run.get("held_out"),
+            "finetune_flops": run.get("flops"),
             "metric": run["main_metric"],
             "tried": 1,
             "score": 0.0 if run["score"] is None else float(run["score"]),
@@ -44,8 +48,9 @@ def runs(records: list[Record]) -> pd.DataFrame:
         for record in records
         for run in record["runs"]
     ]
-    measured = dict.fromkeys((*OF_ROWS, *FLOORS), "float64")  # None is not a number
-    return pd.DataFrame(rows).astype(measured) if rows else pd.DataFrame(rows)
+    measured = dict.fromkeys((*OF_ROWS, *FLOORS, "held_out", "finetune_flops"), "float64")  # None is not a number
+    table = pd.DataFrame(rows).astype(measured) if rows else pd.DataFrame(rows)
+    return table.assign(below=table["score"] < table["majority"]) if rows else table
 
 
 def _share(run: Record, keys: Sequence[str]) -> float | None:
@@ -55,17 +60,23 @@ def _share(run: Record, keys: Sequence[str]) -> float | None:
     return float(sum(known)) / (run["n_train"] + run["n_dev"]) if len(known) == len(counts) else None
 
 
-def build(records: list[Record], points: pd.DataFrame, methods: Sequence[str]) -> pd.DataFrame:
+def build(records: list[Record], points: pd.DataFrame, methods: Sequence[str], counted: bool = False) -> pd.DataFrame:
     """Return mean, median, best and spread over pre-training x fine-tuning seeds; scores are shares (0 to 1).
 
     Under protocol grid these are over pre-training seeds, each with its best score on the development set.
-    If the source was fine-tuned, its rows come last.
+    Protocol held_out has as many scores as protocol single. If the source was fine-tuned, its rows come last.
+
+    counted: whether the FLOPs of fine-tuning, all runs tried, are part of the cost.
 
     Columns:
-    tried: number of fine-tuning runs behind one score.
+    flops, flops_total: of pre-training, and of fine-tuning if that is counted (column counted).
+    tried: number of fine-tuning runs behind one score; finetune_flops: their FLOPs, the mean over scores.
+    failed, below: number of runs that failed, and that score less than the majority class.
+    range: the widest range of the scores of one pre-training run over fine-tuning seeds; None with one seed.
     lo, hi: 95 % t interval of the mean over pre-training seeds.
     cut: share of the rows of both files that were cut; unreached: that use positions which pre-training never reached.
-    random_model, bag_of_words: a probe's floors, the mean over its runs.
+    random_model: a probe's floor; without probes, the score of scratch right after its start. bag_of_words: of scratch alone
+    without probes. Both are means over runs.
     gap: mean minus scratch's mean at the same point, paired by seed.
     gap_multi_lo, gap_multi_hi: its interval with the examples resampled, too; only if the records keep predictions. Under
     protocol grid these are the examples of the best runs; the choice of the best is not repeated.
@@ -86,16 +97,42 @@ def build(records: list[Record], points: pd.DataFrame, methods: Sequence[str]) -
             here = table[table["point"] == point]
             place = {"method": method, "point": point, **cost.loc[(method, point)].to_dict()}
             rows += [{**place, **_row(here[here["task"] == task], method)} for task in tasks]
-    frame = pd.DataFrame(rows)
+    frame = _with_random(pd.DataFrame(rows))
+    if counted:
+        spent = frame.groupby(KEYS)["finetune_flops"].transform("max")  # of the average, which sums over tasks
+        frame = frame.assign(**{name: frame[name] + spent for name in ("flops", "flops_total")})
+    frame = frame.assign(counted=counted)
     return frame[LEAD + [name for name in frame if name not in LEAD]]
 
 
+def _with_random(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the frame with the scores of scratch's random model where there are no probes of one."""
+    start = frame[(frame["method"] == "scratch") & (frame["fraction"] == 0)].groupby("task")["mean"].first()
+    return frame.assign(random_model=frame["random_model"].fillna(frame["task"].map(start)))
+
+
 def chosen(table: pd.DataFrame) -> pd.DataFrame:
-    """Return the runs that count as scores: the best of every grid under protocol grid, otherwise all."""
+    """Return the runs that count as scores: the best of every grid, those at the LR that held-out rows choose, or all."""
     if table.empty:
         return table
-    best = _best(table[table["protocol"] == GRID])
-    return pd.concat([table[table["protocol"] != GRID], best], ignore_index=True)
+    parts = {name: table[table["protocol"] == name] for name in (GRID, HELD_OUT)}
+    others = table[~table["protocol"].isin(parts)]
+    return pd.concat([others, _best(parts[GRID]), _held_out(parts[HELD_OUT])], ignore_index=True)
+
+
+def _held_out(table: pd.DataFrame) -> pd.DataFrame:
+    """Return every seed's run at the LR with the best mean score on held-out rows, for each pre-training run and task.
+
+    Of equal LRs, the smallest. A run without a score on them counts as the worst.
+    """
+    if table.empty:
+        return table
+    keys = ["method", "seed", "point", "task"]
+    means = table.assign(held_out=table["held_out"].fillna(-np.inf)).groupby([*keys, "lr"])["held_out"].mean()
+    best = means.groupby(keys).idxmax().map(lambda place: place[-1])
+    of_seed = table.groupby([*keys, "finetune_seed"])[["tried", "finetune_flops"]].transform("sum", min_count=1)
+    all_runs = table.assign(tried=of_seed["tried"].astype(int), finetune_flops=of_seed["finetune_flops"])
+    return all_runs[all_runs["lr"].to_numpy() == best.loc[pd.MultiIndex.from_frame(table[keys])].to_numpy()]
 
 
 def _best(table: pd.DataFrame) -> pd.DataFrame:
@@ -103,8 +140,11 @@ def _best(table: pd.DataFrame) -> pd.DataFrame:
     keys = ["method", "seed", "point", "task"]
     grids = table.groupby(keys, sort=False)
     best = table.loc[grids["score"].idxmax()]
-    tried = grids[["tried", "failed"]].sum().loc[pd.MultiIndex.from_frame(best[keys])] if len(table) else best
-    return best.assign(tried=tried["tried"].to_numpy(), failed=tried["failed"].to_numpy(), finetune_seed=-1)
+    if best.empty:
+        return best
+    sums = grids[["tried", "failed", "below", "finetune_flops"]].sum(min_count=1)
+    tried = sums.loc[pd.MultiIndex.from_frame(best[keys])]
+    return best.assign(**{name: tried[name].to_numpy() for name in sums}, finetune_seed=-1)
 
 
 def _averages(table: pd.DataFrame) -> pd.DataFrame:
@@ -115,6 +155,8 @@ def _averages(table: pd.DataFrame) -> pd.DataFrame:
         majority=("majority", "mean"),
         **{name: (name, "mean") for name in (*OF_ROWS, *FLOORS)},
         failed=("failed", "sum"),
+        below=("below", "sum"),
+        finetune_flops=("finetune_flops", lambda flops: flops.sum(min_count=len(flops))),
         subset=("subset", "any"),
         n_train=("n_train", "sum"),
         n_dev=("n_dev", "sum"),
@@ -148,6 +190,9 @@ def _row(table: pd.DataFrame, method: str) -> dict[str, Any]:
         "tried": int(first["tried"]),
         "majority": rows["majority"].mean(),
         "failed": int(rows["failed"].sum()),
+        "below": int(rows["below"].sum()),
+        "range": _range(rows),
+        "finetune_flops": rows["finetune_flops"].mean(),
         "subset": bool(rows["subset"].any()),
         "n_train": int(first["n_train"]),
         "n_dev": int(first["n_dev"]),
@@ -157,3 +202,9 @@ def _row(table: pd.DataFrame, method: str) -> dict[str, Any]:
         "gap_hi": gap.hi,
         **resampled.ends(gaps, rows, base, int(first["n_dev"])),
     }
+
+
+def _range(rows: pd.DataFrame) -> float | None:
+    """Return the widest range of the scores of one pre-training run; None if each was fine-tuned once."""
+    of_seeds = rows.groupby("seed")["score"]
+    return float((of_seeds.max() - of_seeds.min()).max()) if of_seeds.size().max() > 1 else None

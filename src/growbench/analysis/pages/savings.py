@@ -31,6 +31,7 @@ class Frames:
 
     savings, differences, at_score (may be empty), points (with the source's rows): frames.
     bases: by method, the method that it is a variant of, or itself.
+    counted: whether costs of scores include those of fine-tuning.
     """
 
     savings: pd.DataFrame
@@ -38,6 +39,7 @@ class Frames:
     at_score: pd.DataFrame
     points: pd.DataFrame
     bases: Mapping[str, str]
+    counted: bool = False
 
 
 def page(made: Frames) -> str:
@@ -179,5 +181,5 @@ def _at_score(made: Frames, reuses: int) -> str:
 {tables(columns, rows, made.bases)}
 - The same with the average score over tasks in place of the loss, against scratch, at the fine-tuned finished points \
 ({" to ".join(str(count) for count in dict.fromkeys([counts[0], counts[-1]]))} per method); interpolated in (log FLOPs, \
-score). Scratch's highest: {wording.number(100 * rows[0]["threshold_score"], 1)}.
+score). Scratch's highest: {wording.number(100 * rows[0]["threshold_score"], 1)}. {wording.finetuning(made.counted)}
 """

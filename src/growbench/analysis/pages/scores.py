@@ -5,8 +5,9 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from growbench.analysis import wording
-from growbench.analysis.frames.scores import AVERAGE, GRID, PROBE
+from growbench.analysis.frames.scores import AVERAGE, GRID, HELD_OUT, PROBE
 from growbench.analysis.pages.markdown import grid
+from growbench.spec import SOURCE
 
 FLOORS = {"majority or mean": "majority", "random model": "random_model", "bag of words": "bag_of_words"}
 MULTI = "gap_multi_lo"  # of studies whose records keep predictions
@@ -27,19 +28,25 @@ EMPTY_ANSWERS = (
 SUBSET = "- \\* fewer training or development rows than the official ones (finetune.max_train, or the files).\n"
 
 
-def page(table: pd.DataFrame, averages: pd.DataFrame, points: pd.DataFrame, caption: Sequence[str]) -> str:
+def page(
+    scores: pd.DataFrame, averages: pd.DataFrame, points: pd.DataFrame, caption: Sequence[str], counted: bool = False
+) -> str:
     """Return scores.md for the frames scores, averages and points: means over runs x 100, one table per finished point.
 
-    caption: what captions.lines says of the study.
+    caption: what captions.lines says of the study. counted: whether costs include those of fine-tuning.
     """
+    table, source = (scores[(scores["method"] == SOURCE) == is_source] for is_source in (False, True))
     if table.empty:
         return "# Scores\n\nNothing was fine-tuned in this study.\n"
     suite, study = str(table["suite"].iloc[0]), str(table["study"].iloc[0])
     parts = [f"# Scores: {study} ({suite})\n"]
     for point in sorted(set(table["point"]), key=lambda name: table.loc[table["point"] == name, "fraction"].iloc[0]):
-        parts.append(f"## Finished point {point}\n\n{_by_task(table[table['point'] == point], _tokens(points, point))}")
+        parts.append(
+            f"## Finished point {point}\n\n{_by_task(table[table['point'] == point], _tokens(points, point), source)}"
+        )
         parts.append(_all_tasks(averages[averages["point"] == point]))
-    return "\n".join([*parts, _caption(table, suite, caption)])
+    costs = f"- {wording.finetuning(counted)}\n" if table["finetune_flops"].notna().any() else ""
+    return "\n".join([*parts, _caption(table, suite, caption) + costs])
 
 
 def _tokens(points: pd.DataFrame, point: str) -> dict[str, str]:
@@ -48,7 +55,7 @@ def _tokens(points: pd.DataFrame, point: str) -> dict[str, str]:
     return {str(method): wording.tpp(value) for method, value in means.items()}
 
 
-def _by_task(table: pd.DataFrame, tokens: Mapping[str, str]) -> str:
+def _by_task(table: pd.DataFrame, tokens: Mapping[str, str], source: pd.DataFrame) -> str:
     tasks = sorted(dict.fromkeys(table["task"]), key=lambda name: name != AVERAGE)
     first = table.drop_duplicates("task").set_index("task")
     marks = {task: "*" if table.loc[table["task"] == task, "subset"].any() else "" for task in tasks}
@@ -62,11 +69,23 @@ def _by_task(table: pd.DataFrame, tokens: Mapping[str, str]) -> str:
         for method in dict.fromkeys(table["method"])
     ]
     of_runs = ["average − scratch's", *([OVER_EXAMPLES] if MULTI in table else [])]
-    of_runs += ["median average", "best average", "failed", "n", "tokens per parameter"]
+    of_runs += [
+        "median average",
+        "best average",
+        "failed",
+        "below majority",
+        "widest range",
+        "n",
+        "tokens per parameter",
+    ]
+    none = [wording.MISSING] * len(of_runs)
+    if not source.empty:
+        of_source = source.set_index("task")
+        rows.append([SOURCE, *[_mean(of_source.loc[task]) for task in tasks], *none])
+    floors = table.groupby("task")[list(FLOORS.values())].mean()
     for name, column in FLOORS.items():
-        if first[column].notna().any():
-            none = [wording.MISSING] * len(of_runs)
-            rows.append([name, *[_times100(first.loc[task, column]) for task in tasks], *none])
+        if floors[column].notna().any():
+            rows.append([name, *[_times100(floors.loc[task, column]) for task in tasks], *none])
     return grid(["method", *head, *of_runs], rows)
 
 
@@ -78,6 +97,8 @@ def _cells(own: pd.DataFrame, tasks: list[str], method: str) -> list[str]:
         f"{100 * average['median']:.1f}",
         f"{100 * average['best']:.1f}",
         str(average["failed"]),
+        str(average["below"]),
+        _times100(own["range"].drop(AVERAGE).max()),
         str(average["n"]),
     ]
     over = [wording.ends(average, "gap_multi", 1, sign=True, scale=100).strip() or wording.MISSING]
@@ -119,8 +140,9 @@ def _caption(table: pd.DataFrame, suite: str, caption: Sequence[str]) -> str:
         stratified = "One seed: no intervals."
     return f"""\
 - {scale}
-- Scores × 100 on the development sets: {_protocol(table)} Failed runs (constant prediction or loss not finite) are counted \
-and stay in.
+- Scores × 100 on the development sets: {_protocol(table)} Failed runs (constant prediction or loss not finite) and runs \
+below the majority class are counted and stay in. Widest range: of the scores of one pre-training run on one task, over its \
+fine-tuning seeds.
 - average − scratch's: paired by pre-training seed. {intervals}
 {OF_EXAMPLES if MULTI in table else ""}\
 - All tasks together: scores are normalized as (score − majority) / (1 − majority), × 100. IQM: mean of the middle half of \
@@ -160,6 +182,13 @@ def _protocol(table: pd.DataFrame) -> str:
             f"similarity), its strength chosen on a part of the training rows; mean ± standard deviation over n = {n} probes "
             f"({seeds} pre-training × {n // seeds} fine-tuning seeds). Floors: the same linear model on a random model of the "
             f"same shape, and on counts of tokens. These are not scores of fine-tuned models."
+        )
+    if table["protocol"].iloc[0] == HELD_OUT:
+        tried = int(table.loc[table["task"] != AVERAGE, "tried"].max())
+        return (
+            f"protocol held_out: for each pre-training run and task, the LR of {tried} whose mean score on held-out training rows "
+            f"is the best; dev rows chose nothing. Mean ± standard deviation over n = {n} runs at these LRs ({seeds} pre-training × "
+            f"{n // seeds} fine-tuning seeds). The average over tasks is taken within a run; median and best are over runs."
         )
     if table["protocol"].iloc[0] == GRID:
         tried = table.loc[table["task"] != AVERAGE].groupby("task", sort=False)["tried"].max()

@@ -131,7 +131,7 @@ def fitted(cost: Floats, loss: Floats) -> tuple[Floats, Floats]:
 class Curve:
     """One method's measured points in all seeds.
 
-    cost: FLOPs (or seconds), shape (seeds, points).
+    cost: FLOPs (or seconds), shape (seeds, points); not numbers if nobody knows what the source cost.
     loss: nats, shape (seeds, points).
     draws: the losses with the documents of the evaluation resampled, shape (seeds, resamples, points), the same resamples
         in all seeds and methods; None without the losses of single documents.
@@ -146,7 +146,8 @@ class Curve:
     def __post_init__(self) -> None:
         if self.cost.shape != self.loss.shape or self.cost.ndim != 2 or not self.cost.size:
             raise GrowBenchError(f"curve: shapes {self.cost.shape} and {self.loss.shape}; give (seeds, points) to both")
-        if not (np.isfinite(self.loss).all() and np.isfinite(self.cost).all() and (self.cost > 0).all()):
+        priced = np.isfinite(self.cost).all() or np.isnan(self.cost).all()
+        if not (np.isfinite(self.loss).all() and priced and not (self.cost <= 0).any()):
             raise GrowBenchError("curve: a loss is not finite or a cost is not positive; check the run's record")
 
     def line(self, seed: int, drawn: bool = False) -> Line:
@@ -160,6 +161,8 @@ class Curve:
 
     def fit(self) -> "Curve":
         """Return the curve with a monotone local fit in place of its chords; without resamples of documents."""
+        if np.isnan(self.cost).any():
+            return self
         runs = [fitted(cost, loss) for cost, loss in zip(self.cost, self.loss, strict=True)]
         return Curve(cost=np.stack([cost for cost, _ in runs]), loss=np.stack([loss for _, loss in runs]))
 

@@ -29,6 +29,7 @@ REACHED = "reached"
 NOT_REACHED = "not reached"
 AT_FIRST = "at first point"
 NOT_COMMON = "no common FLOPs"
+NOT_PRICED = "source's cost unknown"
 BASELINE = "baseline"
 EXACT = 1e-12  # log ratios below this are rounding
 MARGIN = math.log(1.02)  # of FLOPs: what counts as level
@@ -39,7 +40,7 @@ class Saving:
     """What a method saves.
 
     value: share of the baseline's cost; None if not reached or without common FLOPs; a lower bound if the status is AT_FIRST.
-    status: REACHED, AT_FIRST, NOT_REACHED or NOT_COMMON; the last of these that a seed has.
+    status: REACHED, AT_FIRST, NOT_REACHED or NOT_COMMON; the last of these that a seed has. NOT_PRICED: costs are not known.
     interval: 95 % t interval over seeds; its upper end is open (None) if the value is a lower bound.
     multi: the same over seeds x documents; empty without the losses of single documents.
     p: of no saving, two-sided. detectable: the smallest saving that this test would find with a probability of 0.8.
@@ -70,6 +71,8 @@ def measure(method: Curve, *baseline: Curve) -> Saving:
 
     Raises GrowBenchError unless all curves have equally many seeds.
     """
+    if not _priced(method, baseline):
+        return _none(NOT_PRICED, len(method.loss), None, (0.0, 0.0))
     return _measured(method, baseline, [math.inf] * len(method.loss))
 
 
@@ -77,6 +80,8 @@ def measure_at(method: Curve, at: Floats, *baseline: Curve) -> Saving:
     """Return what `method` saves by these FLOPs of its seeds, shape (seeds,); as `measure`."""
     _check(method, baseline)
     n = len(method.loss)
+    if not _priced(method, baseline):
+        return _none(NOT_PRICED, n, None, (0.0, 0.0))
     places = [_common(float(at[i]), method.line(i), _envelope(baseline, i)) for i in range(n)]
     known = [cost for cost in places if cost is not None]
     if len(known) < n:
@@ -92,6 +97,8 @@ def measure_loss(method: Curve, loss: float, *baseline: Curve) -> Saving:
     """
     _check(method, baseline)
     n, level = len(method.loss), np.array([loss])
+    if not _priced(method, baseline):
+        return _none(NOT_PRICED, n, None, (0.0, 0.0))
     seeds = [_at_loss(method.line(i), _envelope(baseline, i), level) for i in range(n)]
     logs, early, late, spent = (np.array([float(seed[part][0]) for seed in seeds]) for part in range(4))
     missed = late.astype(bool) | ~(logs < np.inf)  # the method's own cost is infinite
@@ -108,6 +115,11 @@ def _common(cost: float, line: Line, baseline: Envelope) -> float | None:
     if not low * (1 - ROUNDING) <= cost <= high * (1 + ROUNDING):
         return None
     return min(cost, high)
+
+
+def _priced(method: Curve, baseline: Sequence[Curve]) -> bool:
+    """Return whether all costs are known; those of a method are not if nobody knows what its source cost."""
+    return not any(np.isnan(curve.cost).any() for curve in (method, *baseline))
 
 
 def _check(method: Curve, baseline: Sequence[Curve]) -> None:

@@ -88,6 +88,10 @@ def finetune(study: Study, path: Path, values: Record) -> None:
         raise GrowBenchError(
             f"{path}: protocol is {values['protocol']}, but finetune.protocol is {study.finetune.protocol}; {AGAIN}"
         )
+    if study.finetune.counted and any(run.get("flops") is None for run in values["runs"]):
+        raise GrowBenchError(
+            f"{path}: its runs have no FLOPs, but finetune.counted is true; use false, or delete the file and {AGAIN}"
+        )
     wanted = [
         (task, seed, lr)
         for task in study.tasks.names

@@ -115,7 +115,7 @@ def _run(study: Study) -> Path:
     tables = Tables(study.layout.tables, _note(found.outdated))
     for name, frame in made.items():
         tables.frame(name, frame)
-    _write_pages(tables, made, names.bases, found)
+    _write_pages(study, tables, made, names.bases, found)
     finetune, frames = _comparable(study, names.renamed(found.finetune), made)
     ends = curves_frame.ends(found.curves)
     facts = results.collect(study, names.methods, names.bases, names.renamed(found.pretrain), finetune, frames, ends)
@@ -148,8 +148,8 @@ def _frames(study: Study, names: Names, found: Found) -> Frames:
         "savings": savings_frame.build(measured, methods, tuning.gains(found.search)),
         "savings_by_point": by_point.build(measured, methods),
         "differences": differences.build(measured, methods),
-        "savings_score": score_savings.build(targets, scored, methods),
-        "scores": scores_frame.build(finetune, points, [*methods, SOURCE]),
+        "savings_score": score_savings.build(targets, scored, methods, study.finetune.counted),
+        "scores": scores_frame.build(finetune, points, [*methods, SOURCE], study.finetune.counted),
         "averages": averages_frame.build(scored, methods),
         "curves": curves,
         "plans": plans.build(found.pretrain, curves, curves_frame.ends(found.curves), names.bases),
@@ -172,17 +172,19 @@ def _comparable(study: Study, finetune: list[Record], made: Frames) -> tuple[lis
     return [], made | {"scores": scores_frame.build([], made["points"], []), "averages": made["averages"].iloc[:0]}
 
 
-def _write_pages(tables: Tables, made: Frames, bases: Mapping[str, str], found: Found) -> None:
+def _write_pages(study: Study, tables: Tables, made: Frames, bases: Mapping[str, str], found: Found) -> None:
     of_savings = savings_page.Frames(
         savings=made["savings"],
         differences=made["differences"],
         at_score=made["savings_score"],
         points=made["points"],
         bases=bases,
+        counted=study.finetune.counted,
     )
     tables.page("savings", savings_page.page(of_savings))
     caption = captions.lines(made["points"], made["savings"].to_dict("records"), bases)
-    tables.page("scores", scores_page.page(_of_targets(made["scores"]), made["averages"], made["points"], caption))
+    counted = study.finetune.counted
+    tables.page("scores", scores_page.page(made["scores"], made["averages"], made["points"], caption, counted))
     if found.zeroshot:
         tables.page("zeroshot", zeroshot_page.page(made["zeroshot"], found.zeroshot, caption))
 

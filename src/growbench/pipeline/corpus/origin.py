@@ -27,7 +27,8 @@ def made_from(study: Study, note: dict[str, Any], named: str | None) -> dict[str
         return None
     objective = {key: getattr(study.objective, key) for key in ("kind", "mask_rate", "length")}
     versions = {name: metadata.version(name) for name in PACKAGES}
-    whole = {"corpus": asdict(study.corpus), "objective": objective, "source": note, "tokenizer": named}
+    own = {k: v for k, v in asdict(study.corpus).items() if not (study.checkpoint and k == "tokenizer_name")}
+    whole = {"corpus": own, "objective": objective, "source": note, "tokenizer": named}
     return {**whole, held_out.KEY: held_out.VERSION, "versions": versions}
 
 

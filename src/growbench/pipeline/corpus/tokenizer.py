@@ -47,6 +47,11 @@ def named(study: Study) -> str | None:
     return identity.digest([fast.backend_tokenizer.to_str(), {key: getattr(fast, f"{key}_token") for key in SPECIAL}])
 
 
+def pretrained_size(study: Study) -> int:
+    """Return how many tokens the named tokenizer of a study has. Raises GrowBenchError if it cannot be used."""
+    return len(_pretrained(study))
+
+
 def train(kind: str, text: Iterable[str], vocab: int, lowercase: bool) -> Tokenizer:
     """Train a vocabulary of at most `vocab` entries, special tokens first. The same text gives the same entries.
 

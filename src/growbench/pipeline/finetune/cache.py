@@ -11,14 +11,17 @@ from growbench.records import identity, manifest
 from growbench.records.identity import Identity
 from growbench.study.sections import FinetuneConfig
 
+HELD_OUT = "held_out"  # of finetune.protocol
 log = logging.getLogger(__name__)
 VERSION = 3  # of the code that fine-tunes: raise it if it changes what a fine-tuning scores or keeps
 ELSEWHERE = (
     "points",
     "source",
+    "counted",
     "threads",
     "most_cut",
     "protocol",
+    "held_out",
     "tasks",
     "seeds",
     "lr",
@@ -65,4 +68,6 @@ class Cache:
 def of_task(settings: FinetuneConfig, files: Any) -> Identity:
     """Return what a fine-tuning on a task is made from: the settings and the SHA-256 of the task's files."""
     own = {key: value for key, value in asdict(settings).items() if key not in ELSEWHERE}
+    if settings.protocol == HELD_OUT:
+        own["held_out"] = settings.held_out  # these rows are not trained on
     return identity.parts(settings=own, tasks=dict(files))

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from growbench.pipeline.corpus.plain import PlainTokenizer
 from growbench.pipeline.finetune import cut_rows
+from growbench.pipeline.finetune.cache import HELD_OUT
 from growbench.pipeline.finetune.rows import Encoded, batches, collate, cut, typed
 from growbench.pipeline.finetune.tokenized import Outcome, TokenizedTask
 from growbench.records import predictions
@@ -68,12 +69,30 @@ def prepare(study: Study, tokenizer: PlainTokenizer, name: str, settings: Finetu
     train, less = cut(train, settings.max_train)
     if less:
         task = replace(task, subset=True)
-    reached = study.objective.length
-    made, held = (
-        _encode(tokenizer, rows, task, split, settings, reached)
-        for split, rows in zip(cut_rows.SPLITS, (train, dev), strict=True)
+    task, second = glue.second(task, study)
+    train, aside = held_out(train, settings)
+
+    def encoded(rows: Any, split: str) -> Encoded:
+        return _encode(tokenizer, rows, task, split, settings, study.reached)
+
+    one, two = cut_rows.SPLITS
+    return Classification(
+        task,
+        encoded(train, one),
+        encoded(dev, two),
+        study.reached,
+        aside=encoded(aside, one) if aside else None,
+        second=encoded(second, two) if second else None,
     )
-    return Classification(task, made, held, reached)
+
+
+def held_out(rows: list[Any], settings: FinetuneConfig) -> tuple[list[Any], list[Any]]:
+    """Return the rows to train on, and those that choose the LR: always the same random ones; none unless they are asked for."""
+    if settings.protocol != HELD_OUT:
+        return rows, []
+    order = np.random.default_rng(1).permutation(len(rows))
+    count = min(max(1, round(settings.held_out * len(rows))), len(rows) - 1)
+    return [rows[i] for i in sorted(order[count:])], [rows[i] for i in sorted(order[:count])]
 
 
 def _encode(

@@ -27,7 +27,7 @@ class Share:
     """What happens to the rows of one file of a task.
 
     task, split: which rows. limit: finetune.max_length of the task.
-    cut: share of its rows that are cut. unreached: share that is longer than objective.length after the cut.
+    cut: share of its rows that are cut. unreached: share that is beyond what pre-training reached after the cut.
     enough: the smallest max_length at which no more rows are cut than allowed; None if none is long enough.
     """
 
@@ -119,7 +119,7 @@ def _rows(study: Study, name: str) -> list[list[Any]]:
 
 
 def _share(study: Study, tokenizer: PlainTokenizer, name: str, split: str, rows: list[Any]) -> Share:
-    own, reached = study.finetune.of(name), study.objective.length
+    own, reached = study.finetune.of(name), study.reached
     if name in SQUAD_TASKS:
         texts, contexts = [row.text for row in rows], [row.context for row in rows]
         asked = lengths(tokenizer, [texts], add_special_tokens=False)

@@ -2,14 +2,15 @@
 
 import math
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from growbench.pipeline.finetune.rows import batches, collate
+from growbench.pipeline.finetune import cost
+from growbench.pipeline.finetune.cache import HELD_OUT
+from growbench.pipeline.finetune.rows import Encoded, collate, order
 from growbench.pipeline.finetune.tokenized import TokenizedTask
 from growbench.study.sections import FinetuneConfig
 from growbench.train import kernels
@@ -54,14 +55,28 @@ def fit(begin: Start, task: TokenizedTask, settings: FinetuneConfig, lr: float, 
     model.eval()
     with torch.no_grad(), begin.compute.cast():
         found = task.score(model, begin.pad, begin.compute.device)
-    about = task.task
+        others = {
+            name: replace(task, dev=rows).score(model, begin.pad, begin.compute.device).metrics[task.task.main]
+            for name, rows in _others(task).items()
+        }
+    about, held_out = task.task, dict[str, Any]()
+    if task.aside:
+        held_out = {"n_held_out": len(task.aside.labels), HELD_OUT: others.pop(HELD_OUT)}
     return {
         "task": about.name, "seed": seed, **task.rows, "subset": about.subset,
-        "metrics": found.metrics, "main_metric": about.main, "score": found.metrics[about.main],
+        "metrics": found.metrics | others, "main_metric": about.main, "score": found.metrics[about.main],
         "majority": task.majority(), "failed": not finite or not found.finite or found.constant,
         "epochs": settings.epochs, "lr": lr, "batch": settings.batch, "seconds": round(time.perf_counter() - began, 2),
-        "predictions": found.predictions,
+        "flops": cost.of(model.config, task, settings, seed), "predictions": found.predictions, **held_out,
     }  # fmt: skip
+
+
+def _others(task: TokenizedTask) -> dict[str, Encoded]:
+    """Return the rows besides dev on which the main metric is measured, by name: those held out, and a second dev set."""
+    found = {HELD_OUT: task.aside}
+    if task.task.second:
+        found[task.task.second[0]] = task.second
+    return {name: rows for name, rows in found.items() if rows is not None}
 
 
 def _renew(model: Any, seed: int) -> None:
@@ -88,8 +103,7 @@ def _train(begin: Start, task: TokenizedTask, settings: FinetuneConfig, lr: floa
     """Train the model; return whether its loss, checked every 50 steps, was finite."""
     model, compute, finite = begin.model, begin.compute, True
     opt = adamw(model, betas=(0.9, 0.999), weight_decay=settings.weight_decay)
-    rng = np.random.default_rng(seed)
-    schedule = [rows for _ in range(settings.epochs) for rows in batches(task.train, settings.batch, rng)]
+    schedule = order(task.train, settings.batch, settings.epochs, seed)
     model.train()
     for step, rows in enumerate(schedule):
         set_lr(opt, lr * share(step, len(schedule), settings.warmup, settings.decay))

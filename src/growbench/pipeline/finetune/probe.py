@@ -88,10 +88,10 @@ def prepare(study: Study, tokenizer: PlainTokenizer, name: str, settings: Finetu
     if less:
         task = replace(task, subset=True)
     made, held = (
-        _texts(tokenizer, rows, task, split, settings, study.objective.length)
+        _texts(tokenizer, rows, task, split, settings, study.reached)
         for split, rows in zip(cut_rows.SPLITS, (train, dev), strict=True)
     )
-    return ProbedTask(task, made, held, study.objective.length, tokenizer.vocab)
+    return ProbedTask(task, made, held, study.reached, tokenizer.vocab)
 
 
 def _texts(

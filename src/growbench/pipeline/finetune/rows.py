@@ -45,6 +45,12 @@ def batches(split: Encoded, size: int, rng: np.random.Generator | None) -> list[
     return [out[i] for i in rng.permutation(len(out))]
 
 
+def order(split: Encoded, size: int, epochs: int, seed: int) -> list[np.ndarray]:
+    """Return the batches of row numbers of a whole run, in the order of its steps."""
+    rng = np.random.default_rng(seed)
+    return [rows for _ in range(epochs) for rows in batches(split, size, rng)]
+
+
 def collate(split: Encoded, rows: np.ndarray, pad: int, device: torch.device) -> dict[str, Tensor]:
     """Return rows, padded to the longest: input_ids, token_type_ids, attention_mask [B, T], labels [B] or [B, 2]."""
     longest = max(len(split.ids[r]) for r in rows)

@@ -13,14 +13,16 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from threadpoolctl import threadpool_limits
 
 from growbench import families
 from growbench.errors import GrowBenchError
 from growbench.pipeline import evaluation
 from growbench.pipeline.corpus import plain
 from growbench.pipeline.corpus.plain import PlainTokenizer
-from growbench.pipeline.finetune import classify, probe, spans
+from growbench.pipeline.finetune import classify, features, probe, spans
 from growbench.pipeline.finetune.cache import Cache, of_task
 from growbench.pipeline.finetune.fit import Start, fit, start
 from growbench.pipeline.finetune.probe import ProbedTask, Prober
@@ -37,6 +39,7 @@ from growbench.train import device
 from growbench.train.device import Compute
 
 PROBE = "probe"  # of finetune.protocol
+BASELINE = "scratch"  # whose record holds the floor of counts of tokens
 log = logging.getLogger(__name__)
 
 
@@ -65,7 +68,8 @@ def _run(study: Study, method: str, seeds: list[int], points: list[str]) -> list
         cache = Cache(study.layout.run(method, seed).finetuned(point), origin)
         prober = Prober.of(study, folder, compute)
         for done, task in enumerate(tasks, 1):
-            runs += _task(study, folder, task, tokenizer.fast.pad_token_id, compute, cache, prober)
+            own = _task(study, folder, task, tokenizer.fast.pad_token_id, compute, cache, prober, seed)
+            runs += _floored(study, tokenizer, task, cache, own) if method == BASELINE else own
             passed, share = time.perf_counter() - began, (number + done / len(tasks)) / len(wanted)
             log.info(
                 "%s-s%d %s: %s done (%d of %d tasks); about %.0f s left for all points",
@@ -124,9 +128,9 @@ def prepare(study: Study, tokenizer: PlainTokenizer, name: str) -> PreparedTask:
 
 
 def _task(
-    study: Study, folder: Path, task: PreparedTask, pad: int, compute: Compute, cache: Cache, prober: Prober
+    study: Study, folder: Path, task: PreparedTask, pad: int, compute: Compute, cache: Cache, prober: Prober, run: int
 ) -> list[dict[str, Any]]:
-    """Return all runs of one task from one finished point: each LR with each seed."""
+    """Return all runs of one task from one finished point: each LR with each seed. run: seed of its pre-training."""
     settings, runs = study.finetune.of(task.task.name), []
     if isinstance(task, ProbedTask):
         return [_probe(prober, task, settings, seed, cache) for seed in settings.seeds]
@@ -136,10 +140,31 @@ def _task(
     for lr in settings.rates:
         for seed in settings.seeds:
             name = f"{task.task.name}-{lr}-{seed}"
-            runs.append(cache.once(name, own, partial(_fit, begin, task, settings, lr, seed)))
+            runs.append(cache.once(name, own, partial(_fit, begin, task, settings, lr, seed, _drawn(study, run, seed))))
             done = runs[-1]
             log.info("%s, seed %d, LR %g: %s %.4f", done["task"], seed, lr, done["main_metric"], done["score"])
     return runs
+
+
+def _floored(
+    study: Study, tokenizer: PlainTokenizer, task: PreparedTask, cache: Cache, runs: list[dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """Return runs with the score of a linear model on counts of tokens beside them; a probe has its own, SQuAD none."""
+    name = task.task.name
+    if isinstance(task, ProbedTask) or name in SQUAD_TASKS:
+        return runs
+    settings = study.finetune.of(name)
+    found = cache.once(
+        f"words-{name}", of_task(settings, task.task.files), lambda: _words(study, tokenizer, name, settings)
+    )
+    return [{**run, "floors": found} for run in runs]
+
+
+def _words(study: Study, tokenizer: PlainTokenizer, name: str, settings: FinetuneConfig) -> dict[str, Any]:
+    task = probe.prepare(study, tokenizer, name, settings)
+    with threadpool_limits(study.finetune.threads):
+        score = task.floor("words", lambda ids: features.counts(ids, task.vocab), settings.seeds[0])
+    return {"bag_of_words": score}
 
 
 def _probe(prober: Prober, task: ProbedTask, settings: FinetuneConfig, seed: int, cache: Cache) -> dict[str, Any]:
@@ -149,7 +174,15 @@ def _probe(prober: Prober, task: ProbedTask, settings: FinetuneConfig, seed: int
     return done
 
 
+def _drawn(study: Study, run: int, seed: int) -> int:
+    """Return the seed of a fine-tuning's random numbers. run: seed of the pre-training.
+
+    Runs from one checkpoint may have the same weights, and would repeat one another without the run's seed.
+    """
+    return seed if study.checkpoint is None else int(np.random.SeedSequence([run, seed]).generate_state(1)[0])
+
+
 def _fit(
-    begin: Callable[[], Start], task: TokenizedTask, settings: FinetuneConfig, lr: float, seed: int
+    begin: Callable[[], Start], task: TokenizedTask, settings: FinetuneConfig, lr: float, seed: int, drawn: int
 ) -> dict[str, Any]:
-    return fit(begin(), task, settings, lr, seed)
+    return {**fit(begin(), task, settings, lr, drawn), "seed": seed}

@@ -109,7 +109,7 @@ def prepare(study: Study, tokenizer: PlainTokenizer, name: str, settings: Finetu
     task = replace(task, subset=task.subset or less)
     causal = families.load(study.target.family).objective == "clm"
     rows, dev_rows = (context_windows(tokenizer, questions, settings, causal) for questions in (train, dev))
-    limit, most, reached = settings.max_length, settings.most_cut, study.objective.length
+    limit, most, reached = settings.max_length, settings.most_cut, study.reached
     for split, made in zip(cut_rows.SPLITS, (rows, dev_rows), strict=True):
         cut_rows.of_questions(name, split, made.asked, made.asked, limit, most, reached).check(most)
     return Spans(task, rows, dev_rows, reached, questions=dev, asked=len(train), longest=settings.answer_length)

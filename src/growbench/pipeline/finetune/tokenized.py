@@ -1,7 +1,7 @@
 """A task that is ready to train on, whatever its head."""
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -79,10 +79,16 @@ class PreparedTask(ABC):
 
 @dataclass(frozen=True)
 class TokenizedTask(PreparedTask):
-    """A task that is ready to train on."""
+    """A task that is ready to train on.
+
+    aside: training rows that are not trained on, and choose the LR; None for none.
+    second: a second set of dev rows (Task.second); None for none.
+    """
 
     train: Encoded
     dev: Encoded
+    aside: Encoded | None = field(default=None, kw_only=True)
+    second: Encoded | None = field(default=None, kw_only=True)
 
     @abstractmethod
     def model(self, folder: Path, pad: int, rates: dict[str, float]) -> Any:

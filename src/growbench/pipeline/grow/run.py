@@ -18,7 +18,7 @@ from growbench.growth.experts import parts
 from growbench.growth.model import grow_model
 from growbench.growth.narrow import is_copy, same_bytes, sources
 from growbench.growth.transfer import transfer
-from growbench.pipeline.grow import carry, dtypes, files, hub, shards
+from growbench.pipeline.grow import carry, dtypes, files, shards
 from growbench.pipeline.grow.card import card
 from growbench.pipeline.grow.check import Job, Request, check, shapes, sizes
 from growbench.pipeline.grow.learn import learn, wanted
@@ -26,7 +26,7 @@ from growbench.pipeline.grow.measure import announce, compared
 from growbench.pipeline.grow.publish import published
 from growbench.pipeline.grow.report import PHASES, report_of
 from growbench.pipeline.grow.tensors import stored_pieces
-from growbench.runtime import memory
+from growbench.runtime import hub, memory
 
 LARGE = 1 << 28  # bytes of a tensor; from here on kept memory, which is in pieces, costs more than it saves
 

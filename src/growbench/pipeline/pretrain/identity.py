@@ -18,7 +18,9 @@ from growbench.study.timeline import CONFIGURED, Peak, Timeline
 
 VERSION = 3  # of a run's state and of its finished points
 NONE = "none"  # the source of a run that does not start from one
-FREE = {"flops": 0.0, "flops_electra": 0.0, "tokens": 0, "wall_seconds": 0.0}  # what no source costs
+ELECTRA = 2 / 3  # of FLOPs with backward = 2 x forward: those with backward = forward
+Cost = dict[str, float | None]
+FREE: Cost = {"flops": 0.0, "flops_electra": 0.0, "tokens": 0, "wall_seconds": 0.0}  # what no source costs
 
 
 def of(study: Study, method: str, seed: int, run: Timeline, *, text: str, share: float, precision: str) -> Identity:
@@ -31,7 +33,7 @@ def of(study: Study, method: str, seed: int, run: Timeline, *, text: str, share:
         version=VERSION,
         **_planned(study, method, run),
         corpus=text,
-        source=source_model(study, method, seed) if needs_source(study, method) else NONE,
+        source=source_model(study, method, seed) if needs_source(study, method) else _given(study, method),
         seed=seed,
         share=share * own_share(study, method),
         precision=precision,
@@ -58,7 +60,7 @@ def wanted(study: Study, method: str, seed: int, share: float = 1.0) -> Identity
     else:
         parts["corpus"] = corpus.digest(manifest)
     if not needs_source(study, method):
-        parts["source"] = NONE
+        parts["source"] = _given(study, method)
     elif study.layout.run_record(SOURCE, seed).exists() and (model := _source(study, method, seed)["model"]):
         parts["source"] = model
     if study.searched(tuner := study.tuner(method)):
@@ -101,7 +103,7 @@ def timeline_of(
     vocab: size of the corpus's vocabulary. peak: what a search chose. share: of the budget.
     """
     counts = method != SOURCE and study.counts_source(method)
-    paid = share * source_cost(study, method, seed)["flops"] if counts else 0.0
+    paid = share * (source_cost(study, method, seed)["flops"] or 0.0) if counts else 0.0
     return timeline.of(timeline.short(study, share, vocab), method, vocab=vocab, paid=paid).at(peak)
 
 
@@ -116,14 +118,26 @@ def needs_source(study: Study, method: str) -> bool:
     return method != SOURCE and study.method(method).needs_source
 
 
-def source_cost(study: Study, method: str, seed: int) -> dict[str, float]:
-    """Return what the finished point that a method grows cost. Raises GrowBenchError if the source is not trained."""
+def source_cost(study: Study, method: str, seed: int) -> Cost:
+    """Return what the finished point that a method grows cost; FLOPs are None if nobody knows.
+
+    Raises GrowBenchError if the source is not trained.
+    """
+    if study.checkpoint:
+        flops = study.source.flops
+        return {**FREE, "flops": flops, "flops_electra": None if flops is None else flops * ELECTRA}
     return {key: _source(study, method, seed)[key] for key in FREE}
 
 
-def counted_source(study: Study, method: str, seed: int) -> dict[str, float]:
-    """Return the cost of the source that counts towards a method's total; nothing if it needs no source."""
-    return source_cost(study, method, seed) if needs_source(study, method) else FREE
+def counted_source(study: Study, method: str, seed: int) -> Cost:
+    """Return the cost of the source that counts towards a method's total, or a checkpoint's own; nothing if there is none."""
+    counts = needs_source(study, method) or (method == SOURCE and study.checkpoint)
+    return source_cost(study, method, seed) if counts else FREE
+
+
+def _given(study: Study, method: str) -> str:
+    """Return what a run starts from that grows no source: the source's checkpoint, or nothing."""
+    return study.checkpoint.content if method == SOURCE and study.checkpoint else NONE
 
 
 def source_model(study: Study, method: str, seed: int) -> str:

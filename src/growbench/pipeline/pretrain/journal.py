@@ -41,7 +41,7 @@ class Position:
 class Journal:
     """The journal of one run.
 
-    source: what the source cost, counted in the totals; identity.FREE if there is no source.
+    source: what the source cost, counted in the totals; identity.FREE if there is no source. None: nobody knows.
     at: position at the start of the current segment.
     segment: the current segment.
     points: finished points.
@@ -50,7 +50,7 @@ class Journal:
     ledger: what each phase and stage cost.
     """
 
-    source: dict[str, float]
+    source: dict[str, float | None]
     at: Position = field(default_factory=Position)
     segment: Segment = field(default_factory=Segment)
     points: list[dict[str, Any]] = field(default_factory=list)
@@ -71,7 +71,7 @@ class Journal:
     def row(self, phase: str, point: str, lr: float, train: float | None, valid: float | None) -> None:
         """Add a row to the curve; losses in nats."""
         a = self.at
-        costs = (a.spent, a.spent + self.source["flops"], a.tokens)
+        costs = (a.spent, self._total(a.spent, "flops"), a.tokens)
         values = (a.step, phase, a.stage, point, *costs, lr, train, valid, round(a.wall, 3))
         self.curve.append({k: "" if v is None else v for k, v in zip(COLUMNS, values, strict=True)})
 
@@ -85,17 +85,22 @@ class Journal:
         spectrum.tail_energy of the model. model: digest of its weights. accuracy: of a model of images.
         A process that does not save the model has neither.
         """
-        a, extra = self.at, self.source
+        a = self.at
         self.documents[point] = nats
         self.points.append(
             {
                 "point": point, "fraction": fraction, "budget_flops": budget, "loss": loss,
-                "flops": a.spent, "flops_total": a.spent + extra["flops"], "flops_electra": a.spent_electra,
-                "flops_total_electra": a.spent_electra + extra["flops_electra"], "steps": a.step, "tokens": a.tokens,
+                "flops": a.spent, "flops_total": self._total(a.spent, "flops"), "flops_electra": a.spent_electra,
+                "flops_total_electra": self._total(a.spent_electra, "flops_electra"), "steps": a.step, "tokens": a.tokens,
                 "wall_seconds": round(a.wall, 3), "tail_energy": tail, "model": model,
                 **({} if accuracy is None else {"accuracy": accuracy}),
             }
         )  # fmt: skip
+
+    def _total(self, spent: float, key: str) -> float | None:
+        """Return a cost with the source's; None if nobody knows that."""
+        source = self.source[key]
+        return None if source is None else spent + source
 
     def losses(self) -> tuple[list[float], list[float]]:
         """Return FLOPs and validation losses on the trunk since the stage began."""

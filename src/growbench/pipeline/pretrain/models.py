@@ -29,6 +29,8 @@ class Models:
     settings: the stock config's settings for new models, such as the id of the padding token.
     compute: where and in which numbers they compute.
     source_folder: finds the Hugging Face directory of the trained source, or raises GrowBenchError.
+    base: the stock config of the checkpoint that is the study's source, whose settings all models share; None without one.
+    fill: puts the checkpoint's weights into a model of its shape; None unless the run is that of the source itself.
     """
 
     family: Family
@@ -38,14 +40,16 @@ class Models:
     settings: Mapping[str, Any]
     compute: Compute
     source_folder: Callable[[], Path]
+    base: Any = None
+    fill: Callable[[Any], None] | None = None
 
     def random(self, stage: Stage) -> Any:
-        """Return a randomly initialized model of a stage, thin if the stage trains it so."""
-        dropout = self.family.dropout(self.dropout)
-        return self._built(
-            stage,
-            self.family.config(stage.spec, initializer_range=self.init_std, **self.settings, **dropout),
-        )
+        """Return the model that a run begins with: randomly initialized, thin if the stage trains it so, or the checkpoint."""
+        own = {"initializer_range": self.init_std, **self.settings, **self.family.dropout(self.dropout)}
+        model = self._built(stage, self.family.config(stage.spec, base=self.base, **own))
+        if self.fill is not None:
+            self.fill(model)
+        return model
 
     def again(self, stage: Stage, config: dict[str, Any]) -> Any:
         """Return a model of a stage with the stock config that it was saved with; its weights are yet to be loaded."""

@@ -42,7 +42,7 @@ def write(
         config_hash=made_from["config"], identity=made_from,
         spec=spec.to_dict(), parameters=study.parameters_of(spec),
         curve_of=None if method == SOURCE else study.curve_of(method),
-        source_spec=stages.source_spec.to_dict() if journal.source["flops"] else None,
+        source_spec=stages.source_spec.to_dict() if needs_source(study, method) else None,
         options=timeline.options, plan=timeline.plan.to_list(), initial_loss=journal.at.initial_loss,
         points=journal.points, curve=durable.digest(rows), documents=listed, ledger=journal.full_ledger(),
         unigram_entropy=manifest["unigram_entropy"], entropy_floor=manifest["entropy_floor"],

@@ -1,6 +1,6 @@
 """What one run is set up from: its config, its corpus and the finished source."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from growbench.pipeline.corpus import corpus as text_corpus
 from growbench.pipeline.corpus.corpus import Corpus, unpredicted
 from growbench.pipeline.corpus.images import corpus as image_corpus
 from growbench.pipeline.corpus.images.corpus import ImageCorpus
-from growbench.pipeline.pretrain import identity, images
+from growbench.pipeline.pretrain import identity, images, taken
 from growbench.pipeline.pretrain.models import Models
 from growbench.pipeline.pretrain.stages import Stages
 from growbench.records import finished
@@ -56,6 +56,7 @@ def stages_of(
 ) -> Stages:
     """Return what makes the trainers of a run. method: a method of the study, or the source."""
     stream: Stream = "source" if method == SOURCE else "target"
+    base, fill = _taken(study, method)
     models = Models(
         family=families.load(study.target.family),
         seed=seed,
@@ -64,6 +65,8 @@ def stages_of(
         settings=settings_of(study, corpus),
         compute=device.resolve(study.train.device, study.train.precision),
         source_folder=partial(source_folder, study, method, seed),
+        base=base,
+        fill=fill,
     )
     return Stages(
         timeline=run,
@@ -74,6 +77,15 @@ def stages_of(
         recipe=recipe_of(study),
         ranks=ranks,
     )
+
+
+def _taken(study: Study, method: str) -> tuple[Any, Callable[[Any], None] | None]:
+    """Return the stock config of the source's checkpoint, and for the source what puts its weights into a model."""
+    if study.checkpoint is None:
+        return None, None
+    config = taken.stock_config(study.checkpoint)
+    family = families.load(study.target.family)
+    return config, partial(taken.fill, family, config, study.checkpoint) if method == SOURCE else None
 
 
 def source_folder(study: Study, method: str, seed: int) -> Path:

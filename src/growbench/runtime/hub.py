@@ -19,9 +19,10 @@ def named(source: Path) -> str | None:
     return str(source)
 
 
-def located(name: str) -> Path:
+def located(name: str, *, cached: bool = False) -> Path:
     """Return the directory with a model of the Hub, downloaded if it is not in the cache; safetensors only.
 
+    cached: whether a copy in the cache is used as it is; otherwise the Hub is asked whether there is a newer one.
     Raises GrowBenchError with the command that downloads it if that is not possible here.
     """
     import huggingface_hub
@@ -29,6 +30,8 @@ def located(name: str) -> Path:
     match = ID.fullmatch(name)
     assert match is not None
     try:
+        if cached and (found := _cached(match["name"], match["revision"])) is not None:
+            return found
         return Path(
             huggingface_hub.snapshot_download(match["name"], revision=match["revision"], ignore_patterns=list(UNREAD))
         )
@@ -39,3 +42,13 @@ def located(name: str) -> Path:
             f"{name}: no such directory, and no model that the Hub gives here ({reason}); where it can be reached, run `hf "
             f"download {match['name']}{revision} --exclude '*.bin' --exclude '*.pth'`, and name the directory that this prints"
         ) from error
+
+
+def _cached(name: str, revision: str | None) -> Path | None:
+    """Return the directory of the cache that holds a model of the Hub; None if none does."""
+    import huggingface_hub
+
+    try:
+        return Path(huggingface_hub.snapshot_download(name, revision=revision, local_files_only=True))
+    except (OSError, ValueError):  # not in the cache
+        return None
