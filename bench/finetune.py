@@ -39,6 +39,7 @@ from _table import Sample
 from growbench import families
 from growbench.pipeline.corpus import tokenizer as tokenizers
 from growbench.pipeline.corpus.corpus import VERSION
+from growbench.pipeline.finetune import rows as row_tools
 from growbench.pipeline.finetune import run as finetune
 from growbench.pipeline.finetune.classify import results
 from growbench.pipeline.pretrain import identity
@@ -108,26 +109,27 @@ def trainers(study: Study, folder: Path, bf16: bool, tasks: Sequence[str]) -> fl
     return statistics.fmean(trainer(study, folder, bf16, name) for name in tasks)
 
 
-def trainer(study: Study, folder: Path, bf16: bool, name: str) -> float:
+def trainer(study: Study, folder: Path, bf16: bool, name: str, seed: int = 0) -> float:
     """Run the recipe on one task; return its score."""
     import datasets
     import transformers as hf
 
-    hf.set_seed(0)
-    f = study.finetune
+    hf.set_seed(seed)
+    f = study.finetune.of(name)
     task, *splits = glue.load(glue.task(name, study), study)
+    splits[0] = row_tools.cut(splits[0], f.max_train)[0]
     tokenizer = hf.AutoTokenizer.from_pretrained(study.layout.tokenizer)
     columns = [f"text{i}" for i in range(len(task.text_columns))]
 
-    def encode(rows: Any) -> Any:
-        words = [rows[column] for column in columns]
+    def encode(batch: Any) -> Any:
+        words = [batch[column] for column in columns]
         return tokenizer(*words, max_length=LENGTH, truncation=True)
 
     train, dev = (
-        datasets.Dataset.from_list([{**dict(zip(columns, texts, strict=True)), "label": y} for texts, y in rows]).map(
+        datasets.Dataset.from_list([{**dict(zip(columns, texts, strict=True)), "label": y} for texts, y in split]).map(
             encode, batched=True
         )
-        for rows in splits
+        for split in splits
     )
     model = hf.AutoModelForSequenceClassification.from_pretrained(
         folder, num_labels=task.num_labels, pad_token_id=tokenizer.pad_token_id,
@@ -141,8 +143,8 @@ def trainer(study: Study, folder: Path, bf16: bool, name: str) -> float:
     steps = f.epochs * -(-len(train) // f.batch)
     settings = hf.TrainingArguments(
         output_dir="trainer", per_device_train_batch_size=f.batch, per_device_eval_batch_size=EVAL_BATCH,
-        num_train_epochs=f.epochs, learning_rate=f.lr, weight_decay=f.weight_decay, warmup_steps=round(f.warmup * steps),
-        save_strategy="no", report_to="none", disable_tqdm=True, seed=0,
+        num_train_epochs=f.epochs, learning_rate=f.rates[0], weight_decay=f.weight_decay, warmup_steps=round(f.warmup * steps),
+        save_strategy="no", report_to="none", disable_tqdm=True, seed=seed,
         bf16=bf16, use_cpu=not torch.cuda.is_available(), dataloader_pin_memory=torch.cuda.is_available(),
     )  # fmt: skip
     run = hf.Trainer(
