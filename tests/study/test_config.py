@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.configs import GROWING, ROOT, SOURCE, TARGET, UNABLE, study
+from support.configs import GROWING, ROOT, SOURCE, TARGET, UNABLE, minilm, study
 from support.helpers import PRICES
 
 from growbench import families, methods
@@ -41,7 +41,11 @@ def message(values: dict[str, Any]) -> str:
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
-def test_every_config_file_is_valid_and_named_after_its_study(path: Path) -> None:
+def test_every_config_file_is_valid_and_named_after_its_study(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    minilm(tmp_path)
+    monkeypatch.chdir(tmp_path)
     assert config.load(path).study == path.stem
 
 

