@@ -119,7 +119,7 @@ def test_all_stands_for_the_methods_that_can_make_the_target() -> None:
     demo = files.read(ROOT / "config/demo.yaml")
     study = config.load({**demo, "methods": {"all": None}})
     growing = {name for name in methods.names() if not methods.load(name).shrinks}
-    unable = {"composable", "interpolate", "layers", "stack"}
+    unable = {"composable", "drop_upcycling", "interpolate", "layers", "stack", "upcycle"}
     assert set(study.left_out) == unable | {"scratch_iso"} == growing - set(study.methods)
     assert study.left_out["stack"] == "target.hidden: stack grows layers, not hidden; keep 32"
     assert study.left_out["scratch_iso"].startswith("budget.total is true, ")
