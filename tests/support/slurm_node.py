@@ -1,8 +1,10 @@
-"""A real one-node SLURM for tests: munged, slurmctld and slurmd, started as root without systemd or cgroups.
+"""A real SLURM on this machine for tests: munged, slurmctld and slurmd, started as root without systemd or cgroups.
 
-`python tests/support/slurm_node.py` starts one for manual work and stops it on Ctrl-C.
+A second slurmd makes a second node. `python tests/support/slurm_node.py [CPUS [NODES]]` starts one for manual work and
+stops it on Ctrl-C.
 """
 
+import contextlib
 import os
 import shutil
 import signal
@@ -22,8 +24,7 @@ PATH = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"
 CONF = """\
 ClusterName=tests
 SlurmctldHost={host}(127.0.0.1)
-SlurmctldPort={ports[0]}
-SlurmdPort={ports[1]}
+SlurmctldPort={port}
 SlurmUser=root
 SlurmdUser=root
 AuthType=auth/munge
@@ -48,22 +49,22 @@ DefMemPerCPU=100
 EnforcePartLimits=ALL
 ReturnToService=2
 SlurmctldTimeout=30
-SlurmdTimeout=60
+SlurmdTimeout={patience}
 InactiveLimit=0
 KillWait=20
 CompleteWait=0
 MessageTimeout=30
 SlurmdParameters=config_overrides
 StateSaveLocation={lab}/state
-SlurmdSpoolDir={lab}/spool
+SlurmdSpoolDir={lab}/spool-%n
 SlurmctldPidFile={lab}/slurmctld.pid
-SlurmdPidFile={lab}/slurmd.pid
+SlurmdPidFile={lab}/slurmd-%n.pid
 SlurmctldLogFile={lab}/slurmctld.log
-SlurmdLogFile={lab}/slurmd.log
-NodeName={host} NodeAddr=127.0.0.1 CPUs={cpus} RealMemory={memory} Gres=gpu:{gpus} State=UNKNOWN
-PartitionName=main Nodes={host} Default=YES DefaultTime=60 PriorityTier=1 GraceTime=20 State=UP
-PartitionName=urgent Nodes={host} DefaultTime=1 PriorityTier=2 PreemptMode=OFF State=UP
+SlurmdLogFile={lab}/slurmd-%n.log
+{nodes}PartitionName=main Nodes={names} Default=YES DefaultTime=60 PriorityTier=1 GraceTime=20 State=UP
+PartitionName=urgent Nodes={names} DefaultTime=1 PriorityTier=2 PreemptMode=OFF State=UP
 """
+NODE = "NodeName={name} NodeHostname={host} NodeAddr=127.0.0.1 Port={port} CPUs={cpus} RealMemory={memory} Gres=gpu:{gpus}\n"
 
 
 def missing() -> str | None:
@@ -79,15 +80,17 @@ def missing() -> str | None:
 
 
 class Node:
-    """One node; a context manager.
+    """One node, or several on this machine; a context manager.
 
-    cpus, memory (MB), gpus: what the node claims to have, which may be more than the machine has.
+    cpus, memory (MB), gpus: what each node claims to have, which may be more than the machine has.
+    patience: seconds without an answer after which a node is lost, and its jobs are requeued.
     """
 
-    def __init__(self, cpus: int = 4, memory: int = 64_000, gpus: int = 2) -> None:
+    def __init__(self, cpus: int = 4, memory: int = 64_000, gpus: int = 2, nodes: int = 1, patience: int = 60) -> None:
         self.lab = Path(tempfile.mkdtemp(prefix="slurm-node-"))
         self.host = os.uname().nodename.partition(".")[0]
-        self.cpus, self.memory, self.gpus = cpus, memory, gpus
+        self.names = [self.host] if nodes == 1 else [f"{self.host}-{number}" for number in range(nodes)]
+        self.cpus, self.memory, self.gpus, self.patience = cpus, memory, gpus, patience
         self.environment = {**os.environ, "PATH": PATH, "SLURM_CONF": str(self.lab / "slurm.conf")}
 
     def __enter__(self) -> "Node":
@@ -101,7 +104,8 @@ class Node:
             self.wait("munged", lambda: self.works("munge", f"--socket={place}", "-n"))
             self.run("slurmctld", "-i")
             self.wait("slurmctld", lambda: self.works("scontrol", "ping"))
-            self.run("slurmd", "-N", self.host)
+            for name in self.names:
+                self.begin(name)
             self.wait("slurmd", lambda: set(self.run("sinfo", "-h", "-o", "%T").split()) == {"idle"})
             self._prove()
         except BaseException:
@@ -112,13 +116,24 @@ class Node:
     def __exit__(self, *exception: object) -> None:
         if self._pid("slurmctld"):
             self.cancel()
-        for name in ("slurmctld", "slurmd", "munged"):
-            if pid := self._pid(name):
+        daemons = {"slurmctld": "slurmctld", **{f"slurmd-{name}": "slurmd" for name in self.names}, "munged": "munged"}
+        for file, name in daemons.items():
+            if pid := self._pid(name, file):
                 os.kill(pid, signal.SIGTERM)
-                self.wait(f"end of {name}", lambda name=name: self._pid(name) is None)
+                self.wait(f"end of {file}", lambda name=name, file=file: self._pid(name, file) is None)
         if SYSTEM.is_symlink() and SYSTEM.readlink() == self.lab / "slurm.conf":
             SYSTEM.unlink()
         shutil.rmtree(self.lab, ignore_errors=True)
+
+    def begin(self, name: str) -> None:
+        """Start the slurmd of a node."""
+        self.run("slurmd", "-N", name)
+
+    def lose(self, name: str) -> None:
+        """Kill the slurmd of a node."""
+        pid = self._pid("slurmd", f"slurmd-{name}")
+        assert pid is not None
+        os.kill(pid, signal.SIGKILL)
 
     def run(self, *words: str) -> str:
         """Run one of SLURM's programs and return what it prints."""
@@ -167,14 +182,18 @@ class Node:
         (self.lab / "munge/key").chmod(0o400)
         for i in range(self.gpus):  # SLURM only checks that the file of a GPU exists
             (self.lab / f"gpu{i}").touch()
-        rows = [f"NodeName={self.host} Name=gpu File={self.lab}/gpu{i}\n" for i in range(self.gpus)]
+        rows = [f"NodeName={name} Name=gpu File={self.lab}/gpu{i}\n" for name in self.names for i in range(self.gpus)]
         (self.lab / "gres.conf").write_text("".join(rows))
-        with socket.socket() as one, socket.socket() as two:
-            one.bind(("127.0.0.1", 0))
-            two.bind(("127.0.0.1", 0))
-            ports = [one.getsockname()[1], two.getsockname()[1]]
+        own, *ports = _free(1 + len(self.names))
+        claimed = {"host": self.host, "cpus": self.cpus, "memory": self.memory, "gpus": self.gpus}
+        nodes = [NODE.format(name=name, port=port, **claimed) for name, port in zip(self.names, ports, strict=True)]
         text = CONF.format(
-            host=self.host, ports=ports, lab=self.lab, cpus=self.cpus, memory=self.memory, gpus=self.gpus
+            host=self.host,
+            port=own,
+            lab=self.lab,
+            patience=self.patience,
+            nodes="".join(nodes),
+            names=",".join(self.names),
         )
         (self.lab / "slurm.conf").write_text(text)
         # srun inside a job does not see SLURM_CONF, because Snakemake's plugin removes it.
@@ -189,21 +208,31 @@ class Node:
         self.wait("a first job", lambda: out.exists() and "it ran" in out.read_text())
         self.wait("its end", lambda: not self.run("squeue", "-h"))
 
-    def _pid(self, name: str) -> int | None:
-        """Return the process id of one of this node's daemons, or None if it has ended."""
+    def _pid(self, name: str, file: str = "") -> int | None:
+        """Return the process id of a daemon, or None if it has ended. file: of its id, without the ending."""
         try:
-            pid = int((self.lab / f"{name}.pid").read_text())
+            pid = int((self.lab / f"{file or name}.pid").read_text())
             state = Path(f"/proc/{pid}/status").read_text()
         except (OSError, ValueError):
             return None
         return pid if f"Name:\t{name}\n" in state and "State:\tZ" not in state else None
 
 
+def _free(count: int) -> list[int]:
+    """Return ports that nothing listens on."""
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        return [one.getsockname()[1] for one in sockets]
+
+
 if __name__ == "__main__":
     if why := missing():
         sys.exit(why)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    with Node(cpus=int(sys.argv[1]) if sys.argv[1:] else 4) as node:
+    cpus, nodes = (*map(int, sys.argv[1:]), *(4, 1)[len(sys.argv) - 1 :])
+    with Node(cpus=cpus, nodes=nodes) as node:
         print(node.run("sinfo"), f"state and logs: {node.lab}", sep="\n", flush=True)
         try:
             signal.pause()

@@ -117,6 +117,17 @@ def gpus(count):
     return {"gpu": count} if count else {}
 
 
+def spread(train):
+    """Return the resources that place a pre-training job: its GPUs, and its nodes if they are several.
+
+    `mpi` leaves srun to the command; GPUs are then counted per node, and `tasks_per_gpu: 0` ties no task to one.
+    """
+    if train.nodes == 1:
+        return gpus(train.gpus)
+    by_node = {"gres": f"gpu:{train.gpus}", "tasks_per_gpu": 0} if train.gpus else {}
+    return {"nodes": train.nodes, "tasks": train.nodes, "mpi": "srun", **by_node}
+
+
 def options(wildcards, input):
     """Return the options that name the study. A function that takes `input` is no rerun trigger."""
     return OPTIONS
@@ -276,7 +287,8 @@ def caption(wildcards):
 STUDY = checked(gather, CONFIG_FILES, CHANGES)
 config.update(asdict(STUDY))  # the report's captions read it; a file that extends another lacks some of these values
 TRIAL_SEED = STUDY.trial_seed()
-CORES = STUDY.train.threads * STUDY.train.processes  # of a pre-training job; `growbench pretrain` starts its processes
+CPUS = STUDY.train.threads * STUDY.train.processes  # of a pre-training job on each node
+CORES = CPUS * STUDY.train.nodes  # of it on one machine; `growbench pretrain` starts its processes
 LAYOUT = Layout("{study}")  # paths with wildcards, as rules want them
 NEVER = "(?!)"  # a wildcard constraint that nothing matches
 ADOPTED = checked(find_adopted, STUDY)

@@ -17,8 +17,8 @@ rule pretrain:
         method=but(STUDY.methods, done_runs()),
     threads: CORES
     resources:
-        **gpus(STUDY.train.gpus),
-        cpus_per_task=CORES,
+        **spread(STUDY.train),
+        cpus_per_task=CPUS,
         mem_mb=memory(6000 * STUDY.train.processes),
         runtime=1440,
     params:
@@ -47,8 +47,8 @@ use rule pretrain as source with:
         seed=among(seed for seed in STUDY.seeds if (SOURCE, seed) not in ADOPTED.runs),
         study=unless(STUDY.train.together and all((SOURCE, seed) in ADOPTED.runs for seed in STUDY.seeds), STUDY.study),
     resources:
-        **gpus(STUDY.train.gpus),
-        cpus_per_task=CORES,
+        **spread(STUDY.train),
+        cpus_per_task=CPUS,
         mem_mb=memory(4000 * STUDY.train.processes),
         runtime=1440,
     params:

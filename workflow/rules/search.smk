@@ -14,8 +14,8 @@ rule search:
         method=among(name for name in STUDY.methods if name not in ADOPTED.searches),
     threads: CORES
     resources:
-        **gpus(STUDY.train.gpus),
-        cpus_per_task=CORES,
+        **spread(STUDY.train),
+        cpus_per_task=CPUS,
         mem_mb=memory(6000 * STUDY.train.processes),
         runtime=1440,
     params:
@@ -39,8 +39,8 @@ use rule search as search_source with:
     wildcard_constraints:
         study=unless(SOURCE in ADOPTED.searches, STUDY.study),
     resources:
-        **gpus(STUDY.train.gpus),
-        cpus_per_task=CORES,
+        **spread(STUDY.train),
+        cpus_per_task=CPUS,
         mem_mb=memory(4000 * STUDY.train.processes),
         runtime=1440,
     params:

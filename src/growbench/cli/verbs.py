@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from growbench.errors import GrowBenchError, nearest, shown
-from growbench.runtime import launch
+from growbench.runtime import launch, nodes
 
 if TYPE_CHECKING:
     from growbench.study.study import Study
@@ -61,9 +61,9 @@ def _check_points(args: argparse.Namespace, section: str, known: Sequence[str]) 
 
 def _shared(study: "Study", args: argparse.Namespace) -> bool:
     """Start the study's processes on this verb if it asks for several; return whether they ran."""
-    several = launch.needed(study.train.processes)
+    several = launch.needed(study.train.ranks)
     if several:
-        launch.run(study.train.processes, args.words)
+        nodes.run(study.train.nodes, study.train.processes, study.train.threads, args.words)
     return several
 
 

@@ -15,6 +15,7 @@ import tempfile
 import time
 import traceback
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -29,9 +30,32 @@ SIGNALLED = 128
 PARENT_DEATH = 1  # prctl's PR_SET_PDEATHSIG
 
 
+class Lost(GrowBenchError):
+    """A process of the run was killed; the same command resumes the run."""
+
+
+@dataclass(frozen=True, slots=True)
+class Party:
+    """The agents, one on each node, that start the processes of one run.
+
+    nodes: how many. endpoint: host:port where they meet. address: of this node, as the others reach it. hosts: whether this
+    agent keeps the place where they meet; None if it is to find out.
+    """
+
+    nodes: int = 1
+    endpoint: str = "localhost:0"
+    address: str = "localhost"
+    hosts: bool | None = None
+
+
 def rank() -> int:
     """This process's number among those that train together; 0 alone."""
     return int(os.environ.get("RANK", "0"))
+
+
+def beside() -> int:
+    """The number of this run's processes on this machine, this one included."""
+    return int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
 
 
 def threads(configured: int, processes: int = 1) -> int:
@@ -43,9 +67,20 @@ def threads(configured: int, processes: int = 1) -> int:
     return min(configured, max(1, granted // processes)) if granted else configured
 
 
+def tokenizing() -> int:
+    """Return how many processes may tokenize at the same time: as many as the tokenizers library may have threads."""
+    return int(os.environ.get("RAYON_NUM_THREADS") or os.cpu_count() or 1)
+
+
 def follow() -> None:
-    """Have the kernel end this process, one of several, when the process that started it ends, even by SIGKILL."""
-    if "WORLD_SIZE" in os.environ and sys.platform == "linux":
+    """Tie this process to the process that started it if it is one of several that train together."""
+    if "WORLD_SIZE" in os.environ:
+        tie()
+
+
+def tie() -> None:
+    """Have the kernel end this process when the process that started it ends, even by SIGKILL."""
+    if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PARENT_DEATH, signal.SIGKILL)
 
 
@@ -75,10 +110,10 @@ def note(line: str) -> bool:
     return True
 
 
-def run(processes: int, words: Sequence[str]) -> None:
+def run(processes: int, words: Sequence[str], party: Party = Party()) -> None:
     """Run `growbench words` in this many processes on this machine and wait for all of them.
 
-    Raises GrowBenchError with the line of the process that failed first, and Stopped if a signal ended them.
+    party: the agents that do the same on other nodes, if there are any. Raises GrowBenchError with the line of the process that failed first, and Stopped if a signal ended them.
     """
     from torch.distributed.elastic.multiprocessing.api import DefaultLogsSpecs, SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
@@ -88,8 +123,9 @@ def run(processes: int, words: Sequence[str]) -> None:
         logging.getLogger(name).setLevel(logging.CRITICAL)  # one line below reports it
     with tempfile.TemporaryDirectory(prefix="growbench-") as notes:
         config = LaunchConfig(
-            min_nodes=1, max_nodes=1, nproc_per_node=processes, run_id=Path(notes).name, max_restarts=0,
-            rdzv_backend="c10d", rdzv_endpoint="localhost:0", local_addr="localhost", monitor_interval=0.1,
+            min_nodes=party.nodes, max_nodes=party.nodes, nproc_per_node=processes, run_id="growbench", max_restarts=0,
+            rdzv_backend="c10d", rdzv_endpoint=party.endpoint, local_addr=party.address, monitor_interval=0.1,
+            rdzv_configs={} if party.hosts is None else {"is_host": party.hosts},
             logs_specs=DefaultLogsSpecs(log_dir=notes), shutdown_timeout=GRACE,
         )  # fmt: skip
         try:
@@ -97,7 +133,7 @@ def run(processes: int, words: Sequence[str]) -> None:
         except SignalException as error:
             raise interrupt.Stopped(error.sigval) from None
         except ChildFailedError as error:
-            raise _fault(error.failures, processes) from None
+            raise _fault(error.failures, party.nodes * processes) from None
 
 
 def _fault(failures: dict[int, Any], processes: int) -> BaseException:
@@ -106,7 +142,7 @@ def _fault(failures: dict[int, Any], processes: int) -> BaseException:
     who = f"process {number} of {processes}"
     if first.exitcode < 0:
         name = signal.Signals(-first.exitcode).name
-        return GrowBenchError(f"{who} was killed by {name}; run the same command to resume")
+        return Lost(f"{who} was killed by {name}; run the same command to resume")
     if first.exitcode - SIGNALLED in interrupt.SIGNALS:
         return interrupt.Stopped(first.exitcode - SIGNALLED)
     if trace := first.error_file_data.get("traceback"):

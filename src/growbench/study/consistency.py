@@ -137,8 +137,9 @@ def _check_points(key: str, points: Sequence[float], given: Sequence[float]) -> 
 
 def _check_split(study: Study) -> None:
     train = study.train
-    launch.check_split(study.optimizer.batch, train.processes, train.accumulate, f"train.processes {train.processes}")
-    if train.shard == "always" and train.processes == 1:
+    named = f"train.nodes {train.nodes} x " * (train.nodes > 1) + f"train.processes {train.processes}"
+    launch.check_split(study.optimizer.batch, train.ranks, train.accumulate, named)
+    if train.shard == "always" and train.ranks == 1:
         raise GrowBenchError("train.shard: always, but train.processes is 1; use auto, or more processes")
 
 

@@ -175,8 +175,10 @@ class TrainConfig:
     """Whether torch.compile is used."""
     device: Literal["auto", "cpu", "gpu"]
     """auto: a GPU if there is one; cpu: never one; gpu: one per process, an error without."""
+    nodes: Threads
+    """Machines of one pre-training job under SLURM. On one machine, all of their processes run there."""
     processes: Threads
-    """Processes of one pre-training job, which share every batch."""
+    """Processes of one pre-training job on each node, which share every batch."""
     accumulate: Size
     """Micro-batches into which a process splits its share of a batch."""
     shard: Literal["auto", "never", "always"]
@@ -189,8 +191,13 @@ class TrainConfig:
     """Seconds between resumable checkpoints."""
 
     @property
+    def ranks(self) -> int:
+        """Processes of one pre-training job on all nodes."""
+        return self.nodes * self.processes
+
+    @property
     def gpus(self) -> int:
-        """GPUs that a pre-training job requests: one per process if the study must not run without them."""
+        """GPUs that a pre-training job requests on each node: one per process if the study must not run without them."""
         return self.processes if self.device == "gpu" else 0
 
 

@@ -22,7 +22,7 @@ from growbench.study.squad import SQUAD_TASKS
 from growbench.study.types import STRICT
 
 # Where and how fast a model is trained. Like another machine, these change rounding and, with dropout, random draws.
-HOW = ("device", "processes", "accumulate", "shard", "threads", "together", "checkpoint_seconds")
+HOW = ("device", "nodes", "processes", "accumulate", "shard", "threads", "together", "checkpoint_seconds")
 
 # Values of keys that older studies do not have. They are left out of digests, so that those studies keep theirs.
 PLAIN = (("tokens_per_parameter", None), ("total", False), ("test", None), ("final_sequences", 2048))

@@ -98,7 +98,7 @@ class Run:
         together: the processes that train it. peak: LR and warm-up that a search chose. folder, share, purpose: a trial of
         a search has a folder of its own and a share of the budget, and is scored on the documents that choose.
         """
-        torch.set_num_threads(launch.threads(study.train.threads, together.count))
+        torch.set_num_threads(launch.threads(study.train.threads, launch.beside()))
         self.study, self.method, self.ranks, self.name = study, method, together, run_name(method, seed)
         self.purpose: Purpose = purpose
         self.folder = folder or study.layout.run(method, seed)
