@@ -20,6 +20,7 @@ from transformers import PreTrainedTokenizerFast
 
 from growbench.pipeline.corpus import pack
 from growbench.pipeline.corpus.files import read_file
+from growbench.pipeline.corpus.pieces import Pieces
 from growbench.pipeline.corpus.plain import PlainTokenizer
 from growbench.pipeline.corpus.text_source import TextStream
 from growbench.pipeline.corpus.tokenizer import SPECIAL, train
@@ -74,7 +75,7 @@ def row(kind: str, text: Path, vocab: int, rounds: int) -> list[str]:
     def ours(number: int) -> int:
         sep = tokenizer.token_to_id(SPECIAL["sep"])
         writers = [pack.Writer(text.with_name(f"{name}.bin"), vocab, sep) for name in ("train", "valid")]
-        pack.pack(plain, (stream,), *writers, 0, 0.02)
+        pack.pack(Pieces(None, plain), (stream,), *writers, 0, 0.02)
         return sum(writer.close()["tokens"] for writer in writers)
 
     def alone(number: int) -> int:

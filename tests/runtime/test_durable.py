@@ -229,11 +229,12 @@ def test_a_corpus_manifest_changed_by_hand_is_refused(study) -> None:
 
 def test_a_tokenizer_with_gaps_in_its_ids_is_refused(tmp_path) -> None:
     from growbench.pipeline.corpus import pack
+    from growbench.pipeline.corpus.encoded import Recipe, side
 
-    writer = pack.Writer(tmp_path / "train.bin", vocab=64, sep=3)
-    writer.add([[1, 2, 63]], ["a b c"])
+    writer, recipe = pack.Writer(tmp_path / "train.bin", vocab=64, sep=3), Recipe(vocab=64, sep=3)
+    writer.add(side([[1, 2, 63]], ["a b c"], recipe))
     with pytest.raises(GrowBenchError, match="it gives id 64, but has only 64 tokens"):
-        writer.add([[64]], ["d"])
+        writer.add(side([[64]], ["d"], recipe))
     assert writer.close()["tokens"] == 4 and np.fromfile(tmp_path / "train.bin", np.uint16).tolist() == [1, 2, 63, 3]
 
 

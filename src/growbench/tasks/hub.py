@@ -23,6 +23,18 @@ def load(study: Study, *names: str | None, **options: Any) -> Any:
     return datasets.load_dataset(*names, **options)
 
 
+def revision(name: str) -> str | None:
+    """Return the commit of a dataset of the hub; None for a folder, or if the hub does not answer."""
+    from huggingface_hub import HfApi
+
+    if Path(name).exists():
+        return None
+    try:
+        return HfApi().dataset_info(name, timeout=10).sha
+    except Exception:
+        return None
+
+
 def digest(rows: Any) -> str:
     """Return the SHA-256 of rows of JSON-able values, in hex: of what is used of a dataset, whichever version it is."""
     return hashlib.sha256(json.dumps(rows, ensure_ascii=False).encode("utf-8", "surrogatepass")).hexdigest()

@@ -21,6 +21,7 @@ from growbench.pipeline.corpus import held_out as kept
 from growbench.pipeline.corpus.pack import unigram_entropy
 from growbench.pipeline.corpus.parts import held_out
 from growbench.records.layout import Layout
+from growbench.tasks import hub
 
 
 @pytest.fixture
@@ -178,6 +179,7 @@ def test_several_hub_names_are_one_corpus_and_a_name_may_carry_its_subset(tmp_pa
         return [{"body": f"{path} {text}"} for text in DOCUMENTS]
 
     monkeypatch.setattr(datasets, "load_dataset", load)
+    monkeypatch.setattr(hub, "revision", lambda name: None)
     made = built(study(source="hub", train=["wikimedia/wikipedia:20231101.en", "books"], text_key="body"))
     assert set(asked) == {("wikimedia/wikipedia", "20231101.en"), ("books", None)}
     assert made.manifest["train"]["documents"] + made.manifest["valid"]["documents"] == 2 * len(DOCUMENTS)

@@ -23,8 +23,11 @@ def made_from(study: Study, note: dict[str, Any], named: str | None) -> dict[str
 
     note: the description of the text source, with the hashes of its files. named: digest of a pretrained tokenizer.
     """
-    if note["kind"] == "hub":
-        return None
+    return None if note["kind"] == "hub" else inputs(study, note, named)
+
+
+def inputs(study: Study, note: dict[str, Any], named: str | None) -> dict[str, Any]:
+    """Return what a corpus depends on, as far as it can be told."""
     objective = {key: getattr(study.objective, key) for key in ("kind", "mask_rate", "length")}
     versions = {name: metadata.version(name) for name in PACKAGES}
     own = {k: v for k, v in asdict(study.corpus).items() if not (study.checkpoint and k == "tokenizer_name")}

@@ -1,30 +1,23 @@
-"""Tokenize documents into flat id files: streamed, in parallel threads, hashed and counted while they are written."""
+"""Tokenized documents as flat id files: streamed, hashed and counted while they are written."""
 
 import hashlib
 import logging
 import os
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from growbench.errors import GrowBenchError
+from growbench.pipeline.corpus.encoded import Recipe, Side, dtype_of
 from growbench.pipeline.corpus.held_out import Keeper
-from growbench.pipeline.corpus.parts import held_out
-from growbench.pipeline.corpus.plain import PlainTokenizer
+from growbench.pipeline.corpus.pieces import Pieces
 from growbench.pipeline.corpus.text_source import TextStream
 
 log = logging.getLogger(__name__)
-BATCH_CHARACTERS = 2_000_000
 REPORT_SECONDS = 10.0
-
-
-def dtype_of(vocab: int) -> np.dtype:
-    """Return the smallest unsigned type of at least 16 bits that holds every id of a vocabulary."""
-    return np.dtype("uint16" if vocab <= 2**16 else "uint32")
 
 
 @dataclass
@@ -57,25 +50,17 @@ class Writer:
     def full(self) -> bool:
         return self.limit is not None and self.tokens >= self.limit
 
-    def add(self, documents: list[list[int]], texts: list[str]) -> None:
-        """Write the token ids of texts; the document that crosses the limit is cut there."""
-        flat: list[int] = []
+    def add(self, side: Side) -> None:
+        """Write documents; the one that crosses the limit is cut there."""
         room = None if self.limit is None else self.limit - self.tokens
-        for ids, text in zip(documents, texts, strict=True):
-            if room is not None and len(flat) >= room:
-                break
-            if ids:
-                flat += ids
-                flat.append(self.sep)
-                if self.keeper is not None:
-                    self.keeper.add(self.documents, text)
-                self.documents += 1
-        numbers = np.asarray(flat[:room], dtype=np.int64)
-        if len(numbers) and numbers.max() >= self.vocab:
-            raise GrowBenchError(
-                f"corpus.tokenizer: it gives id {numbers.max()}, but has only {self.vocab} tokens; use one without gaps in its ids"
-            )
-        block = numbers.astype(self.dtype)
+        taken = len(side.lengths)
+        if room is not None:
+            taken = int(np.count_nonzero(np.cumsum(side.lengths) - side.lengths < room))
+        if self.keeper is not None:
+            for number, text in enumerate(side.texts[:taken], self.documents):
+                self.keeper.add(number, text)
+        self.documents += taken
+        block = side.ids[:room]
         self.counts += np.bincount(block, minlength=self.vocab)
         self.tokens += len(block)
         data = block.tobytes()
@@ -96,43 +81,29 @@ class Writer:
 
 
 def pack(
-    tokenizer: PlainTokenizer,
-    streams: Sequence[TextStream],
-    train: Writer,
-    valid: Writer | None,
-    seed: int,
-    fraction: float,
+    pieces: Pieces, streams: Sequence[TextStream], train: Writer, valid: Writer | None, seed: int, fraction: float
 ) -> None:
     """Tokenize all streams in order into `train` until it is full.
 
     If there is `valid`, a share `fraction` of the documents, chosen by `seed`, goes there instead.
     """
     progress = Progress(train, streams)
-    for number, stream in enumerate(streams):
-        for batch in _batches(stream.read()):
-            documents = tokenizer.documents([text for _, text in batch])
-            aside = [valid is not None and held_out(seed, number, index, fraction) for index, _ in batch]
-            for writer, wanted in ((train, False), (valid, True)):
-                if writer is not None:
-                    chosen = [place for place, out in enumerate(aside) if out == wanted]
-                    writer.add([documents[i] for i in chosen], [batch[i][1] for i in chosen])
-            progress.add(number, sum(len(text) for _, text in batch))
-            if train.full:
-                return
-
-
-def _batches(documents: Iterator[str]) -> Iterator[list[tuple[int, str]]]:
-    """Group numbered documents into batches of about BATCH_CHARACTERS: bounded memory, and work for all threads."""
-    batch: list[tuple[int, str]] = []
-    size = 0
-    for index, text in enumerate(documents):
-        batch.append((index, text))
-        size += len(text)
-        if size >= BATCH_CHARACTERS:
-            yield batch
-            batch, size = [], 0
-    if batch:
-        yield batch
+    writers = {"train": train} if valid is None else {"train": train, "valid": valid}
+    keep = next((name for name, writer in writers.items() if writer.keeper is not None), None)
+    recipe = Recipe(
+        vocab=train.vocab, sep=train.sep, seed=seed, fraction=None if valid is None else fraction, keep=keep
+    )
+    tallies = {}
+    for batch in (reading := pieces.encode(streams, recipe)):
+        for name, writer in writers.items():
+            writer.add(batch.sides[name])
+        tallies[batch.stream] = batch.at
+        progress.add(batch.stream, batch.characters)
+        if train.full:
+            break
+    reading.close()
+    for number, at in tallies.items():  # what was read ahead does not count
+        streams[number].tally.set(at["good"], at["bad"], at["first"])
 
 
 class Progress:

@@ -12,12 +12,16 @@ import numpy as np
 
 from growbench import synthetic
 from growbench.errors import GrowBenchError
-from growbench.pipeline.corpus import origin, parts, text_source
+from growbench.pipeline.corpus import origin, parts, text_source, unfinished
 from growbench.pipeline.corpus.corpus import VERSION, documents, splits, unpredicted
+from growbench.pipeline.corpus.encoded import dtype_of
+from growbench.pipeline.corpus.plain import PlainTokenizer
 from growbench.pipeline.corpus.text_source import Hashed, TextSource
+from growbench.pipeline.corpus.unfinished import Unfinished
 from growbench.records import manifest
-from growbench.runtime import durable, lock
+from growbench.runtime import durable, launch, lock
 from growbench.study.study import Study
+from growbench.tasks import hub
 
 log = logging.getLogger(__name__)
 
@@ -53,8 +57,9 @@ def check(study: Study) -> None:
 def build(study: Study) -> Path:
     """Write the study's corpus and return the path of its manifest, which is written last.
 
-    The files are made in a folder beside the corpus and then moved, so that a half-written corpus is never used. A
-    corpus that was made from the same text by the same config is left alone.
+    The files are made in a folder beside the corpus and then moved, so that a half-written corpus is never used. If this is
+    interrupted, the same command goes on after the last piece of text that was complete. A corpus that was made from the
+    same text by the same config is left alone.
     """
     if study.images is not None:
         from growbench.pipeline.corpus.images import build as images
@@ -68,30 +73,36 @@ def build(study: Study) -> Path:
         began = time.monotonic()
         source = text_source.open_text_source(study)
         files = text_source.hashed(source)
-        made_from = origin.made_from(study, files.note, tokenizer.named(study))
+        named = tokenizer.named(study)
+        made_from = origin.made_from(study, files.note, named)
         values = origin.unchanged(folder, made_from)
         if values is not None:
             log.info("corpus: made from the same text with the same config; not tokenized again")
         else:
-            values = _into_place(study, source, files, made_from)
+            names = [stream.name.partition(":")[0] for stream in source.train if files.note["kind"] == "hub"]
+            begun = unfinished.digest(origin.inputs(study, files.note, named), [hub.revision(name) for name in names])
+            values = _into_place(study, source, files, made_from, begun)
             seconds = time.monotonic() - began
             log.info("corpus: %.2f M training tokens in %.0f s", values["train"]["tokens"] / 1e6, seconds)
         manifest.write(path, values)
     return path
 
 
-def _into_place(study: Study, source: TextSource, files: Hashed, made_from: dict[str, Any] | None) -> dict[str, Any]:
-    """Write everything except the manifest; return the manifest."""
+def _into_place(
+    study: Study, source: TextSource, files: Hashed, made_from: dict[str, Any] | None, begun: str
+) -> dict[str, Any]:
+    """Write everything except the manifest; return the manifest. begun: digest of what it is made from."""
     folder = study.layout.corpus
     work = folder.with_name(f".{folder.name}.building")
-    shutil.rmtree(work, ignore_errors=True)
+    place = Unfinished(work, begun, work / study.layout.tokenizer.name)
     with durable.writing(work):
         try:
-            work.mkdir(parents=True)
-            values = _write(study, source, files, work)
+            place.open()
+            values = _write(study, source, files, place)
             origin.write(work, made_from, values)
+            place.clear()
         except BaseException:
-            shutil.rmtree(work, ignore_errors=True)
+            place.stop()
             raise
     study.layout.corpus_manifest.unlink(missing_ok=True)
     (folder / origin.FILE).unlink(missing_ok=True)
@@ -103,40 +114,59 @@ def _into_place(study: Study, source: TextSource, files: Hashed, made_from: dict
     return values
 
 
-def _write(study: Study, source: TextSource, files: Hashed, work: Path) -> dict[str, Any]:
-    """Write the tokenizer and the ids of each split to `work`; return the manifest."""
-    from growbench.pipeline.corpus import held_out, pack, tokenizer
+def _tokenizer(study: Study, source: TextSource, place: Unfinished) -> tuple[PlainTokenizer, dict[str, int | None]]:
+    """Return the tokenizer and its special ids: the one that an interrupted job has made, or a new one."""
+    from growbench.pipeline.corpus import tokenizer
+
+    if (special := place.special()) is not None:
+        log.info("corpus: goes on with what an interrupted job has tokenized")
+        return place.loaded(), special
+    encoder, special = tokenizer.build(study, _sample(study, source, tokenizer.SAMPLE_CHARACTERS), place.tokenizer)
+    place.sign(special, _digests(place.tokenizer))
+    return encoder, special
+
+
+def _digests(folder: Path) -> dict[str, str]:
+    return {path.name: durable.digest(path) for path in sorted(folder.iterdir())}
+
+
+def _write(study: Study, source: TextSource, files: Hashed, place: Unfinished) -> dict[str, Any]:
+    """Write the tokenizer and the ids of each split; return the manifest."""
+    from growbench.pipeline.corpus import held_out, pack
+    from growbench.pipeline.corpus.pieces import Pieces
 
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
-    config = study.corpus
-    place = work / study.layout.tokenizer.name
-    encoder, special = tokenizer.build(study, _sample(study, source, tokenizer.SAMPLE_CHARACTERS), place)
+    config, work = study.corpus, place.folder
+    encoder, special = _tokenizer(study, source, place)
     vocab, sep = encoder.vocab, special["sep"]
     assert sep is not None
+
+    def pieces(split: str) -> Pieces:
+        return Pieces(place.pieces(split), encoder, place.tokenizer, launch.tokenizing())
+
     train = pack.Writer(work / "train.bin", vocab, sep, limit=config.max_tokens)
     reported = parts.of("report", source.test is not None)
     kept = {reported.split: held_out.Keeper(work / held_out.FILE, reported.half)}
     valid = pack.Writer(work / "valid.bin", vocab, sep, keeper=kept.get("valid"))
     if source.valid is None:
-        pack.pack(encoder, source.train, train, valid, config.seed, config.valid_fraction)
+        pack.pack(pieces("train"), source.train, train, valid, config.seed, config.valid_fraction)
     else:
-        pack.pack(encoder, source.train, train, None, config.seed, 0.0)
-        pack.pack(encoder, source.valid, valid, None, config.seed, 0.0)
+        pack.pack(pieces("train"), source.train, train, None, config.seed, 0.0)
+        pack.pack(pieces("valid"), source.valid, valid, None, config.seed, 0.0)
     writers = {"train": train, "valid": valid}
     if source.test is not None:
         writers["test"] = pack.Writer(work / "test.bin", vocab, sep, keeper=kept["test"])
-        pack.pack(encoder, source.test, writers["test"], None, config.seed, 0.0)
+        pack.pack(pieces("test"), source.test, writers["test"], None, config.seed, 0.0)
     written = {split: writer.close() for split, writer in writers.items()}
     note = {**files.note, "skipped_rows": _skipped(source.streams)}
     files.check()
     _check_documents(source, written)
     _check_lengths(study, written)
-    digests = {path.name: durable.digest(path) for path in sorted(place.iterdir())}
     return {
         "version": VERSION,
-        "tokenizer": {"folder": place.name, "files": digests},
+        "tokenizer": {"folder": place.tokenizer.name, "files": _digests(place.tokenizer)},
         "vocab": vocab,
-        "dtype": str(pack.dtype_of(vocab)),
+        "dtype": str(dtype_of(vocab)),
         "special": special,
         **written,
         held_out.KEY: kept[reported.split].close(),
@@ -184,7 +214,7 @@ def _unigram_entropy(
     from growbench.pipeline.corpus import pack
 
     part, vocab = parts.of("report", "test" in written), len(train)
-    ids = np.fromfile(work / written[part.split]["file"], pack.dtype_of(vocab).newbyteorder("<"))
+    ids = np.fromfile(work / written[part.split]["file"], dtype_of(vocab).newbyteorder("<"))
     scored = ids[part.holds(documents(ids, int(special["sep"] or 0)))]
     never = unpredicted(special) if study.objective.kind == "mlm" else ()
     return pack.unigram_entropy(train, np.bincount(scored, minlength=vocab), never)

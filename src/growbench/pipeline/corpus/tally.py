@@ -21,7 +21,15 @@ class Tally:
 
     def start(self) -> None:
         """Begin a new reading."""
-        self.good, self.bad, self.first = 0, 0, ""
+        self.set(0, 0, "")
+
+    def set(self, good: int, bad: int, first: str) -> None:
+        """Go on from what an earlier reading has counted."""
+        self.good, self.bad, self.first = good, bad, first
+
+    @property
+    def rows(self) -> int:
+        return self.good + self.bad
 
     def text(self, row: Any, key: str, place: str) -> str:
         """Count a row and return its text, "" if it has none. Raises GrowBenchError if the first rows have none.
@@ -41,10 +49,9 @@ class Tally:
 
     def check(self) -> None:
         """Raise GrowBenchError, naming the first bad row, if there are many."""
-        rows = self.good + self.bad
-        if self.bad and (not self.good or (self.bad >= FEW and self.bad > SHARE * rows)):
+        if self.bad and (not self.good or (self.bad >= FEW and self.bad > SHARE * self.rows)):
             raise GrowBenchError(
-                f"{self.first}, as in {self.bad} of {rows} rows; set corpus.text_key, or remove these rows"
+                f"{self.first}, as in {self.bad} of {self.rows} rows; set corpus.text_key, or remove these rows"
             )
 
 

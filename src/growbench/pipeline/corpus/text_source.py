@@ -1,7 +1,9 @@
 """Where a study's text comes from: local files, datasets of the hub, or the synthetic language; all as text streams."""
 
 import glob
+import logging
 import os
+import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
@@ -17,7 +19,10 @@ from growbench.runtime import durable
 from growbench.study.study import Study
 from growbench.tasks import hub, local
 
+log = logging.getLogger(__name__)
 KINDS = ("synthetic", "local", "hub")
+TRIES = 9  # times that a stream may break at the same row: about six minutes
+LONGEST_WAIT = 120.0  # seconds
 COMPRESSION = 3  # characters per byte of compressed text, for estimates
 
 
@@ -30,6 +35,7 @@ class TextStream:
     characters: a rough estimate of its length, None if unknown; for progress messages only.
     path: of the file; None for anything else.
     tally: counts the rows of the last reading.
+    resume: returns an iterator over the documents after the rows that tally has counted; None if rows cannot be skipped.
     """
 
     name: str
@@ -37,6 +43,14 @@ class TextStream:
     characters: int | None = None
     path: Path | None = None
     tally: Tally = field(default_factory=Tally)
+    resume: Callable[[], Iterator[str]] | None = None
+
+    def after(self, documents: int, good: int, bad: int, first: str) -> Iterator[str]:
+        """Return an iterator over the documents after that many, behind which the tally was good, bad and first."""
+        if not documents or self.resume is None:
+            return islice(self.read(), documents, None)
+        self.tally.set(good, bad, first)
+        return self.resume()
 
 
 Streams = tuple[TextStream, ...]
@@ -255,31 +269,49 @@ def _hub(study: Study) -> TextSource:
             raise GrowBenchError(f"corpus.{key}: a list, but corpus.source is hub; give the name of one split or null")
 
     def streams(split: str) -> Streams:
-        tallies = [Tally() for _ in names]
-        return tuple(
-            TextStream(name=name, read=partial(_rows, study, name, split, tally), tally=tally)
-            for name, tally in zip(names, tallies, strict=True)
-        )
+        return tuple(_hub_stream(study, name, split, Tally()) for name in names)
 
     note = {"kind": "hub", "train": names, "subset": config.subset, "valid": config.valid, "test": config.test}
     valid, test = (streams(name) if isinstance(name, str) else None for name in (config.valid, config.test))
     return TextSource(train=streams("train"), valid=valid, test=test, note=note)
 
 
-def _rows(study: Study, name: str, split: str, tally: Tally) -> Iterator[str]:
+def _hub_stream(study: Study, name: str, split: str, tally: Tally) -> TextStream:
+    again = partial(_rows, study, name, split, tally)
+    return TextStream(name=name, read=partial(again, new=True), tally=tally, resume=again)
+
+
+def _rows(study: Study, name: str, split: str, tally: Tally, new: bool = False) -> Iterator[str]:
+    """Yield the text of the rows after those that tally has counted, all if new. A stream that breaks is opened again there.
+
+    Raises GrowBenchError if it cannot be opened at first, or has broken TRIES times without another row.
+    """
+    if new:
+        tally.start()
+    failed, reached = 0, tally.rows
+    while True:
+        try:
+            yield from _opened(study, name, split, tally)
+            break
+        except GrowBenchError:
+            raise
+        except Exception as error:
+            failed, reached = (1 if tally.rows > reached else failed + 1), tally.rows
+            if not tally.rows or failed == TRIES:
+                raise GrowBenchError(
+                    f"corpus.train: split '{split}' of dataset '{name}' cannot be read ({hub.reason(error)}); "
+                    "fix the name or the network"
+                ) from error
+            wait = min(2.0**failed, LONGEST_WAIT)
+            log.warning("%s broke after row %d (%s); on again in %.0f s", name, tally.rows, hub.reason(error), wait)
+            time.sleep(wait)
+    tally.check()
+
+
+def _opened(study: Study, name: str, split: str, tally: Tally) -> Iterator[str]:
     path, _, subset = name.partition(":")
     config = study.corpus
-    tally.start()
-    try:
-        rows = hub.load(study, path, subset or config.subset, split=split, streaming=True)
-        for number, row in enumerate(rows):
-            if text := tally.text(row, config.text_key, f"{name}, row {number}"):
-                yield text
-    except GrowBenchError:
-        raise
-    except Exception as error:
-        raise GrowBenchError(
-            f"corpus.train: split '{split}' of dataset '{name}' cannot be read ({hub.reason(error)}); "
-            "fix the name or the network"
-        ) from error
-    tally.check()
+    rows = hub.load(study, path, subset or config.subset, split=split, streaming=True)
+    for row in rows.skip(tally.rows) if tally.rows else rows:
+        if text := tally.text(row, config.text_key, f"{name}, row {tally.rows}"):
+            yield text
