@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from growbench.cli import cluster
 from growbench.cli import forecast as text
 from growbench.cli import main as cli
 from growbench.pipeline import forecast
@@ -42,6 +43,24 @@ def test_totals_are_of_all_seeds(name: str) -> None:
     told = "\n".join(text.lines(study, rows, speed=1e14))
     assert f"{spent:.4g} FLOPs, {spent / 1e14 / 86400:.4g} GPU-days at an assumed 1e+14 FLOP/s" in told
     assert "at most 16 GB of corpus" in told
+
+
+def test_the_longest_chain_of_jobs_is_the_source_a_search_and_a_run() -> None:
+    searched = {"optimizer.batch": 32, "search.lrs": [1e-3, 2e-3]}
+    changes = [f"{key}={value}" for key, value in searched.items()]
+    study = config.gather([DEMO], [*changes, "train.together=false", "train.processes=2", "train.nodes=2"])
+    whole = {"flops": 100.0, "search_flops": 50.0, "seeds": [0, 1, 2], "disk_bytes": 3e9}
+    rows = [{"method": name, **whole} for name in ("source", "scratch", "bert2bert_fpi")]
+    hours = {"source": 1.0, "scratch": 8.0, "bert2bert_fpi": 9.0}
+    told = list(cluster.lines(study, rows, hours))
+    assert told == [
+        "Longest chain of jobs: source, then search of bert2bert_fpi, then bert2bert_fpi: 15 hours",
+        "All runs one after the other: 63 hours; more than 5 at a time cannot end sooner",
+        "Disk fills by up to 3 GB with each run",
+        "A preemption costs 1 minute(s) of 4 process(es) after SIGTERM, and up to 1 more without",
+    ]
+    together = config.gather([DEMO], [*changes, "train.together=true"])
+    assert cluster.chain(together, rows[2], rows, hours) == 3 * (1 + 9) + 0.5 + 4.5
 
 
 def test_methods_that_all_leaves_out_are_listed_with_the_reason(capsys: pytest.CaptureFixture[str]) -> None:

@@ -4,9 +4,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
-from growbench.cli.tables import table
+from growbench.cli import cluster
+from growbench.cli.tables import amount, table
 from growbench.pipeline.corpus import validated
-from growbench.pipeline.corpus.pack import dtype_of
+from growbench.pipeline.corpus.encoded import dtype_of
 from growbench.plan.plan import Stage
 from growbench.spec import SOURCE
 from growbench.study.study import Study
@@ -52,38 +53,33 @@ def lines(study: Study, rows: Sequence[Row], speed: float, stages: bool = False)
             yield from _stages(row)
     yield ""
     yield from _totals(study, rows, speed)
+    yield from cluster.lines(study, rows, {row["method"]: _hours_of(study, row, speed) for row in rows})
 
 
 def _cells(study: Study, row: Row, scratch: float | None, speed: float) -> list[str]:
     return [
         row["method"],
         str(len(row["plan"])),
-        _amount(row["stages"][-1]["parameters"]),
-        _amount(row["tokens"]),
+        amount(row["stages"][-1]["parameters"]),
+        amount(row["tokens"]),
         f"{row['tokens_per_parameter']:.3g}",
         f"{row['flops']:.4g}",
         "-" if scratch is None else f"{row['flops'] / scratch:.2f}",
         f"{_hours_of(study, row, speed):.2g}",
-        f"{_amount(row['disk_bytes'])}B",
+        f"{amount(row['disk_bytes'])}B",
     ]
-
-
-def _amount(number: float) -> str:
-    """Return a number with four digits and the prefix of a power of 1000, for example `125.2 k`."""
-    power = min((len(str(int(number))) - 1) // 3, 4)
-    return f"{number / 1000**power:.4g} {('', 'k', 'M', 'G', 'T')[power]}"
 
 
 def _hours_of(study: Study, row: Row, speed: float) -> float:
     """Hours of one run: timed on this machine, or at the assumed speed of the study's GPUs."""
-    seconds: float = row["seconds"] if row["seconds"] is not None else row["flops"] / speed / study.train.processes
+    seconds: float = row["seconds"] if row["seconds"] is not None else row["flops"] / speed / study.train.ranks
     return seconds / HOUR
 
 
 def _hours(study: Study, rows: Sequence[Row], speed: float) -> str:
     if all(row["seconds"] is not None for row in rows):
         return f"Hours: one run on this machine with {study.train.threads} thread(s), from steps timed now"
-    return f"Hours: one run on {study.train.processes} GPU(s) at an assumed {speed:.3g} FLOP/s each (--speed)"
+    return f"Hours: one run on {study.train.ranks} GPU(s) at an assumed {speed:.3g} FLOP/s each (--speed)"
 
 
 def _points(study: Study, rows: Sequence[Row]) -> Iterator[str]:
@@ -133,10 +129,8 @@ def _totals(study: Study, rows: Sequence[Row], speed: float) -> Iterator[str]:
     tokens, size = study.corpus.max_tokens, dtype_of(study.corpus.vocab).itemsize
     if study.images is not None:
         tokens, size = study.images.most, study.images.pixels.channels * study.images.size**2
-    corpus = (
-        "the corpus (its size is not limited)" if tokens is None else f"at most {_amount(size * tokens)}B of corpus"
-    )
-    yield f"Disk: {corpus}, {_amount(disk)}B of runs"
+    corpus = "the corpus (its size is not limited)" if tokens is None else f"at most {amount(size * tokens)}B of corpus"
+    yield f"Disk: {corpus}, {amount(disk)}B of runs"
 
 
 def finetuning(study: Study, rows: Sequence[Row], flops: float | None) -> Iterator[str]:
@@ -173,7 +167,7 @@ def _core_seconds(study: Study, row: Row) -> float:
     if not row["flops"]:
         return 0.0  # a checkpoint, which is not trained
     runs = len(row["seeds"]) + row["search_flops"] / row["flops"]
-    return float(row["seconds"] * runs * study.train.threads * study.train.processes)
+    return float(row["seconds"] * runs * study.train.threads * study.train.ranks)
 
 
 def _stages(row: Row) -> Iterator[str]:
@@ -194,6 +188,6 @@ def _stage(stage: Row, told: Row) -> str:
     shift = f" by {stage['shift']:.3g}" if stage["lr"] == "shift" else ""
     return (
         f"    {told['start']:.4g} to {stage['until']:.4g} of the budget: ({stage['spec']['layers']}, {stage['spec']['hidden']}), "
-        f"enter by {stage['enter']}{''.join(words)}; {_amount(told['learning'])} of {_amount(told['parameters'])} parameters "
+        f"enter by {stage['enter']}{''.join(words)}; {amount(told['learning'])} of {amount(told['parameters'])} parameters "
         f"learn; optimizer {stage['optimizer']}, LR {stage['lr']}{shift}; {told['flops']:.4g} FLOPs"
     )

@@ -42,3 +42,9 @@ def table(head: Sequence[str], groups: Mapping[str, Rows], *, left: int = 1, wid
     with console.capture() as captured:
         console.print(grid)
     return "\n".join(line.rstrip() for line in captured.get().splitlines())
+
+
+def amount(number: float) -> str:
+    """Return a number with four digits and the prefix of a power of 1000, for example `125.2 k`."""
+    power = min((len(str(int(number))) - 1) // 3, 4)
+    return f"{number / 1000**power:.4g} {('', 'k', 'M', 'G', 'T')[power]}"
