@@ -51,7 +51,7 @@ def test_a_record_reads_back_as_it_was_written(written: dict[str, Path]) -> None
         ("pretrain", ["curve"], "0", "curve: String should match pattern"),
         ("finetune", ["runs", 0, "note"], 1, "runs.0.note: Extra inputs are not permitted"),
         ("finetune", ["a\x1b[31m\nb"], 1, r"a\\x1b[31m\\nb: Extra inputs are not permitted"),
-        ("finetune", ["protocol"], "best", "protocol: Input should be 'single', 'grid' or 'probe'"),
+        ("finetune", ["protocol"], "best", "protocol: Input should be 'single', 'grid', 'held_out' or 'probe'"),
         ("finetune", ["digest"], None, "digest: Input should be a valid string"),
     ],
 )
