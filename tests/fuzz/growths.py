@@ -182,7 +182,7 @@ class Growths(Area):
         grown.config._experts_implementation = "eager"  # grouped products of experts know no float64
         small = AutoConfig.from_pretrained("source")
         source = families.of(small).auto_class(small).from_pretrained(_plain(Path("source")), dtype=torch.float64)
-        inputs = family.inputs(source.config, batch=3, length=8, seed=5)
+        inputs = family.inputs(grown.config, batch=3, length=8, seed=5)
         with torch.inference_mode():
             a, b = (family.head(m.eval(), family.encode(m, _as(m, inputs))) for m in (source, grown))
         narrow = "float32" if "float32" in {*report["types"]["before"], *report["types"]["after"]} else "float64"
