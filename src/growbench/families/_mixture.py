@@ -18,7 +18,7 @@ from growbench.families.llama import L
 from growbench.families.mistral import Mistral
 from growbench.families.qwen2 import Qwen2
 from growbench.families.qwen3 import Qwen3
-from growbench.spec import MixtureSpec, ModelSpec
+from growbench.spec import MixtureSpec, ModelSpec, Pixels
 
 MLP = L + "mlp."
 DENSE = ("gate_proj.weight", "up_proj.weight", "down_proj.weight")  # the dense FFN's parameters, behind `mlp.`
@@ -87,11 +87,11 @@ class Mixture(Family):
         one = super().ffn_products(spec)
         return spec.active * one + spec.experts * spec.hidden + (one + spec.hidden if self.shared else 0)
 
-    def parameters(self, spec: ModelSpec) -> int:
+    def parameters(self, spec: ModelSpec, pixels: Pixels | None = None) -> int:
         assert isinstance(spec, MixtureSpec)
         one = super().ffn_products(spec)
         more = (spec.experts - 1) * one + spec.experts * spec.hidden + (one + spec.hidden if self.shared else 0)
-        return super().parameters(spec) + spec.layers * more
+        return super().parameters(spec, pixels) + spec.layers * more
 
     def counterpart(self, dense: Family, model_class: Any) -> Any:
         """Return the stock class with the same head as one of a dense family. Raises GrowBenchError if there is none."""
