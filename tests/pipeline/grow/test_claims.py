@@ -7,12 +7,14 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from support.checkpoints import FPI, grow, refusal, saved
+from support.checkpoints import FPI, grow, refusal, request, saved
 
 from growbench.cli import main as cli
 from growbench.growth import preservation
 from growbench.pipeline.grow import files
 from growbench.pipeline.grow import run as verb
+from growbench.pipeline.grow.check import check
+from growbench.pipeline.grow.report import report_of
 
 
 def changed(source: Path, name: str, value: torch.Tensor | float) -> None:
@@ -121,3 +123,14 @@ def test_buffers_of_old_checkpoints_may_be_left_out(tmp_path: Path) -> None:
     save_file({**load_file(source / files.WEIGHTS), **masks}, source / files.WEIGHTS)
     report = grow(source, tmp_path / "out", method="lemon", layers=4)
     assert report["claimed"]["exact"] and report["measured"]["relative_delta"] < 1e-5
+
+
+@pytest.mark.parametrize(("name", "largest"), [("gpt2", 1e-6), ("llama", 1e-5)])
+def test_float64_has_the_tolerance_of_what_the_stock_norms_compute_in(
+    name: str, largest: float, tmp_path: Path
+) -> None:
+    source = saved(tmp_path / "source", name, torch.float64)
+    asked = request(source, tmp_path / "out", method="stackbert", layers=4, options=("added=identity",))
+    job = check(asked)
+    for factor, right in ((0.9, True), (1.1, False)):
+        assert (report_of(asked, job, {"relative_delta": factor * largest})["problem"] is None) == right
