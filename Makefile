@@ -65,7 +65,7 @@ golden: .venv/.installed  ## tests/golden/, after a version was raised
 	OMP_NUM_THREADS=1 PYTHONPATH=src:tests $(BIN)/python -m golden
 
 bench: .venv/.installed  ## docs/BENCHMARKS.md, on a quiet machine; GROWBENCH_DATA is the folder of real data
-	for name in startup dag tokenize_text corpus pretrain causal finetune grow learned stages seeds demo; do $(BIN)/python bench/$$name.py --out docs/BENCHMARKS.md || exit 1; done
+	for name in startup dag tokenize_text corpus pretrain causal finetune grow learned stages images seeds demo; do $(BIN)/python bench/$$name.py --out docs/BENCHMARKS.md || exit 1; done
 
 clean:  ## remove what the demo made; other studies stay
 	rm -rf results/demo figures/demo logs/demo benchmarks/demo

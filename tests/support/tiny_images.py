@@ -20,7 +20,7 @@ SMALL: dict[str, Any] = {
     "data": {"repeat": True},
     "images": {
         "size": SIZE, "patch": PATCH, "classes": CLASSES, "most": 600, "image_key": "image", "label_key": "label",
-        "pad": 1, "flip": True, "randaugment": None, "confused": 0.1,
+        "pad": 1, "flip": True, "randaugment": None, "task_size": None, "confused": 0.1,
     },
     "corpus": {"source": "synthetic", "valid_fraction": 0.1, "max_tokens": None},
     "tasks": {"names": []},

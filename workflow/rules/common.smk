@@ -297,7 +297,8 @@ if ADOPTED.stale:
     Path(STALE).parent.mkdir(parents=True, exist_ok=True)
     Path(STALE).touch()
 CORPUS = str(LAYOUT.corpus_manifest)
-TOYGLUE = [str(LAYOUT.tasks_manifest)] if STUDY.tasks.names and STUDY.tasks.source == "toyglue" else []
+MADE = STUDY.tasks.source == "toyglue" or STUDY.images is not None  # tasks that are generated, or decoded
+TOYGLUE = [str(LAYOUT.tasks_manifest)] if STUDY.tasks.names and MADE else []
 RECORD, CURVE = str(LAYOUT.run_record("{method}", "{seed}")), str(LAYOUT.curve("{method}", "{seed}"))  # of a run
 SOURCE_RECORD, SOURCE_CURVE = str(LAYOUT.run_record("source", "{seed}")), str(LAYOUT.curve("source", "{seed}"))
 DOCUMENTS, SOURCE_DOCUMENTS = (str(LAYOUT.documents(name, "{seed}")) for name in ("{method}", "source"))

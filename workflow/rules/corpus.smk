@@ -21,7 +21,7 @@ rule corpus:
 
 
 rule tasks:
-    """Generate the study's toyglue tasks."""
+    """Generate the study's toyglue tasks, or decode its tasks of images."""
     output:
         str(LAYOUT.tasks_manifest),
     log:

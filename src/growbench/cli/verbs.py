@@ -309,7 +309,7 @@ def _check_study(args: argparse.Namespace) -> None:
 
     corpus.check(study)
     new = taken.check(study)
-    if study.tasks.source == "local":
+    if study.tasks.source == "local" and study.images is None:
         from growbench.tasks import glue, squad
 
         glue.check(study)

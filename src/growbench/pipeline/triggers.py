@@ -49,7 +49,7 @@ def corpus(study: Study) -> Parts:
 
 def _images(study: Study) -> Parts:
     """Return the parts of the decoded images; of folders the names and sizes of their files."""
-    made: Parts = {"corpus": asdict(study.corpus), "images": asdict(study.images), "version": VERSION}  # type: ignore[arg-type]
+    made: Parts = {"corpus": asdict(study.corpus), "images": study.trained_part()["images"], "version": VERSION}
     try:
         source = image_source.open_source(study) if study.corpus.source != "hub" else None
     except GrowBenchError:  # `growbench check` reports it
@@ -89,7 +89,11 @@ def _digest(path: Path) -> str | None:
 
 
 def tasks(study: Study) -> Parts:
-    """Return the parts of the generated tasks."""
+    """Return the parts of the generated tasks, or of the decoded images of tasks."""
+    if study.images is not None:
+        from growbench.pipeline.corpus.images import tasks as image_tasks
+
+        return image_tasks.made_from(study)
     versions = {"toyglue": toyglue.VERSION, "grammar": synthetic.VERSION}
     return {"names": list(study.tasks.names), "seed": study.corpus.seed, **versions}
 
@@ -133,7 +137,8 @@ def search(study: Study, method: str) -> Parts:
 def finetune(study: Study) -> Parts:
     """Return the parts of a fine-tuning besides its finished point, corpus and generated tasks."""
     made = {"config": identity.digest(study.finetuned_part()), "precision": precision(study), "version": cache.VERSION}
-    return made | {"tasks": _task_files(study)} if study.tasks.source == "local" else made
+    local = study.tasks.source == "local" and study.images is None
+    return made | {"tasks": _task_files(study)} if local else made
 
 
 def _task_files(study: Study) -> dict[str, dict[str, str | None]]:

@@ -84,7 +84,7 @@ def _study(values: Mapping[str, Any]) -> Study:
     if folder := os.environ.get(DATA_VARIABLE):
         sections["data"] = replace(config.data, dir=Path(folder).expanduser())
     study = Study(**{**taken(sections, checkpoint.of(config)), "methods": {}})
-    check_sizes(study)
+    check_sizes(study, shrinks=any(map(_shrinks, config.methods.items())))
     chosen, left_out = _chosen(study, config.methods)
     study = replace(study, methods=chosen, left_out=left_out)
     check(study)
@@ -108,6 +108,13 @@ def taken(sections: dict[str, Any], found: Checkpoint | None) -> dict[str, Any]:
             sections["corpus"], tokenizer="pretrained", tokenizer_name=str(found.folder), vocab=spec.vocab
         ),
     }
+
+
+def _shrinks(named: tuple[str, Any]) -> bool:
+    """Return whether a method of a config, with its options, makes a smaller model of the source."""
+    name, options = named
+    of = (isinstance(options, dict) and options.get("of")) or name
+    return options is not False and of in methods.names() and methods.load(of).shrinks
 
 
 def _chosen(study: Study, given: Mapping[str, Any]) -> tuple[dict[str, dict[str, Any]], dict[str, str]]:

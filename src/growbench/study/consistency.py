@@ -32,8 +32,11 @@ def check(study: Study) -> None:
     _check_finetune(study)
 
 
-def check_sizes(study: Study) -> None:
-    """Raise GrowBenchError for a family that is not known or does not fit the objective, and for impossible sizes."""
+def check_sizes(study: Study, *, shrinks: bool = False) -> None:
+    """Raise GrowBenchError for a family that is not known or does not fit the objective, and for impossible sizes.
+
+    shrinks: whether a method of the study makes a smaller model of the source.
+    """
     family, known = study.target.family, families.names()
     if family not in known:
         raise GrowBenchError(f"target.family: {families.unknown(family, nearest(family, known))}")
@@ -50,7 +53,8 @@ def check_sizes(study: Study) -> None:
                 f"{name}.heads: {spec.heads} heads of size {spec.head_size}, but {family} rotates coordinates in pairs; "
                 f"use a divisor of {name}.hidden {spec.hidden} that gives an even head size"
             )
-    check_growth(source, target)
+    if not shrinks:
+        check_growth(source, target)
     _check_given(study.budget)
 
 

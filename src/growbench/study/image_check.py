@@ -1,8 +1,8 @@
 """Check the values of a study of images against one another."""
 
 from growbench import families
-from growbench.errors import GrowBenchError
-from growbench.study.sections import TASK_NAMES
+from growbench.errors import GrowBenchError, nearest
+from growbench.study.images import IMAGE_TASKS
 from growbench.study.study import Study
 from growbench.synthetic import shapes
 
@@ -42,6 +42,12 @@ def check(study: Study) -> None:
         raise GrowBenchError(
             f"zeroshot.names: {study.zeroshot.names[0]} is a test of text, but this study reads images; use []"
         )
+    if study.source.path is not None:
+        raise GrowBenchError(
+            f"source.path: {study.source.path}, but the source of a study of images is trained here; use null"
+        )
+    if study.finetune.protocol == "held_out":
+        raise GrowBenchError("finetune.protocol: held_out is for tasks of text; use single, grid or probe")
     if corpus.source == "synthetic":
         _check_generated(study)
     elif corpus.train is None:
@@ -50,11 +56,16 @@ def check(study: Study) -> None:
         raise GrowBenchError(
             f"images.confused: {images.confused:g}, but only labels of generated images are replaced; use 0"
         )
-    known = TASK_NAMES.get(study.tasks.source, ())
-    if study.tasks.names and study.tasks.source not in ("toyimages", "images"):
+    known = IMAGE_TASKS.get(study.tasks.source, ())
+    for name in study.tasks.names:
+        if name not in known:
+            remedy = nearest(name, known) if known else "use toyimages, local or hub, or tasks.names: []"
+            raise GrowBenchError(
+                f"tasks.names: '{name}' is not a task of images of tasks.source {study.tasks.source}; {remedy}"
+            )
+    if images.task_size is not None and images.task_size % images.patch:
         raise GrowBenchError(
-            f"tasks.source: {study.tasks.source} has tasks of text ({', '.join(known[:3])}, ...), but this study reads "
-            "images; use toyimages or images, or tasks.names: []"
+            f"images.task_size: {images.task_size} is not a multiple of images.patch {images.patch}; use one, or null"
         )
 
 

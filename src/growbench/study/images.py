@@ -9,6 +9,8 @@ from typing_extensions import TypedDict
 from growbench.spec import Pixels
 from growbench.study.types import STRICT, WHOLE, Count, Flag, Size, Text
 
+OFFICIAL = ("CIFAR-10", "CIFAR-100", "Flowers-102", "Cars", "Food-101", "CUB-200")
+IMAGE_TASKS = {"toyimages": ("shape", "texture"), "local": OFFICIAL, "hub": OFFICIAL}  # by tasks.source
 Side = Annotated[int, Field(strict=True, ge=4, le=1024), WHOLE]
 Classes = Annotated[int, Field(strict=True, ge=2, le=65_536), WHOLE]
 Padding = Annotated[int, Field(strict=True, ge=0, le=256), WHOLE]
@@ -47,6 +49,8 @@ class ImagesConfig:
     """Whether half of the training images are mirrored, left to right."""
     randaugment: RandAugment | None
     """Random operations on training images; needs torchvision. null: none."""
+    task_size: Side | None
+    """Pixels of a side to which images of tasks are brought; position embeddings are then interpolated. null takes size."""
     confused: Chance
     """Generated images: share of labels, in every split, that are replaced by another class. It sets the best possible accuracy."""
 

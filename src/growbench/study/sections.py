@@ -50,6 +50,7 @@ TASK_NAMES = {  # allowed in tasks.names, by tasks.source
     "toyglue": ("acceptability", "topic", "paraphrase", "entailment", "similarity"),
     "local": OFFICIAL_TASKS,
     "hub": OFFICIAL_TASKS,
+    "toyimages": (),
 }
 
 
@@ -205,8 +206,8 @@ class TrainConfig:
 class TasksConfig:
     """Downstream tasks."""
 
-    source: Literal["toyglue", "local", "hub"]
-    """Generated tasks (toyglue), the files of GLUE and SQuAD below data.dir (local), or the hub."""
+    source: Literal["toyglue", "local", "hub", "toyimages"]
+    """Generated tasks (toyglue; of images: toyimages), files below data.dir (local), or the hub."""
     names: Annotated[tuple[str, ...], Field(json_schema_extra={"uniqueItems": True}), Different]
     """Tasks that are fine-tuned; an empty list fine-tunes nothing."""
 

@@ -207,7 +207,9 @@ class Study(Config):
         if not isinstance(warmup := whole["optimizer"]["warmup"], int):
             whole["optimizer"]["warmup"] = warmup["share"]
         names = ["corpus", "objective", "source", "target", "optimizer", "train", "budget"]
-        names += [] if self.images is None else ["images"]
+        if self.images is not None:
+            names.append("images")
+            del whole["images"]["task_size"]
         return {**{name: whole[name] for name in names}, "repeat": self.data.repeat, "positions": self._positions()}
 
     def finetuned_part(self) -> dict[str, Any]:
@@ -229,6 +231,7 @@ class Study(Config):
             unused |= {"doc_stride", "answer_length"}
         return {
             "tasks": asdict(self.tasks),
+            **({"task_size": self.images.task_size} if self.images else {}),
             **{"own" if k == "tasks" else k: v for k, v in values.items() if k not in unused},
         }
 

@@ -207,6 +207,19 @@ def test_float64_and_bf16_train_on_images(tmp_path, monkeypatch) -> None:
     assert losses[0] == pytest.approx(losses[1], abs=1e-3) and losses[0] == pytest.approx(losses[2], abs=0.1)
 
 
+def test_weight_selection_makes_a_smaller_model_of_a_larger_source(tmp_path, monkeypatch) -> None:
+    large = {"layers": 4, "hidden": 32, "heads": 4, "ffn": 64, "steps": 4}
+    small = {"layers": 2, "hidden": 16, "heads": 2, "ffn": 32}
+    changes = {"source": large, "target": small, "budget": {"steps": 8, "points": [1.0]}}
+    made = images(tmp_path, monkeypatch, **changes, methods={"scratch": None, "weight_selection": None})
+    pretrain.run(made, "source", 0)
+    check_run(made, "weight_selection")
+    chosen = model_of(made, "weight_selection")
+    assert (chosen.config.num_hidden_layers, chosen.config.hidden_size) == (2, 16)
+    with pytest.raises(GrowBenchError, match=r"target\.\w+: \d+ is smaller than the source's"):
+        study(**changes, methods={"scratch": None, "direct_copy": None})
+
+
 REFUSED = [
     ({"images": None}, "images: null, but objective.kind is classification"),
     ({"images": {"patch": 5}}, "images.patch: 5 does not divide images.size 12"),
@@ -218,7 +231,7 @@ REFUSED = [
     ({"images": {"confused": 0.8}}, "images.confused: 0.8 leaves nothing to learn from 4 classes; use less than 0.75"),
     ({"corpus": {"source": "local", "train": "x"}}, "images.confused: 0.1, but only labels of generated images"),
     ({"corpus": {"source": "local"}, "images": {"confused": 0.0}}, "corpus.train: null"),
-    ({"tasks": {"names": ["paraphrase"]}}, "tasks.source: toyglue has tasks of text"),
+    ({"tasks": {"names": ["paraphrase"]}}, "tasks.names: 'paraphrase' is not a task of images"),
     ({"methods": {"scratch": None, "compoundgrow": None}}, "pool, cut: they shorten text"),
     ({"data": {"repeat": False}, "images": {"most": 30}}, "images and the corpus has 30; use more images"),
 ]  # fmt: skip

@@ -12,6 +12,7 @@ OF_POINT = (
     "loss", "budget_flops", "flops", "flops_total", "flops_electra", "flops_total_electra", "steps", "tokens",
     "wall_seconds", "tail_energy",
 )  # fmt: skip
+OF_IMAGES = ("accuracy",)  # what finished points of image studies have besides
 # by column, the record's key; a record's initial_loss is the loss at the start of its last stage
 OF_RUN = {"stage_loss": "initial_loss", "unigram_entropy": "unigram_entropy", "entropy_floor": "entropy_floor"}
 
@@ -25,6 +26,7 @@ def build(records: list[Record], starts: dict[tuple[str, int], Record], protocol
     run: name of the run; method: of its curve, to which several runs may belong, one for each budget.
     tpp: tokens that the run was trained on until there per parameter of its last model, embeddings included.
     source_tpp: the same of the source that it started from; None without one.
+    accuracy: only in studies of images.
     """
     source = next((record["source_spec"] for record in records if record.get("source_spec")), None)
     sources = {
@@ -48,6 +50,7 @@ def build(records: list[Record], starts: dict[tuple[str, int], Record], protocol
         after = _of_run(record) | starts[record["method"], record["seed"]] | _cost_of_run(record)
         for point in record["points"]:
             measured = {name: point.get(name) for name in OF_POINT} | {"tpp": point["tokens"] / parameters(record)}
+            measured |= {name: point[name] for name in OF_IMAGES if name in point}
             measured["source_tpp"] = sources.get((record["seed"], grown(record))) if record["source_spec"] else None
             rows.append({**before, "point": point["point"], "fraction": point["fraction"], **measured, **after})
     return pd.DataFrame(rows)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from growbench.analysis.frames import Record
-from growbench.analysis.frames.points import OF_POINT, OF_RUN
+from growbench.analysis.frames.points import OF_IMAGES, OF_POINT, OF_RUN
 from growbench.analysis.frames.provenance import commit, hardware
 
 COLUMNS = (
@@ -35,7 +35,8 @@ def _pretrain(record: Record) -> list[Record]:
     key = _key(record)
     rows = [{**key, "metric": column, "value": record.get(name)} for column, name in OF_RUN.items()]
     for point in record["points"]:
-        rows += [{**key, "point": point["point"], "metric": name, "value": point.get(name)} for name in OF_POINT]
+        names = (*OF_POINT, *(name for name in OF_IMAGES if name in point))
+        rows += [{**key, "point": point["point"], "metric": name, "value": point.get(name)} for name in names]
     for entry in record["ledger"]:
         place = {"phase": entry["phase"], "stage": entry.get("stage")}
         rows += [{**key, **place, "metric": name, "value": entry.get(name)} for name in OF_LEDGER]

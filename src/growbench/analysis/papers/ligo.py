@@ -1,8 +1,11 @@
-"""LiGO's table 1 (Wang et al., ICLR 2023) in its own columns: savings, GLUE and SQuAD of the methods it compares."""
+"""LiGO's table 1 (Wang et al., ICLR 2023) in its own columns: savings, GLUE and SQuAD of the methods it compares.
+
+For images its DeiT table, with the comparison on the same models by Mango (Pan et al., NeurIPS 2023).
+"""
 
 from growbench.analysis import published
 from growbench.analysis.papers.shared.cells import points100, printed
-from growbench.analysis.papers.shared.columns import TPP, Column, average, saving, task
+from growbench.analysis.papers.shared.columns import TPP, Column, accuracy, average, saving, task
 from growbench.analysis.papers.shared.results import Results
 from growbench.analysis.papers.shared.rows import PUBLISHED_NOTE, heads, ours, theirs
 from growbench.analysis.papers.shared.table import EMPTY, Cell, Head, Table
@@ -16,6 +19,7 @@ TITLES = {
     "bert2bert": "bert2BERT",
     "ligo": "LiGO",
 }
+OF_IMAGES = {"mango": "Mango"}  # compared on DeiT alone
 MEAN = "GLUE mean of 7"
 
 
@@ -25,23 +29,31 @@ def _glue(results: Results, name: str) -> Cell:
     return points100(sum(found) / len(found)) if found else EMPTY
 
 
+def _of_text() -> list[Column]:
+    """Return the columns of the paper's scores on tasks of text."""
+    mean = Column(head=Head(key="GLUE", text="GLUE avg"), ours=_glue, metrics=(MEAN,), show=printed)
+    return [*map(task, GLUE7), *SQUAD1, *SQUAD2, mean]
+
+
 def main(results: Results) -> Table:
     """Return table 1; beside it the paper's BERT table for masked models and its DeiT table for images."""
+    image = results.objective == "classification"
+    titles = TITLES | (OF_IMAGES if image else {})
     theirs_first = [
         saving("target_only", "saving, FLOPs", ["FLOPs saved"]),
         saving("wall_target_only", "saving, wall time", ["wall time saved"]),
         saving("total", "saving, FLOPs, everything counted"),
         *TPP,
-        *map(task, GLUE7),
-        *SQUAD1,
-        *SQUAD2,
-        Column(head=Head(key="GLUE", text="GLUE avg"), ours=_glue, metrics=(MEAN,), show=printed),
+        *(accuracy(results) if image else _of_text()),
     ]
     own = own_tasks(results, theirs_first)
     columns = [*theirs_first, *map(task, own), *([average(text="average of all")] if own else [])]
-    found = [row for file, title in TITLES.items() for row in ours(results, file, title, columns)]
-    entries = published.entries("LiGO", "Table 1", "DeiT table", objective=results.objective)
-    rows = [theirs(entry, TITLES.get(entry.method, entry.method), columns) for entry in entries]
+    found = [row for file, title in titles.items() for row in ours(results, file, title, columns)]
+    entries = [
+        *published.entries("LiGO", "Table 1", "DeiT table", objective=results.objective),
+        *published.entries("Mango", objective=results.objective),
+    ]
+    rows = [theirs(entry, titles.get(entry.method, entry.method), columns) for entry in entries]
     return Table(
         study=results.study,
         name="ligo",

@@ -7,7 +7,18 @@ from growbench.analysis import captions, wording
 from growbench.analysis.frames.accounting import AT_FRONTIER, AT_ISO, FRONTIER, ISO, against_iso, titles
 from growbench.analysis.frames.starts import LAG
 from growbench.analysis.papers.shared.cells import number, share, word
-from growbench.analysis.papers.shared.columns import FINAL_LOSS, GAP, LEAD, TPP, Column, average, column, last, saving
+from growbench.analysis.papers.shared.columns import (
+    FINAL_LOSS,
+    GAP,
+    LEAD,
+    TPP,
+    Column,
+    accuracy,
+    average,
+    column,
+    last,
+    saving,
+)
 from growbench.analysis.papers.shared.results import Results
 from growbench.analysis.papers.shared.rows import PUBLISHED_NOTE, cells, heads
 from growbench.analysis.papers.shared.table import EMPTY, Cell, Head, Table
@@ -75,7 +86,7 @@ def main(results: Results) -> Table:
     """Return one row for every method of the study."""
     reuses = max(int(row["source_reuses"]) for row in results.savings.values())
     name = captions.headline(results.points, results.bases)
-    columns = [*_savings(results, name, reuses), *_losses(), *_scores_and_costs()]
+    columns = [*_savings(results, name, reuses), *_losses(), *accuracy(results), *_scores_and_costs()]
     rows = [{"method": word(own), **cells(results, own, columns)} for own in results.methods]
     return Table(
         study=results.study,

@@ -29,12 +29,17 @@ log = logging.getLogger(__name__)
 def run(study: Study) -> None:
     """Write everything that the other steps read: the corpus, and the toyglue tasks if the study uses them."""
     build(study)
-    if study.tasks.names and study.tasks.source == "toyglue":
+    if study.tasks.names and (study.images is not None or study.tasks.source == "toyglue"):
         tasks(study)
 
 
 def tasks(study: Study) -> None:
-    """Generate the toyglue tasks. Raises GrowBenchError if the study does not use them."""
+    """Generate the toyglue tasks, or decode the images of tasks. Raises GrowBenchError if the study does not use them."""
+    if study.images is not None:
+        from growbench.pipeline.corpus.images import tasks as image_tasks
+
+        image_tasks.build(study)
+        return
     if study.tasks.source != "toyglue":
         raise GrowBenchError(
             f"tasks.source: {study.tasks.source}, but only toyglue tasks are generated; leave out --only"
@@ -48,8 +53,10 @@ def check(study: Study) -> None:
     """Raise the GrowBenchError that build() would raise for missing folders and files, or for empty text."""
     if study.images is not None:
         from growbench.pipeline.corpus.images import build as images
+        from growbench.pipeline.corpus.images import tasks as image_tasks
 
         images.check(study)
+        image_tasks.check(study)
     else:
         text_source.check(study)
 

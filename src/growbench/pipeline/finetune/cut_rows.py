@@ -100,11 +100,11 @@ def tokenized(
 def forecast(study: Study) -> Iterator[Share]:
     """Yield the shares of every task, from at most SAMPLE evenly spaced rows of each of its files.
 
-    Nothing if there is no tokenizer yet, or if the tasks are on the hub. Raises GrowBenchError for a broken file.
+    Nothing if there is no tokenizer yet, if the tasks are on the hub or of images. Raises GrowBenchError for a broken file.
     """
     layout, source = study.layout, study.tasks.source
     missing = source == "toyglue" and not layout.tasks_manifest.exists()
-    if source == "hub" or missing or not layout.corpus_manifest.exists():
+    if study.images is not None or source == "hub" or missing or not layout.corpus_manifest.exists():
         return
     tokenizer = plain.load(layout.tokenizer)
     for name in study.tasks.names:

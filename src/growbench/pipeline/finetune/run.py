@@ -22,9 +22,10 @@ from growbench.errors import GrowBenchError
 from growbench.pipeline import evaluation
 from growbench.pipeline.corpus import plain
 from growbench.pipeline.corpus.plain import PlainTokenizer
-from growbench.pipeline.finetune import classify, features, probe, spans
+from growbench.pipeline.finetune import classify, features, images, probe, spans
 from growbench.pipeline.finetune.cache import Cache, of_task
 from growbench.pipeline.finetune.fit import Start, fit, start
+from growbench.pipeline.finetune.images import ImageTask
 from growbench.pipeline.finetune.probe import ProbedTask, Prober
 from growbench.pipeline.finetune.tokenized import PreparedTask, TokenizedTask
 from growbench.pipeline.pretrain import identity as run_identity
@@ -41,6 +42,7 @@ from growbench.train.device import Compute
 PROBE = "probe"  # of finetune.protocol
 BASELINE = "scratch"  # whose record holds the floor of counts of tokens
 log = logging.getLogger(__name__)
+Ready = PreparedTask | ImageTask
 
 
 @reuse_freed_memory()
@@ -58,9 +60,11 @@ def _run(study: Study, method: str, seeds: list[int], points: list[str]) -> list
         finished.point(study.layout, run_identity.wanted(study, method, seed), method, seed, point)
         for seed, point in wanted
     ]
-    for folder in folders:
-        _check_positions(study, folder)
-    tokenizer = plain.load(study.layout.tokenizer)
+    tokenizer = None if study.images else plain.load(study.layout.tokenizer)
+    if tokenizer is not None:
+        for folder in folders:
+            _check_positions(study, folder)
+    pad = 0 if tokenizer is None else tokenizer.fast.pad_token_id
     tasks = [prepare(study, tokenizer, name) for name in study.tasks.names]
     compute = device.resolve(study.train.device, study.train.precision)
     for number, ((seed, point), folder) in enumerate(zip(wanted, folders, strict=True)):
@@ -68,8 +72,10 @@ def _run(study: Study, method: str, seeds: list[int], points: list[str]) -> list
         cache = Cache(study.layout.run(method, seed).finetuned(point), origin)
         prober = Prober.of(study, folder, compute)
         for done, task in enumerate(tasks, 1):
-            own = _task(study, folder, task, tokenizer.fast.pad_token_id, compute, cache, prober, seed)
-            runs += _floored(study, tokenizer, task, cache, own) if method == BASELINE else own
+            own = _task(study, folder, task, pad, compute, cache, prober, seed)
+            if method == BASELINE and tokenizer is not None and not isinstance(task, ImageTask):
+                own = _floored(study, tokenizer, task, cache, own)
+            runs += own
             passed, share = time.perf_counter() - began, (number + done / len(tasks)) / len(wanted)
             log.info(
                 "%s-s%d %s: %s done (%d of %d tasks); about %.0f s left for all points",
@@ -112,15 +118,19 @@ def _check_positions(study: Study, folder: Path) -> None:
 
 def suite(study: Study) -> str:
     """Return the name of the study's tasks as a whole."""
-    if study.tasks.source == "toyglue":
-        return "toyglue"
+    if study.tasks.source in ("toyglue", "toyimages"):
+        return study.tasks.source
+    if study.images is not None:
+        return "images"
     found = {"SQuAD" if name in SQUAD_TASKS else "GLUE" for name in study.tasks.names}
     return " and ".join(sorted(found))
 
 
-def prepare(study: Study, tokenizer: PlainTokenizer, name: str) -> PreparedTask:
-    """Read and tokenize one task."""
+def prepare(study: Study, tokenizer: PlainTokenizer | None, name: str) -> Ready:
+    """Read and tokenize one task; tasks of images have no tokenizer."""
     settings = study.finetune.of(name)
+    if tokenizer is None:
+        return images.prepare(study, name, settings)
     if settings.protocol == PROBE:
         return probe.prepare(study, tokenizer, name, settings)
     kind = spans if name in SQUAD_TASKS else classify
@@ -128,10 +138,12 @@ def prepare(study: Study, tokenizer: PlainTokenizer, name: str) -> PreparedTask:
 
 
 def _task(
-    study: Study, folder: Path, task: PreparedTask, pad: int, compute: Compute, cache: Cache, prober: Prober, run: int
+    study: Study, folder: Path, task: Ready, pad: int, compute: Compute, cache: Cache, prober: Prober, run: int
 ) -> list[dict[str, Any]]:
     """Return all runs of one task from one finished point: each LR with each seed. run: seed of its pre-training."""
     settings, runs = study.finetune.of(task.task.name), []
+    if isinstance(task, ImageTask):
+        return images.runs(study, folder, task, compute, cache)
     if isinstance(task, ProbedTask):
         return [_probe(prober, task, settings, seed, cache) for seed in settings.seeds]
     assert isinstance(task, TokenizedTask)

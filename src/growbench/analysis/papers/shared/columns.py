@@ -78,3 +78,16 @@ FLOPS = Column(head=Head(key="flops", text="FLOPs"), ours=cells.spent, metrics=(
 TPP = (last("tpp", "tokens per parameter", 2), last("source_tpp", "the source's", 2))
 FINAL_LOSS = last("loss", "final loss", 4)
 GAP = column("loss_gap", "final loss − scratch's", _gap)
+
+
+def _accuracy(results: Results, name: str) -> Cell:
+    values = results.last(name, "accuracy")
+    return cells.points100(float(values.mean())) if len(values) else EMPTY
+
+
+def accuracy(results: Results) -> list[Column]:
+    """Return the column of the accuracy × 100 at the last finished point; none in studies of text."""
+    if results.objective != "classification":
+        return []
+    head = Head(key="accuracy", text="accuracy")
+    return [Column(head=head, ours=_accuracy, metrics=("ImageNet accuracy",), show=cells.printed)]

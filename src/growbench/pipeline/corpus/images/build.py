@@ -138,12 +138,12 @@ def _write(study: Study, source: ImageSource, names: Sequence[str], work: Path) 
     train = Writer(work / "train.bin", len(names), images.most)
     writers = {"train": train, "valid": Writer(work / "valid.bin", len(names))}
     unreadable = {
-        "train": _pack(study, "train", source.train, names, train, writers["valid"] if source.valid is None else None)
+        "train": pack(study, "train", source.train, names, train, writers["valid"] if source.valid is None else None)
     }
     for key, stream in (("valid", source.valid), ("test", source.test)):
         if stream is not None:
             writer = writers.setdefault(key, Writer(work / f"{key}.bin", len(names)))
-            unreadable[key] = _pack(study, key, stream, names, writer, None)
+            unreadable[key] = pack(study, key, stream, names, writer, None)
     written = {split: writer.close() for split, writer in writers.items()}
     _check_written(written, names, source)
     right, loss = shapes.best(len(names), images.confused) if config.source == "synthetic" else (None, None)
@@ -165,17 +165,24 @@ def _write(study: Study, source: ImageSource, names: Sequence[str], work: Path) 
     }
 
 
-def _pack(
-    study: Study, key: str, stream: ImageStream, names: Sequence[str], writer: Writer, valid: Writer | None
+def pack(
+    study: Study,
+    key: str,
+    stream: ImageStream,
+    names: Sequence[str],
+    writer: Writer,
+    valid: Writer | None,
+    *,
+    size: int | None = None,
 ) -> int:
     """Decode the images of a split into `writer` until it is full; return how many could not be read.
 
     If there is `valid`, the share corpus.valid_fraction of them goes there, chosen by a hash of their pixels, so that an
-    image that occurs twice is never on both sides.
+    image that occurs twice is never on both sides. size: pixels of a side; None takes images.size.
     """
     assert study.images is not None
     numbers, tally, config = {name: number for number, name in enumerate(names)}, Tally(), study.corpus
-    for example, image in _decoded(stream.read(), study.images.size, tally):
+    for example, image in _decoded(stream.read(), size or study.images.size, tally):
         if image is None:
             tally.check(key) if tally.bad > 100 * max(1, tally.good) else None
             continue

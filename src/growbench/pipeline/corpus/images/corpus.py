@@ -30,21 +30,32 @@ class ImageCorpus:
     @property
     def scaling(self) -> Scaling:
         """How pixels become inputs."""
-        return Scaling(tuple(self.manifest["mean"]), tuple(self.manifest["std"]))
+        return _scaling(self.manifest)
 
 
 def load(folder: Path) -> ImageCorpus:
     """Open built images. Raises GrowBenchError naming the file that is missing or does not match the manifest."""
     values = corpus.read_manifest(folder)
     corpus.check(folder, values)
-    return ImageCorpus(manifest=values, **{split: _split(folder, values, split) for split in corpus.splits(values)})
+    found = {split: of_split(folder, values[split], values["size"]) for split in corpus.splits(values)}
+    return ImageCorpus(manifest=values, **found)
 
 
-def _split(folder: Path, values: dict[str, Any], split: str) -> Images:
-    path, count, size = folder / values[split]["file"], values[split]["documents"], values["size"]
+def of_split(folder: Path, entry: dict[str, Any], size: int) -> Images:
+    """Return the images of one file. entry: of the manifest. size: pixels of a side."""
+    path, count = folder / entry["file"], entry["documents"]
     if not count:
         return Images(np.zeros((0, size, size, CHANNELS), np.uint8), np.zeros(0, np.int64))
     shape = (count, size, size, CHANNELS)
     pixels = np.memmap(path, dtype=np.uint8, mode="r", shape=shape)
     labels = np.fromfile(path, LABEL, offset=int(np.prod(shape)))
     return Images(pixels, labels.astype(np.int64))
+
+
+def scaling_of(folder: Path) -> Scaling:
+    """Return how pixels become inputs of models of a built corpus. Its images are not looked at."""
+    return _scaling(corpus.read_manifest(folder))
+
+
+def _scaling(values: dict[str, Any]) -> Scaling:
+    return Scaling(tuple(values["mean"]), tuple(values["std"]))

@@ -52,9 +52,14 @@ def open_source(study: Study) -> ImageSource:
     corpus = study.corpus
     if corpus.source == "synthetic":
         return ImageSource(train=_generated(study))
-    opened = _local if corpus.source == "local" else _of_hub
     given = {key: getattr(corpus, key) for key in ("train", "valid", "test")}
-    return ImageSource(**{key: opened(study, key, _one(key, name)) for key, name in given.items() if name is not None})
+    named = {key: _one(key, name) for key, name in given.items() if name is not None}
+    return ImageSource(**{key: opened(study, key, name, corpus.source) for key, name in named.items()})
+
+
+def opened(study: Study, key: str, name: str, where: str) -> ImageStream:
+    """Return one split: a folder or file below data.dir (where: local), or a dataset of the hub."""
+    return _local(study, key, name) if where == "local" else _of_hub(study, key, name)
 
 
 def _one(key: str, names: Any) -> str:
