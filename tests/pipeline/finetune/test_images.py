@@ -8,6 +8,7 @@ import pytest
 import torch
 from support.tiny import result
 from support.tiny_images import tiny_images
+from support.torch_flops import counted
 
 from growbench import families
 from growbench.errors import GrowBenchError
@@ -97,6 +98,10 @@ def test_fine_tuning_learns_what_can_be_learned_and_repeats(trained, monkeypatch
     start = image_tasks.Start.of(families.load("vit"), folder, two, 0.0, CPU)
     first, again = (image_tasks._fit(lambda: start, two, made.finetune, 3.0e-3, 1) for _ in range(2))
     assert first["score"] == 1.0 and first["majority"] == 0.5 and not first["failed"]
+    start.model.set_attn_implementation("eager")
+    given, gold = two.scaling.inputs(pixels[:8]), torch.from_numpy(labels[:8])
+    both = sum(counted(lambda: torch.nn.functional.cross_entropy(start.logits(given), gold)))
+    assert first["flops"] == pytest.approx(both / 8 * 120 * made.finetune.epochs, rel=1e-3)
     assert first["predictions"] == again["predictions"] and start.model.config.id2label == {0: "dark", 1: "bright"}
 
 

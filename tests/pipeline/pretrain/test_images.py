@@ -230,6 +230,8 @@ REFUSED = [
     ({"images": {"classes": 13}}, "images.classes: 13, but generated images have at most 12"),
     ({"images": {"confused": 0.8}}, "images.confused: 0.8 leaves nothing to learn from 4 classes; use less than 0.75"),
     ({"corpus": {"source": "local", "train": "x"}}, "images.confused: 0.1, but only labels of generated images"),
+    ({"source": {"path": "some/model"}}, "source.path: "),
+    ({"finetune": {"protocol": "held_out", "lr": [1e-3, 2e-3]}}, "finetune.protocol: held_out is for tasks of text"),
     ({"corpus": {"source": "local"}, "images": {"confused": 0.0}}, "corpus.train: null"),
     ({"tasks": {"names": ["paraphrase"]}}, "tasks.names: 'paraphrase' is not a task of images"),
     ({"methods": {"scratch": None, "compoundgrow": None}}, "pool, cut: they shorten text"),
