@@ -98,3 +98,7 @@ def test_tokens_per_parameter_are_those_of_the_last_finished_model() -> None:
     )
     assert scratch["tokens"] > steps * tokens  # the other points' cool-downs are no part of it
     assert source["tokens_per_parameter"] == pytest.approx(source["tokens"] / source["stages"][0]["parameters"])
+
+
+def test_a_source_that_takes_no_steps_has_no_search_to_wait_for() -> None:
+    assert cluster._search({"method": "source", "flops": 0.0, "search_flops": 0.0}, {"source": 0.0}) == 0.0

@@ -47,5 +47,7 @@ def chain(study: Study, row: Mapping[str, Any], rows: Sequence[Mapping[str, Any]
 
 
 def _search(row: Mapping[str, Any], hours: Mapping[str, float]) -> float:
-    """Return the hours of a method's search, whose steps take as long as the run's."""
+    """Return the hours of a method's search, whose steps take as long as the run's; a checkpoint takes no steps."""
+    if not row["search_flops"]:
+        return 0.0
     return float(hours[row["method"]] * row["search_flops"] / row["flops"])
