@@ -88,5 +88,6 @@ def test_nothing_is_unpickled() -> None:
     unpickling = re.compile(
         r"import pickle|from pickle|torch\.load\(|np\.load\(|allow_pickle|read_pickle|joblib|marshal|shelve"
     )
+    refusing = re.compile(r"np\.load\(\w+, allow_pickle=False\)")  # of arrays in a file of the user's
     for path in [*(ROOT / "src").rglob("*.py"), *(ROOT / "workflow").rglob("*.py"), *(ROOT / "bench").rglob("*.py")]:
-        assert not unpickling.search(path.read_text(encoding="utf-8")), path
+        assert not unpickling.search(refusing.sub("", path.read_text(encoding="utf-8"))), path

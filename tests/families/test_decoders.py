@@ -185,7 +185,7 @@ def test_every_refused_architecture_is_a_stock_one_without_a_file_and_its_reason
         ("deepseek_v3", "MLA"),
         ("falcon_h1", "states"),
         ("whisper", "encoder and a decoder"),
-        ("mixtral", "router"),
+        ("mixtral", "upcycle and drop_upcycling"),
         ("gemma3", "gemma3_text"),
     ):
         with pytest.raises(GrowBenchError, match=rf"^here: {name} cannot be grown: .*{words}.*; use a model of one of"):

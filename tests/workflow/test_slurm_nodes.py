@@ -102,7 +102,9 @@ def test_a_study_survives_a_lost_node(two: Node, alone: Path, tmp_path: Path) ->
     two.wait("a checkpoint", state.exists, 60)
     last = two.names[-1]
     two.lose(last)
-    two.wait("the requeue", lambda: bool(waiting(two, folder)) and not running(two, folder), 120)  # one may have ended before
+    two.wait(
+        "the requeue", lambda: bool(waiting(two, folder)) and not running(two, folder), 120
+    )  # one may have ended before
     jobs = waiting(two, folder)
     two.begin(last)
     two.wait("the node", lambda: "down" not in two.run("sinfo", "-h", "-o", "%T"), 60)

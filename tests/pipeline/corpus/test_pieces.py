@@ -101,7 +101,7 @@ def test_a_damaged_piece_is_made_again(study: Callable[..., Study], monkeypatch)
     made = study()
     wanted = fresh(made, monkeypatch)
     interrupted(made, 4, monkeypatch)
-    path = sorted(made.layout.corpus.parent.glob(".*building/pieces/train/*.npz"))[1]
+    path = sorted(made.layout.corpus.parent.glob(".*building/pieces/train/*.safetensors"))[1]
     path.write_bytes(path.read_bytes()[:-9] + b"something")
     built(made)
     assert contents(made) == wanted

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from safetensors.numpy import load_file, save
 
 from growbench.errors import GrowBenchError
 from growbench.pipeline.corpus import encoded
@@ -116,15 +117,15 @@ class Pieces:
         """Return the batches of a piece; None if it is not complete."""
         if self.folder is None or not _named(self.folder, number, "json").is_file():
             return None
-        path = _named(self.folder, number, "npz")
+        path = _named(self.folder, number, "safetensors")
         try:
             about = manifest.read(_named(self.folder, number, "json"), VERSION, "")
         except GrowBenchError:
             return None
         if manifest.damage(path, about["sha256"]):
             return None
-        with np.load(path) as arrays:
-            return [encoded.read(batch, arrays, str(i)) for i, batch in enumerate(about["batches"])]
+        arrays = load_file(path)
+        return [encoded.read(batch, arrays, str(i)) for i, batch in enumerate(about["batches"])]
 
 
 def _batches(streams: Sequence[TextStream], at: Place) -> Iterator[Batch]:
@@ -164,12 +165,12 @@ def _named(folder: Path, number: int, ending: str) -> Path:
 
 def _store(folder: Path, number: int, made: Sequence[Encoded]) -> None:
     """Write a piece: its arrays, then its manifest."""
-    path = _named(folder, number, "npz")
+    path = _named(folder, number, "safetensors")
     folder.mkdir(parents=True, exist_ok=True)
     arrays: dict[str, np.ndarray] = {}
     about = [encoded.write(batch, arrays, str(i)) for i, batch in enumerate(made)]
     with open(path, "wb") as handle:
-        np.savez(handle, **arrays)  # type: ignore[arg-type]
+        handle.write(save(arrays))
         handle.flush()
         os.fsync(handle.fileno())
     values = {"version": VERSION, "sha256": durable.digest(path), "batches": about}
