@@ -44,6 +44,7 @@ def run_without(absent: str, script: str, *words: str) -> str:
     return done.stdout
 
 
+@pytest.mark.slow
 def test_gpu_rows_on_a_cpu_with_torch_and_transformers_alone(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     words = [
@@ -86,6 +87,7 @@ def test_the_pipeline_and_the_rates_on_a_cpu(tmp_path: Path) -> None:
     assert graph["mode"] == "graph" and "needs a GPU" in graph["error"]
 
 
+@pytest.mark.slow
 def test_the_pipeline_stops_when_its_budget_is_spent(bench, tmp_path: Path, capsys) -> None:
     here = Path.cwd()
     assert bench("gpu_pipeline").main(["--out", str(tmp_path), "--budget", "0.5", *SMALL]) == 0

@@ -78,6 +78,7 @@ def test_learning(bench, tmp_path: Path, capsys) -> None:
         assert number(row[4]) > alone and "at most 1.3" in row[3] and row[6] == "at most 24: met"
 
 
+@pytest.mark.slow
 def test_a_dry_run_is_compared_with_as_many_empty_jobs(bench, tmp_path: Path, monkeypatch, capsys) -> None:
     dag, page = bench("dag"), tmp_path / "page.md"
     monkeypatch.setattr(dag, "CONFIGS", {"the demo": "config/demo.yaml"})

@@ -103,6 +103,7 @@ def test_methods_that_replace_others_are_printed_with_their_own_file(folder: Pat
     assert len(rows) == 2 and all(row.endswith(f"# {two}") for row in rows)
 
 
+@pytest.mark.slow
 def test_the_printed_study_is_a_config_of_the_same_study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     minilm(tmp_path)
     monkeypatch.chdir(tmp_path)
@@ -130,6 +131,7 @@ def test_all_stands_for_the_methods_that_can_make_the_target() -> None:
         config.load({**demo, "methods": {"all": None, "stack": None}})
 
 
+@pytest.mark.slow
 def test_a_new_method_that_only_adds_layers_leaves_the_demo_as_it_is(tmp_path: Path) -> None:
     for name in ("src", "workflow", "config", "docs"):
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))

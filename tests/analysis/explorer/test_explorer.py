@@ -97,6 +97,7 @@ def test_the_page_is_small_and_a_name_cannot_end_its_script(rung: Rung) -> None:
     assert wicked not in made and made.count("</script>") == 2
 
 
+@pytest.mark.slow
 def test_a_ladder_has_every_study_and_links_to_each_of_their_records(rung: Rung) -> None:
     other = dataclasses.replace(rung, study="other")
     text = page.build([rung, other], Layout("ladder"))

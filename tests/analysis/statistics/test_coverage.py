@@ -65,7 +65,7 @@ def test_where_documents_differ_more_than_seeds_only_the_second_interval_covers(
 
 
 @pytest.mark.parametrize("share", [0.0, 0.1, 0.4, 1.0, 3.0])
-@pytest.mark.parametrize("seeds", [3, 5, 8])
+@pytest.mark.parametrize("seeds", [3, 5, pytest.param(8, marks=pytest.mark.slow)])
 def test_an_estimate_covers_the_truth(seeds: int, share: float) -> None:
     """The same of estimates alone, 4,000 studies. share: of the documents' error in that of the seeds."""
     draw = np.random.default_rng(100 * seeds + int(10 * share))

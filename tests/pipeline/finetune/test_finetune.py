@@ -106,7 +106,7 @@ def test_a_stopped_job_resumes_from_its_finished_fine_tunings(finished: Path, mo
     assert [{**run, "seconds": 0} for run in resumed] == [{**run, "seconds": 0} for run in whole]
 
 
-@pytest.mark.parametrize("key", ["HF_HOME", "HOME"])
+@pytest.mark.parametrize("key", [pytest.param("HF_HOME", marks=pytest.mark.slow), "HOME"])
 def test_nothing_is_written_outside_the_study(finished: Path, key: str) -> None:
     """An unwritable home must not end a job: metrics used to lock files below $HF_HOME."""
     (finished / "file").touch()
