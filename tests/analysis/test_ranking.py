@@ -43,6 +43,7 @@ def test_methods_are_in_groups_by_what_they_grow_from_and_sorted_by_what_is_save
         CONTROLS: ["source_longer"],
     }
     assert list(grouped([row for row in rows if row["method"] in ("scratch", "mslt")])) == [ON_THE_WAY]
+    assert list(grouped([{**ROWS[1], "source_flops": NAN}])) == [FROM_SOURCE]  # of a checkpoint whose cost nobody knows
 
 
 def test_at_most_eight_lead_scratch_first_and_controls_take_at_most_half() -> None:

@@ -37,8 +37,8 @@ def grouped(rows: Sequence[Row], bases: Mapping[str, str] | None = None) -> dict
     """
     growing, controls = ranked(rows, bases, ("saving_total",))
     groups = {
-        FROM_SOURCE: [row for row in growing if row["source_flops"] > 0],
-        ON_THE_WAY: [row for row in growing if not row["source_flops"] > 0],
+        FROM_SOURCE: [row for row in growing if row["source_flops"] != 0],  # not a number: nobody knows them
+        ON_THE_WAY: [row for row in growing if row["source_flops"] == 0],
         CONTROLS: [row for row in controls if row["method"] != "scratch"],
     }
     return {name: own for name, own in groups.items() if own}

@@ -140,7 +140,7 @@ def finetuning(study: Study, rows: Sequence[Row], flops: float | None) -> Iterat
     scratch = next((row for row in rows if row["method"] == "scratch" and row["seconds"]), None)
     hours = ""
     if scratch is not None:
-        cores = scratch["seconds"] * study.train.threads * study.train.processes / scratch["flops"]
+        cores = scratch["seconds"] * study.train.threads * study.train.ranks / scratch["flops"]
         hours = f", {flops * cores / HOUR:.3g} core-hours on this machine at the speed of scratch's steps"
     yield f"Fine-tuning on {', '.join(study.tasks.names)} (all models and seeds): about {flops:.4g} FLOPs{hours}"
 

@@ -18,7 +18,7 @@ from growbench.errors import GrowBenchError, nearest
 from growbench.pipeline.corpus import parts
 from growbench.pipeline.corpus.corpus import VERSION
 from growbench.pipeline.corpus.images import source as image_source
-from growbench.pipeline.corpus.images.decode import Tally, decoded
+from growbench.pipeline.corpus.images.decode import Tally, tried
 from growbench.pipeline.corpus.images.source import Example, ImageSource, ImageStream
 from growbench.records import manifest
 from growbench.runtime import durable, launch, lock
@@ -184,7 +184,8 @@ def pack(
     numbers, tally, config = {name: number for number, name in enumerate(names)}, Tally(), study.corpus
     for example, image in _decoded(stream.read(), size or study.images.size, tally):
         if image is None:
-            tally.check(key) if tally.bad > 100 * max(1, tally.good) else None
+            if tally.bad > 100 * max(1, tally.good):
+                tally.check(key)
             continue
         if example.label not in numbers:
             raise GrowBenchError(
@@ -207,8 +208,8 @@ def _decoded(examples: Iterator[Example], size: int, tally: Tally) -> Iterator[t
     """Yield examples with their images, in order; threads decode some at a time."""
     with ThreadPoolExecutor(launch.threads(THREADS)) as pool:
         while group := list(islice(examples, TOGETHER)):
-            made = pool.map(lambda one: decoded(one.data, size, one.where, tally), group)
-            yield from zip(group, made, strict=True)
+            made = pool.map(lambda one: tried(one.data, size), group)
+            yield from ((one, tally.count(found, one.where)) for one, found in zip(group, made, strict=True))
 
 
 def held_out(image: np.ndarray, seed: int, fraction: float) -> bool:

@@ -22,6 +22,15 @@ class Tally:
     bad: int = 0
     first: str = ""
 
+    def count(self, found: np.ndarray | str, where: str) -> np.ndarray | None:
+        """Count what `tried` found, and return the image; None if there is none. where: names it."""
+        if isinstance(found, str):
+            self.bad += 1
+            self.first = self.first or f"{where} ({found})"
+            return None
+        self.good += 1
+        return found
+
     def check(self, split: str) -> None:
         """Raise GrowBenchError, naming the first bad image, if there are many."""
         if self.bad and (not self.good or (self.bad >= FEW and self.bad > SHARE * (self.good + self.bad))):
@@ -33,17 +42,18 @@ class Tally:
 
 def decoded(data: bytes | np.ndarray, size: int, where: str, tally: Tally) -> np.ndarray | None:
     """Return an image as uint8 [size, size, 3], or None, counted, if it cannot be read. where: names it."""
+    return tally.count(tried(data, size), where)
+
+
+def tried(data: bytes | np.ndarray, size: int) -> np.ndarray | str:
+    """Return an image as uint8 [size, size, 3], or why it cannot be read. Counts nothing: threads run it."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # broken metadata, and sizes that Pillow finds suspicious
             image = _of_array(data) if isinstance(data, np.ndarray) else _of_bytes(data)
-            made = np.asarray(_fitted(image, size), dtype=np.uint8)
+            return np.asarray(_fitted(image, size), dtype=np.uint8)
     except Exception as error:  # Pillow's decoders raise errors of many kinds on damaged files
-        tally.bad += 1
-        tally.first = tally.first or f"{where} ({_reason(error)})"
-        return None
-    tally.good += 1
-    return made
+        return _reason(error)
 
 
 def _of_bytes(data: bytes) -> Image.Image:
