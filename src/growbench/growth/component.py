@@ -54,6 +54,11 @@ def along(vector: np.ndarray | Tensor, dim: int, like: Tensor) -> Tensor:
     return made.view([-1 if d == dim else 1 for d in range(like.dim())])
 
 
+def factors_of(axis: Axis, space: SpaceMap) -> np.ndarray:
+    """Return what entries along an axis are multiplied by when they are copied, [n], or [1] for all alike."""
+    return {"reads": space.read, "writes": space.write}.get(axis.verb, np.ones(1))
+
+
 def gather(tensor: Tensor, dim: int, space: SpaceMap) -> Tensor:
     """Copy entries along one axis. A coordinate without a source takes entry 0, which is overwritten later."""
     index = np.maximum(space.index, 0)
@@ -68,7 +73,7 @@ def gather(tensor: Tensor, dim: int, space: SpaceMap) -> Tensor:
 def _gather(operator: Operator, tensor: Tensor, dim: int, axis: Axis, space: SpaceMap) -> Tensor:
     if space.is_identity:
         return tensor
-    factors = {"reads": space.read, "writes": space.write}.get(axis.verb, np.ones(1))
+    factors = factors_of(axis, space)
     if len(factors) and (factors == factors[0]).all() and (space.index >= 0).all():
         small = tensor if factors[0] == 1 else tensor * torch.tensor(factors[0], dtype=tensor.dtype)
         return gather(small, dim, space)

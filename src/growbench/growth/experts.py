@@ -4,7 +4,7 @@ With equal experts, weights that add up to 1 and any router, a mixture computes 
 ICLR 2023, section 3). A shared expert is multiplied by a sigmoid whose weights start at zero, so by 1/2: it is the FFN,
 too, and the other experts write half of it.
 
-Units that start anew are drawn for each expert (Nakamura et al., ICLR 2025, section 3): a unit's row of the gate and up
+Re-initialized units are drawn for each expert (Nakamura et al., ICLR 2025, section 3): a unit's row of the gate and up
 matrices and its column of the down matrix are N(m, s^2), with m and s of those that the expert loses in that matrix.
 """
 
@@ -88,7 +88,7 @@ def _shared(operator: Operator) -> bool:
 
 
 def new_units(operator: Operator, name: str, number: int, ffn: int) -> Tensor:
-    """Return which units of an expert start anew: the same ones in all of its matrices."""
+    """Return which units of an expert are re-initialized: the same ones in all of its matrices."""
     assert operator.mixing is not None
     draw = torch.randperm(ffn, generator=generator(operator.seed, f"{name.partition(FFN)[0]}/{number}/units"))
     return draw[: operator.mixing.units(ffn)].sort().values
@@ -111,7 +111,7 @@ def _renewed(matrix: Tensor, units: Tensor, dim: int, rng: torch.Generator) -> T
 def mixture_moments(
     operator: Operator, moments: Moments, roles: Mapping[str, Role], policy: Policy, powers: Mapping[str, int]
 ) -> dict[str, dict[str, Tensor]]:
-    """Return Adam's moments of a mixture: experts have the FFN's, units that start anew have none, and routers have none.
+    """Return Adam's moments of a mixture: experts have the FFN's, re-initialized units and routers have none.
 
     Policies: `copy` takes them as they are. `scaled` multiplies them by the mean factor of an expert's gradient (to its
     square for the second): a token reaches it with probability active / experts and weight 1 / active, and its gate and

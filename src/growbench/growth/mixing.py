@@ -9,12 +9,12 @@ class Mixing:
     """How a mixture starts.
 
     router: standard deviation of the routers' weights, in units of the family's; 0 sends every token to the first experts.
-    renewed: share of each expert's units that start anew.
+    renewed: share of each expert's units that are re-initialized.
     """
 
     router: float = 1.0
     renewed: float = 0.0
 
     def units(self, ffn: int) -> int:
-        """Return how many units of an expert start anew."""
+        """Return how many units of an expert are re-initialized."""
         return math.floor(self.renewed * ffn)

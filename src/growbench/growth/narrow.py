@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from growbench.families import Axis, Component, Role
-from growbench.growth.component import grown_axes
+from growbench.growth.component import factors_of, grown_axes
 from growbench.growth.depth import Layer
 from growbench.growth.maps import SpaceMap
 from growbench.growth.operator import Operator
@@ -66,10 +66,7 @@ def _multiplied_once(operator: Operator, role: Role, component: Component, dtype
 
 def _factors(operator: Operator, role: Role, component: Component) -> list[np.ndarray]:
     """Return the numbers that a tensor is multiplied by, one array for each time."""
-    found = [
-        {"reads": space.read, "writes": space.write}.get(axis.verb, np.ones(1))
-        for axis, space in _spaces(operator, role, component)
-    ]
+    found = [factors_of(axis, space) for axis, space in _spaces(operator, role, component)]
     found.append(np.array([operator.widening.query if component.kind == "q" else 1.0]))
     found.append(np.array([operator.embedding if component.kind == "embedding" else 1.0]))
     return [numbers for numbers in found if (numbers != 1).any()]

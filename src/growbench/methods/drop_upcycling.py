@@ -1,10 +1,10 @@
 """Drop-Upcycling: upcycling whose experts differ from the start (Nakamura et al., ICLR 2025; arXiv 2502.19261).
 
-Each expert is a copy of the FFN in which a share `ratio` of the units, drawn for each expert, starts anew: their rows of
+Each expert is a copy of the FFN in which a share `ratio` of the units, drawn for each expert, is re-initialized: their rows of
 the gate and up matrices and their columns of the down matrix are N(m, s^2), with m and s of the entries that they
 replace. The authors find a ratio of 1/2 best. All else is as in `upcycle`. Exact at ratio 0 only.
 
-Deviations: the authors' released code draws the units anew for each of the three matrices and shuffles the units of an
+Deviations: the authors' released code draws other units for each of the three matrices and shuffles the units of an
 expert, which changes nothing; here, as in the paper, all three have the same units. A shared expert keeps all of its units.
 """
 
@@ -19,7 +19,7 @@ class DropUpcycling(Upcycle):
     preserves = "at ratio 0"
     options = {
         **Upcycle.options,
-        "ratio": Option(0.5, "share of each expert's units that start anew", range=(0.0, 1.0)),
+        "ratio": Option(0.5, "share of each expert's units that are re-initialized", range=(0.0, 1.0)),
     }
 
     def exact(self, source, target, traits, options) -> bool:

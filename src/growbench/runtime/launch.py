@@ -113,7 +113,8 @@ def note(line: str) -> bool:
 def run(processes: int, words: Sequence[str], party: Party = Party()) -> None:
     """Run `growbench words` in this many processes on this machine and wait for all of them.
 
-    party: the agents that do the same on other nodes, if there are any. Raises GrowBenchError with the line of the process that failed first, and Stopped if a signal ended them.
+    party: the agents that do the same on other nodes, if there are any. Raises GrowBenchError with the line of the process that
+    failed first, and Stopped if a signal ended them.
     """
     from torch.distributed.elastic.multiprocessing.api import DefaultLogsSpecs, SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError

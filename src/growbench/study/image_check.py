@@ -42,10 +42,6 @@ def check(study: Study) -> None:
         raise GrowBenchError(
             f"zeroshot.names: {study.zeroshot.names[0]} is a test of text, but this study reads images; use []"
         )
-    if study.source.path is not None:
-        raise GrowBenchError(
-            f"source.path: {study.source.path}, but the source of a study of images is trained here; use null"
-        )
     if study.finetune.protocol == "held_out":
         raise GrowBenchError("finetune.protocol: held_out is for tasks of text; use single, grid or probe")
     if corpus.source == "synthetic":

@@ -173,17 +173,17 @@ def _comparable(study: Study, finetune: list[Record], made: Frames) -> tuple[lis
 
 
 def _write_pages(study: Study, tables: Tables, made: Frames, bases: Mapping[str, str], found: Found) -> None:
+    counted = study.finetune.counted
     of_savings = savings_page.Frames(
         savings=made["savings"],
         differences=made["differences"],
         at_score=made["savings_score"],
         points=made["points"],
         bases=bases,
-        counted=study.finetune.counted,
+        counted=counted,
     )
     tables.page("savings", savings_page.page(of_savings))
     caption = captions.lines(made["points"], made["savings"].to_dict("records"), bases)
-    counted = study.finetune.counted
     tables.page("scores", scores_page.page(made["scores"], made["averages"], made["points"], caption, counted))
     if found.zeroshot:
         tables.page("zeroshot", zeroshot_page.page(made["zeroshot"], found.zeroshot, caption))

@@ -5,7 +5,6 @@ this process in threads; if there are more, several processes make one each. Wha
 same however many processes make them and however often the work was interrupted.
 """
 
-import json
 import os
 import signal
 from collections import deque
@@ -81,7 +80,7 @@ class Pieces:
             for batch in batches:
                 made.append(_encoded(self.tokenizer, recipe, batch))
                 yield made[-1]
-                if len(made) == BATCHES or batch.after.stream > batch.at.stream:
+                if _ends_piece(len(made), batch):
                     break
             if not made:
                 return
@@ -144,12 +143,17 @@ def _batches(streams: Sequence[TextStream], at: Place) -> Iterator[Batch]:
         yield Batch(batch, Place(number, count, tally.good, tally.bad, tally.first), Place(number + 1))
 
 
+def _ends_piece(count: int, batch: Batch) -> bool:
+    """Whether a batch is the last one of its piece, which has `count` with it."""
+    return count == BATCHES or batch.after.stream > batch.at.stream
+
+
 def _groups(batches: Iterator[Batch]) -> Iterator[list[Batch]]:
     """Yield the batches of one piece at a time."""
     group: list[Batch] = []
     for batch in batches:
         group.append(batch)
-        if len(group) == BATCHES or batch.after.stream > batch.at.stream:
+        if _ends_piece(len(group), batch):
             yield group
             group = []
 
@@ -174,7 +178,7 @@ def _store(folder: Path, number: int, made: Sequence[Encoded]) -> None:
         handle.flush()
         os.fsync(handle.fileno())
     values = {"version": VERSION, "sha256": durable.digest(path), "batches": about}
-    manifest.write(_named(folder, number, "json"), json.loads(json.dumps(values)))
+    manifest.write(_named(folder, number, "json"), values)
 
 
 class _Own:
