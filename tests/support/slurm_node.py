@@ -16,6 +16,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import psutil
+
 SYSTEM = Path("/etc/slurm/slurm.conf")
 PROGRAMS = ("munged", "munge", "slurmctld", "slurmd", "sbatch", "srun", "squeue", "scontrol", "scancel")
 PATH = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"])
@@ -51,7 +53,7 @@ ReturnToService=2
 SlurmctldTimeout=30
 SlurmdTimeout={patience}
 InactiveLimit=0
-KillWait=20
+KillWait={grace}
 CompleteWait=0
 MessageTimeout=30
 SlurmdParameters=config_overrides
@@ -84,13 +86,18 @@ class Node:
 
     cpus, memory (MB), gpus: what each node claims to have, which may be more than the machine has.
     patience: seconds without an answer after which a node is lost, and its jobs are requeued.
+    grace: seconds between SIGTERM and SIGKILL.
     """
 
-    def __init__(self, cpus: int = 4, memory: int = 64_000, gpus: int = 2, nodes: int = 1, patience: int = 60) -> None:
+    def __init__(
+        self, cpus: int = 4, memory: int = 64_000, gpus: int = 2, nodes: int = 1, patience: int = 60, grace: int = 20
+    ) -> None:
         self.lab = Path(tempfile.mkdtemp(prefix="slurm-node-"))
         self.host = os.uname().nodename.partition(".")[0]
         self.names = [self.host] if nodes == 1 else [f"{self.host}-{number}" for number in range(nodes)]
-        self.cpus, self.memory, self.gpus, self.patience = cpus, memory, gpus, patience
+        self.cpus, self.memory, self.gpus = cpus, memory, gpus
+        self.patience, self.grace = patience, grace
+        self.lost: set[str] = set()
         self.environment = {**os.environ, "PATH": PATH, "SLURM_CONF": str(self.lab / "slurm.conf")}
 
     def __enter__(self) -> "Node":
@@ -102,8 +109,7 @@ class Node:
                 f"--log-file={self.lab}/munged.log", f"--seed-file={self.lab}/munge/seed",
             )  # fmt: skip
             self.wait("munged", lambda: self.works("munge", f"--socket={place}", "-n"))
-            self.run("slurmctld", "-i")
-            self.wait("slurmctld", lambda: self.works("scontrol", "ping"))
+            self.control("-i")
             for name in self.names:
                 self.begin(name)
             self.wait("slurmd", lambda: set(self.run("sinfo", "-h", "-o", "%T").split()) == {"idle"})
@@ -114,6 +120,8 @@ class Node:
         return self
 
     def __exit__(self, *exception: object) -> None:
+        for name in self.lost.copy():
+            self.begin(name)
         if self._pid("slurmctld"):
             self.cancel()
         daemons = {"slurmctld": "slurmctld", **{f"slurmd-{name}": "slurmd" for name in self.names}, "munged": "munged"}
@@ -125,15 +133,60 @@ class Node:
             SYSTEM.unlink()
         shutil.rmtree(self.lab, ignore_errors=True)
 
+    def control(self, *words: str) -> None:
+        """Start slurmctld; it takes up what one before it knew."""
+        self.run("slurmctld", *words)
+        self.wait("slurmctld", lambda: self.works("scontrol", "ping"))
+
+    def kill(self, name: str, file: str = "") -> None:
+        """Kill a daemon. file: of its process id, if its name is another."""
+        pid = self._pid(name, file)
+        assert pid is not None
+        os.kill(pid, signal.SIGKILL)
+
     def begin(self, name: str) -> None:
-        """Start the slurmd of a node."""
+        """Start the slurmd of a node; nothing is left of what ran on it when it was lost."""
+        for process in self.processes(name) if name in self.lost else ():
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+        self.lost.discard(name)
         self.run("slurmd", "-N", name)
 
     def lose(self, name: str) -> None:
-        """Kill the slurmd of a node."""
-        pid = self._pid("slurmd", f"slurmd-{name}")
-        assert pid is not None
-        os.kill(pid, signal.SIGKILL)
+        """Kill the slurmd of a node and freeze its jobs: a machine that stopped ends no step and closes no connection."""
+        self.lost.add(name)
+        self.kill("slurmd", f"slurmd-{name}")
+        frozen: set[psutil.Process] = set()
+        while found := self.processes(name) - frozen:  # also what they started meanwhile
+            for process in found:
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    process.suspend()
+            frozen |= found
+
+    def slow_down(self, name: str, seconds: float) -> None:
+        """Let the jobs on a node run for a fifth of the time, during these seconds."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            found = self.processes(name, watchers=False)
+            for act, pause in ((psutil.Process.suspend, 0.04), (psutil.Process.resume, 0.01)):
+                for process in found:
+                    with contextlib.suppress(psutil.NoSuchProcess):
+                        act(process)
+                time.sleep(pause)
+
+    def processes(self, name: str, *, watchers: bool = True) -> set[psutil.Process]:
+        """Return the processes of the jobs on a node. watchers: also SLURM's own that watch them."""
+        found = {
+            process
+            for process in psutil.process_iter(["environ"])
+            if (process.info["environ"] or {}).get("SLURMD_NODENAME") == name
+        }
+        for process in found.copy() if watchers else ():
+            with contextlib.suppress(psutil.NoSuchProcess):
+                parent = process.parent()
+                if parent is not None and parent.name() == "slurmstepd":
+                    found.add(parent)
+        return found
 
     def run(self, *words: str) -> str:
         """Run one of SLURM's programs and return what it prints."""
@@ -192,6 +245,7 @@ class Node:
             port=own,
             lab=self.lab,
             patience=self.patience,
+            grace=self.grace,
             nodes="".join(nodes),
             names=",".join(self.names),
         )

@@ -3,18 +3,20 @@
 import csv
 import json
 import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from support import slurm_node
-from support.cluster import LAYOUT, LITERAL, QUICK, STUDY, ended, snakemake, started, submitted, told, trains, tree
+from support.cluster import LAYOUT, LITERAL, QUICK, STUDY, ended, snakemake, started, submitted, told, tree
 from support.slurm_node import Node
 
 METHODS = ("scratch", "bert2bert_fpi")
 TABLE = str(LAYOUT.tables / "savings.md")
 STEPS = 300
+EXACT = {"precision": "float64", "checkpoint_seconds": 0.25}
 MEASURED = re.compile("seconds|memory|wall")
 pytestmark = pytest.mark.slurm
 
@@ -23,26 +25,39 @@ pytestmark = pytest.mark.slurm
 def two() -> Iterator[Node]:
     if why := slurm_node.missing():
         pytest.skip(why)
-    with Node(cpus=4, gpus=2, nodes=2, patience=10) as two:
+    with Node(cpus=4, gpus=2, nodes=2, patience=10, grace=5) as two:
         yield two
         for process in started:  # what a failed test left
             process.kill()
 
 
-def study(folder: Path, **train: Any) -> Path:
-    """Return a study in float64 of two methods without tasks."""
-    exact = {"precision": "float64", "checkpoint_seconds": 1.0, **train}
-    tree(folder, STEPS, exact, methods=dict.fromkeys(METHODS), attention=False)
-    values = json.loads((folder / STUDY[1]).read_text())
-    values["tasks"]["names"] = values["zeroshot"]["names"] = []
-    (folder / STUDY[1]).write_text(json.dumps(values))
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A study in float64 of two methods without tasks, with its corpus."""
+    folder = tmp_path_factory.mktemp("prepared") / "study"
+    tree(folder, STEPS, EXACT, methods=dict.fromkeys(METHODS), attention=False)
+    changed(folder, tasks={"names": []}, zeroshot={"names": []})
+    ended(snakemake(folder, "--cores", "2", "--", str(LAYOUT.corpus_manifest)), folder)
     return folder
 
 
+def changed(folder: Path, **values: dict[str, Any]) -> Path:
+    """Change values of a study's config."""
+    path = folder / STUDY[1]
+    config = json.loads(path.read_text())
+    path.write_text(json.dumps({k: v | values[k] if k in values else v for k, v in config.items()}))
+    return folder
+
+
+def copy(prepared: Path, folder: Path, **train: Any) -> Path:
+    """Return a copy of the prepared study that trains like this."""
+    return changed(Path(shutil.copytree(prepared, folder, symlinks=True)), train=train)
+
+
 @pytest.fixture(scope="module")
-def alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def alone(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The study as one process trains it on one machine."""
-    folder = study(tmp_path_factory.mktemp("alone") / "study")
+    folder = copy(prepared, tmp_path_factory.mktemp("alone") / "study")
     ended(snakemake(folder, "--cores", "1", "--", TABLE), folder)
     return folder
 
@@ -83,8 +98,10 @@ def the_same(disturbed: Path, alone: Path, within: float) -> None:
         equal(alone / LAYOUT.tables / name, disturbed / LAYOUT.tables / name, within)
 
 
-def test_two_nodes_with_two_processes_have_the_losses_of_one(two: Node, alone: Path, tmp_path: Path) -> None:
-    folder = study(tmp_path / "study", nodes=2, processes=2)
+def test_two_nodes_with_two_processes_have_the_losses_of_one(
+    two: Node, prepared: Path, alone: Path, tmp_path: Path
+) -> None:
+    folder = copy(prepared, tmp_path / "study", nodes=2, processes=2)
     ended(snakemake(folder, *LITERAL, *QUICK, "--", TABLE), folder)
     jobs = submitted(two, folder, "pretrain") + submitted(two, folder, "source")
     assert {(job["NumNodes"], job["NumCPUs"], job["JobState"]) for job in jobs} == {("2", "4", "COMPLETED")}
@@ -94,26 +111,39 @@ def test_two_nodes_with_two_processes_have_the_losses_of_one(two: Node, alone: P
     the_same(folder, alone, 1e-9)
 
 
-def test_a_study_survives_a_lost_node(two: Node, alone: Path, tmp_path: Path) -> None:
-    folder = study(tmp_path / "study", nodes=2, processes=1)
+def test_a_study_survives_a_lost_node(two: Node, prepared: Path, alone: Path, tmp_path: Path) -> None:
+    folder = copy(prepared, tmp_path / "study", nodes=2, processes=1)
     process = snakemake(folder, *LITERAL, *QUICK, "--", TABLE)
-    state = folder / LAYOUT.run("scratch", 0).state / "state.json"
-    trains(two, folder, more=20)
-    two.wait("a checkpoint", state.exists, 60)
+    has_saved(two, folder)
     last = two.names[-1]
     two.lose(last)
-    two.wait(
-        "the requeue", lambda: bool(waiting(two, folder)) and not running(two, folder), 120
-    )  # one may have ended before
+    two.wait("the requeue", lambda: bool(waiting(two, folder)) and not running(two, folder), 180)
     jobs = waiting(two, folder)
     two.begin(last)
     two.wait("the node", lambda: "down" not in two.run("sinfo", "-h", "-o", "%T"), 60)
-    ended(process, folder)  # SLURM lets a requeued job wait for two minutes
+    begin(two, jobs)
+    ended(process, folder)
     restarted = [job for job in submitted(two, folder) if job["Restarts"] != "0"]
     assert {job["JobId"] for job in restarted} == jobs and {job["JobState"] for job in restarted} == {"COMPLETED"}
-    went_on = re.search(r"resumes at step (\d+)", told(folder))
-    assert went_on and int(went_on[1]) > 0, told(folder)
+    went_on(folder)
     the_same(folder, alone, 1e-6)
+
+
+def has_saved(two: Node, folder: Path) -> None:
+    """Wait until scratch has a checkpoint; it then trains for longer than this takes to notice."""
+    two.wait("a checkpoint", (folder / LAYOUT.run("scratch", 0).state).exists, 600)
+
+
+def begin(two: Node, jobs: set[str]) -> None:
+    """Begin requeued jobs at once; SLURM would let them wait for two minutes."""
+    for job in jobs:
+        two.run("scontrol", "update", f"JobId={job}", "StartTime=now")
+
+
+def went_on(folder: Path) -> None:
+    """Check that scratch's last job resumed from a checkpoint."""
+    found = re.search(r"resumes at step (\d+)", told(folder))
+    assert found and int(found[1]) > 0, told(folder)
 
 
 def running(two: Node, folder: Path) -> set[str]:
