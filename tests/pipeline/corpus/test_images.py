@@ -2,18 +2,22 @@
 
 import io
 import shutil
+import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
+import pyarrow
 import pytest
 from PIL import Image
+from pyarrow import parquet
 from support.tiny_images import study, values
 
 from growbench.errors import GrowBenchError
 from growbench.pipeline.corpus import run as corpus
 from growbench.pipeline.corpus.images import build
 from growbench.pipeline.corpus.images import corpus as image_corpus
-from growbench.pipeline.corpus.images.decode import Tally, decoded
+from growbench.pipeline.corpus.images.decode import Tally, decoded, tried
 from growbench.study import config
 from growbench.synthetic import shapes
 from growbench.tasks import hub
@@ -256,11 +260,83 @@ def test_places_that_hold_no_images_are_one_line(data: Path) -> None:
     np.savez(data / "b.npz", pictures=np.zeros(3))
     refused(local(data, "b.npz"), "has no arrays `images` and `labels`")
     np.savez(data / "c.npz", images=np.zeros((3, 4, 4), np.uint8), labels=np.zeros(2))
-    refused(local(data, "c.npz"), "has 3 images and labels of shape [2]")
+    refused(local(data, "c.npz"), "has images of shape [3, 4, 4] and labels of shape [2]")
+    np.savez(data / "e.npz", images=np.uint8(3), labels=np.uint8(3))
+    refused(local(data, "e.npz"), "has images of shape [] and labels of shape []")
+    np.savez(data / "f.npz", images=np.zeros((2, 4, 4), np.uint8), labels=np.array([0.5, 1.0]))
+    refused(local(data, "f.npz"), "f.npz, row 0: the class is 0.5, neither a whole number nor text")
     (data / "d.parquet").write_bytes(b"PAR1")
     refused(local(data, "d.parquet"), "d.parquet is damaged")
     (data / "train/ant/link.png").symlink_to("/etc/hostname")
     refused(local(data), "a link out of")
+
+
+def test_a_parquet_file_that_does_not_fit_is_one_line(data: Path) -> None:
+    def written(name: str, **columns: object) -> Path:
+        parquet.write_table(pyarrow.table(columns), data / name)
+        return data / name
+
+    pictures = [encoded(image(n)) for n in range(4 * EACH)]
+    labels = [CLASSES[n // EACH] for n in range(4 * EACH)]
+    written("a.parquet", picture=pictures, label=labels)
+    refused(local(data, "a.parquet"), "a.parquet has no column 'image' (it has picture, label); set images.image_key")
+    for name, bad in (("b", None), ("c", [1])):
+        rows = [bad, *([[2]] * (4 * EACH - 1) if name == "c" else labels[1:])]
+        written(f"{name}.parquet", image=pictures, label=rows)
+        refused(local(data, f"{name}.parquet"), f"{name}.parquet, row 0: the class is ")
+    written("d.parquet", image=pyarrow.array([], pyarrow.binary()), label=pyarrow.array([], pyarrow.string()))
+    refused(local(data, "d.parquet"), "d.parquet has no images")
+    written("e.parquet", image=[{"bytes": None, "path": "x.png"}] * 4 * EACH, label=labels)
+    refused(local(data, "e.parquet"), "images cannot be read, the first is ")
+    whole = written("f.parquet", image=pictures, label=labels)
+    damaged = bytearray(whole.read_bytes())
+    damaged[200:12_000] = b"\xaa" * 11_800  # in the column of images: the labels can still be read
+    whole.write_bytes(bytes(damaged))
+    refused(local(data, "f.parquet"), "corpus.train: ")
+
+
+def test_a_file_that_is_no_image_is_described_without_its_address_and_runs_no_other_program() -> None:
+    postscript = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n"  # Pillow gives it to Ghostscript
+    assert tried(b"", SIZE) == "no bytes"
+    for data in (b"<html>", postscript):
+        assert tried(data, SIZE) == "none of PNG, JPEG, BMP, GIF, TIFF, WEBP, PPM"
+    assert "exceeds limit" in str(tried(huge_png(60_000), SIZE))
+
+
+def huge_png(side: int) -> bytes:
+    """Return a file that says it is a PNG of so many pixels a side, of which it has none."""
+    header = b"IHDR" + struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
+    data = struct.pack(">I", 13) + header + struct.pack(">I", zlib.crc32(header))
+    return b"\x89PNG\r\n\x1a\n" + data + struct.pack(">I", 9) + b"IDAT" + bytes(13)
+
+
+def test_an_animation_is_its_first_frame_and_what_is_transparent_is_not_seen() -> None:
+    out = io.BytesIO()
+    first, second = (Image.new("RGB", (SIZE, SIZE), color) for color in ("red", "blue"))
+    first.save(out, "GIF", save_all=True, append_images=[second])
+    clear = Image.new("RGBA", (SIZE, SIZE), (255, 0, 0, 0))
+    palette = Image.new("P", (SIZE, SIZE), 0)
+    palette.putpalette([255, 0, 0])
+    transparent = io.BytesIO()
+    palette.save(transparent, "PNG", transparency=0)
+    for data in (out.getvalue(), encoded(clear), transparent.getvalue()):
+        found = tried(data, SIZE)
+        assert isinstance(found, np.ndarray) and np.array_equal(found, np.asarray(first))
+
+
+def test_names_of_any_letters_are_classes_and_one_line_of_an_error(data: Path) -> None:
+    for split in ("train", "dev"):
+        (data / split / "ant").rename(data / split / "\u732b\n1")
+    for place in range(12):
+        (data / f"train/bee/{place:03}.png").write_bytes(b"")
+        (data / f"train/bee/{place:03}.png").rename(data / f"train/bee/{place}\n.png")
+    with pytest.raises(GrowBenchError, match="12 of 120 images cannot be read"):
+        build.build(local(data))
+    for place in range(9):
+        (data / f"train/bee/{place}\n.png").write_bytes(encoded(image(50_000 + place)))
+    made = local(data)
+    build.build(made)
+    assert image_corpus.load(made.layout.corpus).manifest["classes"] == ["bee", "cat", "dog", "\u732b\n1"]
 
 
 def test_too_few_images_to_validate_on_are_refused(data: Path) -> None:

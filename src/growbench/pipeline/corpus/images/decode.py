@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from growbench.errors import GrowBenchError
 
+FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP", "PPM")  # Pillow knows more, some of which run other programs
 WIDE = 257  # 16-bit values per 8-bit value: 65535 / 255
 SHARE, FEW = 0.05, 10  # at most this share of all images, or fewer than FEW, may be unreadable
 
@@ -57,7 +58,13 @@ def tried(data: bytes | np.ndarray, size: int) -> np.ndarray | str:
 
 
 def _of_bytes(data: bytes) -> Image.Image:
-    image = Image.open(io.BytesIO(data))
+    """Return an encoded image, turned as its metadata says; of an animation the first frame. What is transparent is not seen."""
+    if not data:
+        raise ValueError("no bytes")
+    try:
+        image = Image.open(io.BytesIO(data), formats=FORMATS)
+    except UnidentifiedImageError as error:  # its own text has the address of the bytes
+        raise ValueError(f"none of {', '.join(FORMATS)}") from error
     image.load()
     return ImageOps.exif_transpose(image)
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from growbench.errors import GrowBenchError
+from growbench.errors import GrowBenchError, shown
 from growbench.runtime import durable
 from growbench.study.study import Study
 from growbench.synthetic import shapes
@@ -162,12 +162,13 @@ def _npz(path: Path, key: str) -> ImageStream:
             "numpy.savez"
         ) from error
     except Exception as error:  # zipfile and zlib have errors of their own
-        raise GrowBenchError(f"corpus.{key}: {path} is damaged ({hub.reason(error)}); replace it") from error
-    if labels.ndim != 1 or len(labels) != len(pixels):
+        raise _damaged(key, path, error) from error
+    if labels.ndim != 1 or not pixels.ndim or len(labels) != len(pixels):
         raise GrowBenchError(
-            f"corpus.{key}: {path} has {len(pixels)} images and labels of shape {list(labels.shape)}; give each image one label"
+            f"corpus.{key}: {path} has images of shape {list(pixels.shape)} and labels of shape {list(labels.shape)}; give each "
+            "image one label"
         )
-    names = _named(labels.tolist())
+    names = _named(labels.tolist(), key, path)
 
     def read() -> Iterator[Example]:
         for number, (image, label) in enumerate(zip(pixels, labels.tolist(), strict=True)):
@@ -190,13 +191,20 @@ def _parquet(study: Study, path: Path, key: str) -> ImageStream:
                 f"corpus.{key}: {path} has no column {missing[0]!r} (it has {', '.join(file.schema_arrow.names[:20])}); set "
                 "images.image_key and images.label_key"
             )
-        names = _named(parquet.read_table(path, columns=[label])[label].to_pylist())
+        labels = parquet.read_table(path, columns=[label])[label].to_pylist()
     except (OSError, pyarrow.ArrowException) as error:
-        raise GrowBenchError(f"corpus.{key}: {path} is damaged ({hub.reason(error)}); replace it") from error
+        raise _damaged(key, path, error) from error
+    names = _named(labels, key, path)
 
     def read() -> Iterator[Example]:
-        number = 0
-        for rows in parquet.ParquetFile(path).iter_batches(ROWS, columns=[image, label]):
+        number, batches = 0, parquet.ParquetFile(path).iter_batches(ROWS, columns=[image, label])
+        while True:
+            try:
+                rows = next(batches, None)
+            except (OSError, pyarrow.ArrowException) as error:
+                raise _damaged(key, path, error) from error
+            if rows is None:
+                return
             for row in rows.to_pylist():
                 yield Example(f"{path}, row {number}", _bytes(row[image]), str(row[label]))
                 number += 1
@@ -211,9 +219,24 @@ def _bytes(value: Any) -> bytes | np.ndarray:
     return value if isinstance(value, bytes) else b""
 
 
-def _named(labels: Sequence[Any]) -> tuple[str, ...]:
-    """Return the names of classes in order: numbers as numbers, anything else as text."""
-    found = {label for label in labels if label is not None}
+def _damaged(key: str, path: Path, error: Exception) -> GrowBenchError:
+    return GrowBenchError(f"corpus.{key}: {path} is damaged ({hub.reason(error)}); replace it")
+
+
+def _named(labels: Sequence[Any], key: str, path: Path) -> tuple[str, ...]:
+    """Return the names of classes in order: numbers as numbers, anything else as text.
+
+    Raises GrowBenchError, naming the first row, for a label that is neither a whole number nor text, and without any label.
+    """
+    if not labels:
+        raise GrowBenchError(f"corpus.{key}: {path} has no images; name a file that has some")
+    for row, label in enumerate(labels):
+        if not isinstance(label, (int, str)):
+            raise GrowBenchError(
+                f"corpus.{key}: {path}, row {row}: the class is {shown(repr(label))[:60]}, neither a whole number nor text; "
+                "correct or remove the row"
+            )
+    found = set(labels)
     numbers = all(isinstance(label, int) for label in found)
     return tuple(map(str, sorted(found) if numbers else sorted(map(str, found))))
 
