@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from growbench.cli import cluster
+from growbench.cli import arguments, cluster
 from growbench.cli import forecast as text
 from growbench.cli import main as cli
+from growbench.cli.speed import MEASURED, Speed
 from growbench.pipeline import forecast
 from growbench.study import config
 
@@ -41,7 +42,7 @@ def test_totals_are_of_all_seeds(name: str) -> None:
     study = config.load(ROOT / f"config/{name}.yaml")
     rows = forecast.run(study, timing=False)
     spent = sum(3 * row["flops"] for row in rows)
-    told = "\n".join(text.lines(study, rows, speed=1e14))
+    told = "\n".join(text.lines(study, rows, speed=Speed(1e14)))
     assert f"{spent:.4g} FLOPs, {spent / 1e14 / 86400:.4g} GPU-days at an assumed 1e+14 FLOP/s" in told
     assert "at most 16 GB of corpus" in told
 
@@ -57,11 +58,37 @@ def test_the_longest_chain_of_jobs_is_the_source_a_search_and_a_run() -> None:
     assert told == [
         "Longest chain of jobs: source, then search of bert2bert_fpi, then bert2bert_fpi: 15 hours",
         "All runs one after the other: 63 hours; more than 5 at a time cannot end sooner",
-        "Disk fills by up to 3 GB with each run",
+        "Disk fills by up to 3 GB with each run, 10.29 GB a day with one run at a time",
         "A preemption costs 1 minute(s) of 4 process(es) after SIGTERM, and up to 1 more without",
     ]
     together = config.gather([DEMO], [*changes, "train.together=true"])
     assert cluster.chain(together, rows[2], rows, hours) == 3 * (1 + 9) + 0.5 + 4.5
+
+
+def test_a_step_takes_its_flops_but_no_less_than_its_launches() -> None:
+    stages = [{"flops": 60.0, "steps": 2}, {"flops": 40.0, "steps": 1}]
+    row = {"flops": 100.0, "stages": stages, "plan": [{"spec": {"layers": 5}}, {"spec": {"layers": 3}}]}
+    assert Speed(10.0).seconds(row, gpus=1) == 10
+    assert Speed(10.0, launch=0.1).seconds(row, gpus=1) == 10
+    assert Speed(10.0, launch=1.0).seconds(row, gpus=1) == 2 * 5 + 4
+    assert Speed(10.0, launch=1.0).seconds(row, gpus=10) == 2 * 5 + 3
+
+
+def test_the_measured_speed_is_that_of_the_benchmarks(capsys: pytest.CaptureFixture[str]) -> None:
+    page, speed = (ROOT / "docs/BENCHMARKS.md").read_text(encoding="utf-8"), MEASURED["h200"]
+    (rate,) = re.findall(r"^\| pre-training, compiled \| 512 \|[^|]*\|[^|]*\| ([\d.]+) ", page, re.MULTILINE)
+    (step,) = re.findall(r"^\| \(6, 384\) \| compiled \| ([\d.]+) ", page, re.MULTILINE)
+    assert speed.rate == pytest.approx(1e12 * float(rate), rel=1e-3)
+    assert speed.launch == pytest.approx(float(step) / 1000 / 6, rel=1e-2)
+    assert arguments._speed("H200") == speed and arguments._speed("3.87e14") == Speed(3.87e14)
+    study = config.gather([str(ROOT / "config/base.yaml")], ["train.processes=1", "methods={scratch: null}"])
+    rows = forecast.run(study, timing=False)
+    told = [next(text.sums([(study, rows)], each)) for each in (Speed(speed.rate), speed)]
+    floor, most = (float(re.findall(r" FLOPs, ([\d.]+) GPU-days at ", line)[0]) for line in told)
+    assert floor <= most < 1.1 * floor  # steps of one GPU are large enough
+    assert told[1].endswith(
+        "GPU-days at 3.87e+14 FLOP/s, and at least 3.8 ms per layer and step, measured on an H200 (docs/BENCHMARKS.md)"
+    )
 
 
 def test_methods_that_all_leaves_out_are_listed_with_the_reason(capsys: pytest.CaptureFixture[str]) -> None:

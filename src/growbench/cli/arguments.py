@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from growbench import __version__
+from growbench.cli import speed
 from growbench.errors import shown
 
 BAD_INPUT = 2  # exit status
@@ -31,6 +32,11 @@ def _positive(text: str) -> float:
     if not 0 < number < float("inf"):
         raise argparse.ArgumentTypeError(f"'{text}' is not a positive number")
     return number
+
+
+def _speed(text: str) -> speed.Speed:
+    """Return the speed of a GPU that was measured, by its name, or of one that is assumed."""
+    return speed.MEASURED.get(text.lower()) or speed.Speed(_positive(text))
 
 
 class Parser(argparse.ArgumentParser):
@@ -91,8 +97,9 @@ def _plan_arguments(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--stages", action="store_true", help="print every method's stages, too")
     verb.add_argument("--no-timing", action="store_true", help="do not time steps on this machine")
     verb.add_argument(
-        "--speed", type=_positive, metavar="N", help="FLOP/s that a GPU is assumed to sustain (default: 1.5e14)"
-    )
+        "--speed", type=_speed, default=speed.ASSUMED, metavar="N",
+        help=f"FLOP/s that a GPU is assumed to sustain (default: 1.5e14), or a GPU that was measured: {', '.join(speed.MEASURED)}",
+    )  # fmt: skip
 
 
 def _authors_arguments(name: str, verb: argparse.ArgumentParser) -> None:

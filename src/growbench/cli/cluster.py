@@ -26,7 +26,11 @@ def lines(study: Study, rows: Sequence[Mapping[str, Any]], hours: Mapping[str, f
     yield f"Longest chain of jobs: {', then '.join(filter(None, steps))}: {chains[last]:.3g} hours"
     most = math.ceil(whole / chains[last])
     yield f"All runs one after the other: {whole:.3g} hours; more than {most} at a time cannot end sooner"
-    yield f"Disk fills by up to {amount(max(row['disk_bytes'] for row in rows))}B with each run"
+    disk = sum(row["disk_bytes"] * len(row["seeds"]) for row in rows)
+    yield (
+        f"Disk fills by up to {amount(max(row['disk_bytes'] for row in rows))}B with each run, {amount(24 * disk / whole)}B a day "
+        "with one run at a time"
+    )
     yield (
         f"A preemption costs {START / 60:g} minute(s) of {study.train.ranks} process(es) after SIGTERM, and up to "
         f"{study.train.checkpoint_seconds / 60:.2g} more without"

@@ -5,6 +5,7 @@ from dataclasses import fields
 from typing import Any
 
 from growbench.cli import cluster
+from growbench.cli.speed import Speed
 from growbench.cli.tables import amount, table
 from growbench.pipeline.corpus import validated
 from growbench.pipeline.corpus.encoded import dtype_of
@@ -12,7 +13,6 @@ from growbench.plan.plan import Stage
 from growbench.spec import SOURCE
 from growbench.study.study import Study
 
-SPEED = 1.5e14  # FLOP/s that a GPU is assumed to sustain: about half of an A100's peak in bf16
 HOUR = 3600.0
 FEW = 5  # tokens per parameter below which a model is far from trained
 HEAD = ("method", "stages", "parameters", "tokens", "per parameter", "FLOPs", "of scratch", "hours", "disk")
@@ -30,10 +30,10 @@ SPECIAL = {  # how a stage's special settings are worded
 Row = Mapping[str, Any]
 
 
-def lines(study: Study, rows: Sequence[Row], speed: float, stages: bool = False) -> Iterator[str]:
+def lines(study: Study, rows: Sequence[Row], speed: Speed, stages: bool = False) -> Iterator[str]:
     """Yield the forecast: a table, notes on it, and the totals of the study.
 
-    rows: of pipeline/forecast.py. speed: FLOP/s that a GPU is assumed to sustain. stages: add every method's stages.
+    rows: of pipeline/forecast.py. speed: of a GPU. stages: add every method's stages.
     """
     scratch = next((row["flops"] for row in rows if row["method"] == "scratch"), None)
     yield f"Study {study.study}: what one seed of each method costs"
@@ -56,7 +56,7 @@ def lines(study: Study, rows: Sequence[Row], speed: float, stages: bool = False)
     yield from cluster.lines(study, rows, {row["method"]: _hours_of(study, row, speed) for row in rows})
 
 
-def _cells(study: Study, row: Row, scratch: float | None, speed: float) -> list[str]:
+def _cells(study: Study, row: Row, scratch: float | None, speed: Speed) -> list[str]:
     return [
         row["method"],
         str(len(row["plan"])),
@@ -70,16 +70,16 @@ def _cells(study: Study, row: Row, scratch: float | None, speed: float) -> list[
     ]
 
 
-def _hours_of(study: Study, row: Row, speed: float) -> float:
-    """Hours of one run: timed on this machine, or at the assumed speed of the study's GPUs."""
-    seconds: float = row["seconds"] if row["seconds"] is not None else row["flops"] / speed / study.train.ranks
+def _hours_of(study: Study, row: Row, speed: Speed) -> float:
+    """Hours of one run: timed on this machine, or at the speed of the study's GPUs."""
+    seconds: float = row["seconds"] if row["seconds"] is not None else speed.seconds(row, study.train.ranks)
     return seconds / HOUR
 
 
-def _hours(study: Study, rows: Sequence[Row], speed: float) -> str:
+def _hours(study: Study, rows: Sequence[Row], speed: Speed) -> str:
     if all(row["seconds"] is not None for row in rows):
         return f"Hours: one run on this machine with {study.train.threads} thread(s), from steps timed now"
-    return f"Hours: one run on {study.train.ranks} GPU(s) at an assumed {speed:.3g} FLOP/s each (--speed)"
+    return f"Hours: one run on {study.train.ranks} GPU(s), each at {speed}"
 
 
 def _points(study: Study, rows: Sequence[Row]) -> Iterator[str]:
@@ -104,24 +104,23 @@ def _shares(points: Sequence[float]) -> str:
     return ", ".join(f"{point:.4g}" if round(point, 4) != point else str(point) for point in points)
 
 
-def sums(planned: Sequence[tuple[Study, Sequence[Row]]], speed: float) -> Iterator[str]:
+def sums(planned: Sequence[tuple[Study, Sequence[Row]]], speed: Speed) -> Iterator[str]:
     """Yield what several studies cost together. planned: each study with its rows."""
-    flops = sum(_flops(rows) for _, rows in planned)
-    yield f"All {len(planned)} studies: {_priced(flops, speed)}"
+    yield f"All {len(planned)} studies: {_priced(planned, speed)}"
     hours = [_core_hours(study, rows) for study, rows in planned]
     known = [value for value in hours if value is not None]
     if len(known) == len(hours):
         yield f"Core-hours of all {len(planned)} studies on this machine, the searches included: {sum(known):.3g}"
 
 
-def _totals(study: Study, rows: Sequence[Row], speed: float) -> Iterator[str]:
+def _totals(study: Study, rows: Sequence[Row], speed: Speed) -> Iterator[str]:
     """Yield what all runs of all seeds and the search cost: FLOPs, time, and disk."""
     disk = sum(row["disk_bytes"] * len(row["seeds"]) for row in rows)
     if search := sum(row["search_flops"] for row in rows):
         most = max(row["trials"] for row in rows)
         yield f"Search: an estimated {most} trials of a method with seed {study.search.seed}, {search:.4g} FLOPs in all"
     seeds = f"seed {study.seeds[0]}" if len(study.seeds) == 1 else f"seeds {', '.join(map(str, study.seeds))}"
-    yield f"All runs ({seeds}): {_priced(_flops(rows), speed)}"
+    yield f"All runs ({seeds}): {_priced([(study, rows)], speed)}"
     if (cores := _core_hours(study, rows)) is not None:
         total = sum(row["seconds"] * len(row["seeds"]) for row in rows)
         yield f"Training on this machine: {total / 60:.1f} minutes with one run at a time"
@@ -150,9 +149,20 @@ def _flops(rows: Sequence[Row]) -> float:
     return float(sum(row["flops"] * len(row["seeds"]) + row["search_flops"] for row in rows))
 
 
-def _priced(flops: float, speed: float) -> str:
-    days = flops / speed / (24 * HOUR)
-    return f"{flops:.4g} FLOPs, {days:.4g} GPU-days at an assumed {speed:.3g} FLOP/s (--speed)"
+def _priced(planned: Sequence[tuple[Study, Sequence[Row]]], speed: Speed) -> str:
+    """Return the FLOPs and the GPU-days of studies in words."""
+    flops = sum(_flops(rows) for _, rows in planned)
+    seconds = sum(
+        speed.seconds(row, study.train.ranks) * study.train.ranks * _runs(row)
+        for study, rows in planned
+        for row in rows
+    )
+    return f"{flops:.4g} FLOPs, {seconds / (24 * HOUR):.4g} GPU-days at {speed}"
+
+
+def _runs(row: Row) -> float:
+    """Return how many runs of a method the seeds and the search are worth; a checkpoint is not trained."""
+    return len(row["seeds"]) + row["search_flops"] / row["flops"] if row["flops"] else 0.0
 
 
 def _core_hours(study: Study, rows: Sequence[Row]) -> float | None:
@@ -164,10 +174,7 @@ def _core_hours(study: Study, rows: Sequence[Row]) -> float | None:
 
 def _core_seconds(study: Study, row: Row) -> float:
     """Return the seconds of all cores for all seeds of a method and its search, whose steps take as long as the run's."""
-    if not row["flops"]:
-        return 0.0  # a checkpoint, which is not trained
-    runs = len(row["seeds"]) + row["search_flops"] / row["flops"]
-    return float(row["seconds"] * runs * study.train.threads * study.train.ranks)
+    return float(row["seconds"] * _runs(row) * study.train.threads * study.train.ranks)
 
 
 def _stages(row: Row) -> Iterator[str]:

@@ -208,7 +208,6 @@ def _plan(args: argparse.Namespace) -> None:
     from growbench.study import ladder
 
     planned: list[tuple[Study, list[dict[str, Any]]]] = []
-    speed = args.speed or text.SPEED
 
     def plan(args: argparse.Namespace) -> None:
         study = _study(args)
@@ -216,14 +215,14 @@ def _plan(args: argparse.Namespace) -> None:
         rows = forecast.run(study, timing=timing)
         planned.append((study, rows))
         if not args.json:
-            print("\n".join([*text.lines(study, rows, speed, args.stages), *_of_rows(study, rows)]))
+            print("\n".join([*text.lines(study, rows, args.speed, args.stages), *_of_rows(study, rows)]))
 
     several = ladder.given(args.config)
     _in_turn(args, plan)
     if args.json:
         print(_json({study.study: rows for study, rows in planned} if several else planned[0][1]))
     elif several:
-        print("\n".join(["", *text.sums(planned, speed)]))
+        print("\n".join(["", *text.sums(planned, args.speed)]))
 
 
 def _of_rows(study: "Study", rows: list[dict[str, Any]]) -> list[str]:
