@@ -15,9 +15,9 @@ PYTHON_FILES := src tests workflow bench
 	$(PIP) install -c constraints.txt -e '.[dev]'
 	touch $@
 
-demo: .venv/.installed  ## the default study, from text to figures, and its savings
-	PATH="$(CURDIR)/$(BIN):$$PATH" snakemake --cores all --rerun-incomplete
-	@echo; $(BIN)/growbench show --config config/demo.yaml
+demo: .venv/.installed  ## the default study, from text to figures, and its savings; another one: make demo STUDY=demo-vit
+	PATH="$(CURDIR)/$(BIN):$$PATH" snakemake --cores all --rerun-incomplete --configfile config/$(or $(STUDY),demo).yaml
+	@echo; $(BIN)/growbench show --config config/$(or $(STUDY),demo).yaml
 
 tables: .venv/.installed  ## a study's tables, figures and pages from its records, without training: make tables STUDY=mini; or a ladder's
 	$(BIN)/python workflow/tables.py config/$(or $(STUDY),demo).yaml

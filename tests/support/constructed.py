@@ -90,7 +90,7 @@ def pretrain(made: Study, method: str, seed: int, cost: float, noise: float = 0.
         "kind": "pretrain", "version": 2, "study": made.study, "method": method, "seed": seed,
         "config_hash": record.config_hash(made.trained_part()), "identity": made_from, "spec": plan[-1]["spec"],
         "source_spec": asdict(made.source_spec(vocab)) if grown else None, "options": options, "plan": plan,
-        "parameters": family.parameters(run.plan.stages[-1].spec),
+        "parameters": family.parameters(run.plan.stages[-1].spec, made.pixels),
         "curve_of": None if method == SOURCE else made.curve_of(method),
         "initial_loss": 5.0, "points": points(run.points, cost, noise, free, (method, seed)), "ledger": ledger,
         "unigram_entropy": 5.2, "entropy_floor": 1.3, "provenance": provenance(),

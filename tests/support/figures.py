@@ -11,7 +11,8 @@ SCRIPTS = Path(__file__).parents[2] / "workflow" / "figures"
 
 
 def read(tables: Path) -> figure_tables.Tables:
-    return figure_tables.read({name: tables / f"{name}.csv" for name in (*outputs.OF_FIGURES, *outputs.OPTIONAL)})
+    there = [name for name in outputs.OPTIONAL if (tables / f"{name}.csv").is_file()]
+    return figure_tables.read({name: tables / f"{name}.csv" for name in (*outputs.OF_FIGURES, *there)})
 
 
 def draw(found: figure_tables.Tables, name: str) -> Any:

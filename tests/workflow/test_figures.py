@@ -69,6 +69,16 @@ def test_every_figure_says_study_scale_n_protocol_and_commit(tables: Path, name:
         assert word in shown
 
 
+def test_a_footer_takes_the_two_lines_that_figures_leave_for_it_in_smaller_letters_if_need_be(
+    tables: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for letters, size in ((100, 5.0), (178, 5.0), (190, 4.7), (200, 4.4)):
+        monkeypatch.setattr(figure_tables.Tables, "footer", ("abcd " * 50)[: letters - 1] + "e")
+        lines = [text for text in figure.canvas(3.0, read(tables), "title").texts if "abcd" in text.get_text()]
+        assert len(lines) == 2 and {text.get_fontsize() for text in lines} == {size}
+        assert sum(len(text.get_text()) for text in lines) >= letters - 2
+
+
 @pytest.mark.parametrize(
     "folder",
     sorted(path.parent for path in (SCRIPTS.parents[1] / "results").glob("*/tables/points.csv")),

@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from growbench.analysis import wording
 from growbench.analysis.figures import axes as axis
 from growbench.analysis.figures import figure
 from growbench.analysis.figures.tables import Tables
@@ -45,7 +46,7 @@ def curves(axes: Axes, tables: Tables, methods: list[str]) -> None:
     axes.set_ylim(float(seen.min()) - pad, float(seen.max()) + pad)
     axis.flops_axis(axes, low, high, "training FLOPs, the source free")
     axes.yaxis.set_major_locator(MaxNLocator(6))
-    axes.set_ylabel("validation loss (nats/token)")
+    axes.set_ylabel(f"validation loss ({wording.nats(tables.points)})")
     axis.end_labels(axes, ends, PANEL)
 
 

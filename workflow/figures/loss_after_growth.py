@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, NullLocator
 
+from growbench.analysis import wording
 from growbench.analysis.figures import axes as axis
 from growbench.analysis.figures import figure
 from growbench.analysis.figures.figure import GRAY
@@ -80,7 +81,7 @@ def by_method(axes: Axes, tables: Tables, rows: list[Row], start: float) -> None
     axes.tick_params(axis="y", length=0)
     axes.set_ylim(-0.6, len(rows) - 0.4)
     axes.grid(axis="y", visible=False)
-    axes.set_xlabel("validation loss (nats/token)")
+    axes.set_xlabel(f"validation loss ({wording.nats(tables.points)})")
 
 
 def spaced(ratios: list[float], least: float) -> list[float]:

@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from growbench.analysis import captions
+from growbench.analysis import captions, wording
 from growbench.analysis.figures import axes as axis
 from growbench.analysis.figures import figure
 from growbench.analysis.figures.figure import GRAY
@@ -41,7 +41,10 @@ def limits(tables: Tables) -> tuple[float, float, list[tuple[str, float]]]:
 
 def entropies(points: pd.DataFrame) -> list[tuple[str, float]]:
     """Return the reference lines that the study has: name and mean over seeds, nats."""
-    lines = [("unigram entropy", points["unigram_entropy"].mean()), ("entropy floor", points["entropy_floor"].mean())]
+    blind, perfect = (
+        ("class frequencies", "perfect model") if wording.of_images(points) else ("unigram entropy", "entropy floor")
+    )
+    lines = [(blind, points["unigram_entropy"].mean()), (perfect, points["entropy_floor"].mean())]
     return [(name, float(value)) for name, value in lines if not np.isnan(value)]
 
 
@@ -116,7 +119,7 @@ def draw(tables: Tables) -> Figure:
         title += "; source's cost unknown: not drawn" * bool(costs.isna().any())
         axis.flops_axis(axes, costs.min() / 2.2, costs.max() * 1.12, "training FLOPs (matmul, forward + backward)")
         axes.set_title(title, fontsize=7)
-        axes.set_ylabel("validation loss (nats/token)")
+        axes.set_ylabel(f"validation loss ({wording.nats(tables.points)})")
         axis.end_labels(axes, named, tall, size=6)
         if others:
             axes.annotate(

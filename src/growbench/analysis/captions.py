@@ -25,7 +25,8 @@ def lines(points: pd.DataFrame, savings: Sequence[Row], bases: Mapping[str, str]
     targets, n = points[points["method"] != SOURCE], int(savings[0]["n"])
     return [
         f"Scale: {wording.scale(targets)} (layers, hidden). n = {n} pre-training seed(s). "
-        f"{wording.protocol(str(targets['protocol'].iloc[0]))}. {tokens(savings, bases)}",
+        f"{wording.protocol(str(targets['protocol'].iloc[0]))}. {tokens(savings, bases)}"
+        + (" Tokens: the patches of an image, and its class token." if wording.of_images(targets) else ""),
         wording.intervals(n),
         f"{detectable(savings, bases, headline(points, bases))} {placebo(savings, bases)}",
         f"Records: {wording.provenance(targets)}.",

@@ -11,7 +11,13 @@ from growbench import families
 
 GRADES = ("S", "S2")
 SCALES = {"%": 0.01, "score x100": 0.01, "1e19": 1e19}
-UNNAMED = {"bert2BERT": "mlm", "LiGO": "mlm", "AquilaMoE": "clm", "G_stack": "clm"}
+UNNAMED = {
+    "bert2BERT": "mlm",
+    "LiGO": "mlm",
+    "AquilaMoE": "clm",
+    "G_stack": "clm",
+    "Weight selection": "classification",
+}
 """By paper, what its models predict where a setting names no architecture."""
 
 
@@ -51,6 +57,12 @@ def entries(paper: str, *artefacts: str, objective: str) -> list[Entry]:
         if wanted and objective in objectives(row):
             found.setdefault((row["artefact"], row["setting"], row["method"]), []).append(row)
     return [_entry(group) for group in found.values()]
+
+
+def of_images(objective: str) -> list[Entry]:
+    """Return the comparisons on DeiT, LiGO's and then Mango's; none unless the study's objective is classification."""
+    found = (("LiGO", "DeiT table"), ("Mango", "comparison", "abstract"))
+    return [entry for own in found for entry in entries(*own, objective=objective)]
 
 
 def _entry(group: list[dict[str, str]]) -> Entry:

@@ -5,6 +5,7 @@ from typing import Any
 
 import pandas as pd
 
+from growbench import families
 from growbench.analysis.statistics.savings import AT_FIRST, BASELINE
 from growbench.spec import SOURCE
 
@@ -90,6 +91,16 @@ def scale(points: pd.DataFrame) -> str:
     first = points[points["method"] != SOURCE].iloc[0]
     source = f"{first['source']} → " if isinstance(first["source"], str) and first["source"] else ""
     return f"{first['family']} {source}{first['target']}"
+
+
+def of_images(points: pd.DataFrame) -> bool:
+    """Whether these are points of models of images: then every image is a document, and its class is all that is predicted."""
+    return families.load(str(points["family"].iloc[0])).objective == "classification"
+
+
+def nats(points: pd.DataFrame) -> str:
+    """Return the unit of the losses."""
+    return "nats/image" if of_images(points) else "nats/token"
 
 
 def provenance(points: pd.DataFrame) -> str:

@@ -25,6 +25,8 @@ WIDTH = 3.5  # inches
 COLUMNS = 3  # of the legend
 DPI = 300
 GRAY = "#666666"
+FOOTER_SIZES = (5.0, 4.7, 4.4)  # points
+LETTERS = 450  # of one point that a line of the footer holds
 LOOK: Any = {
     "font.family": "DejaVu Sans",
     "font.size": 7.5,
@@ -87,9 +89,16 @@ def canvas(height: float, tables: Tables, title: str, bars: str = "bars: 95 % t 
     figure = Figure(figsize=(WIDTH, height))
     figure.text(0.02, 1 - 0.05 / height, title, fontsize=9, fontweight="bold", va="top")
     figure.text(0.02, 1 - 0.24 / height, tables.subtitle(bars), color=GRAY, va="top", linespacing=1.3)
-    for i, line in enumerate(reversed(textwrap.wrap(tables.footer, 90))):
-        figure.text(0.02, (0.04 + 0.09 * i) / height, line, fontsize=5, color=GRAY)
+    size, lines = _footer(tables.footer)
+    for i, line in enumerate(reversed(lines)):
+        figure.text(0.02, (0.04 + 0.09 * i) / height, line, fontsize=size, color=GRAY)
     return figure
+
+
+def _footer(text: str) -> tuple[float, list[str]]:
+    """Return the size of the footer's letters, and its lines: two, for which figures leave room, if small letters suffice."""
+    found = ((size, textwrap.wrap(text, round(LETTERS / size))) for size in FOOTER_SIZES)
+    return next((own for own in found if len(own[1]) <= 2), (FOOTER_SIZES[0], textwrap.wrap(text, 90)))
 
 
 def legend(figure: Figure, tables: Tables, top: float) -> None:

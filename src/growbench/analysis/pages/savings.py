@@ -50,7 +50,7 @@ def page(made: Frames) -> str:
         f"# Savings: {rows[0]['study']}\n",
         tables(_savings(rows, name, reuses), rows, made.bases),
         _caption(made, rows, name, reuses),
-        f"## How firm they are\n\n{tables(_firm(rows, name), rows, made.bases)}",
+        f"## How firm they are\n\n{tables(_firm(rows, name, made.points), rows, made.bases)}",
         _firm_caption(rows),
         f"## Losses and speed-ups\n\n{tables(_losses(reuses), rows, made.bases)}",
         differences.table(made.differences, rows, made.bases),
@@ -89,11 +89,12 @@ def _savings(rows: Sequence[Row], name: str, reuses: int) -> Columns:
     }
 
 
-def _firm(rows: Sequence[Row], name: str) -> Columns:
+def _firm(rows: Sequence[Row], name: str, points: pd.DataFrame) -> Columns:
     """Return the columns that say how far a saving can be trusted. name: the accounting of the headline."""
+    what = "images" if wording.of_images(points) else "documents"
     documents = any(not pd.isna(row.get(f"saving_{name}_multi_lo")) for row in rows)
     over = {
-        "over seeds × documents": lambda r: (
+        f"over seeds × {what}": lambda r: (
             wording.ends(r, f"saving_{name}_multi", 1, scale=100).strip() or wording.MISSING
         )
     }

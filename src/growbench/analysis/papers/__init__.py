@@ -39,6 +39,7 @@ CATALOG: dict[str, tuple[str, Wanted]] = {
     "compoundgrow_speedup": ("compoundgrow", _one_of("compoundgrow")),
     "han_zhang": ("han_zhang", _one_of("zero_pad")),
     "han_zhang_eps": ("han_zhang", _one_of("zero_pad")),
+    "weight_selection": ("weight_selection", _one_of("weight_selection")),
     "ligo": ("ligo", _one_of("stackbert", "mslt", "ki", "bert2bert", "ligo")),
 }
 

@@ -1,4 +1,7 @@
-"""bert2BERT's tables (Chen et al., ACL 2022): table 1, the loss right after growth, the length of its first stage."""
+"""bert2BERT's tables (Chen et al., ACL 2022): table 1, the loss right after growth, the length of its first stage.
+
+It has no images itself: beside a study of images stand the comparisons that LiGO and Mango printed for DeiT.
+"""
 
 from growbench.analysis import published
 from growbench.analysis.papers.shared.cells import against_source, mean, number, word
@@ -6,8 +9,11 @@ from growbench.analysis.papers.shared.columns import (
     FINAL_LOSS,
     FLOPS,
     LEAD,
+    OF_ACCURACY,
     ORIGIN,
     TPP,
+    Column,
+    accuracy,
     average,
     column,
     last,
@@ -31,13 +37,15 @@ TITLES = {
     "bert2bert_aki": "bert2BERT, AKI",
     "bert2bert": "bert2BERT, AKI + two-stage",
 }
+OF_IMAGES = {"ki": "KI", "ligo": "LiGO", "mango": "Mango"}  # what LiGO and Mango compare it with
 MEAN = "mean of SQuAD1.1 F1 and 7 GLUE tasks"
 TARGET_ONLY = saving("target_only", "saving, target only", ["FLOPs saved"])
 TOTAL = saving("total", "saving, everything counted")
 
 
 def _title(entry: Entry) -> str:
-    return next((title for file, title in TITLES.items() if published.named(entry.method, file)), entry.method)
+    titles = TITLES | OF_IMAGES
+    return next((title for file, title in titles.items() if published.named(entry.method, file)), entry.method)
 
 
 def _order(entry: Entry) -> int:
@@ -45,36 +53,46 @@ def _order(entry: Entry) -> int:
     return titles.index(_title(entry))
 
 
+def _entries(objective: str) -> list[Entry]:
+    """Return what is printed beside the study: the paper's parts of its objective, or the DeiT rows of other papers."""
+    artefacts = [(PAPER, name) for name in ("Table 1", "source ablation", "GPT")]
+    found = [sorted(published.entries(*own, objective=objective), key=_order) for own in artefacts]
+    return [entry for part in (*found, published.of_images(objective)) for entry in part]
+
+
 def main(results: Results) -> Table:
     """Return table 1: cost, saving and scores. A decoder is shown beside its GPT part, a masked model beside its BERT part."""
+    image = results.objective == "classification"
+    titles = TITLES | (OF_IMAGES if image else {})
+    of_text: list[Column] = [] if image else [*SQUAD1[:1], *map(task, GLUE7)]
     columns = [
         FLOPS,
         TARGET_ONLY,
         TOTAL,
         saving("target_only", "speed-up, target only", kind="speedup"),
         *TPP,
-        *SQUAD1[:1],
-        *map(task, GLUE7),
+        *accuracy(results),
+        *of_text,
         *map(task, own_tasks(results, [*SQUAD1, *map(task, GLUE7)])),
         average(MEAN),
     ]
-    found = [row for file, title in TITLES.items() for row in ours(results, file, title, columns)]
-    printed = [
-        theirs(entry, _title(entry), columns)
-        for artefact in ("Table 1", "source ablation", "GPT")
-        for entry in sorted(published.entries(PAPER, artefact, objective=results.objective), key=_order)
-    ]
+    found = [row for file, title in titles.items() for row in ours(results, file, title, columns)]
+    printed = [theirs(entry, _title(entry), columns) for entry in _entries(results.objective)]
     return Table(
         study=results.study,
         name="bert2bert",
-        title="bert2BERT, table 1",
+        title="bert2BERT, table 1" if not image else "bert2BERT on images",
         heads=heads(columns),
         groups=[found, printed],
         notes=[
             "FLOPs: of the target until it reaches scratch's final validation loss (not reached: it stays above), the source "
             "being free; saving = 1 − FLOPs / scratch's. Everything counted adds the source.",
             "Scores × 100 on the development sets, mean ± standard deviation over runs (* trained on a subset); average: "
-            "ours over all tasks of this study, the paper's over SQuAD v1.1 F1 and the seven GLUE tasks.",
+            + (
+                f"over all tasks of this study. {OF_ACCURACY} bert2BERT has no images; published rows are LiGO's and Mango's."
+                if image
+                else "ours over all tasks of this study, the paper's over SQuAD v1.1 F1 and the seven GLUE tasks."
+            ),
             PUBLISHED_NOTE,
             *results.notes,
         ],

@@ -67,7 +67,7 @@ def main(results: Results) -> Table:
         heads=heads(columns, LEAD),
         groups=[rows],
         notes=[
-            "Losses on the same validation text. Scores × 100 on the development sets, mean ± standard deviation over runs (* "
+            f"Losses on the same validation {'images' if results.objective == 'classification' else 'text'}. Scores × 100 on the development sets, mean ± standard deviation over runs (* "
             "trained on a subset); – for a model that this study does not fine-tune.",
             NO_VALUES,
             *results.notes,

@@ -5,7 +5,7 @@ For images its DeiT table, with the comparison on the same models by Mango (Pan 
 
 from growbench.analysis import published
 from growbench.analysis.papers.shared.cells import points100, printed
-from growbench.analysis.papers.shared.columns import TPP, Column, accuracy, average, saving, task
+from growbench.analysis.papers.shared.columns import OF_ACCURACY, TPP, Column, accuracy, average, saving, task
 from growbench.analysis.papers.shared.results import Results
 from growbench.analysis.papers.shared.rows import PUBLISHED_NOTE, heads, ours, theirs
 from growbench.analysis.papers.shared.table import EMPTY, Cell, Head, Table
@@ -21,6 +21,10 @@ TITLES = {
 }
 OF_IMAGES = {"mango": "Mango"}  # compared on DeiT alone
 MEAN = "GLUE mean of 7"
+OF_GLUE = (
+    "GLUE avg: over the paper's seven tasks, or those of them that this study has. CoLA is Matthews' correlation here; the "
+    "paper calls it accuracy."
+)
 
 
 def _glue(results: Results, name: str) -> Cell:
@@ -50,20 +54,19 @@ def main(results: Results) -> Table:
     columns = [*theirs_first, *map(task, own), *([average(text="average of all")] if own else [])]
     found = [row for file, title in titles.items() for row in ours(results, file, title, columns)]
     entries = [
-        *published.entries("LiGO", "Table 1", "DeiT table", objective=results.objective),
-        *published.entries("Mango", objective=results.objective),
+        *published.entries("LiGO", "Table 1", objective=results.objective),
+        *published.of_images(results.objective),
     ]
     rows = [theirs(entry, titles.get(entry.method, entry.method), columns) for entry in entries]
     return Table(
         study=results.study,
         name="ligo",
-        title="LiGO, table 1",
+        title="LiGO on images" if image else "LiGO, table 1",
         heads=heads(columns),
         groups=[found, rows],
         notes=[
             "Savings at scratch's final validation loss; the source is free unless everything is counted. Scores × 100 on the "
-            "development sets, mean ± standard deviation over runs (* trained on a subset). GLUE avg: over the paper's seven "
-            "tasks, or those of them that this study has. CoLA is Matthews' correlation here; the paper calls it accuracy.",
+            f"development sets, mean ± standard deviation over runs (* trained on a subset). {OF_ACCURACY if image else OF_GLUE}",
             PUBLISHED_NOTE,
             *results.notes,
         ],

@@ -2,7 +2,17 @@
 
 from growbench.analysis import published
 from growbench.analysis.papers.shared.cells import NOT_RUN, word
-from growbench.analysis.papers.shared.columns import FINAL_LOSS, GAP, TPP, average, last, saving, task
+from growbench.analysis.papers.shared.columns import (
+    FINAL_LOSS,
+    GAP,
+    OF_ACCURACY,
+    TPP,
+    accuracy,
+    average,
+    last,
+    saving,
+    task,
+)
 from growbench.analysis.papers.shared.results import Results
 from growbench.analysis.papers.shared.rows import PUBLISHED_NOTE, heads, named, ours, own, theirs
 from growbench.analysis.papers.shared.table import Row, Table
@@ -23,6 +33,7 @@ def main(results: Results) -> Table:
         last("loss_after_growth", "loss after growth", 3),
         FINAL_LOSS,
         GAP,
+        *accuracy(results),
         *tasks,
         *map(task, own_tasks(results, tasks)),
         average(),
@@ -49,6 +60,7 @@ def main(results: Results) -> Table:
             "Savings at scratch's final validation loss. Scores × 100 on the development sets, mean ± standard deviation over "
             "runs (* trained on a subset).",
             "Published rows are LiGO's replication, on BERT and on DeiT; StackBERT's own tables are not available.",
+            *([OF_ACCURACY] if results.objective == "classification" else []),
             PUBLISHED_NOTE,
             *results.notes,
         ],

@@ -77,6 +77,9 @@ def _gap(results: Results, name: str) -> Cell:
 FLOPS = Column(head=Head(key="flops", text="FLOPs"), ours=cells.spent, metrics=("FLOPs",), show=cells.flops)
 TPP = (last("tpp", "tokens per parameter", 2), last("source_tpp", "the source's", 2))
 FINAL_LOSS = last("loss", "final loss", 4)
+OF_ACCURACY = (
+    "Accuracy × 100: ours on the study's own classes at the last finished point; published ones on other images."
+)
 GAP = column("loss_gap", "final loss − scratch's", _gap)
 
 
@@ -85,9 +88,12 @@ def _accuracy(results: Results, name: str) -> Cell:
     return cells.points100(float(values.mean())) if len(values) else EMPTY
 
 
-def accuracy(results: Results) -> list[Column]:
-    """Return the column of the accuracy × 100 at the last finished point; none in studies of text."""
+def accuracy(results: Results, *metrics: str) -> list[Column]:
+    """Return the column of the accuracy × 100 at the last finished point; none in studies of text.
+
+    metrics: what papers call it beside ImageNet accuracy.
+    """
     if results.objective != "classification":
         return []
     head = Head(key="accuracy", text="accuracy")
-    return [Column(head=head, ours=_accuracy, metrics=("ImageNet accuracy",), show=cells.printed)]
+    return [Column(head=head, ours=_accuracy, metrics=("ImageNet accuracy", *metrics), show=cells.printed)]
