@@ -1,11 +1,15 @@
 """Batches of images: a function of seed and step alone, each image once per epoch, changed as asked and in no other way."""
 
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
 
 from growbench.errors import GrowBenchError
-from growbench.train.augment import Augment, cropped, flipped
+from growbench.train.augment import GROUPS, Augment, cropped, flipped
 from growbench.train.images import ImageBatches, Images, Scaling, windows
 from growbench.train.objective import Batch
 
@@ -79,11 +83,51 @@ def test_randaugment_needs_torchvision_and_follows_seed_and_step() -> None:
         with pytest.raises(GrowBenchError, match=r"images\.randaugment: needs torchvision.*; install it"):
             Augment(operations=2)
         return
-    augment, many = Augment(operations=2, magnitude=9), np.repeat(IMAGES.pixels, 4, axis=0)
-    state = torch.random.get_rng_state()
-    first, again, other = (augment.apply(many, 0, step) for step in (1, 1, 2))
-    assert np.array_equal(first, again) and not np.array_equal(first, other) and first.shape == many.shape
+    follows_seed_and_step(Augment(operations=2, magnitude=9))
+
+
+def test_a_torchvision_for_another_torch_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "torchvision").mkdir()
+    (tmp_path / "torchvision/__init__.py").write_text(
+        "raise RuntimeError('operator torchvision::nms\\ndoes not exist')"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    for name in [name for name in sys.modules if name.split(".")[0] == "torchvision"]:
+        monkeypatch.delitem(sys.modules, name)
+    with pytest.raises(
+        GrowBenchError, match=r"^images\.randaugment: .*\(operator torchvision::nms does not exist\); install"
+    ):
+        Augment(operations=2)
+
+
+def follows_seed_and_step(changed: Augment) -> None:
+    many = np.repeat(IMAGES.pixels, 4, axis=0)
+    state, kept = torch.random.get_rng_state(), many.copy()
+    first, again, other, seed = (changed.apply(many, *at) for at in ((0, 1), (0, 1), (0, 2), (1, 1)))
+    assert np.array_equal(first, again) and first.shape == many.shape and first.dtype == np.uint8
+    assert not np.array_equal(first, other) and not np.array_equal(first, seed) and np.array_equal(many, kept)
     assert torch.equal(state, torch.random.get_rng_state())
+
+
+def test_randaugment_draws_for_each_part_of_a_batch_and_gets_its_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stand-in, because torchvision is not a dependency: it adds one drawn number to all images that it gets."""
+    calls: list[tuple[int, ...]] = []
+
+    class RandAugment:
+        def __init__(self, operations: int, magnitude: int) -> None:
+            calls.append((operations, magnitude))
+
+        def __call__(self, images: torch.Tensor) -> torch.Tensor:
+            calls.append(tuple(images.shape))
+            return images + torch.randint(1, 200, (), dtype=torch.uint8)
+
+    monkeypatch.setattr("growbench.train.augment._torchvision", lambda: SimpleNamespace(RandAugment=RandAugment))
+    augment, many = Augment(operations=3, magnitude=7), np.zeros((16, 6, 5, 3), dtype=np.uint8)
+    found = augment.apply(many, 0, 0)
+    assert calls == [(3, 7), *[(2, 3, 6, 5)] * GROUPS]  # channels come first, as torchvision wants them
+    added = found.reshape(GROUPS, -1)
+    assert (added == added[:, :1]).all() and len(set(added[:, 0].tolist())) > GROUPS // 2
+    follows_seed_and_step(augment)
 
 
 def test_micro_batches_are_the_batch_in_pieces() -> None:

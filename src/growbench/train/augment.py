@@ -75,4 +75,10 @@ def _torchvision() -> Any:
         raise GrowBenchError(
             "images.randaugment: needs torchvision, which is not installed; install it, or use null"
         ) from error
+    except Exception as error:  # a build for another torch
+        reason = " ".join(str(error).split())[:120] or type(error).__name__
+        raise GrowBenchError(
+            f"images.randaugment: torchvision cannot be imported ({reason}); install the build for torch {torch.__version__}, "
+            "or use null"
+        ) from error
     return v2
