@@ -37,7 +37,7 @@ def lines(study: Study) -> Iterator[str]:
     yield ""
     yield "FLOPs saved at equal loss [95 % t interval]. Target only: the source is free."
     yield "Frontier: the best model from scratch, of any size. Scratch: the target's size."
-    yield f"Seeds: {rows[0]['n']}. Loss: nats per predicted token."
+    yield f"Seeds: {rows[0]['n']}. Loss: nats per {'image' if study.images else 'predicted token'}."
     yield captions.tokens(rows, bases)
     yield captions.placebo(rows, bases)
     yield f"Tables:  {shown(layout.tables)}"

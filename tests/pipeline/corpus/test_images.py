@@ -342,4 +342,4 @@ def test_names_of_any_letters_are_classes_and_one_line_of_an_error(data: Path) -
 def test_too_few_images_to_validate_on_are_refused(data: Path) -> None:
     shutil.rmtree(data / "dev")
     folder(data / "dev", first=20_000, each=2)
-    refused(local(data), "corpus.valid: 8 documents are too few")
+    refused(local(data), "corpus.valid: 8 images are too few")

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from support import local_text, tiny
+from support import local_text, tiny, tiny_images
 from support.local_text import DOCUMENTS, built, write
 
 from growbench.pipeline.corpus import validated
@@ -15,6 +15,13 @@ def test_without_a_corpus_the_settings_are_told() -> None:
         "Trunk losses: at most 32 evenly spaced windows of valid (all documents)",
         "Finished points: at most 2048 evenly spaced windows of valid (documents with an odd number)",
         "Search trials: at most 2048 evenly spaced windows of valid (documents with an even number)",
+    ]
+
+
+def test_a_study_of_images_has_no_documents() -> None:
+    assert list(validated.lines(tiny_images.study(study="none"))) == [
+        "Trunk losses: at most 32 evenly spaced images of valid (all images)",
+        "Finished points: at most 2048 evenly spaced images of valid (images with an odd number)",
     ]
 
 

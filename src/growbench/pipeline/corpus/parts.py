@@ -36,8 +36,12 @@ class Part:
         """Return how many documents this part has. documents: of its split."""
         return documents if self.half is None else (documents + 1 - self.half) // 2
 
+    def of(self, what: str) -> str:
+        """Return the part in words. what: its documents are called."""
+        return f"all {what}" if self.half is None else f"{what} with an {('even', 'odd')[self.half]} number"
+
     def __str__(self) -> str:
-        return "all documents" if self.half is None else f"documents with an {('even', 'odd')[self.half]} number"
+        return self.of("documents")
 
 
 def of(purpose: Purpose, tested: bool) -> Part:
@@ -71,11 +75,14 @@ def needed(split: str, tested: bool) -> int:
     return FEWEST if split == "test" or tested else 2 * FEWEST
 
 
-def check(split: str, documents: int, tested: bool, remedy: str) -> None:
-    """Raise GrowBenchError if a split has too few documents. documents: how many it has. remedy: what to do about it."""
+def check(split: str, documents: int, tested: bool, remedy: str, what: str = "documents") -> None:
+    """Raise GrowBenchError if a split has too few documents.
+
+    documents: how many it has. remedy: what to do about it. what: they are called.
+    """
     if documents < needed(split, tested):
         halves = "" if split == "test" or tested else f", {FEWEST} that choose and {FEWEST} that are reported"
         raise GrowBenchError(
-            f"corpus.{split}: {documents} documents are too few to tell models apart; at least "
+            f"corpus.{split}: {documents} {what} are too few to tell models apart; at least "
             f"{needed(split, tested)} are needed{halves}; {remedy}"
         )

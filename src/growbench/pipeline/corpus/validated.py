@@ -27,8 +27,8 @@ def lines(study: Study) -> Iterator[str]:
                 most, part.count(entry["documents"]) if whole else entry["tokens"] // (study.objective.length - 1)
             )
             held = f": {part.count(entry['documents'])}"
-        what = "windows" if study.images is None else "images"
-        yield f"{words}: at most {most} evenly spaced {what} of {part.split} ({part}{held})"
+        what, those = ("windows", str(part)) if study.images is None else ("images", part.of("images"))
+        yield f"{words}: at most {most} evenly spaced {what} of {part.split} ({those}{held})"
 
 
 def _manifest(study: Study) -> dict[str, Any] | None:

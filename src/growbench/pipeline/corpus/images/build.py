@@ -227,7 +227,7 @@ def _check_written(written: dict[str, Any], names: Sequence[str], source: ImageS
             )
     tested = source.test is not None
     for split in ("valid", *(["test"] if tested else [])):
-        parts.check(split, written[split]["documents"], tested, REMEDY)
+        parts.check(split, written[split]["documents"], tested, REMEDY, "images")
 
 
 def _scaling(train: Writer, size: int) -> tuple[list[float], list[float]]:
