@@ -1,8 +1,8 @@
 """A corpus of 100 million tokens: `growbench corpus` as one command, its time, its CPU seconds and its memory.
 
 The text is Wikipedia's, as many copies as are needed, in one file. Memory is what the command and the processes that it
-starts hold together, read five times a second. It is flat if the most of the second half of the time is the most of the
-first half. The tokenizer is a byte-level BPE that the command trains itself.
+starts hold together, read five times a second; a second table has the most of each tenth of the time. It is flat if the most
+of the second half of the time is the most of the first half. The tokenizer is a byte-level BPE that the command trains itself.
 
     python bench/corpus.py --out docs/BENCHMARKS.md
     python bench/corpus.py --tokens 4000000
@@ -17,6 +17,7 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import _table
@@ -28,9 +29,21 @@ from growbench.study import files
 
 WHOLE = 100_000_000  # tokens at which the bars hold
 SECONDS, FLAT = 900.0, 1.1
-CHARACTERS = 5  # of text per token, with some to spare
+CHARACTERS = 6  # of text per token, with some to spare
 PAUSE = 0.2
-COLUMNS = ("tokens", "text, MB", "wall, s", "bar", "CPU, s", "M tokens / CPU s", "memory, MB", "2nd half / 1st", "bar")
+PARTS = 10
+COLUMNS = (
+    "tokens",
+    "text, MB",
+    "wall, s",
+    "bar",
+    "CPU, s",
+    "k tokens / s",
+    "M tokens / CPU s",
+    "memory, MB",
+    "2nd half / 1st",
+    "bar",
+)
 
 
 @dataclass
@@ -41,11 +54,16 @@ class Watched:
     cpu: float
     memory: list[float]
 
+    def over_time(self, parts: int) -> list[float]:
+        """Return the most memory in each of some equal parts of the time."""
+        edges = [round(i * len(self.memory) / parts) for i in range(parts + 1)]
+        return [max(self.memory[a:b], default=0.0) for a, b in pairwise(edges)]
+
     @property
     def growth(self) -> float:
         """The most memory of the second half of the time, divided by that of the first."""
-        half = len(self.memory) // 2
-        return max(self.memory[half:]) / max(self.memory[:half])
+        first, second = self.over_time(2)
+        return second / first
 
 
 def watched(command: Sequence[str], folder: Path, environment: dict[str, str]) -> Watched:
@@ -110,12 +128,15 @@ def main(words: Sequence[str] | None = None) -> int:
         f"{found.wall:.0f}",
         _table.verdict(found.wall, SECONDS, most=True) if whole else "none",
         f"{found.cpu:.0f}",
+        f"{tokens / found.wall / 1e3:.0f}",
         f"{tokens / found.cpu / 1e6:.2f}",
         f"{max(found.memory):,.0f}",
         f"{found.growth:.2f}",
         _table.verdict(found.growth, FLAT, most=True) if whole else "none",
     ]
     body = f"Byte-level BPE, vocabulary {args.vocab}; {os.cpu_count()} cores.\n\n" + _table.markdown(COLUMNS, [row])
+    over_time = [f"{value:,.0f}" for value in found.over_time(PARTS)]
+    body += "\n" + _table.markdown(("tenth of the time", *map(str, range(1, PARTS + 1))), [["memory, MB", *over_time]])
     _table.publish("corpus", "A corpus at scale", body, load, args.out, words or sys.argv[1:])
     return 0
 
