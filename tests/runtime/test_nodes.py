@@ -46,8 +46,9 @@ def job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
      ({"SLURM_JOB_ID": "1"}, 2, False), ({"SLURM_JOB_ID": "1", "SLURM_JOB_NUM_NODES": "2"}, 2, False)],
 )  # fmt: skip
 def test_all_processes_start_here_without_several_nodes(
-    granted: dict[str, str], wanted: int, here: bool, monkeypatch: pytest.MonkeyPatch
+    granted: dict[str, str], wanted: int, here: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))  # no squeue
     for name in ("SLURM_JOB_ID", "SLURM_JOB_NUM_NODES", nodes.STORE):
         monkeypatch.delenv(name, raising=False)
     for name, value in granted.items():
@@ -85,6 +86,15 @@ def test_only_a_killed_process_is_started_again(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(nodes, "_step", lambda *given: (_ for _ in ()).throw(launch.Lost("killed")))
     with pytest.raises(launch.Lost):
         nodes._lead(2, 2, 4, ["pretrain"])
+
+
+def test_a_job_asks_slurm_for_its_nodes(job: Path) -> None:
+    (job / "squeue").write_text("#!/bin/sh\necho $* >>asked.txt\necho 1\n")
+    (job / "squeue").chmod(0o755)
+    assert nodes._allocated() == 1
+    assert (job / "asked.txt").read_text() == "--noheader --format=%D --jobs=1\n"
+    (job / "squeue").write_text("#!/bin/sh\nexit 1\n")
+    assert nodes._allocated() == nodes.SEVERAL
 
 
 def test_srun_s_own_failure_is_one_line(job: Path, monkeypatch: pytest.MonkeyPatch) -> None:

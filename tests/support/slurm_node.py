@@ -20,6 +20,7 @@ import psutil
 
 SYSTEM = Path("/etc/slurm/slurm.conf")
 PROGRAMS = ("munged", "munge", "slurmctld", "slurmd", "sbatch", "srun", "squeue", "scontrol", "scancel")
+SLOWEST = 300.0  # seconds that anything may take: a machine may be slow, or busy with other work
 PATH = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"])
 # No cgroups: with the wrong ones, jobs end as COMPLETED but never ran. No accounting: squeue reports how a job ended for
 # MinJobAge seconds. A job in `urgent` preempts those in `main`, which are requeued.
@@ -165,10 +166,9 @@ class Node:
 
     def slow_down(self, name: str, seconds: float) -> None:
         """Let the jobs on a node run for a fifth of the time, during these seconds."""
-        end = time.monotonic() + seconds
+        found, end = self.processes(name, watchers=False), time.monotonic() + seconds
         while time.monotonic() < end:
-            found = self.processes(name, watchers=False)
-            for act, pause in ((psutil.Process.suspend, 0.04), (psutil.Process.resume, 0.01)):
+            for act, pause in ((psutil.Process.suspend, 0.008), (psutil.Process.resume, 0.002)):
                 for process in found:
                     with contextlib.suppress(psutil.NoSuchProcess):
                         act(process)
@@ -204,7 +204,7 @@ class Node:
         except RuntimeError:
             return False
 
-    def wait(self, what: str, ready: Callable[[], bool], seconds: float = 30) -> None:
+    def wait(self, what: str, ready: Callable[[], bool], seconds: float = SLOWEST) -> None:
         """Wait until ready() holds."""
         end = time.monotonic() + seconds
         while not ready():
@@ -220,7 +220,7 @@ class Node:
     def cancel(self) -> None:
         """Cancel all pending and running jobs, and wait for their end."""
         self.run("scancel", "--user=root")
-        self.wait("end of jobs", lambda: not self.run("squeue", "-h"), 60)
+        self.wait("end of jobs", lambda: not self.run("squeue", "-h"))
 
     def logs(self) -> str:
         """Return the ends of the logs."""

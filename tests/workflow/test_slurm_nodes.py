@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from support import slurm_node
-from support.cluster import LAYOUT, LITERAL, QUICK, STUDY, ended, snakemake, started, submitted, told, tree
+from support.cluster import LAYOUT, LITERAL, QUICK, RECORD, STUDY, ended, snakemake, started, submitted, told, tree
 from support.slurm_node import Node
 
 METHODS = ("scratch", "bert2bert_fpi")
@@ -117,10 +117,10 @@ def test_a_study_survives_a_lost_node(two: Node, prepared: Path, alone: Path, tm
     has_saved(two, folder)
     last = two.names[-1]
     two.lose(last)
-    two.wait("the requeue", lambda: bool(waiting(two, folder)) and not running(two, folder), 180)
+    two.wait("the requeue", lambda: bool(waiting(two, folder)) and not running(two, folder))
     jobs = waiting(two, folder)
     two.begin(last)
-    two.wait("the node", lambda: "down" not in two.run("sinfo", "-h", "-o", "%T"), 60)
+    two.wait("the node", lambda: "down" not in two.run("sinfo", "-h", "-o", "%T"))
     begin(two, jobs)
     ended(process, folder)
     restarted = [job for job in submitted(two, folder) if job["Restarts"] != "0"]
@@ -129,9 +129,44 @@ def test_a_study_survives_a_lost_node(two: Node, prepared: Path, alone: Path, tm
     the_same(folder, alone, 1e-6)
 
 
+def test_a_requeued_job_goes_on_with_fewer_nodes(two: Node, prepared: Path, alone: Path, tmp_path: Path) -> None:
+    folder = copy(prepared, tmp_path / "study", nodes=2, processes=1)
+    process = snakemake(folder, *LITERAL, *QUICK, "--", RECORD)
+    has_saved(two, folder)
+    (job,) = running(two, folder)
+    two.run("scontrol", "requeue", job)
+    two.wait("the job to wait", lambda: waiting(two, folder) == {job})
+    two.run("scontrol", "update", f"JobId={job}", "NumNodes=1", "NumTasks=1")
+    begin(two, {job})
+    complete(two, folder)
+    process.kill()
+    assert [(job["NumNodes"], job["Restarts"]) for job in submitted(two, folder)] == [("1", "1")]
+    went_on(folder)
+    equal(alone / LAYOUT.curve("scratch", 0), folder / LAYOUT.curve("scratch", 0), 1e-9)
+
+
+def test_the_log_names_a_slow_node(two: Node, prepared: Path, alone: Path, tmp_path: Path) -> None:
+    folder = copy(prepared, tmp_path / "study", nodes=2, processes=1)
+    process = snakemake(folder, *LITERAL, *QUICK, "--", RECORD)
+    last, line = two.names[-1], r"process \d of 2, on node (\S+), takes [\d.]+ times as long as the others"
+    two.wait("training", lambda: "initial loss" in told(folder))
+    while not (named := re.search(line, told(folder))):
+        assert process.poll() is None, told(folder)
+        two.slow_down(last, 1.0)
+    assert named[1] == last
+    complete(two, folder)
+    process.kill()
+    equal(alone / LAYOUT.curve("scratch", 0), folder / LAYOUT.curve("scratch", 0), 1e-9)
+
+
 def has_saved(two: Node, folder: Path) -> None:
     """Wait until scratch has a checkpoint; it then trains for longer than this takes to notice."""
     two.wait("a checkpoint", (folder / LAYOUT.run("scratch", 0).state).exists, 600)
+
+
+def complete(two: Node, folder: Path) -> None:
+    """Wait until the only job has completed; Snakemake would look at it up to a minute later."""
+    two.wait("the job", lambda: [job["JobState"] for job in submitted(two, folder)] == ["COMPLETED"], 900)
 
 
 def begin(two: Node, jobs: set[str]) -> None:

@@ -23,6 +23,7 @@ log = logging.getLogger(__name__)
 STORE = "GROWBENCH_STORE"  # port of the store, in the environment of an agent
 RESTARTS = 3  # times that a job starts its processes again after one of them was killed
 PATIENCE = 180  # seconds until srun has the nodes: a process that is killed leaves them later
+SEVERAL = 2
 ORDER = ("lost", "error", "stopped", "followed")  # which of several faults is the cause
 
 
@@ -41,8 +42,18 @@ def run(nodes: int, processes: int, threads: int, words: Sequence[str]) -> None:
 
 
 def _allocated() -> int:
-    """Return how many nodes SLURM granted; Snakemake's plugin hides it from its jobs, which ask for what they need."""
-    return int(os.environ.get("SLURM_JOB_NUM_NODES") or 2) if "SLURM_JOB_ID" in os.environ else 1
+    """Return how many nodes SLURM granted. Snakemake's plugin hides it from its jobs, which then ask SLURM.
+
+    A requeued job may have got fewer than it asked for. Without an answer it has as many.
+    """
+    if (job := os.environ.get("SLURM_JOB_ID")) is None:
+        return 1
+    granted = os.environ.get("SLURM_JOB_NUM_NODES", "")
+    if not granted:
+        with suppress(OSError):
+            asked = ("squeue", "--noheader", "--format=%D", f"--jobs={job}")
+            granted = subprocess.run(asked, capture_output=True, text=True).stdout.strip()
+    return int(granted) if granted.isdecimal() else SEVERAL
 
 
 def _lead(nodes: int, processes: int, threads: int, words: Sequence[str]) -> None:

@@ -22,6 +22,7 @@ from growbench.pipeline.corpus.parts import Purpose
 from growbench.pipeline.pretrain import identity, progress, setup, validation
 from growbench.pipeline.pretrain import record as run_record
 from growbench.pipeline.pretrain.journal import Journal
+from growbench.pipeline.pretrain.pace import Pace
 from growbench.pipeline.pretrain.state import RunState
 from growbench.plan import schedule
 from growbench.plan.slope import flattened
@@ -35,7 +36,7 @@ from growbench.study.timeline import CONFIGURED, Peak
 from growbench.train import checkpoint, device
 from growbench.train.clock import Clock
 from growbench.train.loop import Trainer, evaluate
-from growbench.train.objective import hits
+from growbench.train.objective import hits, losses
 from growbench.train.processes import ranks
 from growbench.train.processes.ranks import Ranks
 from growbench.train.segment import Diverged
@@ -138,7 +139,7 @@ class Run:
             return self._train()
 
     def _train(self) -> Journal:
-        self.clock = Clock(self.ranks)
+        self.clock, self.pace = Clock(self.ranks), Pace(self.name, self.ranks)
         self.state = RunState(self.name, self.folder, self.identity, self.journal, self.stages)
         measured = partial(validation.measured, self.study, self.corpus, self.stages.batches)
         self.valid, self.final = measured("trunk"), measured(self.purpose)
@@ -251,7 +252,8 @@ class Run:
 
     def _evaluate(self, trainer: Trainer, windows: Windows, *, uncast: bool) -> np.ndarray:
         """Return the loss of each document in nats, [documents]."""
-        nats = evaluate(trainer, windows, uncast=uncast)
+        nats = evaluate(trainer, windows, uncast=uncast, measure=self.pace.timed(losses))
+        self.pace.compare()
         if not np.isfinite(nats).all():
             raise self.state.diverged(f"the validation loss is {windows.loss(nats)} at step {self.journal.at.step}")
         self.journal.ledger.add("eval", self.journal.at.stage, **self.clock.read())
