@@ -60,5 +60,6 @@ onstart:
     announce()
     check_inputs()
     keep_warm()
+    keep_jobs()
     note_unused()
     note_adopted()

@@ -196,7 +196,14 @@ def test_a_loss_far_above_ignorance_stops_the_run(study, monkeypatch) -> None:
         pretrain.run(study, "scratch", 0)
 
 
-@pytest.mark.parametrize(("number", "remedy"), [(errno.ENOSPC, "free some space"), (errno.EROFS, "make it writable")])
+@pytest.mark.parametrize(
+    ("number", "remedy"),
+    [
+        (errno.ENOSPC, "free some space"),
+        (errno.EROFS, "make it writable"),
+        (errno.ESTALE, "the file server has replaced it; run the same command to resume"),
+    ],
+)
 def test_what_the_file_system_refuses_is_one_line_and_leaves_the_old(
     study, number, remedy, monkeypatch, capsys
 ) -> None:

@@ -35,8 +35,25 @@ from support.cluster import (
 )
 from support.slurm_node import Node
 
+from growbench.runtime import durable, unanswered
+
 LOCK = LAYOUT.run("scratch", 0).lock
-SECONDS = 60
+SECONDS = 20
+DISK = 64  # MB
+# A rename is answered as by a file server that was restarted, once for each file `stale`.
+STALE = """
+import errno, os, pathlib
+
+honest_replace, order = os.replace, pathlib.Path("stale")
+
+def replace(source, target):
+    if order.exists() and str(target).endswith("/state"):
+        order.unlink()
+        raise OSError(errno.ESTALE, os.strerror(errno.ESTALE), str(source))
+    honest_replace(source, target)
+
+os.replace = replace
+"""
 ONE_RUN: dict[str, Any] = {"methods": {"scratch": None}, "attention": False}
 
 pytestmark = pytest.mark.slurm
@@ -95,12 +112,40 @@ def prepared(node: Node, tmp_path_factory: pytest.TempPathFactory) -> Prepared:
     tree(sample, 200, **ONE_RUN)
     ended(snakemake(sample, "--cores", "2", "--", RECORD), sample)
     trunk = next(row for row in json.loads((sample / RECORD).read_text())["ledger"] if row["phase"] == "trunk")
-    tree(folder, max(3000, int(SECONDS * trunk["steps"] / trunk["wall_seconds"])), **ONE_RUN)
+    tree(folder, max(2000, int(SECONDS * trunk["steps"] / trunk["wall_seconds"])), **ONE_RUN)
     ended(snakemake(folder, "--cores", "2", "--", str(LAYOUT.corpus_manifest)), folder)
     reference = Path(shutil.copytree(folder, folder.with_name("reference")))
     (reference / LOG).parent.mkdir(parents=True)
     words = ("pretrain", "--config", STUDY[1], "--method", "scratch", "--seed", "0", "--log", LOG)
     return Prepared(folder, reference, start(reference, "-m", "growbench", *words))
+
+
+def saving(prepared: Prepared, folder: Path) -> Path:
+    """Return a copy of the prepared study that writes a checkpoint every second."""
+    shutil.copytree(prepared.folder, folder, dirs_exist_ok=True)
+    path = folder / STUDY[1]
+    values = json.loads(path.read_text(encoding="utf-8"))
+    values["train"]["checkpoint_seconds"] = 1.0
+    path.write_text(json.dumps(values), encoding="utf-8")
+    return folder
+
+
+@contextlib.contextmanager
+def disk(place: Path) -> Iterator[Path]:
+    """A small disk of its own, mounted at this place."""
+    place.mkdir(parents=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={DISK}m", "tmpfs", str(place)], check=True)
+    try:
+        yield place
+    finally:
+        subprocess.run(["umount", "--lazy", str(place)], check=True)
+
+
+def fill(place: Path) -> None:
+    """Write until the disk is full."""
+    with contextlib.suppress(OSError), open(place, "wb", buffering=0) as handle:
+        while True:
+            handle.write(bytes(2**12))
 
 
 def terminated(process: int) -> bool:
@@ -119,7 +164,7 @@ def still(node: Node, folder: Path) -> Iterator[None]:
     os.kill(process, signal.SIGSTOP)
     try:
         yield
-        node.wait("SIGTERM", lambda: terminated(process) or GOES_ON in told(folder), 180)
+        node.wait("SIGTERM", lambda: terminated(process) or GOES_ON in told(folder))
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.kill(process, signal.SIGCONT)
@@ -127,7 +172,7 @@ def still(node: Node, folder: Path) -> Iterator[None]:
 
 def stops(node: Node, folder: Path) -> int:
     """Wait until SIGTERM has ended the current job; return how far it came."""
-    node.wait("the end by SIGTERM", lambda: GOES_ON in told(folder), 180)
+    node.wait("the end by SIGTERM", lambda: GOES_ON in told(folder))
     return int(re.findall(r"trunk: step (\d+),", told(folder))[-1])
 
 
@@ -165,7 +210,7 @@ def test_a_preempted_and_a_requeued_run_resume(node: Node, prepared: Prepared, t
         node.run("sbatch", *urgent)
     job = trains(node, disturbed, more=stops(node, disturbed))["JobId"]
     node.run("scontrol", "requeue", job)
-    node.wait("the job to wait", lambda: submitted(node, disturbed, "pretrain")[-1]["JobState"] == "PENDING", 60)
+    node.wait("the job to wait", lambda: submitted(node, disturbed, "pretrain")[-1]["JobState"] == "PENDING")
     node.run("scontrol", "update", f"JobId={job}", "StartTime=now")  # SLURM lets a requeued job wait for two minutes
     ended(process, disturbed)
     assert submitted(node, disturbed, "pretrain")[-1]["Restarts"] == "1"
@@ -182,6 +227,7 @@ def test_after_snakemake_was_killed_resume_stops_its_jobs_and_continues(
     with still(node, disturbed):
         refused = ended(start(disturbed, "workflow/resume.py", *words), disturbed, status=1)
         assert f"resume: snakemake is still running here, process {process.pid}" in refused
+        assert "cannot be locked" in ended(start(disturbed, "-m", "snakemake", *words), disturbed, status=1)
         process.send_signal(signal.SIGKILL)
         process.wait()
         assert "cannot be locked" in ended(start(disturbed, "-m", "snakemake", *words), disturbed, status=1)
@@ -192,3 +238,45 @@ def test_after_snakemake_was_killed_resume_stops_its_jobs_and_continues(
     assert (first["JobId"], first["JobState"], second["JobState"]) == (old, "CANCELLED", "COMPLETED")
     assert first["EndTime"] <= second["StartTime"]
     ends_the_same(disturbed, prepared)
+
+
+def test_a_stale_handle_and_a_full_disk_cost_a_job_each(node: Node, prepared: Prepared, tmp_path: Path) -> None:
+    with disk(tmp_path / "study/results") as results:
+        disturbed = saving(prepared, tmp_path / "study")
+        with open(disturbed / "src/sitecustomize.py", "a", encoding="utf-8") as customized:
+            customized.write(STALE)
+        run, filler = disturbed / LAYOUT.run("scratch", 0).state.parent, results / "filler"
+        process = snakemake(disturbed, *LITERAL, *QUICK, "--", RECORD)
+        node.wait("a checkpoint", (run / "state").exists, 600)
+        (disturbed / "stale").touch()
+        node.wait("a stale handle", lambda: "Stale file handle" in told(disturbed))
+        line = f"growbench: {LAYOUT.run('scratch', 0).state}: Stale file handle; the file server has replaced it; run the same"
+        assert line in told(disturbed) and "Traceback" not in told(disturbed)
+        node.wait("the next job", lambda: "resumes at step" in told(disturbed))
+        fill(filler)
+        node.wait("the full disk", lambda: "No space left on device" in told(disturbed))
+        assert "free some space, then run the same command to resume" in told(disturbed)
+        assert "Traceback" not in told(disturbed) and not list(run.glob("*.tmp"))
+        assert durable.damage(run / "state") is None
+        filler.unlink()
+        ended(process, disturbed)
+        states = [job["JobState"] for job in submitted(node, disturbed, "pretrain")]
+        assert states[-1] == "COMPLETED" and len(states) > 2 and set(states[:-1]) == {"FAILED"}
+        ends_the_same(disturbed, prepared)
+
+
+def test_jobs_are_not_forgotten_while_the_controller_is_away(node: Node, prepared: Prepared, tmp_path: Path) -> None:
+    disturbed = Path(shutil.copytree(prepared.folder, tmp_path / "study"))
+    process = snakemake(disturbed, *LITERAL, *QUICK, "--", RECORD)
+    trains(node, disturbed)
+    node.kill("slurmctld")
+    said, line = disturbed / "said.txt", unanswered.TOLD.format(1)
+    try:
+        node.wait("a question without an answer", lambda: line in said.read_text(encoding="utf-8"))
+    finally:
+        node.control()
+    ended(process, disturbed)
+    (job,) = submitted(node, disturbed, "pretrain")
+    assert (job["JobState"], job["Restarts"]) == ("COMPLETED", "0")
+    ended(prepared.process, prepared.reference)
+    assert not differences(disturbed, prepared.reference, "runs", "records")

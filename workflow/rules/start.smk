@@ -25,7 +25,7 @@ if not OF_LADDER:
 from growbench.errors import GrowBenchError, shown
 from growbench.records.layout import Layout, run_name
 from growbench.runtime import shell as shell_words
-from growbench.runtime import warm
+from growbench.runtime import unanswered, warm
 from growbench.runtime.discover import explained
 from growbench.study import ladder
 
@@ -59,6 +59,12 @@ def keep_warm():
     """Offer jobs on this machine a process that has imported torch and transformers already; not jobs in containers."""
     if workflow.is_main_process and workflow.local_exec and not workflow.deployment_settings.deployment_method:
         warm.offer()
+
+
+def keep_jobs():
+    """Wait for SLURM while it does not answer, if Snakemake has its plugin."""
+    if workflow.is_main_process and (plugin := sys.modules.get("snakemake_executor_plugin_slurm")):
+        unanswered.keep_jobs(plugin.Executor)
 
 
 def check_inputs():

@@ -26,6 +26,7 @@ REMEDIES = {
     errno.EROFS: f"make it writable, {RESUME}",
     errno.EACCES: f"allow access to it, {RESUME}",
     errno.EPERM: f"allow access to it, {RESUME}",
+    errno.ESTALE: "the file server has replaced it; run the same command to resume",
 }
 
 
