@@ -28,9 +28,10 @@ ROOT = Path(__file__).resolve().parents[1]
 FRONT_STUDY = "mini-gpt"  # of the reference studies, the one whose curves have no plateau
 FRONT = ("method", "final loss, nats", "FLOPs, target only", "FLOPs, everything counted", "n")
 SAVED = ("method", "against the frontier", "against scratch", "p, Holm", "tokens per parameter", "n")
-# withdrawn as evidence on 2026-11-26; each has a section in docs/RESULTS.md that says what is wrong with it
+# withdrawn as evidence on 2026-11-26; each has a section in docs/FIRST_STUDIES.md that says what is wrong with it
 WITHDRAWN = frozenset({"mini", "mini-bert", "mini-gpt", "mini-gpt-96", "mini-gpt-deep", "mini-gpt-dropout"})
 AGAIN = ("mini-gpt", "mini-gpt-tuned")  # the same runs before and after the protocol of 2026-11-26
+FIRST = WITHDRAWN | set(AGAIN)  # on the page of the first studies
 BEFORE_AFTER = ("method", "LR", "LR now", "warm-up", "warm-up now", "loss", "loss now", "saving", "saving now")
 Row = Mapping[str, Any]
 WIDTH = 120  # of a line of text
@@ -136,9 +137,18 @@ def _mark(study: str) -> str:
 
 
 def results() -> str:
-    """Return the tables and figures of every committed study."""
+    """Return the tables and figures of the committed studies, but not of the first ones."""
+    return _pages({study: page for study, page in studies().items() if study not in FIRST})
+
+
+def first() -> str:
+    """Return the tables and figures of the first studies."""
+    return _pages({study: page for study, page in studies().items() if study in FIRST})
+
+
+def _pages(of: Mapping[str, str]) -> str:
     blocks = []
-    for study, page in studies().items():
+    for study, page in of.items():
         layout = Layout(study)
         folder, figures = ROOT / layout.tables, sorted(ROOT.glob(str(layout.figure("*", "png"))))
         blocks.append(f"## {study}")
@@ -218,7 +228,8 @@ BLOCKS: dict[str, dict[str, Callable[[], str]]] = {
     "README.md": {"methods": methods_table, "front": front},
     "CONTRIBUTING.md": {"rulegraph": rulegraph},
     "docs/METHODS.md": {"options": options_table, "families": families_table},
-    "docs/RESULTS.md": {"before_after": before_after, "results": results},
+    "docs/RESULTS.md": {"results": results},
+    "docs/FIRST_STUDIES.md": {"before_after": before_after, "first": first},
 }
 
 

@@ -24,7 +24,7 @@ def test_every_method_has_a_row_and_its_options_are_on_the_methods_page(script: 
 
 
 def test_the_largest_saving_comes_first_and_controls_have_their_own_table(script: dict[str, Any]) -> None:
-    section = script["results"]().split("\n## mini-gpt\n")[1].split("#### How firm they are")[0]
+    section = script["first"]().split("\n## mini-gpt\n")[1].split("#### How firm they are")[0]
     growing, controls = section.split("Controls:")
     rows = [line.split(" | ") for line in growing.splitlines() if line.startswith("| ") and "%" in line]
     head = growing.split("\n| ")[1].split(" | ")
@@ -47,13 +47,17 @@ def test_the_front_page_prints_losses_and_flops_but_no_saving(script: dict[str, 
 
 
 def test_every_withdrawn_study_is_marked_and_has_a_section_on_what_is_wrong_with_it(script: dict[str, Any]) -> None:
-    by_hand, _, generated = (ROOT / "docs/RESULTS.md").read_text(encoding="utf-8").partition("<!-- generated: results")
+    by_hand, _, generated = (
+        (ROOT / "docs/FIRST_STUDIES.md").read_text(encoding="utf-8").partition("<!-- generated: first")
+    )
     assert script["WITHDRAWN"] <= script["studies"]().keys()
     for study in script["WITHDRAWN"]:
         assert f"\n### {study}\n\n**Known to be wrong.**" in by_hand, study
         assert f"\n## {study}\n\n**Superseded.** [What is known to be wrong with this study](#{study})." in generated
     above = (ROOT / "README.md").read_text(encoding="utf-8").partition("<!-- generated: front")[0]
-    assert "**The savings of the first studies are withdrawn as evidence.**" in above and "docs/RESULTS.md" in above
+    assert (
+        "**The savings of the first studies are withdrawn as evidence.**" in above and "docs/FIRST_STUDIES.md" in above
+    )
 
 
 def _placebo(saved: float | None) -> dict[str, Any]:

@@ -24,7 +24,7 @@ def line(cost: np.ndarray, loss: np.ndarray) -> Line:
     return Line.of(cost, loss[None])
 
 
-def test_between_two_points_it_is_linear_in_log_cost() -> None:
+def test_two_points_alone_are_joined_by_a_straight_line_in_log_cost() -> None:
     made = line(np.array([1.0, 4.0]), np.array([3.0, 1.0]))
     assert made.at(2.0)[0] == pytest.approx(2.0) and made.reach(np.array([2.0]))[0] == pytest.approx(2.0)
 
@@ -39,9 +39,8 @@ def test_nothing_is_extrapolated() -> None:
 
 def test_a_curve_that_rises_counts_its_first_crossing() -> None:
     made = line(np.array([1.0, 2.0, 4.0, 8.0]), np.array([3.0, 2.0, 2.6, 1.5]))
-    assert made.reach(np.array([2.5]))[0] == pytest.approx(2**0.5)
-    assert made.reach(np.array([2.0]))[0] == 2.0
-    assert made.reach(np.array([1.75]))[0] == pytest.approx(4 * 2**0.5), "from the running best 2.0 at 4 to 1.5 at 8"
+    assert made.reach(np.array([2.0]))[0] == 2.0 and 1 < made.reach(np.array([2.5]))[0] < 2
+    assert 4 < made.reach(np.array([1.75]))[0] < 8, "from the running best 2.0 at 4 to 1.5 at 8"
     assert made.at(3.0)[0] == 2.0
 
 
@@ -65,7 +64,7 @@ def test_the_two_readings_are_inverse(run: tuple[np.ndarray, np.ndarray], share:
     value = made.at(there)
     assume(np.isfinite(value[0]))
     back = float(made.reach(value)[0])
-    assert back <= there * (1 + 1e-9), "a flat part is reached at its beginning"
+    assert back <= there * (1 + 1e-6), "a flat part is reached at its beginning"
     assert made.at(back)[0] == pytest.approx(value[0], abs=1e-9)
 
 
@@ -93,30 +92,45 @@ def test_versions_are_read_one_by_one() -> None:
 def test_joined_points_do_not_start_over() -> None:
     big, small = line(np.array([1.0, 4.0]), np.array([5.0, 4.0])), line(np.array([2.0, 8.0]), np.array([3.0, 2.0]))
     both = joined([big, small])
-    assert both.reach(np.array([4.0]))[0] == pytest.approx(2**0.5), "half way from the first point to the small model"
+    assert 1 < both.reach(np.array([4.0]))[0] < 2, "between the first point and the small model's"
 
 
 @given(runs())
 def test_a_fit_falls_and_keeps_falling_points(run: tuple[np.ndarray, np.ndarray]) -> None:
     cost, loss = run
     x, y = fitted(cost, loss)
-    assert (np.diff(y) <= 0).all() and x[0] == cost[0] and x[-1] == cost[-1]
+    assert (np.diff(y) <= 0).all() and list(x) == list(cost)
     falling = np.sort(loss)[::-1]
-    x, y = fitted(cost, falling)
-    assert np.interp(cost, x, y) == pytest.approx(falling, abs=1e-9)
+    assert list(fitted(cost, falling)[1]) == pytest.approx(list(falling), abs=1e-12)
 
 
-def test_a_fit_of_a_smooth_law_is_closer_than_chords() -> None:
+@given(runs(), st.floats(0, 1))
+def test_between_two_points_it_stays_between_their_losses(run: tuple[np.ndarray, np.ndarray], share: float) -> None:
+    cost, loss = run
+    best = np.minimum.accumulate(loss)
+    for i in range(len(cost) - 1):
+        found = float(line(cost, loss).at(float(cost[i] ** (1 - share) * cost[i + 1] ** share))[0])
+        assert best[i + 1] <= found <= best[i]
+
+
+def law(flops: np.ndarray) -> np.ndarray:
     """loss = 2 + 30 F^-0.3, a power law, which is not straight in log FLOPs."""
+    return 2 + 30 * flops**-0.3
 
-    def law(flops: np.ndarray) -> np.ndarray:
-        return 2 + 30 * flops**-0.3
 
-    cost = np.array([1.0, 4.0, 16.0, 64.0])
-    between = np.array([2.0, 8.0, 32.0])
-    chord = np.array([line(cost, law(cost)).at(at)[0] for at in between])
-    fit = np.array([line(*fitted(cost, law(cost))).at(at)[0] for at in between])
-    assert (np.abs(fit - law(between)) < 0.6 * np.abs(chord - law(between))).all()
+def test_a_smooth_law_is_read_closer_than_along_straight_lines() -> None:
+    cost, between = np.array([1.0, 4.0, 16.0, 64.0]), np.array([2.0, 8.0, 32.0])
+    read = np.array([line(cost, law(cost)).at(at)[0] for at in between])
+    straight = np.interp(np.log(between), np.log(cost), law(cost))
+    assert (np.abs(read - law(between)) < 0.6 * np.abs(straight - law(between))).all()
+    needed = np.array([line(cost, law(cost)).reach(law(at)[None])[0] for at in between])
+    assert np.abs(np.log(needed / between)).max() < 0.05
+
+
+def test_a_loss_before_and_after_growth_at_one_cost_is_a_jump() -> None:
+    made = line(np.array([1.0, 2.0, 2.0, 4.0]), np.array([4.0, 3.0, 2.0, 1.0]))
+    assert made.reach(np.array([2.5]))[0] == 2.0 and made.reach(np.array([3.0]))[0] == 2.0
+    assert made.reach(np.array([3.5]))[0] == pytest.approx(2**0.5) and made.at(2 * 2**0.5)[0] == pytest.approx(1.5)
 
 
 def test_a_fit_pools_points_that_rise() -> None:

@@ -34,7 +34,7 @@ def build(measured: Measured, methods: Sequence[str], gains: Mapping[str, float]
     Amortized: the source's cost is divided by the number of methods of the study that start from it. If the study has
     scratch_iso, `iso` holds what methods with a source and source_longer save against it, everything counted.
 
-    saving_X_fit: read on a monotone fit of the points instead of chords.
+    saving_X_fit: read on a monotone fit of the points instead of their running best.
     saving_total_better_lr, _warmup: the saving if scratch's losses were lower by its gain at one step of the search's grid.
     best: whether a growing method is in the model confidence set of the costs against the frontier, at 95 %.
     """

@@ -2,8 +2,8 @@
 
 The policy is that of statistics/savings.py with the average score in place of the loss. The score is the mean over tasks
 and fine-tuning runs at the fine-tuned finished points; threshold_score is scratch's highest score, at its last
-fine-tuned point as a rule. A curve that falls again is replaced by its running best; scores are interpolated linearly in
-log FLOPs. With one fine-tuned point, a saving is a lower bound, "not reached", or that of the two points' FLOPs at an equal score.
+fine-tuned point as a rule. A curve that falls again is replaced by its running best; between points it is read as
+losses are. With one fine-tuned point, a saving is a lower bound, "not reached", or that of the two points' FLOPs at an equal score.
 """
 
 from collections.abc import Sequence

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy.optimize import brentq
 
 from growbench.analysis.frames.accounting import ACCOUNTINGS, FRONTIER
 from growbench.analysis.frames.measured import LONGER, SCRATCH, interval_of
@@ -113,17 +114,20 @@ def crossings(rungs: Sequence[Rung]) -> pd.DataFrame:
 def crossing(first: Line, second: Line) -> float | None:
     """Return the FLOPs above which the first of two lines stays below the second; None if it does so nowhere, or throughout.
 
-    Losses between points are interpolated linearly in log FLOPs.
+    Losses between points are read as statistics/reading.py says.
     """
+
+    def gap(log: float) -> float:
+        return float(first.at(np.exp(log))[0] - second.at(np.exp(log))[0])
+
     low, high = max(first.cost[0], second.cost[0]), min(first.cost[-1], second.cost[-1])
-    costs = np.unique([cost for line in (first, second) for cost in line.cost if low <= cost <= high] + [low, high])
-    gap = np.array([float(first.at(cost)[0] - second.at(cost)[0]) for cost in costs])
-    above = np.flatnonzero(gap > 0)
-    if not len(above) or above[-1] == len(costs) - 1:
+    logs = np.log(
+        np.unique([cost for line in (first, second) for cost in line.cost if low <= cost <= high] + [low, high])
+    )
+    above = np.flatnonzero([gap(log) > 0 for log in logs])
+    if not len(above) or above[-1] == len(logs) - 1:
         return None
-    i = above[-1]
-    left, right = np.log(costs[i : i + 2])
-    return float(np.exp(left + (right - left) * gap[i] / (gap[i] - gap[i + 1])))
+    return float(np.exp(brentq(gap, *logs[above[-1] : above[-1] + 2])))
 
 
 def profiles(rungs: Sequence[Rung]) -> pd.DataFrame:

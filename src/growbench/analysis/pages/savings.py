@@ -181,6 +181,6 @@ def _at_score(made: Frames, reuses: int) -> str:
 
 {tables(columns, rows, made.bases)}
 - The same with the average score over tasks in place of the loss, against scratch, at the fine-tuned finished points \
-({" to ".join(str(count) for count in dict.fromkeys([counts[0], counts[-1]]))} per method); interpolated in (log FLOPs, \
-score). Scratch's highest: {wording.number(100 * rows[0]["threshold_score"], 1)}. {wording.finetuning(made.counted)}
+({" to ".join(str(count) for count in dict.fromkeys([counts[0], counts[-1]]))} per method), read in the same \
+way. Scratch's highest: {wording.number(100 * rows[0]["threshold_score"], 1)}. {wording.finetuning(made.counted)}
 """
