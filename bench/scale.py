@@ -123,7 +123,8 @@ def main(words: Sequence[str] | None = None) -> int:
     assumed = ", ".join(f"{key} {value:g}" for key, value in asdict(cluster).items())
     body = (
         f"Study {study.study}, {len(study.seeds)} seeds, pre-training only. Assumed (see `Cluster` in the script; SI units): {assumed}. "
-        f"Efficiency: GPU-days of one GPU by those of all. Gradients are averaged after the backward pass.\n\n"
+        f"Efficiency: GPU-days of one GPU by those of all. Averaging counts in full, although it "
+        "overlaps with the backward pass.\n\n"
         f"{_table.markdown(COLUMNS, rows)}\n"
         f"Beyond {stops} GPUs twice as many make the study less than {GAIN} times as fast.\n"
     )

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass
 from functools import cached_property, partial
 
@@ -87,11 +87,11 @@ class Trainer:
         set_lr(self.opt, lr)
         self.opt.zero_grad(set_to_none=True)
         total = torch.zeros((), device=self.compute.device, dtype=self.dtype)
-        with self._micro_batches():
-            for piece, rows in self.ranks.share(batch, self.accumulate):
+        with ExitStack() as last, self._micro_batches():
+            for place, (piece, rows) in enumerate(self.ranks.share(batch, self.accumulate), start=1):
+                if place == self.accumulate and self.root is None:
+                    last.enter_context(self.ranks.averaging(self.parameters))
                 total += self._gradients(number, piece, rows.to(self.compute.device))
-        if self.root is None:
-            self.ranks.average(self.parameters)
         if self.clip is not None:
             clip(self.parameters, self.clip)
         self.opt.step()

@@ -4,17 +4,17 @@ A step's batch follows from (seed, step) alone. It is split into `processes x ac
 number of rows, each of which predicts the same number of positions. The mean over micro-batches is therefore the mean
 over the batch, for losses and gradients alike. Only rounding depends on the number of processes.
 
-Gradients are averaged after the backward pass, not by DistributedDataParallel. The loop calls backbone and head
-rather than the model, a step may run some of the layers (train/variants/submodel.py), and a stage may keep the
-previous stage's model.
+Gradients are averaged while the last backward pass of a step still runs, by hooks. DistributedDataParallel does not know
+the second backward pass of a learned operator, and has to search the graph of a step that runs some of the layers; on
+CPUs `replicate` overlaps with nothing. docs/LOG.md has the times.
 """
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
@@ -25,21 +25,23 @@ from growbench.runtime import launch
 from growbench.train.objective import Batch
 
 T = TypeVar("T")
-BUCKET = 64 * 2**20  # bytes of gradients that are averaged at once
+BUCKET = 25 * 2**20  # bytes of gradients that are averaged at once
 PATIENCE = timedelta(minutes=30)  # the others wait while one process writes a checkpoint or shuffles an epoch
 BROKEN = ("gloo", "nccl", "connection closed", "connection reset")  # words in errors that have no class of their own
 
 
 @dataclass(frozen=True, slots=True)
 class Ranks:
-    """This process among those that train together. Only the first one writes files and progress.
+    """This process among those that train together. Only the first one writes files and progress, parts of checkpoints apart.
 
     rank: number of this process, from 0.
     count: number of processes.
+    beside: the group in which they agree on what goes on beside the training; None alone.
     """
 
     rank: int = 0
     count: int = 1
+    beside: dist.ProcessGroup | None = None
 
     @property
     def first(self) -> bool:
@@ -56,18 +58,23 @@ class Ranks:
         for number in range(self.rank * accumulate, (self.rank + 1) * accumulate):
             yield number, batch.piece(number, pieces)
 
-    def average(self, parameters: Iterable[nn.Parameter]) -> None:
-        """Replace the gradients by their means over the processes; all have gradients of the same parameters."""
+    @contextmanager
+    def averaging(self, parameters: Iterable[nn.Parameter]) -> Iterator[None]:
+        """Average over the processes the gradients that the backward passes of this context complete, while those still run.
+
+        A bucket is sent as soon as it is full. All processes run the same graph, so gradients arrive in the same order.
+        """
         if not self.together:
+            yield
             return
-        sent = []
-        for bucket in _buckets([p.grad for p in parameters if p.grad is not None]):
-            flat = torch.cat([gradient.reshape(-1) for gradient in bucket])
-            sent.append((bucket, flat, dist.all_reduce(flat, async_op=True)))
-        for bucket, flat, work in sent:
-            work.wait()
-            pieces = flat.div_(self.count).split([gradient.numel() for gradient in bucket])
-            torch._foreach_copy_(bucket, [p.view_as(g) for p, g in zip(pieces, bucket, strict=True)])
+        buckets = _Buckets(self.count)
+        hooks = [p.register_post_accumulate_grad_hook(buckets.add) for p in parameters if p.requires_grad]
+        try:
+            yield
+        finally:
+            for hook in hooks:
+                hook.remove()
+        buckets.average()
 
     def align(self, tensors: Iterable[Tensor]) -> None:
         """Copy the first process's values to all others, in place."""
@@ -108,17 +115,35 @@ class Ranks:
 ALONE = Ranks()
 
 
-def _buckets(gradients: Sequence[Tensor]) -> Iterator[list[Tensor]]:
-    bucket: list[Tensor] = []
-    size = 0
-    for gradient in gradients:
-        bucket.append(gradient)
-        size += gradient.numel() * gradient.element_size()
-        if size >= BUCKET:
-            yield bucket
-            bucket, size = [], 0
-    if bucket:
-        yield bucket
+class _Buckets:
+    """Gradients on their way: parameters whose gradients are collected, and buckets that are being added up."""
+
+    def __init__(self, count: int) -> None:
+        self.count, self.size = count, 0
+        self.waiting: list[Tensor] = []
+        self.sent: list[tuple[list[Tensor], Tensor, Any]] = []
+
+    def add(self, parameter: Tensor) -> None:
+        """Take a gradient that is complete, and send the bucket if it is full."""
+        self.waiting.append(parameter)
+        self.size += parameter.numel() * parameter.element_size()
+        if self.size >= BUCKET:
+            self._send()
+
+    def average(self) -> None:
+        """Send what is left, wait for all buckets, and make the gradients views of them."""
+        if self.waiting:
+            self._send()
+        for parameters, flat, work in self.sent:
+            work.wait()
+            pieces = flat.div_(self.count).split([p.numel() for p in parameters])
+            for parameter, piece in zip(parameters, pieces, strict=True):
+                parameter.grad = piece.view_as(parameter)
+
+    def _send(self) -> None:
+        flat = torch.cat([p.grad.reshape(-1) for p in self.waiting if p.grad is not None])
+        self.sent.append((self.waiting, flat, dist.all_reduce(flat, async_op=True)))
+        self.waiting, self.size = [], 0
 
 
 def place() -> Ranks:
@@ -140,7 +165,7 @@ def joined(batch: int, accumulate: int, device: torch.device) -> Iterator[Ranks]
         return
     try:
         dist.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo", timeout=PATIENCE)
-        yield ranks
+        yield replace(ranks, beside=dist.new_group(backend="gloo", timeout=PATIENCE))
         ranks.wait()
     except RuntimeError as error:
         if not isinstance(error, dist.DistError) and not any(word in str(error).lower() for word in BROKEN):
