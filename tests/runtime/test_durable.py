@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 from support.interrupted import curve, ending
 from support.tiny import ALWAYS, tiny, weights
 
@@ -58,8 +59,8 @@ def test_a_damaged_checkpoint_is_reported_and_the_previous_one_is_used(tmp_path,
     assert {p.name for p in tmp_path.iterdir()} == {"state", "state.old"}
     harm(tmp_path / "state")
     with caplog.at_level(logging.WARNING):
-        tensors, state = checkpoint.load_state(tmp_path / "state")
-    assert state == {"step": 2} and tensors["model/a"][0] == 2
+        state = checkpoint.load_state(tmp_path / "state")
+    assert state == {"step": 2} and load_file(tmp_path / "state" / checkpoint.TENSORS)["model/a"][0] == 2
     (line,) = caplog.messages
     assert why in line and "the previous checkpoint, " in line and "state.old, is used" in line and "\n" not in line
     caplog.clear()
@@ -139,9 +140,9 @@ def test_a_crash_while_saving_leaves_a_checkpoint(tmp_path, step, monkeypatch) -
         with pytest.raises(SystemExit):
             checkpoint.save_state(tmp_path / "state", one, {"step": 3})
     assert (tmp_path / "state.tmp").exists()
-    assert checkpoint.load_state(tmp_path / "state")[1] == {"step": 2}
+    assert checkpoint.load_state(tmp_path / "state") == {"step": 2}
     checkpoint.save_state(tmp_path / "state", one, {"step": 4})
-    assert checkpoint.load_state(tmp_path / "state")[1] == {"step": 4}
+    assert checkpoint.load_state(tmp_path / "state") == {"step": 4}
 
 
 def test_a_damaged_finished_point_is_refused(study) -> None:
@@ -185,8 +186,9 @@ def test_numbers_that_are_not_finite_are_never_kept(study, monkeypatch) -> None:
     kept = r"diverged: model/\S+ is not finite after step 12, stage 0; the last good checkpoint is results/\S+state, step 12;"
     with pytest.raises(GrowBenchError, match=kept):
         pretrain.run(study, "scratch", 0)
-    tensors, state = checkpoint.load_state(Layout("tiny").run("scratch", 0).state)
-    assert checkpoint.infinite(tensors) is None
+    folder = Layout("tiny").run("scratch", 0).state
+    state = checkpoint.load_state(folder)
+    assert checkpoint.infinite(load_file(folder / checkpoint.TENSORS)) is None
     assert state["at"]["step"] + state["segment"]["done"] == 12
 
 
@@ -220,7 +222,7 @@ def test_what_the_file_system_refuses_is_one_line_and_leaves_the_old(
     ):
         with pytest.raises(GrowBenchError, match=rf"^a/\S+: {os.strerror(number)}; {remedy}"):
             attempt()
-    assert Path("a/b.json").read_text() == "old" and checkpoint.load_state(Path("a/state"))[1] == {"step": 1}
+    assert Path("a/b.json").read_text() == "old" and checkpoint.load_state(Path("a/state")) == {"step": 1}
     assert {p.name for p in Path("a").iterdir()} == {"b.json", "state"}
     monkeypatch.setitem(cli.VERBS, "aggregate", (refuse, "x"))
     assert cli.main(["aggregate", "--config", "x"]) == 2

@@ -123,15 +123,14 @@ def folder(place: Path, *, keep: bool = False) -> Iterator[Path]:
     keep: whether the previous folder is kept, as older(place).
     """
     refuse_links(place)
-    temporary = clear(place)
+    made = clear(place)
     with writing(place):
         try:
-            temporary.mkdir(parents=True)
-            yield temporary
-            _seal(temporary)
-            _swap(temporary, place, keep)
+            made.mkdir(parents=True)
+            yield made
+            complete(made, place, keep=keep)
         except BaseException:
-            shutil.rmtree(temporary, ignore_errors=True)
+            shutil.rmtree(made, ignore_errors=True)
             raise
 
 
@@ -140,11 +139,21 @@ def older(place: Path) -> Path:
     return place.with_name(f"{place.name}.old")
 
 
+def temporary(place: Path) -> Path:
+    """Return where `place` is written before it is complete."""
+    return place.with_name(f"{place.name}.tmp")
+
+
 def clear(place: Path) -> Path:
     """Remove what a crash left behind of a folder() for this place; return where that was."""
-    temporary = place.with_name(f"{place.name}.tmp")
-    shutil.rmtree(temporary, ignore_errors=True)
-    return temporary
+    shutil.rmtree(temporary(place), ignore_errors=True)
+    return temporary(place)
+
+
+def complete(made: Path, place: Path, *, keep: bool) -> None:
+    """Seal a folder that is written and make it `place`. keep: as in folder()."""
+    _seal(made)
+    _swap(made, place, keep)
 
 
 def _seal(made: Path) -> None:
@@ -155,12 +164,12 @@ def _seal(made: Path) -> None:
         sync(path)
 
 
-def _swap(temporary: Path, place: Path, keep: bool) -> None:
+def _swap(made: Path, place: Path, keep: bool) -> None:
     old = older(place)
     shutil.rmtree(old, ignore_errors=True)
     if place.exists():
         os.replace(place, old)
-    os.replace(temporary, place)
+    os.replace(made, place)
     sync(place.parent)
     if not keep:
         shutil.rmtree(old, ignore_errors=True)

@@ -1,66 +1,90 @@
 """Checkpoints: safetensors and JSON with their SHA-256, complete or absent; nothing is pickled.
 
 A run keeps its last two resumable checkpoints, state and state.old. They hold weights, moments, the run's position, its
-curve and its ledger. Random numbers and the order of the data follow from the seed and the step.
+curve and its ledger. Random numbers and the order of the data follow from the seed and the step. One process writes its
+tensors into one file; of several, each writes a file with its share (train/processes/saver.py). Any number of processes reads
+either.
 """
 
 import json
 import logging
 import os
 import shutil
+import warnings
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
+import torch.distributed.checkpoint as dcp
+from safetensors.torch import save_file
 from torch import Tensor, nn
+from torch.distributed.checkpoint import HuggingFaceStorageReader
+from torch.distributed.checkpoint.metadata import TensorStorageMetadata
 
 from growbench.records import identity
 from growbench.records.identity import Identity
 from growbench.runtime import durable
-from growbench.train.processes.shard import like
+from growbench.train.processes.ranks import ALONE, Ranks
+from growbench.train.processes.shard import like, local, room
 
 log = logging.getLogger(__name__)
 TENSORS, STATE = "tensors.safetensors", "state.json"
+WEIGHTS, MOMENTS = "model/", ("step", "exp_avg", "exp_avg_sq")  # what the keys of tensors begin with
+
+
+def held(model: nn.Module, opt: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """Return weights and moments as they are, not copies, keyed by parameter name."""
+    tensors = {}
+    for name, parameter in model.named_parameters():
+        tensors[f"{WEIGHTS}{name}"] = parameter.detach()
+        for key, value in opt.state.get(parameter, {}).items():
+            tensors[f"{key}/{name}"] = value.detach()
+    return tensors
 
 
 def snapshot(model: nn.Module, opt: torch.optim.Optimizer) -> dict[str, Tensor]:
     """Return copies of weights and moments, keyed by parameter name."""
-    tensors = {}
-    for name, parameter in model.named_parameters():
-        tensors[f"model/{name}"] = parameter.detach().clone()
-        for key, value in opt.state.get(parameter, {}).items():
-            tensors[f"{key}/{name}"] = value.detach().clone()
-    return tensors
+    return {name: tensor.clone() for name, tensor in held(model, opt).items()}
 
 
-def restore(model: nn.Module, opt: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
+def restore(model: nn.Module, opt: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
     """Load a snapshot into a model and its optimizer."""
     with torch.no_grad():
         for name, parameter in model.named_parameters():
-            parameter.copy_(like(tensors[f"model/{name}"], parameter))
-            keys = [k for k in ("step", "exp_avg", "exp_avg_sq") if f"{k}/{name}" in tensors]
-            if keys:
-                opt.state[parameter] = {k: like(tensors[f"{k}/{name}"], parameter) for k in keys}
-            else:
-                opt.state.pop(parameter, None)
+            parameter.copy_(like(tensors[f"{WEIGHTS}{name}"], parameter))
+            _give(opt, parameter, {key: like(tensor, parameter) for key, tensor in _moments(tensors, name)})
 
 
-def infinite(tensors: dict[str, Tensor]) -> str | None:
-    """Return the name of a tensor that holds a value that is not finite; None if there is none."""
-    floats = ((name, tensor) for name, tensor in tensors.items() if tensor.is_floating_point())
-    return next((name for name, tensor in floats if not bool(torch.isfinite(tensor).all())), None)
+def _moments(tensors: Mapping[str, Tensor], name: str) -> Iterator[tuple[str, Tensor]]:
+    yield from ((key, tensors[f"{key}/{name}"]) for key in MOMENTS if f"{key}/{name}" in tensors)
 
 
-def save_state(folder: Path, tensors: dict[str, Tensor], state: dict[str, Any]) -> None:
+def _give(opt: torch.optim.Optimizer, parameter: Tensor, state: dict[str, Tensor]) -> None:
+    opt.state.pop(parameter, None)
+    if state:
+        opt.state[parameter] = state
+
+
+def infinite(tensors: Mapping[str, Tensor], ranks: Ranks = ALONE) -> str | None:
+    """Return the name of a tensor that holds a value that is not finite; None if there is none.
+
+    ranks: the processes that have the tensors, or a part of each. Every one must call this.
+    """
+    floats = {name: local(tensor) for name, tensor in tensors.items() if tensor.is_floating_point()}
+    broken = (not bool(torch.isfinite(tensor).all()) for tensor in floats.values())
+    return next((name for name, found in zip(floats, ranks.total(list(broken)), strict=True) if found), None)
+
+
+def save_state(folder: Path, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
     """Write a resumable checkpoint, completely or not at all; the previous one is kept."""
     with durable.folder(folder, keep=True) as made:
         save_file({k: v.contiguous() for k, v in tensors.items()}, made / TENSORS)
         (made / STATE).write_text(json.dumps(state), encoding="utf-8")
 
 
-def load_state(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
-    """Read the last complete checkpoint; None if there is none.
+def load_state(folder: Path) -> dict[str, Any] | None:
+    """Return what the last complete checkpoint holds beside its tensors; None if there is none.
 
     A damaged one is reported in one warning and moved to <folder>.damaged, and the previous one is used.
     """
@@ -77,9 +101,33 @@ def load_state(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
     if faults:
         instead = f"the previous checkpoint, {old}, is used" if folder.exists() else "the run starts over"
         log.warning("%s; %s", "; ".join(faults), instead)
-    if not folder.exists():
-        return None
-    return load_file(folder / TENSORS), json.loads((folder / STATE).read_text(encoding="utf-8"))
+    return state(folder)
+
+
+def state(folder: Path) -> dict[str, Any] | None:
+    """Return the same of a checkpoint that another process has checked."""
+    path = folder / STATE
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+
+
+def load_tensors(folder: Path, model: nn.Module, opt: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """Load the weights and moments of a checkpoint in place; return its other tensors, each split as its parameter is.
+
+    A process reads its own part alone, however many processes wrote the checkpoint.
+    """
+    reader = HuggingFaceStorageReader(str(folder))
+    parameters = dict(model.named_parameters())
+    tensors = {f"{WEIGHTS}{name}": parameter.detach() for name, parameter in parameters.items()}
+    for key, found in reader.read_metadata().state_dict_metadata.items():
+        assert isinstance(found, TensorStorageMetadata)
+        if key not in tensors:
+            tensors[key] = room(found.size, found.properties.dtype, parameters[key.rpartition("/")[2]])
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="torch.distributed is disabled")
+        dcp.load(tensors, storage_reader=reader, no_dist=True)
+    for name, parameter in parameters.items():
+        _give(opt, parameter, dict(_moments(tensors, name)))
+    return {key: tensor for key, tensor in tensors.items() if key.partition("/")[2] not in parameters}
 
 
 def _set_aside(place: Path, aside: Path) -> None:

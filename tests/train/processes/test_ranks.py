@@ -17,33 +17,19 @@ import pytest
 import torch
 from safetensors.torch import load_file
 from support.tiny import ROOT
-from support.together import CASES, study
+from support.together import CASES, CONTINUED, HALT, PLACES, REFUSED, TORCHRUN, alone, study
 
 from growbench.errors import GrowBenchError
 from growbench.pipeline.pretrain import run as pretrain
 from growbench.records.layout import Layout
 from growbench.runtime import interrupt, launch
 from growbench.study import config, files
+from growbench.train import checkpoint
 from growbench.train.loop import Trainer
 from growbench.train.objective import CausalLM, MaskedLM
 from growbench.train.processes.ranks import Ranks
 
-TORCHRUN = (sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
 LAYOUT = Layout("tiny")
-PLACES = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT / "tests")]), "OMP_NUM_THREADS": "1"}
-
-
-def alone(folder: Path, family: str, *names: str, **train: Any) -> Path:
-    """Train methods with one process in a folder, and return it."""
-    folder.mkdir(exist_ok=True)
-    before = Path.cwd()
-    os.chdir(folder)
-    try:
-        for name in names:
-            pretrain.run(study(family, **train), name, 0)
-    finally:
-        os.chdir(before)
-    return folder
 
 
 def interrupted(folder: Path, method: str, at: int) -> None:
@@ -65,11 +51,11 @@ def interrupted(folder: Path, method: str, at: int) -> None:
 def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Path], Path]:
     """By case, the folder in which one process trains; and the folder in which two processes train all cases."""
     root = tmp_path_factory.mktemp("ranks")
-    bert = alone(root / "bert", "bert", "source", "msg", "mslt", "compoundgrow")
+    bert = alone(root / "bert", "bert", "source", "msg", "mslt", "compoundgrow", "ligo")
     gpt2 = alone(root / "gpt2", "gpt2", "stackbert")
     dropped = alone(root / "dropped", "bert", "scratch", dropout=0.2, accumulate=2)
     two = root / "two"
-    for case in CASES:
+    for case in (*CASES, REFUSED):
         (two / case).mkdir(parents=True)
     copied = (LAYOUT.run("source", 0).path, LAYOUT.run_record("source", 0))
     for place in copied:
@@ -79,10 +65,13 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Path], 
     shutil.copytree(bert / LAYOUT.corpus, two / "split" / LAYOUT.corpus)
     interrupted(two / "resumed", "mslt", at=13)
     done = subprocess.run(
-        [*TORCHRUN, str(ROOT / "tests/support/together.py"), str(two)], env=PLACES, capture_output=True, text=True
+        [*TORCHRUN, "2", str(ROOT / "tests/support/together.py"), str(two)], env=PLACES, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr[-4000:]
-    return {"decoder": gpt2, "dropped": dropped} | dict.fromkeys(("shared", "split", "resumed"), bert), two
+    alone(two / CONTINUED, "bert", "mslt")
+    return {"decoder": gpt2, "dropped": dropped} | dict.fromkeys(
+        ("shared", "split", "resumed", "halted", CONTINUED), bert
+    ), two
 
 
 def curve(folder: Path, method: str) -> list[dict[str, str]]:
@@ -90,7 +79,10 @@ def curve(folder: Path, method: str) -> list[dict[str, str]]:
         return [{k: v for k, v in row.items() if k != "wall_seconds"} for row in csv.DictReader(handle)]
 
 
-@pytest.mark.parametrize(("case", "method"), [(case, method) for case in CASES for method in CASES[case][1]])
+TRAINED = [(case, method) for case in CASES for method in CASES[case][1]]
+
+
+@pytest.mark.parametrize(("case", "method"), [*TRAINED, (CONTINUED, "mslt")])
 def test_two_processes_train_the_model_that_one_does(trained, case: str, method: str) -> None:
     one, two = trained[0][case], trained[1] / case
     first, second = curve(one, method), curve(two, method)
@@ -108,13 +100,54 @@ def test_two_processes_train_the_model_that_one_does(trained, case: str, method:
             assert tensor.dtype == torch.float64
             torch.testing.assert_close(others[name], tensor, rtol=0, atol=1e-9)
     record = json.loads((two / LAYOUT.run_record(method, 0)).read_text())
-    assert record["provenance"]["processes"] == 2
+    assert record["provenance"]["processes"] == (1 if case == CONTINUED else 2)
     assert record["config_hash"] == json.loads((one / LAYOUT.run_record(method, 0)).read_text())["config_hash"]
 
 
-def test_two_processes_resume_what_one_process_began(trained) -> None:
-    taken = json.loads((trained[1] / "resumed/taken.json").read_text())
-    assert taken[0] == 13 and taken[0] not in taken[1:]
+@pytest.mark.parametrize(("case", "step"), [("resumed", 13), ("halted", HALT)])
+def test_two_processes_resume_where_one_or_two_stopped(trained, case: str, step: int) -> None:
+    taken = json.loads((trained[1] / case / "taken.json").read_text())
+    assert taken[0] == step and taken[0] not in taken[1:]
+
+
+def test_two_processes_that_resume_end_with_the_same_bytes(trained) -> None:
+    """A model that is split, stopped between two steps; another two processes trained it without a stop."""
+    points = sorted((trained[1] / "split" / LAYOUT.run("mslt", 0).path).glob("points/*/model.safetensors"))
+    assert len(points) == 3
+    for path in points:
+        assert path.read_bytes() == (trained[1] / "halted" / path.relative_to(trained[1] / "split")).read_bytes()
+
+
+def test_each_process_writes_its_part_of_a_checkpoint(trained) -> None:
+    """Of the tensors that are split, a part each; of those that both have, each is written by one of them."""
+    for case in ("shared", "split"):
+        state = trained[1] / case / LAYOUT.run("mslt", 0).state
+        first, second = [load_file(path) for path in sorted(state.glob("shard-*.safetensors"))]
+        whole = load_file(trained[0][case] / LAYOUT.run("mslt", 0).state / checkpoint.TENSORS)
+        assert first.keys() | second.keys() == whole.keys()
+        for name in first.keys() & second.keys():
+            assert case == "split" and len(first[name]) + len(second[name]) == len(whole[name])
+        sizes = [sum(tensor.numel() for tensor in found.values()) for found in (first, second)]
+        assert sum(sizes) == sum(tensor.numel() for tensor in whole.values()) and max(sizes) < 0.6 * sum(sizes)
+
+
+def test_a_missing_part_of_a_checkpoint_is_one_line_and_the_previous_one_is_used(trained, tmp_path, caplog) -> None:
+    state = tmp_path / "state"
+    for suffix in ("", ".old"):
+        shutil.copytree(trained[1] / "halted" / f"{LAYOUT.run('mslt', 0).state}{suffix}", f"{state}{suffix}")
+    before = json.loads((tmp_path / "state.old/state.json").read_text())
+    (part,) = state.glob("shard-00002-*.safetensors")
+    part.unlink()
+    with caplog.at_level("WARNING"):
+        assert checkpoint.load_state(state) == before
+    assert caplog.messages == [f"{part}: No such file or directory; the previous checkpoint, {state}.old, is used"]
+
+
+def test_a_full_disk_of_one_process_is_one_line_in_both_and_the_previous_checkpoint_stays(trained) -> None:
+    said = [(trained[1] / REFUSED / f"{rank}.txt").read_text() for rank in (0, 1)]
+    assert said == ["state: No space left on device; free some space, then run the same command to resume"] * 2
+    assert sorted(p.name for p in (trained[1] / REFUSED).iterdir()) == ["0.txt", "1.txt", "state"]
+    assert checkpoint.load_state(trained[1] / REFUSED / "state") == {"step": 1}
 
 
 @pytest.mark.parametrize("objective", [MaskedLM(0.3, 4, 50), CausalLM()])

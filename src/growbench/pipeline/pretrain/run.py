@@ -135,12 +135,15 @@ class Run:
 
     def train(self) -> Journal:
         """Train what is not trained yet and return the journal. A signal stops it after the next checkpoint."""
+        self.state = RunState(self.name, self.folder, self.identity, self.journal, self.stages)
         with interrupt.deferred():
-            return self._train()
+            try:
+                return self._train()
+            finally:
+                self.state.settle()
 
     def _train(self) -> Journal:
         self.clock, self.pace = Clock(self.ranks), Pace(self.name, self.ranks)
-        self.state = RunState(self.name, self.folder, self.identity, self.journal, self.stages)
         measured = partial(validation.measured, self.study, self.corpus, self.stages.batches)
         self.valid, self.final = measured("trunk"), measured(self.purpose)
         resumed = self.state.resume()

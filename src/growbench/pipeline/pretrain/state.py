@@ -17,7 +17,7 @@ from growbench.records.layout import RunFolder
 from growbench.runtime import durable, interrupt
 from growbench.train import checkpoint
 from growbench.train.loop import Trainer
-from growbench.train.processes import shard
+from growbench.train.processes.saver import Saver
 from growbench.train.segment import Diverged
 
 log = logging.getLogger(__name__)
@@ -35,7 +35,8 @@ class RunState:
     stages: makes the run's trainers.
     trunk: the trunk's tensors while a finished point cools down.
     last: the last good checkpoint, in words.
-    saved: when it was written, or when training began (seconds of the monotonic clock).
+    coming: the one that may still be being written.
+    saved: when that began, or when training began (seconds of the monotonic clock).
     """
 
     name: str
@@ -45,12 +46,17 @@ class RunState:
     stages: Stages
     trunk: dict[str, Tensor] = field(default_factory=dict)
     last: str = "none yet"
+    coming: str = last
     saved: float = field(default_factory=time.monotonic)
 
+    def __post_init__(self) -> None:
+        self.saver = Saver(self.folder.state, self.stages.ranks)
+
     def due(self) -> bool:
-        """Return whether a checkpoint is due: a signal is pending, or the last one is old."""
+        """Return whether a checkpoint is due: a signal is pending, or the last one is old or could not be written."""
         seconds = self.stages.timeline.study.train.checkpoint_seconds
-        return self.stages.ranks.agree(interrupt.wanted() or time.monotonic() - self.saved > seconds)
+        old = time.monotonic() - self.saved > seconds
+        return self.stages.ranks.agree(interrupt.wanted() or old or self.saver.failed)
 
     def pause(self, trainer: Trainer) -> None:
         """Write a checkpoint if one is due, and stop here if a signal is pending."""
@@ -72,17 +78,20 @@ class RunState:
         self._end()
 
     def save(self, trainer: Trainer) -> None:
-        """Write a checkpoint; every process must call this."""
-        tensors = checkpoint.snapshot(trainer.model, trainer.opt)
+        """Write a checkpoint, or begin to; every process must call this."""
+        self.settle()
+        tensors = checkpoint.held(trainer.model, trainer.opt)
         tensors |= {f"{TRUNK}{name}": tensor for name, tensor in self.trunk.items()}
-        first = self.stages.ranks.first
-        tensors = shard.gathered(tensors, keep=first)
-        if first:
-            if name := checkpoint.infinite(tensors):
-                raise self.diverged(f"{name} is not finite after step {self._step() - 1}")
-            own = {"identity": self.identity, "model_config": model_config(trainer.model)}
-            checkpoint.save_state(self.folder.state, tensors, own | self.journal.state())
-        self.saved, self.last = time.monotonic(), self._place()
+        if name := checkpoint.infinite(tensors, self.stages.ranks):
+            raise self.diverged(f"{name} is not finite after step {self._step() - 1}")
+        own = {"identity": self.identity, "model_config": model_config(trainer.model)}
+        self.saver.save(tensors, own | self.journal.state())
+        self.saved, self.coming = time.monotonic(), self._place()
+
+    def settle(self) -> None:
+        """Wait for the checkpoint that is being written; every process must call this."""
+        self.saver.settle()
+        self.last = self.coming
 
     def resume(self) -> Trainer | None:
         """Return the trainer of the last checkpoint and set the journal back to it; None if the run starts over.
@@ -90,10 +99,9 @@ class RunState:
         What was made from something else is reported and removed. If finished points are missing or damaged, the run
         goes back to the checkpoint before them, so that they are made again.
         """
-        found = self.stages.ranks.in_turn(self._usable)
-        if found is None:
+        state = self.stages.ranks.in_turn(self._usable)
+        if state is None:
             return None
-        tensors, state = found
         self.journal.restore(state)
         at, stages = self.journal.at, self.stages
         if at.learning:
@@ -101,27 +109,28 @@ class RunState:
         else:
             model = stages.models.again(stages.timeline.plan.stages[at.stage], state["model_config"])
             trainer = stages.trainer(at.stage, model, at.entered)
-        checkpoint.restore(trainer.model, trainer.opt, tensors)
-        self.trunk = {n.removeprefix(TRUNK): t for n, t in tensors.items() if n.startswith(TRUNK)}
-        self.last = self._place()
+        others = checkpoint.load_tensors(self.folder.state, trainer.model, trainer.opt)
+        self.trunk = {name.removeprefix(TRUNK): tensor for name, tensor in others.items()}
+        self.last = self.coming = self._place()
         log.info("%s resumes at step %d", self.name, self._step())
         return trainer
 
-    def _usable(self) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
-        """Return the last checkpoint that this run can go on from; the first process removes the others."""
-        place, first = self.folder.state, self.stages.ranks.first
+    def _usable(self) -> dict[str, Any] | None:
+        """Return the state of the last checkpoint that this run can go on from; the first process removes the others."""
+        place = self.folder.state
+        if not self.stages.ranks.first:
+            return checkpoint.state(place)
         while found := checkpoint.load_state(place):
-            if changed := identity.changes(found[1].get("identity"), self.identity):
+            if changed := identity.changes(found.get("identity"), self.identity):
                 self._start_over(changed)
                 return None
-            if not first or not (lost := self._lost(found[1]["points"])):
+            if not (lost := self._lost(found["points"])):
                 return found
             if not checkpoint.step_back(place):
                 self._start_over(lost)
                 return None
             log.warning("%s: %s; going back to the previous checkpoint", self.name, lost)
-        if first:
-            self._clean()
+        self._clean()
         return None
 
     def _start_over(self, why: str) -> None:
@@ -148,14 +157,17 @@ class RunState:
         return ""
 
     def diverged(self, what: str) -> Diverged:
-        """Return the error that ends a diverged run; it names the last good checkpoint."""
+        """Return the error that ends a diverged run; it names the last good checkpoint. Every process must call this."""
+        self.settle()
         return Diverged(
             f"optimizer.lr: {self.name} diverged: {what}, stage {self.journal.at.stage}; the last good checkpoint is "
             f"{self.last}; use a smaller LR"
         )
 
     def _end(self) -> None:
-        interrupt.check(self.stages.ranks.agree(interrupt.wanted()))
+        if stopping := self.stages.ranks.agree(interrupt.wanted()):
+            self.settle()
+        interrupt.check(stopping)
 
     def _place(self) -> str:
         """Return the path and the step of the checkpoint."""

@@ -26,7 +26,7 @@ from growbench.train.objective import Batch
 
 T = TypeVar("T")
 BUCKET = 25 * 2**20  # bytes of gradients that are averaged at once
-PATIENCE = timedelta(minutes=30)  # the others wait while one process writes a checkpoint or shuffles an epoch
+PATIENCE = timedelta(minutes=30)  # the others wait while one process writes a finished point or shuffles an epoch
 BROKEN = ("gloo", "nccl", "connection closed", "connection reset")  # words in errors that have no class of their own
 
 

@@ -65,6 +65,18 @@ def like(values: Tensor, parameter: Tensor) -> Tensor:
     return distribute_tensor(whole, parameter.device_mesh, parameter.placements, src_data_rank=None)
 
 
+def room(size: torch.Size, dtype: torch.dtype, parameter: Tensor) -> Tensor:
+    """Return an uninitialized tensor on the parameter's device, split as the parameter is if it has the parameter's size."""
+    if size == parameter.size():
+        return torch.empty_like(parameter.detach(), dtype=dtype)
+    return torch.empty(size, dtype=dtype, device=parameter.device)
+
+
+def local(tensor: Tensor) -> Tensor:
+    """Return this process's part of a tensor, which is all of it if it is not split."""
+    return tensor.to_local() if isinstance(tensor, DTensor) else tensor
+
+
 def gathered(tensors: dict[str, Tensor], keep: bool = True) -> dict[str, Tensor]:
     """Return whole tensors on the CPU, gathered one at a time; every process must call this.
 
