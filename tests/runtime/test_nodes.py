@@ -91,10 +91,30 @@ def test_only_a_killed_process_is_started_again(monkeypatch: pytest.MonkeyPatch)
 def test_a_job_asks_slurm_for_its_nodes(job: Path) -> None:
     (job / "squeue").write_text("#!/bin/sh\necho $* >>asked.txt\necho 1\n")
     (job / "squeue").chmod(0o755)
-    assert nodes._allocated() == 1
+    assert nodes._allocated(3) == 1
     assert (job / "asked.txt").read_text() == "--noheader --format=%D --jobs=1\n"
     (job / "squeue").write_text("#!/bin/sh\nexit 1\n")
-    assert nodes._allocated() == nodes.SEVERAL
+    assert nodes._allocated(3) == 3
+
+
+def test_fewer_nodes_start_the_same_processes(job: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    led: list[Any] = []
+    monkeypatch.setattr(nodes, "_lead", lambda *given: led.append(given))
+    monkeypatch.setenv("SLURM_JOB_NUM_NODES", "2")
+    for wanted, processes in ((4, 3), (2, 3), (1, 3)):
+        monkeypatch.setattr(launch, "run", lambda count, words: led.append(count))
+        nodes.run(wanted, processes, 1, ["pretrain"])
+    assert led == [(2, 3, 1, ["pretrain"]), (2, 3, 1, ["pretrain"]), 3]
+    taken: list[Any] = []
+    monkeypatch.setattr(nodes, "_take_part", lambda *given: taken.append(given))
+    monkeypatch.setenv(nodes.STORE, "1")
+    monkeypatch.setenv("SLURM_STEP_NUM_NODES", "2")
+    nodes.run(4, 3, 1, ["pretrain"])
+    assert taken == [(2, 6, ["pretrain"])]
+    with pytest.raises(
+        GrowBenchError, match=r"train\.nodes: 3 x train\.processes 1 do not split evenly over the 2 nodes"
+    ):
+        nodes.run(3, 1, 1, ["pretrain"])
 
 
 def test_srun_s_own_failure_is_one_line(job: Path, monkeypatch: pytest.MonkeyPatch) -> None:

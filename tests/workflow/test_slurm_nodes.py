@@ -138,8 +138,7 @@ def test_a_requeued_job_goes_on_with_fewer_nodes(two: Node, prepared: Path, alon
     two.wait("the job to wait", lambda: waiting(two, folder) == {job})
     two.run("scontrol", "update", f"JobId={job}", "NumNodes=1", "NumTasks=1")
     begin(two, {job})
-    complete(two, folder)
-    process.kill()
+    ended(process, folder)
     assert [(job["NumNodes"], job["Restarts"]) for job in submitted(two, folder)] == [("1", "1")]
     went_on(folder)
     equal(alone / LAYOUT.curve("scratch", 0), folder / LAYOUT.curve("scratch", 0), 1e-9)
@@ -154,19 +153,13 @@ def test_the_log_names_a_slow_node(two: Node, prepared: Path, alone: Path, tmp_p
         assert process.poll() is None, told(folder)
         two.slow_down(last, 1.0)
     assert named[1] == last
-    complete(two, folder)
-    process.kill()
+    ended(process, folder)
     equal(alone / LAYOUT.curve("scratch", 0), folder / LAYOUT.curve("scratch", 0), 1e-9)
 
 
 def has_saved(two: Node, folder: Path) -> None:
     """Wait until scratch has a checkpoint; it then trains for longer than this takes to notice."""
     two.wait("a checkpoint", (folder / LAYOUT.run("scratch", 0).state).exists, 600)
-
-
-def complete(two: Node, folder: Path) -> None:
-    """Wait until the only job has completed; Snakemake would look at it up to a minute later."""
-    two.wait("the job", lambda: [job["JobState"] for job in submitted(two, folder)] == ["COMPLETED"], 900)
 
 
 def begin(two: Node, jobs: set[str]) -> None:

@@ -23,28 +23,40 @@ log = logging.getLogger(__name__)
 STORE = "GROWBENCH_STORE"  # port of the store, in the environment of an agent
 RESTARTS = 3  # times that a job starts its processes again after one of them was killed
 PATIENCE = 180  # seconds until srun has the nodes: a process that is killed leaves them later
-SEVERAL = 2
 ORDER = ("lost", "error", "stopped", "followed")  # which of several faults is the cause
 
 
 def run(nodes: int, processes: int, threads: int, words: Sequence[str]) -> None:
-    """Run `growbench words` in `processes` processes on each node and wait for all of them.
+    """Run `growbench words` in `processes` processes on each node, or as many on fewer nodes, and wait for all of them.
 
     threads: CPU threads of a process. Raises GrowBenchError with the line of the process that failed first, and Stopped if a
     signal ended them.
     """
     if STORE in os.environ:
-        _take_part(nodes, processes, words)
-    elif nodes > 1 and _allocated() > 1:
-        _lead(nodes, processes, threads, words)
+        _take_part(*_spread(nodes, processes, int(os.environ.get("SLURM_STEP_NUM_NODES", nodes))), words)
+    elif nodes > 1 and (granted := _allocated(nodes)) > 1:
+        there, _ = _spread(nodes, processes, granted)
+        _lead(there, processes, threads, words)  # a node has the CPUs that were asked for, not more
     else:
         launch.run(nodes * processes, words)
 
 
-def _allocated() -> int:
-    """Return how many nodes SLURM granted. Snakemake's plugin hides it from its jobs, which then ask SLURM.
+def _spread(nodes: int, processes: int, granted: int) -> tuple[int, int]:
+    """Return how many nodes there are, and how many processes each of them starts, so that as many as wanted run in all."""
+    there, whole = min(nodes, granted), nodes * processes
+    if whole % there:
+        raise GrowBenchError(
+            f"train.nodes: {nodes} x train.processes {processes} do not split evenly over the {there} nodes of this job; "
+            f"ask for {nodes} nodes, or change train.nodes"
+        )
+    return there, whole // there
 
-    A requeued job may have got fewer than it asked for. Without an answer it has as many.
+
+def _allocated(wanted: int) -> int:
+    """Return how many nodes SLURM granted; 1 without SLURM.
+
+    Snakemake's plugin hides the number from its jobs, which then ask SLURM: a requeued job may have got fewer than it asked
+    for. Without an answer it is taken to have what is wanted.
     """
     if (job := os.environ.get("SLURM_JOB_ID")) is None:
         return 1
@@ -53,7 +65,7 @@ def _allocated() -> int:
         with suppress(OSError):
             asked = ("squeue", "--noheader", "--format=%D", f"--jobs={job}")
             granted = subprocess.run(asked, capture_output=True, text=True).stdout.strip()
-    return int(granted) if granted.isdecimal() else SEVERAL
+    return int(granted) if granted.isdecimal() else wanted
 
 
 def _lead(nodes: int, processes: int, threads: int, words: Sequence[str]) -> None:
