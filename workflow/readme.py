@@ -17,16 +17,16 @@ from typing import Any
 import pandas as pd
 
 from growbench import families, methods
-from growbench.analysis import captions, wording
+from growbench.analysis import captions, outputs, wording
 from growbench.analysis.frames.accounting import FRONTIER
 from growbench.analysis.pages.markdown import grid
-from growbench.analysis.ranking import is_control, ranked
+from growbench.analysis.ranking import ranked
 from growbench.records.layout import Layout
 from growbench.study import config
 
 ROOT = Path(__file__).resolve().parents[1]
-FRONT_STUDY = "mini-gpt"  # of the reference studies, the one whose curves have no plateau
-FRONT = ("method", "final loss, nats", "FLOPs, target only", "FLOPs, everything counted", "n")
+FRONT_STUDY = "ladder-a"
+TOGETHER = Layout("ladder")  # where the rungs of the ladder are compared
 SAVED = ("method", "against the frontier", "against scratch", "p, Holm", "tokens per parameter", "n")
 # withdrawn as evidence on 2026-11-26; each has a section in docs/FIRST_STUDIES.md that says what is wrong with it
 WITHDRAWN = frozenset({"mini", "mini-bert", "mini-gpt", "mini-gpt-96", "mini-gpt-deep", "mini-gpt-dropout"})
@@ -73,31 +73,29 @@ def _of_methods(wanted: Callable[[str], bool]) -> str:
 
 
 def front() -> str:
-    """Return the table and figure of `FRONT_STUDY`: its savings, or only its losses, marked, if the study is withdrawn.
-
-    Raises SystemExit for a study that is not to be published.
-    """
+    """Return the savings of `FRONT_STUDY` and the ladder's figure. Raises SystemExit if the study is not to be published."""
     study, page = FRONT_STUDY, studies()[FRONT_STUDY]
     rows, bases = _savings(study), _bases(study)
-    notes = [line for line in page.splitlines() if line.startswith(("- Scale: ", "- Records: "))]
-    if study in WITHDRAWN:
-        rows.sort(key=lambda row: (is_control(bases[row["method"]]), row["source_flops"] > 0, row["final_loss"]))
-        title = (
-            f"Study `{study}`{_mark(study)}: the loss of the last finished model, mean of n seeds. Methods without a trained "
-            "source come first, then those with one, then the controls. The groups differ in total FLOPs."
-        )
-        blocks, figure = [title, _table(FRONT, [_front_row(row) for row in rows])], "loss_vs_flops"
-    else:
-        refuse_unpublishable(study, rows, bases)
-        growing, controls = ranked(rows, bases)
-        title = f"Study `{study}`: FLOPs saved at equal loss, the source counted, with 95 % t intervals."
-        blocks, figure = [title, _table(SAVED, [_saved_row(row) for row in (*growing, *controls)])], "savings_by_point"
-        notes += [line for line in page.splitlines() if line.startswith(("- Brackets: ", "- Minimum "))]
-    path = Layout(study).figure(figure, "png")
-    blocks += ["\n".join(notes), f"![{figure.replace('_', ' ')}, study {study}{_mark(study)}]({path})"]
-    if study in WITHDRAWN:
-        blocks.append("*Superseded: table and figure are kept for the record.*")
-    return "\n\n".join(blocks)
+    refuse_unpublishable(study, rows, bases)
+    growing, controls = ranked(rows, bases)
+    title = (
+        f"Study `{study}`: FLOPs saved at equal loss at the last finished point, the source and growing counted, with "
+        "95 % t intervals."
+    )
+    table = _table(SAVED, [_saved_row(row) for row in (*growing, *controls)])
+    starts = ("- Scale: ", "- Records: ", "- Brackets: ", "- Minimum ")
+    notes = [line for line in page.splitlines() if line.startswith(starts)]
+    figure = f"![savings against tokens per parameter, all rungs]({TOGETHER.figure(outputs.LADDER_FIGURES[0], 'png')})"
+    return "\n\n".join([title, table, "\n".join(notes), figure])
+
+
+def ladder() -> str:
+    """Return the page and the figures of the ladder."""
+    page = (ROOT / TOGETHER.tables / outputs.LADDER_PAGE).read_text(encoding="utf-8").partition("\n")[2]
+    names = (*outputs.LADDER_FIGURES, outputs.PAIRS_FIGURE)
+    drawn = [name for name in names if (ROOT / TOGETHER.figure(name, "png")).is_file()]
+    figures = [f"![{name} of the ladder](../{TOGETHER.figure(name, 'png')})" for name in drawn]
+    return "\n\n".join([re.sub(r"^#", "##", page.strip(), flags=re.MULTILINE), *figures])
 
 
 def refuse_unpublishable(study: str, rows: Sequence[Row], bases: Mapping[str, str]) -> None:
@@ -118,12 +116,6 @@ def _savings(study: str) -> list[Row]:
         {str(key): value for key, value in row.items()}
         for row in pd.read_csv(ROOT / Layout(study).tables / "savings.csv").to_dict("records")
     ]
-
-
-def _front_row(row: Row) -> list[str]:
-    """Return the cells of the loss and the FLOPs of a row of the savings frame."""
-    loss, flops = f"{row['final_loss']:.3f}", (f"{row[key]:.2e}" for key in ("flops", "flops_total"))
-    return [row["method"], loss, *flops, str(row["n"])]
 
 
 def _saved_row(row: Row) -> list[str]:
@@ -228,7 +220,7 @@ BLOCKS: dict[str, dict[str, Callable[[], str]]] = {
     "README.md": {"methods": methods_table, "front": front},
     "CONTRIBUTING.md": {"rulegraph": rulegraph},
     "docs/METHODS.md": {"options": options_table, "families": families_table},
-    "docs/RESULTS.md": {"results": results},
+    "docs/RESULTS.md": {"ladder": ladder, "results": results},
     "docs/FIRST_STUDIES.md": {"before_after": before_after, "first": first},
 }
 

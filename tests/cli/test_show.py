@@ -25,7 +25,7 @@ def test_savings_fit_a_terminal(
     lines = shown(capsys, "mini-gpt")
     assert all(len(line) <= 80 for line in lines)
     row = next(line for line in lines if line.startswith("msg "))
-    assert re.split(r"\s{2,}", row)[2:] == ["33 % [24, 41]", "66 %", "4.743"]
+    assert re.split(r"\s{2,}", row)[2:] == ["33 % [24, 41]", "65 %", "4.743"]
     text = "\n".join(lines)
     assert "Tokens per parameter at the last point: target 0." in text and "No placebo was run." in text
     names = [line.split()[0] for line in lines if line and line[0] != " "]

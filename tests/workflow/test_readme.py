@@ -1,5 +1,6 @@
 """The generated blocks of README.md and docs/."""
 
+import re
 import runpy
 from typing import Any
 
@@ -35,15 +36,22 @@ def test_the_largest_saving_comes_first_and_controls_have_their_own_table(script
     assert "| scratch |" in controls and "| scratch_iso |" in controls and "| scratch |" not in growing
 
 
-def test_the_front_page_prints_losses_and_flops_but_no_saving(script: dict[str, Any]) -> None:
+def test_the_front_page_prints_the_savings_of_a_rung_and_the_ladder_s_figure(script: dict[str, Any]) -> None:
     front = script["front"]()
-    assert "%" not in front and "saving" not in front
     savings = pd.read_csv(ROOT / "results" / script["FRONT_STUDY"] / "tables/savings.csv").set_index("method")
-    rows = {cells[0]: cells[1:] for line in front.splitlines() if (cells := line.strip("| ").split(" | "))[-1] == "3"}
+    rows = {cells[0]: cells[1:] for line in front.splitlines() if (cells := line.strip("| ").split(" | "))[-1] == "5"}
     assert rows.keys() == set(savings.index)
-    for method, (loss, *flops, _) in rows.items():
-        assert loss == f"{savings.final_loss[method]:.3f}"
-        assert flops == [f"{savings[key][method]:.2e}" for key in ("flops", "flops_total")]
+    for method in savings.index.drop("scratch"):
+        for cell, name in zip(rows[method], ("frontier", "total"), strict=False):
+            assert cell.startswith(f"{100 * savings[f'saving_{name}'][method]:.1f} %")
+    assert "figures/ladder/savings.png" in front and "95 % t interval" in front and "Minimum detectable" in front
+
+
+def test_the_results_begin_with_the_ladder_s_page(script: dict[str, Any]) -> None:
+    page = script["ladder"]()
+    assert page.startswith("| rung |") and "### Predictions" in page and "| H2 |" in page
+    figures = re.findall(r"\]\(\.\./(.+?)\)", page)
+    assert "figures/ladder/savings.png" in figures and all((ROOT / path).is_file() for path in figures)
 
 
 def test_every_withdrawn_study_is_marked_and_has_a_section_on_what_is_wrong_with_it(script: dict[str, Any]) -> None:
@@ -54,9 +62,10 @@ def test_every_withdrawn_study_is_marked_and_has_a_section_on_what_is_wrong_with
     for study in script["WITHDRAWN"]:
         assert f"\n### {study}\n\n**Known to be wrong.**" in by_hand, study
         assert f"\n## {study}\n\n**Superseded.** [What is known to be wrong with this study](#{study})." in generated
-    above = (ROOT / "README.md").read_text(encoding="utf-8").partition("<!-- generated: front")[0]
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
     assert (
-        "**The savings of the first studies are withdrawn as evidence.**" in above and "docs/FIRST_STUDIES.md" in above
+        "**The savings of the first studies are withdrawn as evidence.**" in readme
+        and "docs/FIRST_STUDIES.md" in readme
     )
 
 
@@ -82,17 +91,13 @@ def test_a_study_without_a_good_placebo_is_not_published(
     assert str(refused.value) == error
 
 
-def test_a_study_with_a_good_placebo_prints_its_savings_on_the_front_page(script: dict[str, Any]) -> None:
+def test_a_study_with_a_good_placebo_is_published(script: dict[str, Any]) -> None:
     script["refuse_unpublishable"]("new", [_placebo(0.009)], {"twin": "placebo"})
     front = script["front"].__globals__
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(front, "WITHDRAWN", frozenset())
+        patch.setitem(front, "FRONT_STUDY", "mini-gpt")
         with pytest.raises(SystemExit, match="mini-gpt: it has no placebo"):
             script["front"]()
-        patch.setitem(front, "refuse_unpublishable", lambda *_: None)
-        page = script["front"]()
-    assert "| method | against the frontier | against scratch |" in page and "savings_by_point.png" in page
-    assert "95 % t interval" in page and "Minimum detectable saving" in page
 
 
 def test_lines_are_wrapped_except_those_of_tables(script: dict[str, Any]) -> None:

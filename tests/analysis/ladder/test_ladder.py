@@ -146,6 +146,13 @@ def test_a_prediction_holds_only_with_all_of_its_interval(
     assert Claim(name="H", about="", low=low, high=high, value=value, lo=lo, hi=hi).verdict == verdict
 
 
+@pytest.mark.parametrize(
+    ("low", "high", "verdict"), [(0.05, np.inf, "undecided"), (-0.1, np.inf, "holds"), (-np.inf, 0.0, "fails")]
+)
+def test_a_lower_bound_leaves_open_what_lies_above_it(low: float, high: float, verdict: str) -> None:
+    assert Claim(name="H", about="", low=low, high=high, value=0.0, lo=0.0, bound=True).verdict == verdict
+
+
 def test_the_predictions_read_the_rungs_that_they_are_about() -> None:
     made = rung("ladder-a", {**A, "source_longer": 1.1, "lemon": 0.9})
     table = claims.build({"ladder-a": made}).set_index("claim")

@@ -16,6 +16,7 @@ from growbench.analysis.ladder import frames
 from growbench.analysis.ladder.rung import Rung
 from growbench.analysis.statistics.intervals import Floats
 from growbench.analysis.statistics.paired import estimate
+from growbench.analysis.statistics.savings import AT_FIRST
 
 HOLDS, FAILS, UNDECIDED, MISSING = "holds", "fails", "undecided", "not measured"
 A, DROPOUT, COPY, FPI = "ladder-a", "ladder-a-dropout", "direct_copy", "bert2bert_fpi"
@@ -27,7 +28,8 @@ class Claim:
     """One prediction about one number.
 
     name: H1 to H5, with a letter if it has several parts. about: what the number is. low, high: it is predicted to lie above
-    the one and below the other. value, lo, hi: what was measured, and its interval; None if there is none.
+    the one and below the other. value, lo, hi: what was measured, and its interval; None if there is none. bound: whether
+    value is only a lower bound, so that its interval is open.
     """
 
     name: str
@@ -37,6 +39,7 @@ class Claim:
     value: float | None = None
     lo: float | None = None
     hi: float | None = None
+    bound: bool = False
 
     @property
     def verdict(self) -> str:
@@ -44,7 +47,8 @@ class Claim:
         if self.value is None or pd.isna(self.value):
             return MISSING
         lo, hi = (self.value if end is None or pd.isna(end) else end for end in (self.lo, self.hi))
-        if self.low < lo and hi < self.high:
+        hi = np.inf if self.bound else hi
+        if self.low < lo and (hi < self.high or self.high == np.inf):
             return HOLDS
         return FAILS if hi <= self.low or lo >= self.high else UNDECIDED
 
@@ -134,4 +138,4 @@ def _ends(row: dict[str, Any] | None) -> dict[str, Any]:
     if row is None:
         return {}
     own = interval_of(row)
-    return {"value": row["saving"], "lo": row[f"{own}lo"], "hi": row[f"{own}hi"]}
+    return {"value": row["saving"], "lo": row[f"{own}lo"], "hi": row[f"{own}hi"], "bound": row["status"] == AT_FIRST}
