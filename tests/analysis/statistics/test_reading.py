@@ -92,7 +92,15 @@ def test_versions_are_read_one_by_one() -> None:
 def test_joined_points_do_not_start_over() -> None:
     big, small = line(np.array([1.0, 4.0]), np.array([5.0, 4.0])), line(np.array([2.0, 8.0]), np.array([3.0, 2.0]))
     both = joined([big, small])
-    assert 1 < both.reach(np.array([4.0]))[0] < 2, "between the first point and the small model's"
+    assert both.reach(np.array([4.0]))[0] == pytest.approx(2**0.5), "half way from the first point to the small model"
+
+
+def test_joined_points_that_lie_above_another_line_do_not_bend_it() -> None:
+    low, high = np.array([3.0, 2.5, 2.2]), np.array([4.0, 3.5, 3.2])
+    small, big = line(np.array([1.0, 4.0, 16.0]), low), line(np.array([1.1, 4.4, 17.6]), high)
+    both = joined([small, big])
+    for cost in (1.5, 2.5, 3.5, 6.0, 9.0, 14.0):
+        assert both.at(cost)[0] >= small.at(cost)[0]
 
 
 @given(runs())

@@ -120,8 +120,9 @@ def test_the_frontier_does_not_start_over_at_each_model_s_first_point() -> None:
     small, scratch = curve([2e13, 1e14], [4.0, 3.9]), curve([1e13, 1e14], [6.0, 5.0])
     found = measure(curve([1e13, 1e14], [5.5, 5.0]), scratch, small)
     assert found.status == REACHED
-    assert found.value is not None
-    assert 1 - 10 < found.value < 1 - 5, "between scratch's first point and the small model's"
+    assert found.value == pytest.approx(1 - 10 / 2**0.5), (
+        "half way in loss from scratch's first point to the small model's"
+    )
 
 
 def test_one_seed_has_a_value_and_no_interval() -> None:

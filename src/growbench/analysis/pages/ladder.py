@@ -77,11 +77,7 @@ def _savings(rungs: Sequence[Rung], table: pd.DataFrame, accounting: str) -> str
     parts = [f"## Saving {BASELINES[accounting]}, everything counted\n"]
     for rung in rungs:
         own = table[(table["rung"] == rung.study) & (table["accounting"] == accounting)]
-        points = sorted(own["tpp"].round(1).unique())
-        columns = [points[0]] if points else []
-        for point in points[1:]:
-            if point > 1.1 * columns[-1]:
-                columns.append(point)
+        columns = _columns(own, rung.placebos)
         rows = [[name, *(_cell(own[own["method"] == name], point) for point in columns)] for name in rung.bases]
         rows = [row for row in rows if any(cell != wording.MISSING for cell in row[1:])]
         if rows:
@@ -92,6 +88,16 @@ def _savings(rungs: Sequence[Rung], table: pd.DataFrame, accounting: str) -> str
         "FLOPs buy scratch. ≥: a lower bound, because the method is below that loss at its own first point.\n"
     )
     return "\n".join(parts)
+
+
+def _columns(rows: pd.DataFrame, placebos: Sequence[str]) -> list[float]:
+    """Return the tokens per parameter that have a column: all that differ by more than a tenth, those of placebos last."""
+    columns: list[float] = []
+    is_placebo = rows["method"].isin(placebos)
+    for point in [*rows[~is_placebo]["tpp"].round(1).sort_values(), *rows[is_placebo]["tpp"].round(1).sort_values()]:
+        if all(not 1 / 1.1 < point / column < 1.1 for column in columns):
+            columns.append(float(point))
+    return sorted(columns)
 
 
 def _cell(rows: pd.DataFrame, tpp: float) -> str:

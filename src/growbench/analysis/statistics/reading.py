@@ -36,11 +36,15 @@ class Line:
     cubic: Floats
 
     @classmethod
-    def of(cls, cost: Floats, loss: Floats) -> "Line":
-        """Return the line of a run's points in any order; cost: shape (points,), loss: shape (versions, points)."""
+    def of(cls, cost: Floats, loss: Floats, *, straight: bool = False) -> "Line":
+        """Return the line of a run's points in any order; cost: shape (points,), loss: shape (versions, points).
+
+        straight: whether points are joined by straight lines.
+        """
         order = np.argsort(cost, kind="stable")
         cost, best = cost[order], np.minimum.accumulate(loss[:, order], axis=1)
-        return cls(cost=cost, loss=best, cubic=_cubics(np.log(cost), best))
+        between = _chords if straight else _cubics
+        return cls(cost=cost, loss=best, cubic=between(np.log(cost), best))
 
     def at(self, cost: float) -> Floats:
         """Return the losses at a cost, shape (versions,): the last ones beyond the end, infinite before the first point."""
@@ -87,13 +91,26 @@ def _cubics(x: Floats, loss: Floats) -> Floats:
     return found
 
 
+def _chords(x: Floats, loss: Floats) -> Floats:
+    """Return the same of straight lines."""
+    found = np.zeros((4, max(len(x) - 1, 0), len(loss)))
+    found[3] = loss[:, :-1].T
+    width = np.diff(x)
+    found[2, width > 0] = (np.diff(loss, axis=1).T)[width > 0] / width[width > 0, None]
+    return found
+
+
 def _value(cubic: Floats, x: Floats | float) -> Floats:
     return np.asarray(((cubic[0] * x + cubic[1]) * x + cubic[2]) * x + cubic[3])
 
 
 def joined(lines: Sequence[Line]) -> Line:
-    """Return the line of all points of several lines with equally many versions."""
-    return Line.of(np.concatenate([line.cost for line in lines]), np.concatenate([line.loss for line in lines], axis=1))
+    """Return the line of all points of several lines with equally many versions.
+
+    It is straight between them: a cubic would level off at every point of one line that lies above another line.
+    """
+    cost, loss = np.concatenate([line.cost for line in lines]), np.concatenate([line.loss for line in lines], axis=1)
+    return Line.of(cost, loss, straight=True)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
