@@ -95,7 +95,7 @@ def ladder() -> str:
     names = (*outputs.LADDER_FIGURES, outputs.PAIRS_FIGURE)
     drawn = [name for name in names if (ROOT / TOGETHER.figure(name, "png")).is_file()]
     figures = [f"![{name} of the ladder](../{TOGETHER.figure(name, 'png')})" for name in drawn]
-    return "\n\n".join([re.sub(r"^#", "##", page.strip(), flags=re.MULTILINE), *figures])
+    return "\n\n".join([_deeper(page, "##"), *figures])
 
 
 def refuse_unpublishable(study: str, rows: Sequence[Row], bases: Mapping[str, str]) -> None:
@@ -211,9 +211,9 @@ def _wrapped(block: str) -> str:
     return "\n".join(lines)
 
 
-def _deeper(page: str) -> str:
-    """Return a page with its headings below those of a study."""
-    return re.sub(r"^#", "###", page.strip(), flags=re.MULTILINE)
+def _deeper(page: str, marks: str = "###") -> str:
+    """Return a page with its headings below those of a study. marks: in place of the first one of each."""
+    return re.sub(r"^#", marks, page.strip(), flags=re.MULTILINE)
 
 
 BLOCKS: dict[str, dict[str, Callable[[], str]]] = {

@@ -1,6 +1,6 @@
 """Jobs of Snakemake's SLURM plugin while SLURM does not answer.
 
-If no status query of a round is answered, the plugin (2.8.0) forgets its jobs and waits for ever, even when SLURM is back. Here
+If no status query of a round is answered, the plugin (2.8.0) forgets its jobs and waits forever, even when SLURM is back. Here
 the jobs of such a round stay, and the next round asks for them again.
 """
 

@@ -91,8 +91,10 @@ def _by_task(table: pd.DataFrame, tokens: Mapping[str, str], source: pd.DataFram
     floors = table.groupby("task")[list(FLOORS.values())].mean()
     for name, column in FLOORS.items():
         if floors[column].notna().any():
-            image = bool(set(table["suite"]) & IMAGE_SUITES) and column == "bag_of_words"
-            rows.append([PIXELS if image else name, *[_times100(floors.loc[task, column]) for task in tasks], *none])
+            of_pixels = _of_images(table) and column == "bag_of_words"
+            rows.append(
+                [PIXELS if of_pixels else name, *[_times100(floors.loc[task, column]) for task in tasks], *none]
+            )
     return grid(["method", *head, *of_runs], rows)
 
 
@@ -162,10 +164,14 @@ all tasks × runs. P: chance that a run beats one of scratch on a random task, t
 """
 
 
+def _of_images(table: pd.DataFrame) -> bool:
+    return not IMAGE_SUITES.isdisjoint(table["suite"])
+
+
 def _rows(table: pd.DataFrame) -> str:
     """Return the line that says which share of each task's rows was cut; empty if it was not recorded. No image is cut."""
     known = table[(table["task"] != AVERAGE) & table["cut"].notna()].drop_duplicates("task")
-    if known.empty or set(table["suite"]) & IMAGE_SUITES:
+    if known.empty or _of_images(table):
         return ""
     cut, beyond = (_shares(known, column) for column in ("cut", "unreached"))
     return f"- Rows cut at finetune.max_length: {cut}. Rows with positions that pre-training never reached: {beyond}.\n"
@@ -182,7 +188,7 @@ def _shares(known: pd.DataFrame, column: str) -> str:
 
 def _protocol(table: pd.DataFrame) -> str:
     """Return which number is printed, and over which runs."""
-    image = bool(set(table["suite"]) & IMAGE_SUITES)
+    image = _of_images(table)
     n, seeds = int(table["n"].max()), int(table["n_seeds"].max())
     if table["protocol"].iloc[0] == PROBE:
         return (

@@ -2,8 +2,8 @@
 
 Both readings go along a monotone cubic (Fritsch and Carlson, SIAM J. Numer. Anal. 17, 1980) in (log FLOPs, loss) through the
 finished points. Straight lines lie above a curve that bends: read along them, a placebo lost 1.2 %. A curve that rises again
-is replaced by its running best. Nothing is extrapolated. `fitted` is a second way to read
-the same points: it pools those that rise.
+is replaced by its running best. Nothing is extrapolated. `fitted` is a second way to read the same points: it pools those that
+rise.
 """
 
 from collections.abc import Sequence
@@ -82,8 +82,7 @@ class Line:
 
 def _cubics(x: Floats, loss: Floats) -> Floats:
     """Return the coefficients of monotone cubics between points; points at one cost (before and after growth) are a jump."""
-    found = np.zeros((4, max(len(x) - 1, 0), len(loss)))
-    found[3] = loss[:, :-1].T
+    found = _level(loss)
     jumps = np.flatnonzero(np.diff(x) == 0) + 1
     for start, end in pairwise([0, *jumps, len(x)]):
         if end - start > 1:
@@ -91,10 +90,16 @@ def _cubics(x: Floats, loss: Floats) -> Floats:
     return found
 
 
+def _level(loss: Floats) -> Floats:
+    """Return the coefficients of curves that stay at the loss of the point before."""
+    found = np.zeros((4, loss.shape[1] - 1, len(loss)))
+    found[3] = loss[:, :-1].T
+    return found
+
+
 def _chords(x: Floats, loss: Floats) -> Floats:
     """Return the same of straight lines."""
-    found = np.zeros((4, max(len(x) - 1, 0), len(loss)))
-    found[3] = loss[:, :-1].T
+    found = _level(loss)
     width = np.diff(x)
     found[2, width > 0] = (np.diff(loss, axis=1).T)[width > 0] / width[width > 0, None]
     return found
