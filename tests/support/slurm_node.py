@@ -23,7 +23,8 @@ PROGRAMS = ("munged", "munge", "slurmctld", "slurmd", "sbatch", "srun", "squeue"
 SLOWEST = 300.0  # seconds that anything may take: a machine may be slow, or busy with other work
 PATH = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"])
 # No cgroups: with the wrong ones, jobs end as COMPLETED but never ran. No accounting: squeue reports how a job ended for
-# MinJobAge seconds. A job in `urgent` preempts those in `main`, which are requeued.
+# MinJobAge seconds. A job in `urgent` preempts those in `main`, which are requeued; they wait until their credentials have
+# expired, 2 minutes by default.
 CONF = """\
 ClusterName=tests
 SlurmctldHost={host}(127.0.0.1)
@@ -31,7 +32,7 @@ SlurmctldPort={port}
 SlurmUser=root
 SlurmdUser=root
 AuthType=auth/munge
-AuthInfo=socket={lab}/munge/socket
+AuthInfo=socket={lab}/munge/socket,cred_expire=15
 CredType=cred/munge
 ProctrackType=proctrack/linuxproc
 TaskPlugin=task/none

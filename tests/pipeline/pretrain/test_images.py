@@ -92,8 +92,8 @@ def test_every_method_costs_what_was_forecast(family: str, method: str, tmp_path
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("method", "at"), [(name, at) for name in OF_STAGES for at in (3, 14)])
-def test_a_run_interrupted_in_any_stage_ends_with_the_same_bytes(method: str, at: int, tmp_path, monkeypatch) -> None:
+@pytest.mark.parametrize("method", OF_STAGES)
+def test_a_run_interrupted_in_two_stages_ends_with_the_same_bytes(method: str, tmp_path, monkeypatch) -> None:
     made = images(tmp_path, monkeypatch, train={"checkpoint_seconds": ALWAYS})
     if made.method(method).needs_source:
         pretrain.run(made, "source", 0)
@@ -101,9 +101,10 @@ def test_a_run_interrupted_in_any_stage_ends_with_the_same_bytes(method: str, at
     whole = weights(method)
     for path in sorted(made.layout.run(method, 0).path.glob("**/*"), reverse=True):
         path.unlink() if path.is_file() else path.rmdir()
-    ending(monkeypatch, {at}, lambda: (_ for _ in ()).throw(KeyboardInterrupt))
-    with pytest.raises(KeyboardInterrupt):
-        pretrain.run(made, method, 0)
+    ending(monkeypatch, {3, 14}, lambda: (_ for _ in ()).throw(KeyboardInterrupt))
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt):
+            pretrain.run(made, method, 0)
     pretrain.run(made, method, 0)
     assert weights(method) == whole
 

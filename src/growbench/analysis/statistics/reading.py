@@ -66,10 +66,11 @@ class Line:
         rows, left = np.arange(len(loss)), np.maximum(right - 1, 0)
         found = self.cost[right]
         if len(self.cost) > 1:
+            cubic = self.cubic[:, left, rows]
             low, high = np.zeros(len(loss)), np.log(self.cost[left + 1] / self.cost[left])
             for _ in range(HALVINGS):
                 middle = (low + high) / 2
-                above = _value(self.cubic[:, left, rows], middle) > loss
+                above = _value(cubic, middle) > loss
                 low, high = np.where(above, middle, low), np.where(above, high, middle)
             inner = (right > 0) & (loss > self.loss[rows, right])
             found = np.where(inner, self.cost[left] * np.exp(high), found)
