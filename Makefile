@@ -34,7 +34,7 @@ test-fuzz: .venv/.installed  ## ends at every operation on files, and whole stud
 test-fuzz-all: .venv/.installed  ## and what CI leaves out: ends in a search, and whole studies after the other changes
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 -m fuzz
 
-test-slurm: .venv/.installed  ## on a real SLURM with one node; as root, with slurm-wlm and munge
+test-slurm: .venv/.installed  ## on a real SLURM with one node and with two; as root, with slurm-wlm and munge
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -rs -m slurm
 
 fuzz: .venv/.installed  ## broken and hostile input for every verb: make fuzz CASES=1000 SEED=1
@@ -65,7 +65,7 @@ golden: .venv/.installed  ## tests/golden/, after a version was raised
 	OMP_NUM_THREADS=1 PYTHONPATH=src:tests $(BIN)/python -m golden
 
 bench: .venv/.installed  ## docs/BENCHMARKS.md, on a quiet machine; GROWBENCH_DATA is the folder of real data
-	for name in startup dag tokenize_text corpus pretrain causal finetune grow learned stages images seeds demo; do $(BIN)/python bench/$$name.py --out docs/BENCHMARKS.md || exit 1; done
+	for name in startup dag tokenize_text corpus pretrain causal finetune grow learned images seeds scale demo; do $(BIN)/python bench/$$name.py --out docs/BENCHMARKS.md || exit 1; done
 
 clean:  ## remove what the demo made; other studies stay
 	rm -rf results/demo figures/demo logs/demo benchmarks/demo

@@ -81,7 +81,7 @@ def main(words: Sequence[str] | None = None) -> int:
         rows.append([name, f"{1000 * spent:.1f}", f"{own / spent:.2f}" if "alone" not in name else "", judged])
     body = (
         f"ViT {SPEC.short()}, {PIXELS.size} x {PIXELS.size} in patches of {PIXELS.patch}, batch {BATCH}, float32, "
-        f"{args.threads} threads; medians of {args.rounds} rounds in turns, CPU time of all threads.\n\n"
+        f"threads: {args.threads}; medians of {args.rounds} rounds in turns, CPU time of all threads.\n\n"
     )
     body += _table.markdown(("step", "CPU ms", "rate against the model's own", "bar"), rows)
     _table.publish("images", "Reading images", body, load, args.out, words or sys.argv[1:])

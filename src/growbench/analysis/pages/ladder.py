@@ -62,7 +62,7 @@ def _claims(table: pd.DataFrame) -> str:
     return (
         f"## Predictions\n\n{grid(head, rows, left=(0, 1))}\nThe predictions and their thresholds were written down before the "
         "runs (docs/LOG.md). One holds if all of its 95 % interval lies on the predicted side, and fails if all of it lies on the "
-        "other.\n"
+        "other. One without an interval is judged by its value.\n"
     )
 
 
@@ -85,7 +85,8 @@ def _savings(rungs: Sequence[Rung], table: pd.DataFrame, accounting: str) -> str
             parts.append(grid(head, rows))
     parts.append(
         "In percent of FLOPs, at equal loss, with 95 % t intervals over seeds. tpp: tokens per parameter of the target that these "
-        "FLOPs buy scratch. ≥: a lower bound, because the method is below that loss at its own first point.\n"
+        "FLOPs buy scratch; a point up to 10 % away stands in the same column. ≥: a lower bound, because the method is below that "
+        "loss at its own first point.\n"
     )
     return "\n".join(parts)
 

@@ -153,14 +153,15 @@ of the growing methods' costs (95 %).
 def _firm_caption(rows: Sequence[Row]) -> str:
     searched = any(not pd.isna(row["saving_total_better_lr"]) for row in rows)
     better = (
-        "One step better: scratch's losses are lowered by what the best trial of its search gains over its better neighbor."
+        "One step better: scratch's losses are lowered by what the best trial of its search gains over its better neighbor. "
+        "A saving that such a step undoes is not a saving."
         if searched
         else "Scratch's LR was not searched, so nobody knows what a better one would give."
     )
     return f"""\
 - Detectable: the smallest saving that the test finds with a probability of 0.8. Level: both one-sided tests at 5 % say that \
 the FLOPs differ by less than 2 % (TOST); `no` means that this is not shown, not that they differ.
-- {better} A saving that such a step undoes is not a saving.
+- {better}
 """
 
 
