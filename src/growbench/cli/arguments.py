@@ -125,7 +125,7 @@ def _study_arguments(name: str, verb: argparse.ArgumentParser) -> None:
         required=True,
         nargs="+",
         metavar="FILE",
-        help="the study's config file; several are merged in order"
+        help="the study's config file (a ladder's, where a command takes one); several are merged in order"
         + ("; or a list of studies, which are done in turn" if name in ("check", "plan") else ""),
     )
     verb.add_argument(

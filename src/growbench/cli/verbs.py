@@ -342,7 +342,7 @@ VERBS: dict[str, tuple[Verb, str]] = {
     "show": (_show, "print a study's savings, and where its tables, figures and report are"),
     "compare": (_compare, "compare methods of a study with others: savings, intervals, a verdict"),
     "new-method": (_new_method, "write the file of a new method"),
-    "try": (_try, "test a method and train it in a small study, beside scratch and two others"),
+    "try": (_try, "test a method and train it in a small study, beside scratch, a placebo and two others"),
     "methods": (_methods, "list the growth methods"),
     "plan": (_plan, "print what a study will cost, method by method, before anything is spent"),
     "check": (_check, "check a config and the files that it names"),

@@ -17,7 +17,7 @@ block of the cores, and the others are N(0, noise^2 / old), so that M_t moves by
 The source is frozen, and AdamW trains the cores on the run's own text and objective, clipped at 1, with a LR that falls
 linearly to 0 over `steps`. The steps are counted, with the operator's own products (growth/learned/cost.py).
 
-The paper's text could be read in part and no code of the authors was found. From the paper: the tensor, the slices, the
+Only part of the paper's text could be read, and no code from the authors was found. From the paper: the tensor, the slices, the
 ring and its cores, 100 steps, ranks of 1 as the usual setting. Ours, because the paper's could not be read: the start,
 the optimizer, the LR; that biases, norms, tables and the head are mapped by the first blocks of S_O, S_I and S_L; what
 happens to sizes that are no multiple of D (grouped heads, gated or odd FFNs): they are filled up from their own beginning,
