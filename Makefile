@@ -23,16 +23,16 @@ tables: .venv/.installed  ## a study's tables, figures and pages from its record
 	$(BIN)/python workflow/tables.py config/$(or $(STUDY),demo).yaml
 
 test: .venv/.installed
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist worksteal
 
 test-slow: .venv/.installed  ## the tests that `make test` leaves out for their length
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 -m slow
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist worksteal -m slow
 
 test-fuzz: .venv/.installed  ## ends at every operation on files, and whole studies run again after each kind of change
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 -m 'fuzz and not long'
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist worksteal -m 'fuzz and not long'
 
 test-fuzz-all: .venv/.installed  ## and what CI leaves out: ends in a search, and whole studies after the other changes
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 -m fuzz
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist worksteal -m fuzz
 
 test-slurm: .venv/.installed  ## on a real SLURM with one node and with two; as root, with slurm-wlm and munge
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -rs -m slurm
