@@ -79,6 +79,22 @@ def test_a_footer_takes_the_two_lines_that_figures_leave_for_it_in_smaller_lette
         assert sum(len(text.get_text()) for text in lines) >= letters - 2
 
 
+def test_a_footer_names_two_commits_and_counts_the_others(tables: Path) -> None:
+    found = read(tables)
+    commits = [f"{'abcde'[i % 5] * 12}" for i in range(len(found.points))]
+    several = replace(found, points=found.points.assign(commit=commits))
+    assert "commit aaaaaaaaaaaa, bbbbbbbbbbbb and 3 more;" in several.footer
+    assert "more" not in found.footer
+
+
+def test_a_legend_has_as_many_columns_as_its_names_leave_room_for() -> None:
+    assert figure.legend_height(["mslt"] * 12) == pytest.approx(0.08 + 4 * 0.145)
+    assert figure.legend_height(["bert2bert_fpi_shuffled"] * 12) == pytest.approx(0.08 + 6 * 0.145)
+    assert figure.legend_height(["a_name_that_is_longer_than_half_of_the_figure"] * 3) == pytest.approx(
+        0.08 + 3 * 0.145
+    )
+
+
 @pytest.mark.parametrize(
     "folder",
     sorted(path.parent for path in (SCRIPTS.parents[1] / "results").glob("*/tables/points.csv")),

@@ -103,11 +103,16 @@ def nats(points: pd.DataFrame) -> str:
     return "nats/image" if of_images(points) else "nats/token"
 
 
-def provenance(points: pd.DataFrame) -> str:
-    """Return commits, hardware classes and precisions of the pre-training records; + marks uncommitted changes."""
+def provenance(points: pd.DataFrame, most: int | None = None) -> str:
+    """Return commits, hardware classes and precisions of the pre-training records; + marks uncommitted changes.
+
+    most: how many commits are named; None names all.
+    """
     columns = ("commit", "hardware", "precision")
-    commits, hardware, precisions = (", ".join(sorted({str(v) for v in points[name]})) for name in columns)
-    return f"commit {commits}; {hardware}; {precisions}"
+    commits, hardware, precisions = (sorted({str(value) for value in points[name]}) for name in columns)
+    if most is not None and len(commits) > most:
+        commits = [f"{', '.join(commits[:most])} and {len(commits) - most} more"]
+    return f"commit {', '.join(commits)}; {', '.join(hardware)}; {', '.join(precisions)}"
 
 
 def protocol(name: str) -> str:

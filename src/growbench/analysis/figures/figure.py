@@ -22,7 +22,8 @@ from growbench.runtime.durable import refuse_links
 from growbench.runtime.owned import keep_only
 
 WIDTH = 3.5  # inches
-COLUMNS = 3  # of the legend
+COLUMNS = 3  # of the legend, if its names have room
+MARK, LETTER = 0.4, 0.049  # inches of the legend: a line with its marker and spaces, and a letter of its name
 DPI = 300
 GRAY = "#666666"
 FOOTER_SIZES = (5.0, 4.7, 4.4)  # points
@@ -113,7 +114,7 @@ def legend(figure: Figure, tables: Tables, top: float) -> None:
         handles=handles,
         loc="upper left",
         bbox_to_anchor=(0.0, 1 - top / height),
-        ncols=COLUMNS,
+        ncols=_columns(tables.methods),
         fontsize=7,
         columnspacing=1.0,
         handlelength=2.6,
@@ -124,4 +125,14 @@ def legend(figure: Figure, tables: Tables, top: float) -> None:
 
 def legend_height(methods: Sequence[str]) -> float:
     """Return the legend's height in inches."""
-    return 0.08 + 0.145 * -(-len(methods) // COLUMNS)
+    return 0.08 + 0.145 * -(-len(methods) // _columns(methods))
+
+
+def _columns(methods: Sequence[str]) -> int:
+    """Return in how many columns a legend of these names fits the figure's width."""
+    for columns in range(COLUMNS, 1, -1):
+        rows = -(-len(methods) // columns)
+        longest = [max(map(len, methods[start : start + rows])) for start in range(0, len(methods), rows)]
+        if sum(MARK + LETTER * letters for letters in longest) <= WIDTH:
+            return columns
+    return 1

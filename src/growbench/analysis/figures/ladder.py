@@ -21,6 +21,7 @@ from growbench.analysis.ladder.rung import Rung
 from growbench.analysis.statistics.reading import Envelope, Line, joined
 
 WIDTH, TALL, TOP, BOTTOM = 7.0, 1.5, 0.75, 0.75  # inches: the page, a row of panels, and the margins
+ALONE = 2.2  # inches: a row of panels that are fewer than the columns
 COLUMNS = 4
 TITLE = "Saving against the best model from scratch, everything counted"
 RUNGS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#332288", "#882255")
@@ -103,7 +104,7 @@ def loss_vs_flops(rungs: Sequence[Rung]) -> Figure:
         axes.plot(costs, best, color="black", lw=2.2, alpha=0.25, zorder=1)
         _titled(axes, rung.study)
         _over_flops(axes)
-    _methods_legend(figure, rungs)
+    _methods_legend(figure, rungs, [Line2D([], [], color="black", lw=2.2, alpha=0.25, label="best from scratch")])
     figure.supylabel("test loss (nats)", x=0.005, fontsize=7)
     return figure
 
@@ -141,11 +142,12 @@ def pairs_vs_flops(rungs: Sequence[Rung]) -> Figure | None:
 
 def _page(panels: int, title: str, rungs: Sequence[Rung]) -> tuple[Figure, list[Axes]]:
     """Return a page with a number of panels, its title, and the rungs' sizes and origin as the footer."""
-    lines = -(-panels // COLUMNS)
-    height = TOP + lines * (TALL + 0.55) + BOTTOM
+    columns = min(panels, COLUMNS)
+    lines = -(-panels // columns)
+    height = TOP + lines * ((TALL if columns == COLUMNS else ALONE) + 0.55) + BOTTOM
     figure = Figure(figsize=(WIDTH, height))
     grid = figure.add_gridspec(
-        lines, COLUMNS, left=0.08, right=0.985, top=1 - TOP / height, bottom=BOTTOM / height, hspace=0.5, wspace=0.32
+        lines, columns, left=0.08, right=0.985, top=1 - TOP / height, bottom=BOTTOM / height, hspace=0.5, wspace=0.32
     )
     figure.text(0.01, 1 - 0.05 / height, title, fontsize=9, fontweight="bold", va="top")
     origin = wording.provenance(pd.concat([rung.points for rung in rungs], ignore_index=True))
@@ -156,7 +158,7 @@ def _page(panels: int, title: str, rungs: Sequence[Rung]) -> tuple[Figure, list[
     )
     for i, line in enumerate(reversed(footer)):
         figure.text(0.01, (0.04 + 0.09 * i) / height, line, fontsize=5, color=GRAY)
-    return figure, [figure.add_subplot(grid[i // COLUMNS, i % COLUMNS]) for i in range(panels)]
+    return figure, [figure.add_subplot(grid[i // columns, i % columns]) for i in range(panels)]
 
 
 def _titled(axes: Axes, title: str) -> None:
@@ -188,12 +190,12 @@ def _rungs_legend(figure: Figure, rungs: Sequence[Rung], more: Sequence[Line2D])
     _legend(figure, handles)
 
 
-def _methods_legend(figure: Figure, rungs: Sequence[Rung]) -> None:
+def _methods_legend(figure: Figure, rungs: Sequence[Rung], more: Sequence[Line2D] = ()) -> None:
     looks = {name: style(name, base) for rung in rungs for name, base in rung.bases.items()}
     handles = [
         Line2D([], [], color=look.color, marker=look.marker, ls=look.line, label=name) for name, look in looks.items()
     ]
-    _legend(figure, [*handles, Line2D([], [], color="black", lw=2.2, alpha=0.25, label="best from scratch")])
+    _legend(figure, [*handles, *more])
 
 
 def _legend(figure: Figure, handles: Sequence[Line2D]) -> None:

@@ -72,10 +72,13 @@ class Tables:
 
     @property
     def footer(self) -> str:
-        """Return tokens per parameter, what could be detected, the placebo's saving, and the records' origin."""
+        """Return tokens per parameter, what could be detected, the placebo's saving, and the records' origin.
+
+        Of many commits two are named, so that the footer has two lines; provenance.csv has all.
+        """
         rows = self.savings.to_dict("records")
         facts = captions.brief(rows, self.bases, captions.headline(self.from_scratch, self.bases))
-        return f"{facts}; records: {wording.provenance(self.points)}"
+        return f"{facts}; records: {wording.provenance(self.points, most=2)}"
 
 
 def read(paths: dict[str, Path]) -> Tables:
