@@ -138,7 +138,7 @@ def main(words: Sequence[str] | None = None) -> int:
     source, target = ((s.layers, s.hidden) for s in specs(args))
     body = (
         f"BERT {source} to {target}, vocabulary {args.vocab}, sequences of {args.length} in micro-batches of {args.micro}, "
-        f"{args.precision}, 1 thread; one step, medians over rounds in turns ({args.rounds}).\n\n"
+        f"{args.precision}, 1 thread; one step, medians; rounds in turns: {args.rounds}.\n\n"
         + _table.markdown(COLUMNS, made)
     )
     _table.publish("learned", "A step that learns an operator", body, load, args.out, words or sys.argv[1:])

@@ -1,7 +1,7 @@
 """Runs that are interrupted, and their curves."""
 
 import csv
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -32,3 +32,22 @@ def ending(monkeypatch: pytest.MonkeyPatch, at: set[int], how: Callable[[], None
 
     monkeypatch.setattr(Trainer, "step", step)
     return taken
+
+
+def interrupted(monkeypatch: pytest.MonkeyPatch, steps: Sequence[int], run: Callable[[], object]) -> list[int]:
+    """Run with an interruption before each of these steps, then to the end; return the numbers of all steps that are taken.
+
+    steps: rising positions among the steps of an undisturbed run, from 1. Asserts that the interrupted step is taken next.
+    """
+    places = [at + before for before, at in enumerate(steps)]  # each interruption repeats a step
+    taken = ending(monkeypatch, set(places), _interrupt)
+    for _ in places:
+        with pytest.raises(KeyboardInterrupt):
+            run()
+    run()
+    assert all(taken[place] == taken[place - 1] for place in places)
+    return taken
+
+
+def _interrupt() -> None:
+    raise KeyboardInterrupt

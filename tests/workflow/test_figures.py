@@ -81,7 +81,7 @@ def test_a_footer_takes_the_two_lines_that_figures_leave_for_it_in_smaller_lette
 
 def test_a_footer_names_two_commits_and_counts_the_others(tables: Path) -> None:
     found = read(tables)
-    commits = [f"{'abcde'[i % 5] * 12}" for i in range(len(found.points))]
+    commits = ["abcde"[i % 5] * 12 for i in range(len(found.points))]
     several = replace(found, points=found.points.assign(commit=commits))
     assert "commit aaaaaaaaaaaa, bbbbbbbbbbbb and 3 more;" in several.footer
     assert "more" not in found.footer
