@@ -6,7 +6,7 @@ import pytest
 import torch
 from transformers import BertConfig, BertForSequenceClassification
 
-from growbench.pipeline.finetune.fit import _renew, share
+from growbench.pipeline.finetune.fit import renew, share
 
 
 @pytest.mark.parametrize(("decay", "quarter"), [("linear", 0.75), ("cosine", (2 + 2**0.5) / 4)])
@@ -30,7 +30,7 @@ def test_the_head_is_new_and_follows_from_the_fine_tuning_seed() -> None:
     before = {name: value.clone() for name, value in model.state_dict().items()}
     heads = []
     for seed in (0, 1, 0):
-        _renew(model, seed)
+        renew(model, seed)
         heads.append(model.classifier.weight.detach().clone())
     assert torch.equal(heads[0], heads[2]) and not torch.equal(heads[0], heads[1])
     changed = {name for name, value in model.state_dict().items() if not torch.equal(value, before[name])}

@@ -2,9 +2,11 @@
 
 import math
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -50,8 +52,13 @@ def fit(begin: Start, task: TokenizedTask, settings: FinetuneConfig, lr: float, 
     """
     began, model = time.perf_counter(), begin.model
     model.load_state_dict(begin.weights)
-    _renew(model, seed)
-    finite = _train(begin, task, settings, lr, seed)
+    renew(model, seed)
+
+    def loss(step: int, rows: np.ndarray) -> Tensor:
+        with begin.compute.cast():
+            return task.loss(model, collate(task.train, rows, begin.pad, begin.compute.device))
+
+    finite = descend(model, order(task.train, settings.batch, settings.epochs, seed), settings, lr, loss)
     model.eval()
     with torch.no_grad(), begin.compute.cast():
         found = task.score(model, begin.pad, begin.compute.device)
@@ -79,7 +86,7 @@ def _others(task: TokenizedTask) -> dict[str, Encoded]:
     return {name: rows for name, rows in found.items() if rows is not None}
 
 
-def _renew(model: Any, seed: int) -> None:
+def renew(model: Any, seed: int) -> None:
     """Draw the weights of the head (and the pooler) from the seed."""
     torch.manual_seed(seed)
     for name, parameter in model.named_parameters():
@@ -99,19 +106,25 @@ def share(step: int, steps: int, warmup: float, decay: str) -> float:
     return min((step + 1) / warm, left)
 
 
-def _train(begin: Start, task: TokenizedTask, settings: FinetuneConfig, lr: float, seed: int) -> bool:
-    """Train the model; return whether its loss, checked every 50 steps, was finite."""
-    model, compute, finite = begin.model, begin.compute, True
-    opt = adamw(model, betas=(0.9, 0.999), weight_decay=settings.weight_decay)
-    schedule = order(task.train, settings.batch, settings.epochs, seed)
+def descend(
+    model: Any,
+    schedule: Sequence[np.ndarray],
+    settings: FinetuneConfig,
+    lr: float,
+    loss: Callable[[int, np.ndarray], Tensor],
+) -> bool:
+    """Train a model; return whether its loss, checked every 50 steps, was finite.
+
+    schedule: the numbers of the rows of each step. loss: returns the loss of a step on these rows.
+    """
+    opt, finite = adamw(model, betas=(0.9, 0.999), weight_decay=settings.weight_decay), True
     model.train()
     for step, rows in enumerate(schedule):
         set_lr(opt, lr * share(step, len(schedule), settings.warmup, settings.decay))
         opt.zero_grad(set_to_none=True)
-        with compute.cast():
-            loss = task.loss(model, collate(task.train, rows, begin.pad, compute.device))
-        loss.backward()
+        found = loss(step, rows)
+        found.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), CLIP)
         opt.step()
-        finite = finite and (step % 50 != 0 or math.isfinite(float(loss.detach())))
+        finite = finite and (step % 50 != 0 or math.isfinite(float(found.detach())))
     return finite

@@ -6,7 +6,6 @@ are that of a random model, and of the pixels themselves, which stand in the pla
 """
 
 import functools
-import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -26,7 +25,7 @@ from growbench.pipeline.corpus.images import tasks as decoded_tasks
 from growbench.pipeline.finetune import linear
 from growbench.pipeline.finetune.cache import Cache, of_task
 from growbench.pipeline.finetune.classify import majority, results
-from growbench.pipeline.finetune.fit import CLIP, share
+from growbench.pipeline.finetune.fit import descend, renew
 from growbench.pipeline.pretrain.images import augment_of
 from growbench.plan import flops
 from growbench.records import predictions
@@ -39,11 +38,9 @@ from growbench.train import kernels
 from growbench.train.augment import Augment
 from growbench.train.device import Compute
 from growbench.train.images import Images, Scaling
-from growbench.train.optimizer import adamw, set_lr
 
 VERSION = 1  # raise it if what a fine-tuning or a probe scores changes
 EVAL_BATCH = 128
-HEAD = "classifier"
 Entry = dict[str, Any]  # of a run, in a record
 
 
@@ -138,20 +135,19 @@ class Start:
             found: Tensor = self.model(pixel_values=given, interpolate_pos_encoding=True).logits
         return found.float()
 
-    def renew(self, seed: int) -> None:
-        """Go back to the checkpoint, with a head that is drawn from the seed."""
-        self.model.load_state_dict(self.weights)
-        torch.manual_seed(seed)
-        for name, parameter in self.model.named_parameters():
-            if HEAD in name:
-                torch.nn.init.normal_(parameter, std=0.02) if parameter.dim() > 1 else torch.nn.init.zeros_(parameter)
-
 
 def _fit(begin: Callable[[], Start], task: ImageTask, settings: FinetuneConfig, lr: float, seed: int) -> Entry:
     """Train with these settings and return the run's entry. A run fails if its loss is not finite or its predictions are constant."""
     began, start = time.perf_counter(), begin()
-    start.renew(seed)
-    finite = _train(start, task, settings, lr, seed)
+    start.model.load_state_dict(start.weights)
+    renew(start.model, seed)
+
+    def loss(step: int, rows: np.ndarray) -> Tensor:
+        pixels = task.scaling.inputs(task.augment.apply(task.train.pixels[rows], seed, step))
+        labels = torch.from_numpy(task.train.labels[rows]).to(start.compute.device)
+        return torch.nn.functional.cross_entropy(start.logits(pixels), labels)
+
+    finite = descend(start.model, _order(len(task.train), settings, seed), settings, lr, loss)
     start.model.eval()
     with torch.no_grad():
         found = [start.logits(pixels).argmax(-1).cpu().numpy() for pixels in _batches(task, task.dev)]
@@ -177,28 +173,11 @@ def cost(config: Any, task: ImageTask, settings: FinetuneConfig) -> float:
     return settings.epochs * (full * of(settings.batch) + (of(rest) if rest else 0.0))
 
 
-def _train(start: Start, task: ImageTask, settings: FinetuneConfig, lr: float, seed: int) -> bool:
-    """Train the model; return whether its loss, checked every 50 steps, was finite."""
-    opt, finite, count = (
-        adamw(start.model, betas=(0.9, 0.999), weight_decay=settings.weight_decay),
-        True,
-        len(task.train),
-    )
+def _order(count: int, settings: FinetuneConfig, seed: int) -> list[np.ndarray]:
+    """Return the numbers of the images of each step. count: of all training images."""
     rng = np.random.default_rng(seed)
     orders = [rng.permutation(count) for _ in range(settings.epochs)]
-    steps = [np.sort(order[i : i + settings.batch]) for order in orders for i in range(0, count, settings.batch)]
-    start.model.train()
-    for step, rows in enumerate(steps):
-        set_lr(opt, lr * share(step, len(steps), settings.warmup, settings.decay))
-        opt.zero_grad(set_to_none=True)
-        pixels = task.scaling.inputs(task.augment.apply(task.train.pixels[rows], seed, step))
-        labels = torch.from_numpy(task.train.labels[rows]).to(start.compute.device)
-        loss = torch.nn.functional.cross_entropy(start.logits(pixels), labels)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(start.model.parameters(), CLIP)
-        opt.step()
-        finite = finite and (step % 50 != 0 or math.isfinite(float(loss.detach())))
-    return finite
+    return [np.sort(order[i : i + settings.batch]) for order in orders for i in range(0, count, settings.batch)]
 
 
 def _batches(task: ImageTask, images: Images) -> Iterator[Tensor]:
