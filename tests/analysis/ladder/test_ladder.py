@@ -95,6 +95,9 @@ def test_the_slope_over_size_is_that_of_the_savings() -> None:
         and row["rungs"].count(" ") == 2
     )
     assert frames.sizes(rungs[:1]).empty
+    again = rung("ladder-s", {"scratch": 1.0, "direct_copy": 0.5}, 1e6 + 1e-6)
+    assert frames.sizes([rungs[0], again]).empty, "one size has no slope"
+    assert frames.sizes([*rungs, again])["rungs"].unique() == "ladder-a ladder-b ladder-c"
     deep = dataclasses.replace(rungs[1], points=rungs[1].points.assign(source="(2, 64)"))
     assert frames.sizes([rungs[0], deep]).empty, "a rung of another depth is not compared"
 

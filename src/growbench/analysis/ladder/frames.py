@@ -36,14 +36,16 @@ def sizes(rungs: Sequence[Rung], tpp: float = AT) -> pd.DataFrame:
     """Return, by method and baseline, how the saving at a number of tokens per parameter changes with the target's size.
 
     Least squares over the logarithm of the target's parameters, of rungs that differ in nothing but width: one family, one
-    depth, twice the source's width. Columns: `slope` per factor of e with its 95 % t interval (lo, hi), `intercept`, and
-    `rungs`, by name. Methods with a saving on fewer than two such rungs are left out.
+    depth, twice the source's width; of several of one size the first. Columns: `slope` per factor of e with its 95 % t
+    interval (lo, hi), `intercept`, and `rungs`, by name. Methods with a saving on fewer than two such rungs are left out.
     """
-    alike = [rung for rung in rungs if _doubles(rung)]
+    alike: dict[str, Rung] = {}
+    for rung in filter(_doubles, rungs):
+        alike.setdefault(rung.facts()["target"], rung)
     rows = []
-    for method in dict.fromkeys(name for rung in alike for name in rung.bases if name != SCRATCH):
+    for method in dict.fromkeys(name for rung in alike.values() for name in rung.bases if name != SCRATCH):
         for accounting in COUNTED:
-            found = [(rung, row) for rung in alike if (row := rung.row(method, accounting, tpp))]
+            found = [(rung, row) for rung in alike.values() if (row := rung.row(method, accounting, tpp))]
             found = [(rung, row) for rung, row in found if not pd.isna(row["saving"])]
             if len(found) < 2:
                 continue
