@@ -79,11 +79,13 @@ def test_a_footer_takes_the_two_lines_that_figures_leave_for_it_in_smaller_lette
         assert sum(len(text.get_text()) for text in lines) >= letters - 2
 
 
-def test_a_footer_names_two_commits_and_counts_the_others(tables: Path) -> None:
+def test_a_footer_names_two_commits_or_one_of_several_machines_and_counts_the_others(tables: Path) -> None:
     found = read(tables)
     commits = ["abcde"[i % 5] * 12 for i in range(len(found.points))]
     several = replace(found, points=found.points.assign(commit=commits))
     assert "commit aaaaaaaaaaaa, bbbbbbbbbbbb and 3 more;" in several.footer
+    mixed = replace(found, points=several.points.assign(hardware=commits))
+    assert "commit aaaaaaaaaaaa and 4 more;" in mixed.footer
     assert "more" not in found.footer
 
 

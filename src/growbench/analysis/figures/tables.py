@@ -74,11 +74,13 @@ class Tables:
     def footer(self) -> str:
         """Return tokens per parameter, what could be detected, the placebo's saving, and the records' origin.
 
-        Of many commits two are named, so that the footer has two lines; provenance.csv has all.
+        Of many commits two are named, or one if there are several kinds of hardware, so that the footer has two lines;
+        provenance.csv has all.
         """
+        most = 2 if self.points["hardware"].nunique() == 1 else 1
         rows = self.savings.to_dict("records")
         facts = captions.brief(rows, self.bases, captions.headline(self.from_scratch, self.bases))
-        return f"{facts}; records: {wording.provenance(self.points, most=2)}"
+        return f"{facts}; records: {wording.provenance(self.points, most=most)}"
 
 
 def read(paths: dict[str, Path]) -> Tables:
