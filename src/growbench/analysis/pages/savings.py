@@ -154,7 +154,7 @@ def _firm_caption(rows: Sequence[Row]) -> str:
     searched = any(not pd.isna(row["saving_total_better_lr"]) for row in rows)
     better = (
         "One step better: scratch's losses are lowered by what the best trial of its search gains over its better neighbor. "
-        "A saving that such a step undoes is not a saving."
+        "A saving that such a step undoes stands only if worse trials lie on both sides of the best one (search.csv)."
         if searched
         else "Scratch's LR was not searched, so nobody knows what a better one would give."
     )
