@@ -255,7 +255,7 @@ def write(folder: Path, made: Study, costs: Mapping[str, float], noise: Mapping[
     """
     with chdir(folder):
         for seed in made.seeds:
-            for method in [SOURCE, *made.methods]:
+            for method in sorted(made.trained(), key=lambda name: name != SOURCE):
                 shift = (noise or {}).get(seed, 0.0) * (1 if method == "scratch" else -0.5)
                 _write_run(made, method, seed, costs.get(method, 1.0), shift)
     return (folder / made.layout.run_record("scratch", 0)).parents[1]

@@ -30,7 +30,7 @@ def names(study: "Study") -> list[str]:
         "savings.md",
         "scores.md",
         *papers.files(study),
-        *(["search.csv"] if study.search.wanted else []),
+        *(["search.csv"] if any(study.searched(name) for name in study.trained()) else []),
         *(["zeroshot.csv", "zeroshot.md"] if study.zeroshot.names else []),
         *([f"{name}.csv" for name in ATTENTION] if study.attention else []),
     ]

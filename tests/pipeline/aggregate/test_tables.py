@@ -269,6 +269,17 @@ def test_every_trial_of_a_search_is_in_its_table(tmp_path: Path, monkeypatch: py
         aggregate.run(study)
 
 
+def test_a_study_whose_methods_all_give_their_lr_has_no_table_of_a_search(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    own = {"scratch": {"lr": 1e-3}, "stackbert": {"lr": 2e-3}}
+    study = constructed.study(own, **{"search.lrs": [1e-3, 2e-3], "search.seed": 9})
+    constructed.write(tmp_path, study, COSTS)
+    written = {path.name for path in aggregate.run(study).iterdir()}
+    assert set(outputs.names(study)) <= written and "search.csv" not in written
+
+
 def test_the_loss_after_growth_and_that_of_the_last_stage_have_two_names(made: tuple[Study, Path]) -> None:
     """A record's initial_loss is that of its last stage; the loss after growth is read on the curve."""
     study, records = made
