@@ -37,7 +37,8 @@ def limits(rows: pd.DataFrame) -> tuple[float, float]:
         max(low - span, min([*rows["low"].dropna(), low])),
         min(high + span, max([*rows["high"].dropna(), high])),
     )
-    return low - 0.12 * (high - low), high + 0.08 * (high - low)
+    room = (high - low) or span  # nothing may have been saved
+    return low - 0.12 * room, high + 0.08 * room
 
 
 def panel(axes: Axes, tables: Tables, rows: pd.DataFrame, method: str) -> None:
