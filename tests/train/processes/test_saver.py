@@ -37,7 +37,7 @@ def losses(folder: Path) -> list[float]:
     ("death", "before", "after", "precision", "bounds"),
     [
         ("seal", (3, "always"), (2, "always"), "float64", (1e-9, 1e-9)),
-        ("part", (2, "never"), (3, "always"), "float32", (1e-5, 1e-4)),
+        ("part", (2, "never"), (3, "always"), "float32", (1e-5, 1e-5)),
     ],
 )
 def test_a_run_killed_while_it_saves_goes_on_with_another_number_of_processes(
@@ -48,7 +48,8 @@ def test_a_run_killed_while_it_saves_goes_on_with_another_number_of_processes(
     precision: str,
     bounds: tuple[float, float],
 ) -> None:
-    """Losses and weights stay within these bounds. A key's bias, which no loss depends on, follows rounding, scaled up by Adam."""
+    """Losses and weights stay within these bounds, but for a key's bias in float32. No loss depends on it, so that its gradient
+    is rounding, which Adam scales up to the LR."""
     whole = alone(tmp_path / "whole", "bert", "source", METHOD, batch=BATCH, precision=precision)
     first, second = tmp_path / "first", tmp_path / "second"
     for folder in (first, second):
@@ -68,4 +69,5 @@ def test_a_run_killed_while_it_saves_goes_on_with_another_number_of_processes(
             found, wanted = load_file(folder / path.relative_to(whole)), load_file(path)
             assert found.keys() == wanted.keys()
             for name, tensor in wanted.items():
-                assert_close(found[name], tensor, rtol=0, atol=bounds[1])
+                if precision == "float64" or not name.endswith("key.bias"):
+                    assert_close(found[name], tensor, rtol=0, atol=bounds[1])
