@@ -17,6 +17,7 @@ from torch.testing import assert_close
 from growbench.records.layout import Layout
 from growbench.runtime import durable
 
+UPDATE = 1e-3  # less than one of Adam at the peak LR
 RUN, CURVE = Layout("tiny").run(METHOD, 0), Layout("tiny").curve(METHOD, 0)
 
 
@@ -48,8 +49,8 @@ def test_a_run_killed_while_it_saves_goes_on_with_another_number_of_processes(
     precision: str,
     bounds: tuple[float, float],
 ) -> None:
-    """Losses and weights stay within these bounds, but for a key's bias in float32. No loss depends on it, so that its gradient
-    is rounding, which Adam scales up to the LR."""
+    """Losses and weights stay within these bounds, and a key's bias in float32 within one update. No loss depends on it, so that
+    its gradient is rounding, which Adam scales up to the LR."""
     whole = alone(tmp_path / "whole", "bert", "source", METHOD, batch=BATCH, precision=precision)
     first, second = tmp_path / "first", tmp_path / "second"
     for folder in (first, second):
@@ -69,5 +70,5 @@ def test_a_run_killed_while_it_saves_goes_on_with_another_number_of_processes(
             found, wanted = load_file(folder / path.relative_to(whole)), load_file(path)
             assert found.keys() == wanted.keys()
             for name, tensor in wanted.items():
-                if precision == "float64" or not name.endswith("key.bias"):
-                    assert_close(found[name], tensor, rtol=0, atol=bounds[1])
+                rounding = precision == "float32" and name.endswith("key.bias")
+                assert_close(found[name], tensor, rtol=0, atol=UPDATE if rounding else bounds[1])
