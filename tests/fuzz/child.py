@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from unittest import mock
 
+import torch
+
 TRACEBACK, KILLED, TIMEOUT = 70, 137, 124
 MEMORY = 12 * 2**30  # bytes of address space of a child
 
@@ -49,8 +51,6 @@ class Outcome:
 
 def warm() -> None:
     """Import what the verbs import, and the stock classes of every family, on one thread."""
-    import torch
-
     torch.set_num_threads(1)
     import transformers  # noqa: F401
 
@@ -114,6 +114,9 @@ def _child(work: Callable[[], int], folder: Path, before: Callable[[], None] | N
         sys.stderr = io.TextIOWrapper(os.fdopen(2, "wb"), encoding="utf-8", line_buffering=True)
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
         os.chdir(folder)
+        # A fork's first use of torch replaces the pool of threads, and fails where several threads are the first at once,
+        # as when transformers loads weights.
+        torch.set_num_threads(1)
         if before is not None:
             before()
         status = work()

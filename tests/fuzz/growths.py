@@ -95,7 +95,7 @@ class Growths(Area):
         folder = Path("source")
         model.to(getattr(torch, dtype)).save_pretrained(folder, max_shard_size=rng.choice(("5GB", "20KB", "100KB")))
         prefix, other = rng.choice(PREFIXES), getattr(torch, rng.choice(DTYPES))
-        for path in folder.glob("*.safetensors"):
+        for path in sorted(folder.glob("*.safetensors")):
             tensors = {prefix + k: t.to(other) if rng.random() < 0.1 else t for k, t in load_file(path).items()}
             save_file(tensors, path)
         for path in folder.glob("*.index.json"):
