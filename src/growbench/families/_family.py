@@ -283,13 +283,16 @@ class Family:
             return build(config)
 
     def roles(self, config: Any, model_class: Any = None) -> dict[str, Role]:
+        """Return the role of each parameter of a stock model of this config, as `roles_of` does."""
+        return self.roles_of(self.build(config, seed=None, model_class=model_class))
+
+    def roles_of(self, model: nn.Module) -> dict[str, Role]:
         """Return the role of each parameter. Tied ones appear once, under the name that `named_parameters` gives.
 
         A head that shares the token table has the table's role, under whichever name.
         """
-        model = self.build(config, seed=None, model_class=model_class)
         aliases = dict(model.named_parameters(remove_duplicate=False))
-        found = resolve(self.table(config), aliases, self.name)
+        found = resolve(self.table(model.config), aliases, self.name)
         tables = {id(aliases[name]): role for name, role in found.items() if role.kind == "embedding"}
         return {name: tables.get(id(parameter), found[name]) for name, parameter in model.named_parameters()}
 

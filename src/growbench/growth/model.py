@@ -117,7 +117,7 @@ def grow_model(
         parameter.data = parameter.data.to(next(model.parameters()).dtype)
     source = {name: p.detach() for name, p in model.named_parameters()}
     slots = dict(grown.named_parameters())
-    roles, grown_roles = family.roles(config, type(model)), grown_family.roles(grown_config, grown_class)
+    roles, grown_roles = family.roles_of(model), grown_family.roles_of(grown)
     with torch.no_grad():
         for name, tensor in transfer(operator, source, roles, grown_roles):
             slots[name].copy_(tensor)
