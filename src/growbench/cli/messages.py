@@ -80,10 +80,9 @@ def set_up(file: Path | None = None) -> None:
     for handler in handlers:
         if handler.formatter is None:
             handler.setFormatter(Line("%(asctime)s %(message)s", TIME))
-    logging.basicConfig(level=logging.INFO, handlers=handlers, force=True)
+    logging.basicConfig(level=logging.WARNING, handlers=handlers, force=True)
+    logging.getLogger("growbench").setLevel(logging.INFO)
     logging.captureWarnings(True)
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
-    for noisy in ("httpx", "httpcore", "urllib3", "filelock", "fsspec", "datasets", "matplotlib", "torch"):
-        logging.getLogger(noisy).setLevel(logging.WARNING)
     logging.getLogger("transformers").setLevel(logging.ERROR)

@@ -9,6 +9,7 @@ import pytest
 from scipy import stats
 
 from growbench.analysis import stability
+from growbench.analysis.figures import ladder as figures
 from growbench.analysis.frames import by_point
 from growbench.analysis.frames.accounting import ACCOUNTINGS
 from growbench.analysis.ladder import claims, frames
@@ -207,6 +208,28 @@ def written(made: Rung) -> None:
         for name in made.bases
     ]
     pd.DataFrame(scores).to_csv(folder / "zeroshot.csv", index=False)
+
+
+def test_methods_that_differ_in_their_source_share_one_panel_of_the_figure_of_savings() -> None:
+    made = rung("ladder-s", {"scratch": 1.0, "direct_copy__5": 0.9, "direct_copy__20": 0.8})
+    trained = made.savings.assign(source_tpp=[None, 5.0, 20.0])
+    for of, saving in (("total", [0.0, 0.1, 0.2]), ("frontier", [0.0, 0.1, 0.2])):
+        trained = trained.assign(**{f"saving_{of}": saving, f"saving_{of}_lo": saving, f"saving_{of}_hi": saving})
+    trained["final_loss"] = 4.0
+    varied = dataclasses.replace(made, savings=trained)
+    panels = figures.savings([rung("ladder-a", A), varied]).axes
+    assert [axes.get_title() or axes.get_title(loc="left") for axes in panels] == [
+        "direct_copy", "bert2bert_fpi", "by the source's training",
+    ]  # fmt: skip
+    (line,) = (line for line in panels[-1].lines if len(line.get_xdata()) == 2 and line.get_marker() != "None")
+    assert list(line.get_xdata()) == [5.0, 20.0]
+    assert line.get_ydata() == pytest.approx(-np.log1p([-0.1, -0.2]))
+
+
+def test_a_panel_over_size_needs_two_sizes() -> None:
+    two = figures.savings([rung("ladder-a", A), rung("ladder-b", A, target=4e6, hidden=128)]).axes
+    one = figures.savings([rung("ladder-a", A), rung("ladder-x", A)]).axes
+    assert [len(two), len(one)] == [3, 2]
 
 
 def test_tables_and_figures_are_made_from_what_is_there_and_the_same_again(

@@ -15,10 +15,12 @@ from growbench.analysis.figures import axes as axis
 from growbench.analysis.figures.figure import GRAY
 from growbench.analysis.figures.style import style
 from growbench.analysis.frames.accounting import FRONTIER
+from growbench.analysis.frames.measured import interval_of
 from growbench.analysis.ladder import frames
 from growbench.analysis.ladder.regression import fit
 from growbench.analysis.ladder.rung import Rung
 from growbench.analysis.statistics.reading import Envelope, Line, joined
+from growbench.analysis.statistics.savings import REACHED
 
 WIDTH, TALL, TOP, BOTTOM = 7.0, 1.5, 0.75, 0.75  # inches: the page, a row of panels, and the margins
 ALONE = 2.2  # inches: a row of panels that are fewer than the columns
@@ -29,38 +31,67 @@ MARKERS = ("o", "s", "^", "D", "v", "P", "X", "h")
 
 
 def savings(rungs: Sequence[Rung]) -> Figure:
-    """Return savings against the frontier over tokens per parameter: a panel per method, a line per rung, and over size."""
+    """Return savings against the frontier over tokens per parameter, a panel per method and a line per rung.
+
+    Two panels more, if there is something to compare: over the training of the source, for methods that differ in nothing
+    else, and over size.
+    """
     table = frames.savings(rungs)
     table = table[table["accounting"] == FRONTIER]
-    placebos = {name for rung in rungs for name in rung.placebos}
+    sources = frames.of_source(rungs)
+    by_source = {f"{row['rung']} {row['method']}" for row in sources.to_dict("records")}
+    table = table[~(table["rung"] + " " + table["method"]).isin(by_source)]
     shown = list(dict.fromkeys(name for rung in rungs for name in rung.growing if name in set(table["method"])))
     sized = [rung for rung in rungs if any(rung.row(name, FRONTIER, frames.AT) for name in shown)]
-    figure, grid = _page(max(len(shown) + bool(sized), 1), TITLE, rungs)
-    values = -np.log1p(-table[table["method"].isin(shown)]["saving"].dropna())
+    sized = sized if len({rung.target for rung in sized}) > 1 else []
+    figure, grid = _page(max(len(shown) + bool(by_source) + bool(sized), 1), TITLE, rungs)
+    drawn = [table.loc[table["method"].isin(shown), "saving"]]
+    drawn += [] if sources.empty else [sources[f"saving_{FRONTIER}"]]
+    values = -np.log1p(-pd.concat(drawn).dropna())
     if values.empty:
         grid[0].text(0, 0.5, "no finished point has a saving against the frontier", fontsize=7)
         grid[0].set_axis_off()
         return figure
     low, high = min(values.min(), 0.0), max(values.max(), 0.0)
     pad = 0.1 * max(high - low, 0.1)
-    for method, axes in zip(shown, grid, strict=False):
+    for axes in grid:
         axes.set_ylim(low - pad, high + pad)
-        for placebo in sorted(placebos):
-            for _, rows in table[table["method"] == placebo].groupby("rung"):
-                axis.saving_line(axes, rows.sort_values("tpp"), "#999999", ".", 2)
-        for i, rung in enumerate(rungs):
-            rows = table[(table["method"] == method) & (table["rung"] == rung.study)].sort_values("tpp")
-            axis.saving_line(axes, rows, RUNGS[i % len(RUNGS)], MARKERS[i % len(MARKERS)], 3.2)
-        _titled(axes, method)
-        _over(axes, "tokens per parameter of the target")
-        axes.axhline(0, color="black", lw=0.7)
-        axis.saving_axis(axes)
+    for method, axes in zip(shown, grid, strict=False):
+        _over_tpp(axes, rungs, table, method)
+    if by_source:
+        _over_source(grid[len(shown)], rungs, sources)
     if sized:
-        grid[-1].set_ylim(low - pad, high + pad)
         _over_size(grid[-1], sized, shown)
     _rungs_legend(figure, rungs, [Line2D([], [], color="#999999", marker=".", label="placebo")])
     figure.supylabel("saving (%)", x=0.005, fontsize=7)
     return figure
+
+
+def _over_tpp(axes: Axes, rungs: Sequence[Rung], table: pd.DataFrame, method: str) -> None:
+    """Draw a method's savings over tokens per parameter, a line per rung, and the placebos of the rungs that it is in."""
+    for i, rung in enumerate(rungs):
+        own = table[table["rung"] == rung.study].sort_values("tpp")
+        rows = own[own["method"] == method]
+        for placebo in rung.placebos if len(rows) else ():
+            axis.saving_line(axes, own[own["method"] == placebo], "#999999", ".", 2)
+        axis.saving_line(axes, rows, RUNGS[i % len(RUNGS)], MARKERS[i % len(MARKERS)], 3.2)
+    _titled(axes, method)
+    _over(axes, "tokens per parameter of the target")
+    axes.axhline(0, color="black", lw=0.7)
+    axis.saving_axis(axes)
+
+
+def _over_source(axes: Axes, rungs: Sequence[Rung], sources: pd.DataFrame) -> None:
+    """Draw the savings at the last point over the tokens per parameter that the source has read itself."""
+    own = interval_of(sources.iloc[0].to_dict(), f"saving_{FRONTIER}_")
+    names = {"source_tpp": "tpp", f"saving_{FRONTIER}": "saving", f"{own}lo": "lo", f"{own}hi": "hi"}
+    for i, rung in enumerate(rungs):
+        rows = sources[sources["rung"] == rung.study].rename(columns=names).assign(status=REACHED)
+        axis.saving_line(axes, rows, RUNGS[i % len(RUNGS)], MARKERS[i % len(MARKERS)], 3.2)
+    _titled(axes, "by the source's training")
+    _over(axes, "tokens per parameter of the source")
+    axes.axhline(0, color="black", lw=0.7)
+    axis.saving_axis(axes)
 
 
 def _over_size(axes: Axes, rungs: Sequence[Rung], methods: Sequence[str]) -> None:
