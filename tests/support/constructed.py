@@ -197,7 +197,7 @@ def zeroshot(made: Study, method: str, seed: int, nats: float, point: str = "p10
     return {
         "kind": "zeroshot", "version": 2, "study": made.study, "method": method, "seed": seed, "point": point,
         "config_hash": record.config_hash(made.zeroshot_part()),
-        "made_from": evaluated(made.zeroshot_part(), made.zeroshot.names, method, seed, point), "window": {"length": 64, "stride": 32, "context": 33},
+        "made_from": evaluated(made.zeroshot_part(), made.zeroshot.names, method, seed, point), "window": {"length": 64, "stride": 32, "context": 32},
         "tokenisation": {"kind": "bpe", "vocab": 512, "letter_case": False, "line_ends": True, "unknown_word": ["<", "unk", ">"]},
         "runs": [text, last], "provenance": provenance(),
     }  # fmt: skip

@@ -46,7 +46,7 @@ def letters(folder: Path, unk: str = "[UNK]", **special: Any) -> PreTrainedToken
     """A tokenizer in which every byte is a token; saved where a corpus leaves it."""
     core = trained.train("bpe", ["x"], 256 + 5, special.pop("lowercase", False))
     fast = PreTrainedTokenizerFast(
-        tokenizer_object=core, unk_token=unk, sep_token="[SEP]", pad_token="[PAD]", **special
+        tokenizer_object=core, unk_token=unk, cls_token="[CLS]", sep_token="[SEP]", pad_token="[PAD]", **special
     )
     fast.save_pretrained(str(folder))
     tiny.sign(folder.parent, vocab=len(fast))

@@ -154,7 +154,7 @@ def _task_files(study: Study) -> dict[str, dict[str, str | None]]:
 
 def zeroshot(study: Study) -> Parts:
     """Return the parts of a zero-shot evaluation besides its finished point and corpus."""
-    made: Parts = {"config": identity.digest(study.zeroshot_part()), "precision": precision(study)}
+    made: Parts = {"config": identity.digest(study.zeroshot_part()), "precision": precision(study), "begins": "cls"}
     if testsets.PAIRS in study.zeroshot.names:
         made["pairs"] = pairs.VERSION
     if study.zeroshot.source != "local":

@@ -196,10 +196,11 @@ def _check_zeroshot(study: Study) -> None:
             f"zeroshot.names: {causal[0]} needs a causal model, but target.family is {family.name} and objective.kind is "
             f"{study.objective.kind}; use clm and one of {able}, or only {' and '.join(ANY_MODEL)}"
         )
-    if study.zeroshot.stride > study.objective.length:
+    most = study.objective.length - 2  # beside [CLS] and the token that ends a document
+    if study.zeroshot.stride > most:
         raise GrowBenchError(
-            f"zeroshot.stride: {study.zeroshot.stride} is more than the {study.objective.length} tokens of a window; "
-            f"use at most objective.length {study.objective.length}"
+            f"zeroshot.stride: {study.zeroshot.stride} is more than a window of {study.objective.length} tokens scores; "
+            f"use at most {most}, or a longer objective.length"
         )
 
 

@@ -203,11 +203,22 @@ def written(made: Rung) -> None:
     }
     for name, frame in frames_of.items():
         frame.to_csv(folder / f"{name}.csv", index=False)
-    scores = [
-        {"method": name, "task": "pairs", "main": True, "flops_total": 1e12, "mean": 0.7, "lo": 0.6, "hi": 0.8}
-        for name in made.bases
-    ]
-    pd.DataFrame(scores).to_csv(folder / "zeroshot.csv", index=False)
+    pd.DataFrame(scores(made)).to_csv(folder / "zeroshot.csv", index=False)
+
+
+def scores(made: Rung, context: int = 64) -> list[dict[str, object]]:
+    """Rows of a table of zero-shot scores, in windows of 128 tokens that score 64."""
+    windows = {"length": 128, "stride": 64, "context": context}
+    own = {"task": "pairs", "main": True, "flops_total": 1e12, "mean": 0.7, "lo": 0.6, "hi": 0.8}
+    return [{"method": name, **own, **windows} for name in made.bases]
+
+
+def test_scores_that_were_read_without_what_begins_a_sequence_are_not_drawn() -> None:
+    made = rung("ladder-a", A)
+    read_right, misread = (dataclasses.replace(made, zeroshot=pd.DataFrame(scores(made, n))) for n in (64, 65))
+    figure = figures.pairs_vs_flops([misread, read_right])
+    assert figure is not None and len(figure.axes) == 1
+    assert figures.pairs_vs_flops([misread]) is None
 
 
 def test_methods_that_differ_in_their_source_share_one_panel_of_the_figure_of_savings() -> None:

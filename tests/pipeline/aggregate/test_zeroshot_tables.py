@@ -33,7 +33,7 @@ def test_zero_shot_means_gaps_and_intervals_are_those_that_were_put_in(scored: t
     rows = runs[(runs["kind"] == "zeroshot") & runs["main"].eq(True)]
     assert len(rows) == 5 * 3 * 2 and set(rows["n"]) == {10, 8} and rows["subset"].all()
     text = (tables / "zeroshot.md").read_text()
-    for word in ("WikiText-2* word perplexity", "LAMBADA* accuracy", "50.0 %", "n = 10 words in 2 lines", "at least 33",
+    for word in ("WikiText-2* word perplexity", "LAMBADA* accuracy", "50.0 %", "n = 10 words in 2 lines", "at least 32",
                  "ignores case", "< unk >", "95 % t interval"):  # fmt: skip
         assert word in text
 
@@ -91,3 +91,11 @@ def test_pairs_and_bytes_have_their_kinds_errors_and_counts(tmp_path: Path, monk
     assert "Word perplexity" not in text and "LAMBADA" not in text
     runs = pd.read_csv(tables / "runs.csv")
     assert set(runs.loc[(runs["kind"] == "zeroshot") & (runs["task"] == "pairs"), "n"]) == {8}
+
+
+def test_scores_of_windows_without_what_begins_a_sequence_are_marked_as_withdrawn(scored: tuple[Study, Path]) -> None:
+    study, records = scored
+    assert "Withdrawn" not in (aggregate.run(study) / "zeroshot.md").read_text()
+    for path in (records / "zeroshot").glob("*.json"):
+        edit(path, window=json.loads(path.read_text())["window"] | {"context": 33})
+    assert "**Withdrawn.**" in (aggregate.run(study) / "zeroshot.md").read_text()

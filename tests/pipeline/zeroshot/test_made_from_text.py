@@ -36,7 +36,7 @@ def write(documents: list[str], vocab: int) -> None:
 
 def prepared(family: str, *names: str) -> Any:
     """A study with its corpus' text and tokenizer, in which every byte is a token, and an untrained finished point."""
-    fast = letters(LAYOUT.tokenizer, cls_token="[CLS]", mask_token="[MASK]")
+    fast = letters(LAYOUT.tokenizer, mask_token="[MASK]")
     write(DOCUMENTS, len(fast))
     built = families.load(family)
     spec = ModelSpec(family=family, layers=1, hidden=16, heads=2, ffn=32, vocab=len(fast), max_length=64)
@@ -77,13 +77,13 @@ def test_a_model_that_learns_the_text_tells_right_from_wrong(family: str) -> Non
     optimizer, rng = torch.optim.Adam(model.parameters(), 1e-2), torch.Generator().manual_seed(0)
     tokenizer = plain.load(LAYOUT.tokenizer)
     special = {name: getattr(tokenizer.fast, f"{name}_token_id") for name in ("cls", "sep", "mask")}
-    rows = [[special["sep"], *tokenizer.text(text.split("\n")[0])[0], special["sep"]] for text in DOCUMENTS]
+    first = [special["cls"]] if family == "bert" else [special["cls"], special["sep"]]
+    rows = [[*first, *tokenizer.text(text.split("\n")[0])[0], special["sep"]] for text in DOCUMENTS]
     length = min(map(len, rows))
     ids = torch.tensor([row[:length] for row in rows])
     for _ in range(120):
         given, labels = ids.clone(), ids.clone()
         if family == "bert":
-            given[:, 0] = special["cls"]
             hidden = torch.rand(ids.shape, generator=rng) < 0.2
             given[hidden], labels[~hidden] = special["mask"], -100
         loss = model(input_ids=given, labels=labels).loss
@@ -111,8 +111,8 @@ def test_bits_per_byte_of_a_uniform_model_are_those_of_its_vocabulary() -> None:
 def test_every_text_of_a_domain_is_read_on_its_own() -> None:
     tokenizer = plain.PlainTokenizer(letters(LAYOUT.tokenizer))
     made = domains.prepare(Domain("bytes/x", ["ab", "cde"], False, {}), tokenizer, 16, 8)
-    between = tokenizer.fast.sep_token_id
-    assert [(window.ids[0], window.scored) for window in made.windows] == [(between, 2), (between, 3)]
+    before = [tokenizer.fast.cls_token_id, tokenizer.fast.sep_token_id]
+    assert [(window.ids[:2].tolist(), window.scored) for window in made.windows] == [(before, 2), (before, 3)]
 
 
 def test_other_text_is_another_test_set_and_the_same_text_is_the_same() -> None:

@@ -22,14 +22,20 @@ def drawn(vocab: int, *lengths: int) -> list[Sentence]:
 
 @pytest.mark.parametrize("name", CAUSAL)
 @pytest.mark.parametrize("batch", [1, 64])
-def test_a_causal_model_s_nats_are_its_stock_loss_after_the_token_between_documents(name: str, batch: int) -> None:
+def test_a_causal_model_s_nats_are_its_stock_loss_after_what_begins_a_sequence_and_a_document(
+    name: str, batch: int
+) -> None:
     family, spec = families.load(name), helpers.SPECS[name]
     model = helpers.perturbed(family, spec, dtype=torch.float32)
     given = drawn(spec.vocab, 5, 9, 5, 3)
     found = Scorer(family, SPECIAL, CPU, length=12, batch=batch).nats(model, given)
     with torch.no_grad():
-        rows = [torch.tensor([[SPECIAL.sep, *sentence.ids]]) for sentence in given]
-        wanted = [float(model(input_ids=row, labels=row).loss) * (row.shape[1] - 1) for row in rows]
+        rows = [torch.tensor([[SPECIAL.cls, SPECIAL.sep, *sentence.ids]]) for sentence in given]
+        labels = [torch.where(row == SPECIAL.sep, -100, row) for row in rows]
+        wanted = [
+            float(model(input_ids=row, labels=own).loss) * (row.shape[1] - 2)
+            for row, own in zip(rows, labels, strict=True)
+        ]
     assert found == pytest.approx(wanted, rel=1e-4)
 
 

@@ -58,7 +58,7 @@ def evaluate(made: Any) -> tuple[dict[str, Any], dict[str, Any]]:
     return values, {run["task"]: run for run in values["runs"]}
 
 
-@pytest.mark.parametrize("stride", [1, 5, 16])
+@pytest.mark.parametrize("stride", [1, 5, 14])
 def test_a_uniform_model_s_perplexity_is_its_vocabulary_and_per_word_a_power_of_it(tree: Path, stride: int) -> None:
     values, runs = evaluate(study(tree, "PTB", stride=stride))
     found, tokens, words = runs["PTB"], len(" ab <unk> \n cde N \n"), 4
@@ -67,7 +67,7 @@ def test_a_uniform_model_s_perplexity_is_its_vocabulary_and_per_word_a_power_of_
     assert found["metrics"]["word_perplexity"] == pytest.approx(261 ** (tokens / words), rel=1e-4)
     assert found["metrics"]["word_perplexity_eos"] == pytest.approx(261 ** (tokens / (words + 2)), rel=1e-4)
     assert found["score"] == found["metrics"]["word_perplexity"] and found["subset"] and not found["failed"]
-    assert values["window"] == {"length": 16, "stride": stride, "context": 17 - stride}
+    assert values["window"] == {"length": 16, "stride": stride, "context": 16 - stride}
     assert values["tokenisation"]["unknown_word"] == ["<", "u", "n", "k", ">"]
     assert values["tokenisation"]["letter_case"] and values["tokenisation"]["line_ends"]
 
@@ -83,9 +83,11 @@ def test_what_a_tokenizer_loses_is_recorded_and_unk_is_never_a_special_token(tre
 
 
 @pytest.mark.parametrize("name", ["PTB", "LAMBADA"])
-def test_a_text_follows_the_token_that_ends_a_document(tree: Path, name: str) -> None:
+def test_a_text_begins_as_a_training_sequence_and_follows_the_token_that_ends_a_document(tree: Path, name: str) -> None:
     made, tokenizer = study(tree, name), PlainTokenizer(letters(tree / "tokenizer"))
-    assert prepare(made, tokenizer, language.load(name, made)).windows[0].ids[0] == tokenizer.fast.sep_token_id
+    cut = prepare(made, tokenizer, language.load(name, made)).windows
+    assert cut[0].ids[1] == tokenizer.fast.sep_token_id
+    assert all(w.ids[0] == tokenizer.fast.cls_token_id and len(w.ids) <= made.objective.length for w in cut)
 
 
 def test_last_words_are_scored_alone_and_long_passages_keep_their_end(tree: Path) -> None:
@@ -95,9 +97,11 @@ def test_last_words_are_scored_alone_and_long_passages_keep_their_end(tree: Path
     assert found["metrics"]["accuracy"] == 0 and found["main_metric"] == "accuracy"
     made, tokenizer = study(tree, "LAMBADA"), PlainTokenizer(letters(tree / "tokenizer"))
     long = prepare(made, tokenizer, language.load("LAMBADA", made)).windows[1]
-    assert tokenizer.fast.decode(long.ids).replace(" ", "").endswith("aee") and len(long.ids) == 17
-    put(tree, "LAMBADA", "a b\nc dddddddd\n")
-    with pytest.raises(GrowBenchError, match=r"last word of LAMBADA's passage 2 is 9 tokens, but a model reads 8"):
+    assert tokenizer.fast.decode(long.ids).replace(" ", "").endswith("aee") and len(long.ids) == 16
+    put(tree, "LAMBADA", "a b\nc dddddd\n")
+    with pytest.raises(
+        GrowBenchError, match=r"last word of LAMBADA's passage 2 is 7 tokens, but a window of 8 scores 6"
+    ):
         evaluate(study(tree, "LAMBADA", length=8))
 
 

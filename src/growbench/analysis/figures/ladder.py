@@ -16,6 +16,7 @@ from growbench.analysis.figures.figure import GRAY
 from growbench.analysis.figures.style import style
 from growbench.analysis.frames.accounting import FRONTIER
 from growbench.analysis.frames.measured import interval_of
+from growbench.analysis.frames.zeroshot import misread
 from growbench.analysis.ladder import frames
 from growbench.analysis.ladder.regression import fit
 from growbench.analysis.ladder.rung import Rung
@@ -150,8 +151,9 @@ def _frontier(rung: Rung) -> tuple[np.ndarray, np.ndarray]:
 
 
 def pairs_vs_flops(rungs: Sequence[Rung]) -> Figure | None:
-    """Return the scores on minimal pairs over FLOPs, everything counted; None if no rung has them."""
+    """Return the scores on minimal pairs over FLOPs, everything counted; None if no rung has any that were read right."""
     scored = [rung for rung in rungs if not rung.zeroshot.empty and "pairs" in set(rung.zeroshot["task"])]
+    scored = [rung for rung in scored if not misread(rung.zeroshot)]
     if not scored:
         return None
     figure, grid = _page(len(scored), "Minimal pairs against FLOPs, everything counted", scored)

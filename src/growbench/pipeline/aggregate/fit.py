@@ -103,14 +103,18 @@ def finetune(study: Study, path: Path, values: Record) -> None:
     _exactly(path, found, wanted, *words)
 
 
-def zeroshot(study: Study, path: Path, values: Record) -> None:
-    """Raise GrowBenchError unless a record holds every test set of this study, once, read in its windows."""
+def zeroshot(study: Study, path: Path, values: Record) -> bool:
+    """Return whether the windows of a record begin as sequences in training do; those of older ones did not.
+
+    Raises GrowBenchError unless it holds every test set of this study, once, read in its windows.
+    """
     config(study, path, values, study.zeroshot_part())
     window = {"length": study.objective.length, "stride": study.zeroshot.stride}
     if difference := _first_difference({key: values["window"][key] for key in window}, window):
         raise GrowBenchError(f"{path}: window.{difference} in this study; {AGAIN}")
     found, wanted = [(run["task"],) for run in values["runs"]], [(name,) for name in study.zeroshot.names]
     _exactly(path, found, wanted, "test set {0} is missing", "test set {0} is not of this study")
+    return bool(values["window"]["context"] == window["length"] - window["stride"])
 
 
 def attention(study: Study, path: Path, values: Record) -> Record:

@@ -37,9 +37,9 @@ class TokenizedDomain:
 
 def prepare(domain: Domain, tokenizer: PlainTokenizer, length: int, stride: int) -> TokenizedDomain:
     """Tokenize a domain. Every text is read on its own, after the token that ends a document in training."""
-    start, unk = tokenizer.fast.sep_token_id, tokenizer.fast.unk_token_id
+    start, cls, unk = tokenizer.fast.sep_token_id, tokenizer.fast.cls_token_id, tokenizer.fast.unk_token_id
     texts = [np.asarray([start, *ids]) for ids, _ in tokenizer.words(domain.texts)]
-    cut = [window for ids in texts if len(ids) > 1 for window in windows(ids, length, stride)]
+    cut = [window for ids in texts if len(ids) > 1 for window in windows(ids, length, stride, cls)]
     if not cut:
         raise GrowBenchError(f"zeroshot.names: {domain.name} has no tokens with this tokenizer; leave it out")
     return TokenizedDomain(domain, cut, sum(int((ids[1:] == unk).sum()) for ids in texts))

@@ -38,18 +38,23 @@ class Likelihood:
     right: np.ndarray
 
 
-def windows(ids: np.ndarray, length: int, stride: int) -> list[ScoredWindow]:
-    """Cut ids [1 + N] into windows, so that a model that reads at most `length` ids scores each but the first once.
+def windows(ids: np.ndarray, length: int, stride: int, cls: int) -> list[ScoredWindow]:
+    """Cut ids [1 + N] into windows that are sequences as in training, and score each id but the first once.
 
-    The first window scores all of its tokens. Each later one scores `stride` tokens, which see at least
-    length - stride + 1 ids.
+    A window is [CLS] and at most length - 1 ids. The first one scores all of its tokens. Each later one scores `stride`
+    tokens, which see at least length - stride ids, [CLS] among them.
     """
     total, done, found = len(ids) - 1, 0, []
     while done < total:
-        stop = min(total, done + stride if done else length)
-        found.append(ScoredWindow(ids[max(0, stop - length) : stop + 1], stop - done))
+        stop = min(total, done + stride if done else length - 2)
+        found.append(ScoredWindow(begun(ids[: stop + 1], length, cls), stop - done))
         done = stop
     return found
+
+
+def begun(ids: np.ndarray, length: int, cls: int) -> np.ndarray:
+    """Return [CLS] and the end of ids, `length` in all at most."""
+    return np.concatenate([[cls], ids[-(length - 1) :]])
 
 
 @torch.no_grad()

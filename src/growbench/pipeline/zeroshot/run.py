@@ -125,6 +125,6 @@ def _write(
     evaluation.unchanged(path, whole, {})
     return record.write(
         path, "zeroshot", study=study.study, method=method, seed=seed, point=point, config_hash=config, made_from=whole,
-        window={"length": length, "stride": stride, "context": length - stride + 1},
+        window={"length": length, "stride": stride, "context": length - stride},
         tokenisation=tokenization, runs=runs, provenance=provenance.of(torch.get_num_threads()),
     )  # fmt: skip

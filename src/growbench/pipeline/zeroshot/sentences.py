@@ -1,6 +1,7 @@
 """How unlikely a model finds whole sentences, in nats.
 
-A causal model reads the token that ends a document in training, then the sentence. A masked model has no likelihood; its
+A causal model reads [CLS], as every training sequence begins, and the token that ends a document; then the sentence. A
+masked model has no likelihood; its
 pseudo-log-likelihood is the sum over tokens of the log-probability of each one while it is masked (Salazar et al., ACL
 2020), and with it the rest of its word, which would give it away otherwise (PLL-word-l2r of Kauf and Ivanova, ACL 2023).
 Sentences of the same number of tokens run together, so that none is padded.
@@ -20,6 +21,8 @@ from growbench.pipeline.corpus.plain import PlainTokenizer
 from growbench.pipeline.zeroshot.likelihood import pieces
 from growbench.train import cross_entropy
 from growbench.train.device import Compute
+
+AROUND = 2  # special tokens that a sentence is read with
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,14 +56,12 @@ class Scorer:
     batch: int
 
     @property
-    def around(self) -> int:
-        """How many special tokens a sentence is read with."""
-        return 2 if self.special.mask is not None else 1
-
-    @property
     def longest(self) -> int:
-        """Tokens of the longest sentence that a model can score. A causal model does not read the last one."""
-        return self.length - 2 if self.special.mask is not None else self.length
+        """Tokens of the longest sentence that a model can score, beside the two special tokens.
+
+        A causal model does not read the last one, but training never used the prediction at its last position.
+        """
+        return self.length - AROUND
 
     @torch.no_grad()
     def nats(self, model: Any, sentences: Sequence[Sentence]) -> np.ndarray:
@@ -72,7 +73,7 @@ class Scorer:
         for count, numbers in sorted(groups.items()):
             rows: Callable[..., Rows] = _next if self.special.mask is None else _masked
             copies = 1 if self.special.mask is None else count
-            size = max(1, self.batch * self.length // (copies * (count + self.around)))
+            size = max(1, self.batch * self.length // (copies * (count + AROUND)))
             for begin in range(0, len(numbers), size):
                 chosen = numbers[begin : begin + size]
                 batch = rows([sentences[i] for i in chosen], self.special)
@@ -101,10 +102,12 @@ class Rows:
 
 
 def _next(sentences: Sequence[Sentence], special: Special) -> Rows:
-    """Return the rows of a causal model: one for each sentence of n tokens, which reads n ids and predicts n."""
+    """Return the rows of a causal model: one for each sentence of n tokens, which reads n + 1 ids and predicts n."""
     ids = torch.tensor([sentence.ids for sentence in sentences])
-    inputs = torch.cat([torch.full((len(ids), 1), special.sep), ids[:, :-1]], dim=1)
-    return Rows(inputs, torch.arange(ids.numel()), ids.flatten())
+    before = torch.tensor([special.cls, special.sep]).expand(len(ids), 2)
+    inputs = torch.cat([before, ids[:, :-1]], dim=1)
+    places = torch.arange(inputs.numel()).reshape(inputs.shape)[:, 1:]
+    return Rows(inputs, places.flatten(), ids.flatten())
 
 
 def _masked(sentences: Sequence[Sentence], special: Special) -> Rows:

@@ -1,7 +1,7 @@
 """Running text and passages as token ids, cut into windows for a causal model, and what a model makes of them.
 
 A test set is tokenized as plain text: `<unk>` is five characters, never a special token. It follows the token that ends
-a document in training.
+a document in training, and every window begins with [CLS], as training sequences do.
 """
 
 import math
@@ -12,7 +12,7 @@ import numpy as np
 
 from growbench.errors import GrowBenchError
 from growbench.pipeline.corpus.plain import PlainTokenizer
-from growbench.pipeline.zeroshot.likelihood import Likelihood, ScoredWindow, score, windows
+from growbench.pipeline.zeroshot.likelihood import Likelihood, ScoredWindow, begun, score, windows
 from growbench.pipeline.zeroshot.sentences import Scorer
 from growbench.study.study import Study
 from growbench.tasks import language
@@ -63,32 +63,32 @@ def description(study: Study, tokenizer: PlainTokenizer) -> dict[str, Any]:
 
 def prepare(study: Study, tokenizer: PlainTokenizer, text: Text) -> TokenizedTest:
     """Tokenize a test set and cut it into windows. Raises GrowBenchError if a last word is longer than a window."""
-    start, length = tokenizer.fast.sep_token_id, study.objective.length
+    length = study.objective.length
     if text.last_word:
-        cut, shortened = _passages(tokenizer, start, length, text)
+        cut, shortened = _passages(tokenizer, length, text)
     else:
-        ids = np.asarray([start, *tokenizer.text(text.running)[0]])
-        cut, shortened = windows(ids, length, study.zeroshot.stride), 0
+        ids = np.asarray([tokenizer.fast.sep_token_id, *tokenizer.text(text.running)[0]])
+        cut, shortened = windows(ids, length, study.zeroshot.stride, tokenizer.fast.cls_token_id), 0
     if not cut:
         raise GrowBenchError(f"zeroshot.names: {text.name} has no tokens with this tokenizer; leave it out")
     unknown = [int(np.sum(w.ids[len(w.ids) - w.scored :] == tokenizer.fast.unk_token_id)) for w in cut]
     return TokenizedTest(text, cut, np.asarray(unknown), shortened)
 
 
-def _passages(tokenizer: PlainTokenizer, start: int, length: int, text: Text) -> tuple[list[ScoredWindow], int]:
+def _passages(tokenizer: PlainTokenizer, length: int, text: Text) -> tuple[list[ScoredWindow], int]:
     """Return one window per passage, and how many were cut. Only the last word is scored: tokens that end in it."""
-    found, shortened = [], 0
+    found, shortened, most = [], 0, length - 2
     for number, (context, last) in enumerate(text.passages, 1):
         tokens, spans = tokenizer.text(context + last)
         scored = sum(end > len(context) for _, end in spans)
-        if not 0 < scored <= length:
+        if not 0 < scored <= most:
             raise GrowBenchError(
-                f"zeroshot.names: the last word of {text.name}'s passage {number} is {scored} tokens, but a model reads "
-                f"{length}; raise objective.length or leave {text.name} out"
+                f"zeroshot.names: the last word of {text.name}'s passage {number} is {scored} tokens, but a window of "
+                f"{length} scores {most}; raise objective.length or leave {text.name} out"
             )
-        ids = np.asarray([start, *tokens])
-        shortened += len(ids) > length + 1
-        found.append(ScoredWindow(ids[-(length + 1) :], scored))
+        ids = np.asarray([tokenizer.fast.sep_token_id, *tokens])
+        shortened += len(ids) >= length
+        found.append(ScoredWindow(begun(ids, length, tokenizer.fast.cls_token_id), scored))
     return found, shortened
 
 
