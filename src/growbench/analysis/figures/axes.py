@@ -91,12 +91,12 @@ def saving_line(axes: Axes, rows: pd.DataFrame, color: str, marker: str, size: f
     axes.set_ylim(low, high)
 
 
-def saving_axis(axes: Axes) -> None:
+def saving_axis(axes: Axes, room: float = ROOM) -> None:
     """Label a y axis of `saving_height` with round savings in percent, as many as have room; 0 always."""
     low, high = axes.get_ylim()
     kept = [0.0]
     for place in sorted((p for p in (-math.log1p(-percent / 100) for percent in PERCENT) if low < p < high), key=abs):
-        if all(abs(place - other) >= ROOM * (high - low) for other in kept):
+        if all(abs(place - other) >= room * (high - low) for other in kept):
             kept.append(place)
     axes.yaxis.set_major_locator(FixedLocator(sorted(kept)))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{-100 * math.expm1(-value):.0f}".replace("-", "−")))

@@ -26,6 +26,8 @@ from growbench.analysis.statistics.savings import REACHED
 WIDTH, TALL, TOP, BOTTOM = 7.0, 1.5, 0.75, 0.75  # inches: the page, a row of panels, and the margins
 ALONE = 2.2  # inches: a row of panels that are fewer than the columns
 COLUMNS = 4
+DENSE = 0.065  # share of a panel's height between two ticks: savings lie close above 0, costs far below
+SPREAD = "95 % t intervals over seeds"
 TITLE = "Saving against the best model from scratch, everything counted"
 RUNGS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#332288", "#882255")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "h")
@@ -45,7 +47,10 @@ def savings(rungs: Sequence[Rung]) -> Figure:
     shown = list(dict.fromkeys(name for rung in rungs for name in rung.growing if name in set(table["method"])))
     sized = [rung for rung in rungs if any(rung.row(name, FRONTIER, frames.AT) for name in shown)]
     sized = sized if len({rung.target for rung in sized}) > 1 else []
-    figure, grid = _page(max(len(shown) + bool(by_source) + bool(sized), 1), TITLE, rungs)
+    over = "; over size, 95 % prediction bands" if sized else ""
+    figure, grid = _page(
+        max(len(shown) + bool(by_source) + bool(sized), 1), TITLE, rungs, f"Bands and bars: {SPREAD}{over}."
+    )
     drawn = [table.loc[table["method"].isin(shown), "saving"]]
     drawn += [] if sources.empty else [sources[f"saving_{FRONTIER}"]]
     values = -np.log1p(-pd.concat(drawn).dropna())
@@ -77,9 +82,9 @@ def _over_tpp(axes: Axes, rungs: Sequence[Rung], table: pd.DataFrame, method: st
             axis.saving_line(axes, own[own["method"] == placebo], "#999999", ".", 2)
         axis.saving_line(axes, rows, RUNGS[i % len(RUNGS)], MARKERS[i % len(MARKERS)], 3.2)
     _titled(axes, method)
-    _over(axes, "tokens per parameter of the target")
+    _over(axes, "tokens per parameter")
     axes.axhline(0, color="black", lw=0.7)
-    axis.saving_axis(axes)
+    axis.saving_axis(axes, DENSE)
 
 
 def _over_source(axes: Axes, rungs: Sequence[Rung], sources: pd.DataFrame) -> None:
@@ -90,9 +95,9 @@ def _over_source(axes: Axes, rungs: Sequence[Rung], sources: pd.DataFrame) -> No
         rows = sources[sources["rung"] == rung.study].rename(columns=names).assign(status=REACHED)
         axis.saving_line(axes, rows, RUNGS[i % len(RUNGS)], MARKERS[i % len(MARKERS)], 3.2)
     _titled(axes, "by the source's training")
-    _over(axes, "tokens per parameter of the source")
+    _over(axes, "its tokens per parameter; last point")
     axes.axhline(0, color="black", lw=0.7)
-    axis.saving_axis(axes)
+    axis.saving_axis(axes, DENSE)
 
 
 def _over_size(axes: Axes, rungs: Sequence[Rung], methods: Sequence[str]) -> None:
@@ -114,7 +119,7 @@ def _over_size(axes: Axes, rungs: Sequence[Rung], methods: Sequence[str]) -> Non
     _titled(axes, f"at {frames.AT:g} tokens per parameter")
     _over(axes, "millions of parameters of the target", 1e6)
     axes.axhline(0, color="black", lw=0.7)
-    axis.saving_axis(axes)
+    axis.saving_axis(axes, DENSE)
 
 
 def _height(saving: np.ndarray) -> np.ndarray:
@@ -156,7 +161,7 @@ def pairs_vs_flops(rungs: Sequence[Rung]) -> Figure | None:
     scored = [rung for rung in scored if not misread(rung.zeroshot)]
     if not scored:
         return None
-    figure, grid = _page(len(scored), "Minimal pairs against FLOPs, everything counted", scored)
+    figure, grid = _page(len(scored), "Minimal pairs against FLOPs, everything counted", scored, f"Bars: {SPREAD}.")
     for rung, axes in zip(scored, grid, strict=False):
         table = rung.zeroshot
         main = table[(table["task"] == "pairs") & table["main"]]
@@ -173,8 +178,11 @@ def pairs_vs_flops(rungs: Sequence[Rung]) -> Figure | None:
     return figure
 
 
-def _page(panels: int, title: str, rungs: Sequence[Rung]) -> tuple[Figure, list[Axes]]:
-    """Return a page with a number of panels, its title, and the rungs' sizes and origin as the footer."""
+def _page(panels: int, title: str, rungs: Sequence[Rung], spread: str = "") -> tuple[Figure, list[Axes]]:
+    """Return a page with a number of panels, its title, and the rungs' sizes and origin as the footer.
+
+    spread: what the panels show of several seeds.
+    """
     columns = min(panels, COLUMNS)
     lines = -(-panels // columns)
     height = TOP + lines * ((TALL if columns == COLUMNS else ALONE) + 0.55) + BOTTOM
@@ -185,10 +193,7 @@ def _page(panels: int, title: str, rungs: Sequence[Rung]) -> tuple[Figure, list[
     figure.text(0.01, 1 - 0.05 / height, title, fontsize=9, fontweight="bold", va="top")
     origin = wording.provenance(pd.concat([rung.points for rung in rungs], ignore_index=True))
     facts = "; ".join(f"{rung.study}: {wording.scale(rung.points)}, n = {rung.seeds}" for rung in rungs)
-    footer = textwrap.wrap(
-        f"{facts}. Records: {origin}. Bands and bars: 95 % t intervals over seeds; over size, 95 % prediction bands.",
-        190,
-    )
+    footer = textwrap.wrap(f"{facts}. Records: {origin}. {spread}", 190)
     for i, line in enumerate(reversed(footer)):
         figure.text(0.01, (0.04 + 0.09 * i) / height, line, fontsize=5, color=GRAY)
     return figure, [figure.add_subplot(grid[i // columns, i % columns]) for i in range(panels)]
@@ -233,7 +238,7 @@ def _methods_legend(figure: Figure, rungs: Sequence[Rung], more: Sequence[Line2D
 
 def _legend(figure: Figure, handles: Sequence[Line2D]) -> None:
     figure.legend(
-        handles=list(handles), loc="upper left", bbox_to_anchor=(0.0, 1 - 0.2 / figure.get_figheight()), ncols=7, fontsize=6,
+        handles=list(handles), loc="upper left", bbox_to_anchor=(0.0, 1 - 0.2 / figure.get_figheight()), ncols=6, fontsize=6,
         columnspacing=1.0, handlelength=2.4, handletextpad=0.4, frameon=False,
     )  # fmt: skip
 
