@@ -7,8 +7,8 @@ Each model enters by direct copy: its tensors in the top-left block, everything 
 the whole stack. Adam's moments go along, new entries start without (`asymmetric`), and the LR goes on: the warm-up is
 over before the target appears. No model is cooled down before the last.
 
-What the ladder taught (docs/LOG.md, 2026-11-27): a copy that is filled at random saves what a tied one does not; a
-source of a quarter of the tokens saves as much; a grown model stands a higher LR than one from scratch.
+What the ladder taught (docs/RESULTS.md): a copy that is filled at random saves what a tied one does not, and a source of
+a quarter of the tokens is not shown to save less.
 
 `first: 0` leaves the half-deep model out.
 """
