@@ -153,7 +153,9 @@ def _run(study: Study, found: Adopted) -> Callable[[Path, Any], str]:
     return of
 
 
-def _evaluation(study: Study, found: Adopted, check: Callable[[Study, Path, Any], None]) -> Callable[[Path, Any], str]:
+def _evaluation(
+    study: Study, found: Adopted, check: Callable[[Study, Path, Any], object]
+) -> Callable[[Path, Any], str]:
     def of(path: Path, values: Any) -> str:
         run = values["method"], values["seed"]
         if run not in found.runs:

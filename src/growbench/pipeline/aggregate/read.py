@@ -122,7 +122,7 @@ def _evaluations(
     kind: str,
     place: Callable[[str, int, str], Path],
     points: Callable[[str], Iterable[str]],
-    check: Callable[[Study, Path, Record], None],
+    check: Callable[[Study, Path, Record], object],
 ) -> dict[Path, Record]:
     """Return the records of one kind of evaluation of these runs.
 
