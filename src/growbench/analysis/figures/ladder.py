@@ -81,10 +81,7 @@ def _over_tpp(axes: Axes, rungs: Sequence[Rung], table: pd.DataFrame, method: st
         for placebo in rung.placebos if len(rows) else ():
             axis.saving_line(axes, own[own["method"] == placebo], "#999999", ".", 2)
         axis.saving_line(axes, rows, RUNGS[i % len(RUNGS)], MARKERS[i % len(MARKERS)], 3.2)
-    _titled(axes, method)
-    _over(axes, "tokens per parameter")
-    axes.axhline(0, color="black", lw=0.7)
-    axis.saving_axis(axes, DENSE)
+    _of_savings(axes, method, "tokens per parameter")
 
 
 def _over_source(axes: Axes, rungs: Sequence[Rung], sources: pd.DataFrame) -> None:
@@ -94,10 +91,7 @@ def _over_source(axes: Axes, rungs: Sequence[Rung], sources: pd.DataFrame) -> No
     for i, rung in enumerate(rungs):
         rows = sources[sources["rung"] == rung.study].rename(columns=names).assign(status=REACHED)
         axis.saving_line(axes, rows, RUNGS[i % len(RUNGS)], MARKERS[i % len(MARKERS)], 3.2)
-    _titled(axes, "by the source's training")
-    _over(axes, "its tokens per parameter; last point")
-    axes.axhline(0, color="black", lw=0.7)
-    axis.saving_axis(axes, DENSE)
+    _of_savings(axes, "by the source's training", "its tokens per parameter; last point")
 
 
 def _over_size(axes: Axes, rungs: Sequence[Rung], methods: Sequence[str]) -> None:
@@ -116,8 +110,13 @@ def _over_size(axes: Axes, rungs: Sequence[Rung], methods: Sequence[str]) -> Non
             axes.plot(dense, _height(line.at(np.log(dense))), color=look.color, lw=0.8)
             if band := line.band(np.log(dense)):
                 axes.fill_between(dense, _height(band[0]), _height(band[1]), color=look.color, alpha=0.12, lw=0)
-    _titled(axes, f"at {frames.AT:g} tokens per parameter")
-    _over(axes, "millions of parameters of the target", 1e6)
+    _of_savings(axes, f"at {frames.AT:g} tokens per parameter", "millions of parameters of the target", 1e6)
+
+
+def _of_savings(axes: Axes, title: str, label: str, unit: float = 1.0) -> None:
+    """Title a panel of savings and label its axes, with a line at 0."""
+    _titled(axes, title)
+    _over(axes, label, unit)
     axes.axhline(0, color="black", lw=0.7)
     axis.saving_axis(axes, DENSE)
 
