@@ -1,7 +1,7 @@
 """The figures of a ladder: savings against tokens per parameter and size, losses and minimal pairs against FLOPs."""
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -13,7 +13,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 from growbench.analysis import wording
 from growbench.analysis.figures import axes as axis
 from growbench.analysis.figures.figure import GRAY
-from growbench.analysis.figures.style import style
+from growbench.analysis.figures.style import Style, styles
 from growbench.analysis.frames.accounting import FRONTIER
 from growbench.analysis.frames.measured import interval_of
 from growbench.analysis.frames.zeroshot import misread
@@ -96,6 +96,7 @@ def _over_source(axes: Axes, rungs: Sequence[Rung], sources: pd.DataFrame) -> No
 
 def _over_size(axes: Axes, rungs: Sequence[Rung], methods: Sequence[str]) -> None:
     """Draw the savings at 5 tokens per parameter over the target's size, each method with its line and its prediction band."""
+    looks = _looks(rungs)
     found = [(rung, name, row) for rung in rungs for name in methods if (row := rung.row(name, FRONTIER, frames.AT))]
     for method in methods:
         own = [
@@ -103,7 +104,7 @@ def _over_size(axes: Axes, rungs: Sequence[Rung], methods: Sequence[str]) -> Non
         ]
         if not own:
             continue
-        look, (x, y) = style(method), np.array(sorted(own)).T
+        look, (x, y) = looks[method], np.array(sorted(own)).T
         axes.plot(x, _height(y), look.marker, color=look.color, ms=3.2, mec="white", mew=0.3, zorder=5)
         if len(x) > 2:
             line, dense = fit(np.log(x), y), np.geomspace(x[0], x[-1], 50)
@@ -129,9 +130,10 @@ def _height(saving: np.ndarray) -> np.ndarray:
 def loss_vs_flops(rungs: Sequence[Rung]) -> Figure:
     """Return final losses over FLOPs, everything counted: a panel per rung, the frontier of models from scratch shaded below."""
     figure, grid = _page(len(rungs), "Loss against FLOPs, everything counted", rungs)
+    looks = _looks(rungs)
     for rung, axes in zip(rungs, grid, strict=False):
-        for name, base in rung.bases.items():
-            look, own = style(name, base), rung.measured.own(name)
+        for name in rung.bases:
+            look, own = looks[name], rung.measured.own(name)
             mean = own.groupby("fraction")[["flops_total", "loss"]].mean()
             axes.plot(
                 mean["flops_total"], mean["loss"], color=look.color, marker=look.marker, ls=look.line, ms=2.5, lw=0.9
@@ -140,7 +142,7 @@ def loss_vs_flops(rungs: Sequence[Rung]) -> Figure:
         axes.plot(costs, best, color="black", lw=2.2, alpha=0.25, zorder=1)
         _titled(axes, rung.study)
         _over_flops(axes)
-    _methods_legend(figure, rungs, [Line2D([], [], color="black", lw=2.2, alpha=0.25, label="best from scratch")])
+    _methods_legend(figure, looks, [Line2D([], [], color="black", lw=2.2, alpha=0.25, label="best from scratch")])
     figure.supylabel("test loss (nats)", x=0.005, fontsize=7)
     return figure
 
@@ -161,18 +163,19 @@ def pairs_vs_flops(rungs: Sequence[Rung]) -> Figure | None:
     if not scored:
         return None
     figure, grid = _page(len(scored), "Minimal pairs against FLOPs, everything counted", scored, f"Bars: {SPREAD}.")
+    looks = _looks(scored)
     for rung, axes in zip(scored, grid, strict=False):
         table = rung.zeroshot
         main = table[(table["task"] == "pairs") & table["main"]]
-        for name, base in rung.bases.items():
-            look, rows = style(name, base), main[main["method"] == name].sort_values("flops_total")
+        for name in rung.bases:
+            look, rows = looks[name], main[main["method"] == name].sort_values("flops_total")
             axes.errorbar(
                 rows["flops_total"], 100 * rows["mean"], yerr=100 * np.array([rows["mean"] - rows["lo"], rows["hi"] - rows["mean"]]),
                 color=look.color, marker=look.marker, ls=look.line, ms=2.5, lw=0.9, elinewidth=0.5,
             )  # fmt: skip
         _titled(axes, rung.study)
         _over_flops(axes)
-    _methods_legend(figure, scored)
+    _methods_legend(figure, looks)
     figure.supylabel("pairs in which the real sentence is likelier (%)", x=0.005, fontsize=7)
     return figure
 
@@ -227,8 +230,12 @@ def _rungs_legend(figure: Figure, rungs: Sequence[Rung], more: Sequence[Line2D])
     _legend(figure, handles)
 
 
-def _methods_legend(figure: Figure, rungs: Sequence[Rung], more: Sequence[Line2D] = ()) -> None:
-    looks = {name: style(name, base) for rung in rungs for name, base in rung.bases.items()}
+def _looks(rungs: Sequence[Rung]) -> dict[str, Style]:
+    """Return the style of every method of the rungs, one for all panels."""
+    return styles({name: base for rung in rungs for name, base in rung.bases.items()})
+
+
+def _methods_legend(figure: Figure, looks: Mapping[str, Style], more: Sequence[Line2D] = ()) -> None:
     handles = [
         Line2D([], [], color=look.color, marker=look.marker, ls=look.line, label=name) for name, look in looks.items()
     ]

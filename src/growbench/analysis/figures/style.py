@@ -1,14 +1,15 @@
 """One color, marker and dash per method in every figure, from the method's name alone.
 
 Known methods have a fixed entry. A new method gets an entry from a hash of its name, so nothing needs editing and no
-other method changes color. Two new names may share a color, but hardly ever the marker and the dash as well. A variant
-has the color of the method that it is a variant of, with a different marker and dash.
+other method changes color. Two new names may share a color; `styles` keeps their markers apart. A variant has the color
+of the method that it is a variant of, with a different marker and dash.
 
 The colors are Okabe and Ito's and Paul Tol's, safe for color-blind readers. Markers and dashes keep figures readable in
 grayscale.
 """
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -55,27 +56,38 @@ KNOWN = {
     "g_stack": Style(color="#AA4499", marker="d"),
 }
 COLORS = ("#117733", "#CC6677", "#6699CC", "#AA3377", "#997700", "#4477AA", "#EE7733", "#225555")
-MARKERS = ("h", "p", "<", ">", "P", "X", "d", "8")
-DASHES = (SOLID, (3.0, 1.0), (1.0, 1.0), (5.0, 1.5, 1.0, 1.5))
+MARKERS: tuple[str, ...] = ("h", "p", "<", ">", "P", "X", "d", "8")
+DASHES: tuple[tuple[float, ...], ...] = (SOLID, (3.0, 1.0), (1.0, 1.0), (5.0, 1.5, 1.0, 1.5))
 
 
-def style(method: str, base: str | None = None) -> Style:
+def style(method: str, base: str | None = None, turn: int = 0) -> Style:
     """Return the style of a method by its name; the same name has the same style in every figure and study.
 
     base: the method that it is a variant of.
+    turn: by how many places another marker than the first is taken.
     """
     if method in KNOWN:
         return KNOWN[method]
     code = hashlib.sha256(method.encode()).digest()
+    color, markers, dashes = COLORS[code[0] % len(COLORS)], MARKERS, DASHES
     if base not in (None, method):
         own = style(str(base))
-        markers, dashes = [m for m in MARKERS if m != own.marker], [d for d in DASHES if d != own.dash]
-        return Style(color=own.color, marker=markers[code[1] % len(markers)], dash=dashes[code[2] % len(dashes)])
-    return Style(
-        color=COLORS[code[0] % len(COLORS)],
-        marker=MARKERS[code[1] % len(MARKERS)],
-        dash=DASHES[code[2] % len(DASHES)],
-    )
+        color, markers = own.color, tuple(marker for marker in MARKERS if marker != own.marker)
+        dashes = tuple(dash for dash in DASHES if dash != own.dash)
+    return Style(color=color, marker=markers[(code[1] + turn) % len(markers)], dash=dashes[code[2] % len(dashes)])
+
+
+def styles(bases: Mapping[str, str]) -> dict[str, Style]:
+    """Return the styles of all methods of a figure: of two with one color and marker, the later takes the next free marker.
+
+    bases: by method, the one that it is a variant of, or itself.
+    """
+    found: dict[str, Style] = {}
+    for name, base in bases.items():
+        looks = [style(name, base, turn) for turn in range(len(MARKERS))]
+        taken = {(look.color, look.marker) for look in found.values()}
+        found[name] = next((look for look in looks if (look.color, look.marker) not in taken), looks[0])
+    return found
 
 
 def order(methods: list[str]) -> list[str]:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from growbench.analysis import captions, ranking, wording
-from growbench.analysis.figures.style import Style, style
+from growbench.analysis.figures.style import Style, style, styles
 from growbench.errors import GrowBenchError
 from growbench.spec import SOURCE
 
@@ -61,7 +61,7 @@ class Tables:
 
     def look(self, method: str) -> Style:
         """Return a method's color, marker and dash, the same in every figure; a variant has its base's color."""
-        return style(method, self.bases.get(method))
+        return styles(self.bases).get(method) or style(method)
 
     def subtitle(self, bars: str) -> str:
         """Return study, scale, number of seeds and protocol on two lines. bars: what the figure shows of several seeds."""
