@@ -19,7 +19,7 @@ from growbench.analysis.statistics.intervals import Floats
 from growbench.errors import GrowBenchError
 
 ROUNDING = 0.02  # whole steps: budgets of two methods that are this close, as a share, are the same budget
-HALVINGS = 50  # of the interval in which a cubic is solved
+CLOSE = 2.0**-50  # where a cubic is solved, as a share of the interval
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -63,18 +63,12 @@ class Line:
         """
         reached = self.loss <= loss[:, None]
         right = reached.argmax(axis=1)
-        rows, left = np.arange(len(loss)), np.maximum(right - 1, 0)
-        found = self.cost[right]
-        if len(self.cost) > 1:
-            cubic = self.cubic[:, left, rows]
-            low, high = np.zeros(len(loss)), np.log(self.cost[left + 1] / self.cost[left])
-            for _ in range(HALVINGS):
-                middle = (low + high) / 2
-                above = _value(cubic, middle) > loss
-                low, high = np.where(above, middle, low), np.where(above, high, middle)
-            inner = (right > 0) & (loss > self.loss[rows, right])
-            found = np.where(inner, self.cost[left] * np.exp(high), found)
-        return np.asarray(np.where(reached.any(axis=1), found, np.inf))
+        found = np.where(reached.any(axis=1), self.cost[right], np.inf)
+        inner = np.flatnonzero((right > 0) & (loss > self.loss[np.arange(len(loss)), right]))
+        left = right[inner] - 1
+        width = np.log(self.cost[left + 1] / self.cost[left])
+        found[inner] = self.cost[left] * np.exp(_solved(self.cubic[:, left, inner], width, loss[inner]))
+        return np.asarray(found)
 
     def early(self, loss: Floats) -> NDArray[np.bool_]:
         """Return where a loss is above that of the first point, so that `reach` is only an upper bound of the cost."""
@@ -108,6 +102,20 @@ def _chords(x: Floats, loss: Floats) -> Floats:
 
 def _value(cubic: Floats, x: Floats | float) -> Floats:
     return np.asarray(((cubic[0] * x + cubic[1]) * x + cubic[2]) * x + cubic[3])
+
+
+def _solved(cubic: Floats, width: Floats, loss: Floats) -> Floats:
+    """Return where falling cubics on [0, width] have a loss: by Newton's steps, halving the interval where those do not help."""
+    low, high, x, step = np.zeros(len(width)), width, width / 2, width
+    while (moving := np.abs(step) > CLOSE * width).any():
+        above = _value(cubic, x) - loss
+        low, high = np.where(above > 0, x, low), np.where(above > 0, high, x)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            newton = x - above / ((3 * cubic[0] * x + 2 * cubic[1]) * x + cubic[2])
+        helps = (newton >= low) & (newton <= high) & (np.abs(newton - x) <= np.abs(step) / 2)
+        step = np.where(moving, np.where(helps, newton, (low + high) / 2) - x, 0.0)
+        x = x + step
+    return x
 
 
 def joined(lines: Sequence[Line]) -> Line:
