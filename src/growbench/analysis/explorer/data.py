@@ -12,7 +12,7 @@ from growbench.analysis import wording
 from growbench.analysis.figures.style import style
 from growbench.analysis.frames.accounting import ACCOUNTINGS
 from growbench.analysis.frames.measured import SCRATCH
-from growbench.analysis.ladder.rung import Rung
+from growbench.analysis.ladder.rung import Rung, bases
 from growbench.analysis.ranking import is_control
 from growbench.analysis.statistics.intervals import mean_interval
 from growbench.analysis.statistics.savings import AT_FIRST, NOT_COMMON, Saving, measure, measure_loss
@@ -73,8 +73,8 @@ def savings(rung: Rung) -> Rows:
 
 def looks(rungs: Sequence[Rung]) -> dict[str, str]:
     """Return the color of each method, growing ones first."""
-    bases = {name: base for rung in rungs for name, base in rung.bases.items()}
-    return {name: style(name, bases[name]).color for name in sorted(bases, key=lambda name: is_control(bases[name]))}
+    found = bases(rungs)
+    return {name: style(name, found[name]).color for name in sorted(found, key=lambda name: is_control(found[name]))}
 
 
 def _shown(saving: Saving) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from growbench.analysis.frames.measured import interval_of
 from growbench.analysis.frames.zeroshot import misread
 from growbench.analysis.ladder import frames
 from growbench.analysis.ladder.regression import fit
-from growbench.analysis.ladder.rung import Rung
+from growbench.analysis.ladder.rung import Rung, bases
 from growbench.analysis.statistics.reading import Envelope, Line, joined
 from growbench.analysis.statistics.savings import REACHED
 
@@ -232,7 +232,7 @@ def _rungs_legend(figure: Figure, rungs: Sequence[Rung], more: Sequence[Line2D])
 
 def _looks(rungs: Sequence[Rung]) -> dict[str, Style]:
     """Return the style of every method of the rungs, one for all panels."""
-    return styles({name: base for rung in rungs for name, base in rung.bases.items()})
+    return styles(bases(rungs))
 
 
 def _methods_legend(figure: Figure, looks: Mapping[str, Style], more: Sequence[Line2D] = ()) -> None:

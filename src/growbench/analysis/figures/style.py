@@ -84,9 +84,9 @@ def styles(bases: Mapping[str, str]) -> dict[str, Style]:
     """
     found: dict[str, Style] = {}
     for name, base in bases.items():
-        looks = [style(name, base, turn) for turn in range(len(MARKERS))]
         taken = {(look.color, look.marker) for look in found.values()}
-        found[name] = next((look for look in looks if (look.color, look.marker) not in taken), looks[0])
+        looks = (style(name, base, turn) for turn in range(len(MARKERS)))
+        found[name] = next((look for look in looks if (look.color, look.marker) not in taken), style(name, base))
     return found
 
 

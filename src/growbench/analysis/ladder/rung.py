@@ -1,5 +1,6 @@
 """One rung: a study's tables, and the sizes of its two models."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -96,6 +97,11 @@ class Rung:
             "source_parameters": self.source,
             "target_parameters": self.target,
         }
+
+
+def bases(rungs: Sequence[Rung]) -> dict[str, str]:
+    """Return by method of any rung the one that it is a variant of, or itself; in the order of the rungs' tables."""
+    return {name: base for rung in rungs for name, base in rung.bases.items()}
 
 
 def read(study: str, folder: Path) -> Rung:
