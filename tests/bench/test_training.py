@@ -33,7 +33,7 @@ PRECISIONS = {"bf16": ["bf16", "float32"], "float32": ["float32"]}  # what `auto
 @pytest.fixture(params=PRECISIONS)
 def automatic(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """What `train.precision: auto` means, whatever this processor is."""
-    monkeypatch.setattr(device, "fast_bf16", lambda: request.param == "bf16")
+    monkeypatch.setattr(device, "multiplies_bf16", lambda: request.param == "bf16")
     return str(request.param)
 
 

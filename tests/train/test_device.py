@@ -1,5 +1,7 @@
 """One place decides where every verb computes and in which numbers."""
 
+import time
+
 import pytest
 import torch
 from support.hardware import pretend_gpu
@@ -22,19 +24,31 @@ def test_precision_follows_the_device_unless_the_study_names_one(monkeypatch: py
         assert device.resolve(where, precision) == device.Compute(place, dtype, autocast), (where, precision)
 
 
-@pytest.mark.parametrize(("hardware", "precision"), [(True, "bf16"), (False, "float32")])
-def test_auto_takes_bf16_on_a_processor_that_is_faster_at_it(
-    monkeypatch: pytest.MonkeyPatch, hardware: bool, precision: str
+@pytest.mark.parametrize(
+    ("instructions", "library", "precision"),
+    [
+        ({"avx512_bf16": True}, True, "bf16"),
+        ({"avx512_bf16": False, "amx_bf16": True}, True, "bf16"),
+        ({"neon": True, "bf16": True}, True, "bf16"),
+        ({"avx512_bf16": True}, False, "float32"),
+        ({"avx512_f": True, "avx512_bf16": False}, True, "float32"),
+        ({}, True, "float32"),
+    ],
+)
+def test_auto_takes_bf16_where_the_processor_and_its_library_multiply_it(
+    monkeypatch: pytest.MonkeyPatch, instructions: dict[str, bool], library: bool, precision: str
 ) -> None:
-    monkeypatch.setattr(device, "fast_bf16", lambda: hardware)
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: instructions)
+    monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: library)
     assert device.resolve("cpu", "auto").precision == precision
 
 
-def test_a_processor_without_bf16_is_not_timed(monkeypatch: pytest.MonkeyPatch) -> None:
-    device.fast_bf16.cache_clear()
-    monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: False)
-    assert device.fast_bf16() is False
-    device.fast_bf16.cache_clear()
+def test_auto_does_not_depend_on_a_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A timed choice has made runs of one study differ on a busy machine."""
+    first = device.resolve("cpu", "auto")
+    for name in ("process_time", "perf_counter", "monotonic", "time"):
+        monkeypatch.setattr(time, name, iter(range(1, 1000)).__next__)
+    assert device.resolve("cpu", "auto") == first
 
 
 def test_a_forward_pass_is_cast_only_if_the_precision_says_so() -> None:

@@ -171,7 +171,7 @@ class TrainConfig:
     final_sequences: Size
     """The same at finished points."""
     precision: Literal["auto", "float32", "bf16", "float64"]
-    """Arithmetic of training; auto is bf16 on a GPU, and on a CPU that multiplies bf16 faster than float32, else float32."""
+    """Arithmetic of training; auto is bf16 on a GPU, and on a CPU with instructions for it, else float32."""
     compile: Flag
     """Whether torch.compile is used."""
     device: Literal["auto", "cpu", "gpu"]

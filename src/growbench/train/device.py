@@ -1,20 +1,15 @@
 """Where a model computes and in which numbers: the only place that decides it, for every verb that runs a model."""
 
-import logging
 import os
-import time
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 import torch
 
 from growbench.errors import GrowBenchError
 
-log = logging.getLogger(__name__)
-SIZE, TURNS = 512, 6  # of the square matrices that are multiplied to time both precisions, and how often
-FASTER = 1.2  # times as fast as float32 that bf16 must be
+BF16 = ("avx512_bf16", "amx_bf16", "bf16")  # instructions that multiply bfloat16, as torch names them (x86, x86, ARM)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,31 +47,23 @@ CPU = Compute(torch.device("cpu"), torch.float32, None)
 def resolve(device: str, precision: str) -> Compute:
     """Return what `train.device` and `train.precision` of a study mean for this process.
 
-    device: auto (a GPU if there is one), cpu or gpu. precision: auto (bf16 on a GPU, and on a CPU that multiplies it
-    faster than float32), float32, bf16 or float64. Raises GrowBenchError if a GPU is asked for and there is none, or fewer than processes on this
-    machine.
+    device: auto (a GPU if there is one), cpu or gpu. precision: auto (bf16 on a GPU, and on a CPU with
+    instructions for it), float32, bf16 or float64. Raises GrowBenchError if a GPU is asked for and there is none, or
+    fewer than processes on this machine.
     """
     place = _device(device)
     dtype = torch.float64 if precision == "float64" else torch.float32
-    bf16 = precision == "bf16" or (precision == "auto" and (place.type == "cuda" or fast_bf16()))
+    bf16 = precision == "bf16" or (precision == "auto" and (place.type == "cuda" or multiplies_bf16()))
     return Compute(place, dtype, torch.bfloat16 if bf16 else None)
 
 
-@cache
-def fast_bf16() -> bool:
-    """Return whether this processor multiplies bfloat16 in hardware, and so faster than float32; timed once a process."""
-    if not torch.ops.mkldnn._is_mkldnn_bf16_supported():
-        return False
-    times = {torch.float32: float("inf"), torch.bfloat16: float("inf")}
-    for _ in range(TURNS):
-        for dtype in times:
-            a = torch.ones(SIZE, SIZE, dtype=dtype)
-            start = time.process_time()
-            a @ a
-            times[dtype] = min(times[dtype], time.process_time() - start)
-    ratio = times[torch.float32] / times[torch.bfloat16]
-    log.info("bf16 matrix products take 1/%.1f of the time of float32 on this processor", ratio)
-    return ratio > FASTER
+def multiplies_bf16() -> bool:
+    """Return whether this processor has instructions for bf16 products, which are about twice as fast as float32's.
+
+    Not timed: on a busy machine a timing may differ from one run of a study to the next.
+    """
+    found = torch.cpu.get_capabilities()
+    return torch.ops.mkldnn._is_mkldnn_bf16_supported() and any(found.get(name) for name in BF16)
 
 
 def _device(wanted: str) -> torch.device:
