@@ -212,6 +212,15 @@ class Study(Config):
             del whole["images"]["task_size"]
         return {**{name: whole[name] for name in names}, "repeat": self.data.repeat, "positions": self._positions()}
 
+    def searched_part(self) -> dict[str, Any]:
+        """Return the values that a search depends on: without finished points before the end, which its trials lack."""
+        whole = self.trained_part()
+        if self.search.share < 1:
+            budget = whole["budget"]
+            whole["budget"] |= {key: budget[key][-1:] for key in ("points", "tokens_per_parameter") if budget.get(key)}
+            whole["source"].pop("points", None)
+        return whole
+
     def finetuned_part(self) -> dict[str, Any]:
         """Return the values that a fine-tuned model depends on besides its checkpoint."""
         values, plain = asdict(self.finetune), {"protocol": "single", "decay": "linear", "tasks": {}}

@@ -11,11 +11,12 @@ from support.tiny import result, tiny
 
 from growbench.analysis.frames import search as search_frame
 from growbench.errors import GrowBenchError
-from growbench.pipeline import forecast
+from growbench.pipeline import forecast, triggers
 from growbench.pipeline.aggregate import fit
 from growbench.pipeline.pretrain import run as pretrain
 from growbench.pipeline.search import choice
 from growbench.pipeline.search import run as search
+from growbench.records import record
 from growbench.study import search_check, timeline
 from growbench.study.optimizer import SearchConfig
 from growbench.study.study import Study
@@ -95,7 +96,8 @@ def test_methods_trials_start_from_the_source_of_the_searchs_seed(plain: Study) 
     values = result(search.run(study, "source"))
     pretrain.run(study, "source", SEED, choice.chosen(study, "source"))
     source = result(study.layout.run_record("source", SEED))
-    assert source["options"]["lr"] == values["lr"] and values["config_hash"] == source["config_hash"]
+    assert source["options"]["lr"] == values["lr"]
+    assert values["config_hash"] == record.config_hash(study.searched_part()) != source["config_hash"]
     grown = result(search.run(study, "bert2bert_fpi"))
     assert grown["identity"]["source"] == source["points"][-1]["model"] and grown["warmup"] == 2
     assert choice.chosen(study, "bert2bert_fpi") == Peak(grown["lr"]), "the warm-up is the config's"
@@ -213,6 +215,30 @@ def test_the_table_holds_the_losses_one_step_to_either_side(plain: Study, told: 
     assert best["loss_lr_half"] == pytest.approx(3.0007) and best["loss_lr_double"] == pytest.approx(3.0008)
     assert best["loss_warmup_half"] == pytest.approx(3.0012) and best["loss_warmup_double"] == pytest.approx(3.0022)
     assert best["margin"] == pytest.approx(0.0005) and best["bracketed"]
+
+
+@pytest.mark.parametrize("tokens", [False, True])
+def test_a_new_finished_point_leaves_a_search_as_it_is(plain: Study, tokens: bool) -> None:
+    """Trials have one point, at their end. The runs that take what the search chose are trained again."""
+
+    def pointed(*shares: float, budget: float = 0.5) -> Study:
+        given = {"steps": None, "points": None, "tokens_per_parameter": tuple(budget * share for share in shares)}
+        changed = dataclasses.replace(plain.budget, **(given if tokens else {"points": shares}))
+        return searching(dataclasses.replace(plain, budget=changed))
+
+    before, after = pointed(0.5, 1.0), pointed(0.25, 0.5, 1.0)
+    path = search.run(before, "scratch")
+    values = result(path)
+    chosen = choice.chosen(before, "scratch")
+    assert choice.chosen(after, "scratch") == chosen and fit.search(after, path, values)
+    assert triggers.search(before, "scratch") == triggers.search(after, "scratch")
+    assert triggers.run(before, "scratch") != triggers.run(after, "scratch")
+    other = pointed(0.5, 1.0, budget=0.6) if tokens else searching(plain, share=0.4)
+    whole = searching(before, share=1)
+    assert whole.searched_part() == whole.trained_part() != before.searched_part()
+    for changed in (other, whole):
+        with pytest.raises(GrowBenchError, match=r"scratch\.json: .* changed since"):
+            choice.chosen(changed, "scratch")
 
 
 def test_a_fixed_list_of_an_older_study_is_taken_as_it_is(plain: Study) -> None:

@@ -31,7 +31,7 @@ def of(study: Study, method: str, seed: int, run: Timeline, *, text: str, share:
     """
     return identity.parts(
         version=VERSION,
-        **_planned(study, method, run),
+        **_planned(study, method, run, share),
         corpus=text,
         source=source_model(study, method, seed) if needs_source(study, method) else _given(study, method),
         seed=seed,
@@ -51,7 +51,7 @@ def wanted(study: Study, method: str, seed: int, share: float = 1.0) -> Identity
     run = timeline_of(study, method, seed, manifest["vocab"] if manifest else None, share=share)
     parts = {
         "version": VERSION,
-        **_planned(study, method, run),
+        **_planned(study, method, run, share),
         "seed": seed,
         "share": share * own_share(study, method),
     }
@@ -73,11 +73,12 @@ def wanted(study: Study, method: str, seed: int, share: float = 1.0) -> Identity
     return identity.parts(**parts)
 
 
-def _planned(study: Study, method: str, run: Timeline) -> Identity:
+def _planned(study: Study, method: str, run: Timeline, share: float) -> Identity:
     """Return the parts that follow from the config and the code."""
+    config = study.trained_part() if share == 1 else study.searched_part()
     unsaid = {*COMMON, *(() if method == SOURCE else study.method(method).later(run.options))}
     return {
-        "config": record.config_hash(study.trained_part()),
+        "config": record.config_hash(config),
         "options": {key: value for key, value in run.options.items() if key not in unsaid},
         "plan": identity.digest(run.plan.to_list()),
         "method": SOURCE if method == SOURCE else methods.code(study.method(method).name),
