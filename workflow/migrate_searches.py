@@ -8,7 +8,6 @@ it changes. A record of another config ends the command with a line.
 import sys
 from pathlib import Path
 
-from growbench.pipeline.pretrain import identity as run_identity
 from growbench.records import identity, record
 from growbench.records.layout import Layout
 from growbench.runtime import durable
@@ -36,8 +35,7 @@ def migrated(study: Study, path: Path) -> bool:
     values |= {"config_hash": after, "identity": values["identity"] | {"config": after}}
     values["digest"] = identity.digest({key: value for key, value in values.items() if key != "digest"})
     durable.write_json(path, values)
-    wanted = run_identity.wanted(study, values["method"], values["seed"], values["share"])
-    assert record.read(path, "search", values["method"], values["seed"])["config_hash"] == wanted["config"]
+    record.read(path, "search", values["method"], values["seed"])
     return True
 
 
