@@ -27,7 +27,9 @@ def main() -> None:
 def migrated(study: Study, path: Path) -> bool:
     """Rewrite the record of a search; return whether that was needed."""
     values = durable.read_json(path)
-    before, after = (record.config_hash(part) for part in (study.trained_part(), study.searched_part()))
+    before, after = (
+        record.config_hash(part) for part in (study.trained_part(), study.trained_part(study.search.share))
+    )
     if values["config_hash"] == after:
         return False
     if values["config_hash"] != before or values["identity"]["config"] != before:

@@ -107,7 +107,7 @@ def search(
     made_from |= {"plan": sha256("plan"), "corpus": sha256("corpus"), "precision": "float32"}
     return {
         "kind": "search", "version": 2, "study": made.study, "method": method, "seed": 0,
-        "config_hash": record.config_hash(made.searched_part()), "identity": made_from, "share": made.search.share, "lr": lr,
+        "config_hash": record.config_hash(made.trained_part(made.search.share)), "identity": made_from, "share": made.search.share, "lr": lr,
         "trials": [{"lr": tried, "loss": loss, "flops": loss and 1e9} for tried, loss in trials],
         "provenance": provenance(),
     }  # fmt: skip

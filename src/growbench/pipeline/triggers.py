@@ -131,7 +131,10 @@ def precision(study: Study) -> str:
 
 def search(study: Study, method: str) -> Parts:
     """Return the parts of the search for a method's learning rate."""
-    return run(study, method) | {"config": identity.digest(study.searched_part()), "search": asdict(study.search)}
+    return run(study, method) | {
+        "config": identity.digest(study.trained_part(study.search.share)),
+        "search": asdict(study.search),
+    }
 
 
 def finetune(study: Study) -> Parts:

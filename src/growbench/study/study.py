@@ -195,8 +195,12 @@ class Study(Config):
         own = self.options(method)["budget"] if method else None
         return names if own is None else tuple(name for name in names if name == point_name(own))
 
-    def trained_part(self) -> dict[str, Any]:
-        """Return the values that every trained model of the study depends on; its digest tells configs apart."""
+    def trained_part(self, share: float = 1.0) -> dict[str, Any]:
+        """Return the values that every trained model of the study depends on; its digest tells configs apart.
+
+        share: of the budget that it is trained for. Less than 1 is a search's trial, which has no finished points before
+        its end.
+        """
         whole = asdict(self)
         whole["train"] = {k: v for k, v in whole["train"].items() if k not in HOW and (k, v) not in PLAIN}
         whole["source"] = self._source_part(whole["source"])
@@ -206,20 +210,15 @@ class Study(Config):
         whole["budget"] = {k: v for k, v in whole["budget"].items() if k != "per_point" and (k, v) not in PLAIN}
         if not isinstance(warmup := whole["optimizer"]["warmup"], int):
             whole["optimizer"]["warmup"] = warmup["share"]
+        if share < 1:
+            budget = whole["budget"]
+            whole["budget"] |= {key: budget[key][-1:] for key in ("points", "tokens_per_parameter") if budget.get(key)}
+            whole["source"].pop("points", None)
         names = ["corpus", "objective", "source", "target", "optimizer", "train", "budget"]
         if self.images is not None:
             names.append("images")
             del whole["images"]["task_size"]
         return {**{name: whole[name] for name in names}, "repeat": self.data.repeat, "positions": self._positions()}
-
-    def searched_part(self) -> dict[str, Any]:
-        """Return the values that a search depends on: without finished points before the end, which its trials lack."""
-        whole = self.trained_part()
-        if self.search.share < 1:
-            budget = whole["budget"]
-            whole["budget"] |= {key: budget[key][-1:] for key in ("points", "tokens_per_parameter") if budget.get(key)}
-            whole["source"].pop("points", None)
-        return whole
 
     def finetuned_part(self) -> dict[str, Any]:
         """Return the values that a fine-tuned model depends on besides its checkpoint."""

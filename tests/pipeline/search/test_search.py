@@ -97,7 +97,7 @@ def test_methods_trials_start_from_the_source_of_the_searchs_seed(plain: Study) 
     pretrain.run(study, "source", SEED, choice.chosen(study, "source"))
     source = result(study.layout.run_record("source", SEED))
     assert source["options"]["lr"] == values["lr"]
-    assert values["config_hash"] == record.config_hash(study.searched_part()) != source["config_hash"]
+    assert values["config_hash"] == record.config_hash(study.trained_part(study.search.share)) != source["config_hash"]
     grown = result(search.run(study, "bert2bert_fpi"))
     assert grown["identity"]["source"] == source["points"][-1]["model"] and grown["warmup"] == 2
     assert choice.chosen(study, "bert2bert_fpi") == Peak(grown["lr"]), "the warm-up is the config's"
@@ -235,7 +235,7 @@ def test_a_new_finished_point_leaves_a_search_as_it_is(plain: Study, tokens: boo
     assert triggers.run(before, "scratch") != triggers.run(after, "scratch")
     other = pointed(0.5, 1.0, budget=0.6) if tokens else searching(plain, share=0.4)
     whole = searching(before, share=1)
-    assert whole.searched_part() == whole.trained_part() != before.searched_part()
+    assert whole.trained_part(whole.search.share) == whole.trained_part() != before.trained_part(before.search.share)
     for changed in (other, whole):
         with pytest.raises(GrowBenchError, match=r"scratch\.json: .* changed since"):
             choice.chosen(changed, "scratch")

@@ -60,7 +60,7 @@ def search(study: Study, path: Path, values: Record) -> bool:
 
     Raises GrowBenchError unless its record is of this study: its trials, its share of the budget, what it was made from.
     """
-    config(study, path, values, study.searched_part())
+    config(study, path, values, study.trained_part(study.search.share))
     if values["share"] != study.search.share:
         raise GrowBenchError(f"{path}: share is {values['share']}, but search.share is {study.search.share}; {AGAIN}")
     if reason := choice.other_trials(study, values["method"], values):

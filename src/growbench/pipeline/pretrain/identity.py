@@ -75,10 +75,9 @@ def wanted(study: Study, method: str, seed: int, share: float = 1.0) -> Identity
 
 def _planned(study: Study, method: str, run: Timeline, share: float) -> Identity:
     """Return the parts that follow from the config and the code."""
-    config = study.trained_part() if share == 1 else study.searched_part()
     unsaid = {*COMMON, *(() if method == SOURCE else study.method(method).later(run.options))}
     return {
-        "config": record.config_hash(config),
+        "config": record.config_hash(study.trained_part(share)),
         "options": {key: value for key, value in run.options.items() if key not in unsaid},
         "plan": identity.digest(run.plan.to_list()),
         "method": SOURCE if method == SOURCE else methods.code(study.method(method).name),
