@@ -98,12 +98,15 @@ def tasks(study: Study) -> Parts:
     return {"names": list(study.tasks.names), "seed": study.corpus.seed, **versions}
 
 
-def run(study: Study, method: str) -> Parts:
-    """Return the parts of a run of a method, or of the source: those of its identity that are known before it."""
+def run(study: Study, method: str, share: float = 1.0) -> Parts:
+    """Return the parts of a run of a method, or of the source: those of its identity that are known before it.
+
+    share: of the budget, in a search's trials.
+    """
     source = method == SOURCE
     taken = {"checkpoint": study.checkpoint.content} if source and study.checkpoint else {}
     return {
-        "config": identity.digest(study.trained_part()),
+        "config": identity.digest(study.trained_part(share)),
         "options": {} if source else _options(study, method),
         "method": SOURCE if source else methods.code(study.method(method).name),
         "growth": growth.VERSION,
@@ -131,10 +134,7 @@ def precision(study: Study) -> str:
 
 def search(study: Study, method: str) -> Parts:
     """Return the parts of the search for a method's learning rate."""
-    return run(study, method) | {
-        "config": identity.digest(study.trained_part(study.search.share)),
-        "search": asdict(study.search),
-    }
+    return run(study, method, study.search.share) | {"search": asdict(study.search)}
 
 
 def finetune(study: Study) -> Parts:
