@@ -221,6 +221,18 @@ def test_scores_that_were_read_without_what_begins_a_sequence_are_not_drawn() ->
     assert figures.pairs_vs_flops([misread]) is None
 
 
+def test_a_long_legend_does_not_cover_the_panels() -> None:
+    many = {"scratch": 1.0, **{f"direct_copy__{i}": 0.8 for i in range(40)}}
+    made = rung("ladder-a", many)
+    for figure in (
+        figures.loss_vs_flops([made]),
+        figures.pairs_vs_flops([dataclasses.replace(made, zeroshot=pd.DataFrame(scores(made)))]),
+    ):
+        assert figure is not None
+        (panel,), (legend,) = figure.axes, figure.legends
+        assert legend.get_window_extent().y0 > panel.get_tightbbox().y1
+
+
 def test_methods_that_differ_in_their_source_share_one_panel_of_the_figure_of_savings() -> None:
     made = rung("ladder-s", {"scratch": 1.0, "direct_copy__5": 0.9, "direct_copy__20": 0.8})
     trained = made.savings.assign(source_tpp=[None, 5.0, 20.0])

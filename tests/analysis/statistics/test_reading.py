@@ -103,6 +103,22 @@ def test_joined_points_that_lie_above_another_line_do_not_bend_it() -> None:
         assert both.at(cost)[0] >= small.at(cost)[0]
 
 
+def test_joined_points_do_not_stay_level_until_they_pass_a_worse_model() -> None:
+    """The big model's point just before the small one's second is above its first; the small model's two are joined."""
+    small, big = line(np.array([1.0, 4.0]), np.array([3.0, 2.0])), line(np.array([3.99, 16.0]), np.array([3.5, 1.0]))
+    both = joined([small, big])
+    assert both.reach(np.array([2.5]))[0] == pytest.approx(2.0)
+    assert both.at(8.0)[0] == pytest.approx(1.5), "from the small model to the big one, which is ahead at the end"
+
+
+def test_joined_points_are_left_out_in_one_version_and_not_in_another() -> None:
+    small = Line.of(np.array([1.0, 4.0]), np.array([[3.0, 2.0], [3.0, 2.0]]))
+    big = Line.of(np.array([2.0, 16.0]), np.array([[3.2, 2.5], [2.2, 1.0]]))
+    both = joined([small, big])
+    assert list(both.at(2.0)) == pytest.approx([2.5, 2.2])
+    assert list(both.at(8.0)) == pytest.approx([2.0, 1.5]), "after the last that is lowest, it stays there"
+
+
 @given(runs())
 def test_a_fit_falls_and_keeps_falling_points(run: tuple[np.ndarray, np.ndarray]) -> None:
     cost, loss = run

@@ -26,6 +26,10 @@ from growbench.analysis.statistics.savings import REACHED
 WIDTH, TALL, TOP, BOTTOM = 7.0, 1.5, 0.75, 0.75  # inches: the page, a row of panels, and the margins
 ALONE = 2.2  # inches: a row of panels that are fewer than the columns
 COLUMNS = 4
+NAMES, NAME_LINE = (
+    6,
+    0.14,
+)  # of a legend: names in a line, and inches for each line beyond the three that TOP has room for
 DENSE = 0.065  # share of a panel's height between two ticks: savings lie close above 0, costs far below
 SPREAD = "95 % t intervals over seeds"
 TITLE = "Saving against the best model from scratch, everything counted"
@@ -129,8 +133,8 @@ def _height(saving: np.ndarray) -> np.ndarray:
 
 def loss_vs_flops(rungs: Sequence[Rung]) -> Figure:
     """Return final losses over FLOPs, everything counted: a panel per rung, the frontier of models from scratch shaded below."""
-    figure, grid = _page(len(rungs), "Loss against FLOPs, everything counted", rungs)
     looks = _looks(rungs)
+    figure, grid = _page(len(rungs), "Loss against FLOPs, everything counted", rungs, names=len(looks) + 1)
     for rung, axes in zip(rungs, grid, strict=False):
         for name in rung.bases:
             look, own = looks[name], rung.measured.own(name)
@@ -162,8 +166,9 @@ def pairs_vs_flops(rungs: Sequence[Rung]) -> Figure | None:
     scored = [rung for rung in scored if not misread(rung.zeroshot)]
     if not scored:
         return None
-    figure, grid = _page(len(scored), "Minimal pairs against FLOPs, everything counted", scored, f"Bars: {SPREAD}.")
     looks = _looks(scored)
+    title = "Minimal pairs against FLOPs, everything counted"
+    figure, grid = _page(len(scored), title, scored, f"Bars: {SPREAD}.", len(looks))
     for rung, axes in zip(scored, grid, strict=False):
         table = rung.zeroshot
         main = table[(table["task"] == "pairs") & table["main"]]
@@ -180,17 +185,20 @@ def pairs_vs_flops(rungs: Sequence[Rung]) -> Figure | None:
     return figure
 
 
-def _page(panels: int, title: str, rungs: Sequence[Rung], spread: str = "") -> tuple[Figure, list[Axes]]:
+def _page(
+    panels: int, title: str, rungs: Sequence[Rung], spread: str = "", names: int = 0
+) -> tuple[Figure, list[Axes]]:
     """Return a page with a number of panels, its title, and the rungs' sizes and origin as the footer.
 
-    spread: what the panels show of several seeds.
+    spread: what the panels show of several seeds. names: how many the legend will have.
     """
     columns = min(panels, COLUMNS)
     lines = -(-panels // columns)
-    height = TOP + lines * ((TALL if columns == COLUMNS else ALONE) + 0.55) + BOTTOM
+    top = TOP + NAME_LINE * max(-(-names // NAMES) - 3, 0)
+    height = top + lines * ((TALL if columns == COLUMNS else ALONE) + 0.55) + BOTTOM
     figure = Figure(figsize=(WIDTH, height))
     grid = figure.add_gridspec(
-        lines, columns, left=0.08, right=0.985, top=1 - TOP / height, bottom=BOTTOM / height, hspace=0.5, wspace=0.32
+        lines, columns, left=0.08, right=0.985, top=1 - top / height, bottom=BOTTOM / height, hspace=0.5, wspace=0.32
     )
     figure.text(0.01, 1 - 0.05 / height, title, fontsize=9, fontweight="bold", va="top")
     origin = wording.provenance(pd.concat([rung.points for rung in rungs], ignore_index=True))
@@ -244,7 +252,7 @@ def _methods_legend(figure: Figure, looks: Mapping[str, Style], more: Sequence[L
 
 def _legend(figure: Figure, handles: Sequence[Line2D]) -> None:
     figure.legend(
-        handles=list(handles), loc="upper left", bbox_to_anchor=(0.0, 1 - 0.2 / figure.get_figheight()), ncols=6, fontsize=6,
+        handles=list(handles), loc="upper left", bbox_to_anchor=(0.0, 1 - 0.2 / figure.get_figheight()), ncols=NAMES, fontsize=6,
         columnspacing=1.0, handlelength=2.4, handletextpad=0.4, frameon=False,
     )  # fmt: skip
 

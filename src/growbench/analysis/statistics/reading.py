@@ -119,12 +119,28 @@ def _solved(cubic: Floats, width: Floats, loss: Floats) -> Floats:
 
 
 def joined(lines: Sequence[Line]) -> Line:
-    """Return the line of all points of several lines with equally many versions.
+    """Return the line of several lines with equally many versions through those of their points that none before is below.
 
-    It is straight between them: a cubic would level off at every point of one line that lies above another line.
+    It is straight between them: a cubic would level off at every point of one line. The other points are left out: a
+    line that stayed at its running best until it passed them would fall only there.
     """
     cost, loss = np.concatenate([line.cost for line in lines]), np.concatenate([line.loss for line in lines], axis=1)
-    return Line.of(cost, loss, straight=True)
+    order = np.argsort(cost, kind="stable")
+    cost, loss = cost[order], loss[:, order]
+    return Line.of(cost, _chorded(np.log(cost), loss), straight=True)
+
+
+def _chorded(x: Floats, loss: Floats) -> Floats:
+    """Return losses, shape (versions, points), with those that are not the lowest so far moved onto the chord over them."""
+    best, last = np.minimum.accumulate(loss, axis=1), len(x) - 1
+    lowest = np.diff(best, axis=1, prepend=np.inf) < 0
+    places = np.broadcast_to(np.arange(len(x)), loss.shape)
+    left = np.maximum.accumulate(np.where(lowest, places, 0), axis=1)
+    right = np.minimum.accumulate(np.where(lowest, places, last)[:, ::-1], axis=1)[:, ::-1]
+    width = x[right] - x[left]
+    share = np.divide(x - x[left], width, out=np.zeros_like(width), where=width > 0)
+    ends = (np.take_along_axis(best, side, axis=1) for side in (left, right))
+    return np.asarray((1 - share) * next(ends) + share * next(ends))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

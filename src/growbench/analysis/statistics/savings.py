@@ -6,8 +6,9 @@ Policy, for every table and figure:
   curves save 0, trading places changes the sign of the logarithm, and nothing is extrapolated. Wherever the method
   reaches the baseline's final loss, this is the definition of the papers.
 - At a point, the same holds for what both have done by the FLOPs of the point: the worse of their two losses there.
-- Curves are read as statistics/reading.py says. A baseline may be several curves: then it is their lower envelope, and
-  that of all their points joined, so that it does not start over at the first point of each.
+- Curves are read as statistics/reading.py says. A baseline may be several curves: then it is the lower envelope of them
+  and of the line through those of all their points that no cheaper one is below, so that it does not start over at the
+  first point of each.
 - "At first point": in a seed at least, the method's first finished point is already below that loss, so that it saves at
   least this much. "Not reached": the baseline's first point is already below the method's last loss, so that it
   saves less than can be read. "No common FLOPs": one of the two has no point at or before the given FLOPs, or has ended.
