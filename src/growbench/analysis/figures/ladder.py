@@ -26,10 +26,8 @@ from growbench.analysis.statistics.savings import REACHED
 WIDTH, TALL, TOP, BOTTOM = 7.0, 1.5, 0.75, 0.75  # inches: the page, a row of panels, and the margins
 ALONE = 2.2  # inches: a row of panels that are fewer than the columns
 COLUMNS = 4
-NAMES, NAME_LINE = (
-    6,
-    0.14,
-)  # of a legend: names in a line, and inches for each line beyond the three that TOP has room for
+NAMES = 6  # of a legend, in a line
+NAME_LINE = 0.14  # inches: each line of a legend beyond the three that TOP has room for
 DENSE = 0.065  # share of a panel's height between two ticks: savings lie close above 0, costs far below
 SPREAD = "95 % t intervals over seeds"
 TITLE = "Saving against the best model from scratch, everything counted"

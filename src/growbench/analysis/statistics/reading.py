@@ -39,12 +39,14 @@ class Line:
     def of(cls, cost: Floats, loss: Floats, *, straight: bool = False) -> "Line":
         """Return the line of a run's points in any order; cost: shape (points,), loss: shape (versions, points).
 
-        straight: whether points are joined by straight lines.
+        straight: whether it is straight between the points that none before is below, without the others.
         """
         order = np.argsort(cost, kind="stable")
-        cost, best = cost[order], np.minimum.accumulate(loss[:, order], axis=1)
+        cost, loss = cost[order], loss[:, order]
+        x = np.log(cost)
+        best = np.minimum.accumulate(_lowest_alone(x, loss) if straight else loss, axis=1)
         between = _chords if straight else _cubics
-        return cls(cost=cost, loss=best, cubic=between(np.log(cost), best))
+        return cls(cost=cost, loss=best, cubic=between(x, best))
 
     def at(self, cost: float) -> Floats:
         """Return the losses at a cost, shape (versions,): the last ones beyond the end, infinite before the first point."""
@@ -92,6 +94,19 @@ def _level(loss: Floats) -> Floats:
     return found
 
 
+def _lowest_alone(x: Floats, loss: Floats) -> Floats:
+    """Return losses, shape (versions, points), with those that are not the lowest so far moved onto the chord over them."""
+    best, last = np.minimum.accumulate(loss, axis=1), len(x) - 1
+    lowest = np.diff(best, axis=1, prepend=np.inf) < 0
+    places = np.broadcast_to(np.arange(len(x)), loss.shape)
+    left = np.maximum.accumulate(np.where(lowest, places, 0), axis=1)
+    right = np.minimum.accumulate(np.where(lowest, places, last)[:, ::-1], axis=1)[:, ::-1]
+    width = x[right] - x[left]
+    share = np.divide(x - x[left], width, out=np.zeros_like(width), where=width > 0)
+    before, after = np.take_along_axis(best, left, axis=1), np.take_along_axis(best, right, axis=1)
+    return np.asarray((1 - share) * before + share * after)
+
+
 def _chords(x: Floats, loss: Floats) -> Floats:
     """Return the same of straight lines."""
     found = _level(loss)
@@ -125,22 +140,7 @@ def joined(lines: Sequence[Line]) -> Line:
     line that stayed at its running best until it passed them would fall only there.
     """
     cost, loss = np.concatenate([line.cost for line in lines]), np.concatenate([line.loss for line in lines], axis=1)
-    order = np.argsort(cost, kind="stable")
-    cost, loss = cost[order], loss[:, order]
-    return Line.of(cost, _chorded(np.log(cost), loss), straight=True)
-
-
-def _chorded(x: Floats, loss: Floats) -> Floats:
-    """Return losses, shape (versions, points), with those that are not the lowest so far moved onto the chord over them."""
-    best, last = np.minimum.accumulate(loss, axis=1), len(x) - 1
-    lowest = np.diff(best, axis=1, prepend=np.inf) < 0
-    places = np.broadcast_to(np.arange(len(x)), loss.shape)
-    left = np.maximum.accumulate(np.where(lowest, places, 0), axis=1)
-    right = np.minimum.accumulate(np.where(lowest, places, last)[:, ::-1], axis=1)[:, ::-1]
-    width = x[right] - x[left]
-    share = np.divide(x - x[left], width, out=np.zeros_like(width), where=width > 0)
-    ends = (np.take_along_axis(best, side, axis=1) for side in (left, right))
-    return np.asarray((1 - share) * next(ends) + share * next(ends))
+    return Line.of(cost, loss, straight=True)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
