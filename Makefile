@@ -4,7 +4,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 PYTHON_FILES := src tests workflow bench
 
-.PHONY: demo tables test test-slow test-fuzz test-slow-and-fuzz test-fuzz-all test-slurm fuzz fuzz-ci lint types readme conformance conformance-trained golden bench clean
+.PHONY: demo tables test test-slow test-fuzz test-fuzz-all test-slurm fuzz fuzz-ci lint types readme conformance conformance-trained golden bench clean
 .DEFAULT_GOAL := test
 
 .venv/.installed: pyproject.toml constraints.txt
@@ -30,9 +30,6 @@ test-slow: .venv/.installed  ## the tests that `make test` leaves out for their 
 
 test-fuzz: .venv/.installed  ## ends at every operation on files, and whole studies run again after each kind of change
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist worksteal -m 'fuzz and not long'
-
-test-slow-and-fuzz: .venv/.installed  ## the two above in one
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist worksteal -m 'slow or (fuzz and not long)'
 
 test-fuzz-all: .venv/.installed  ## and what CI leaves out: ends in a search, and whole studies after the other changes
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist worksteal -m fuzz

@@ -1,6 +1,7 @@
 """Run one command of growbench in a forked process, and say how it ended. Importing torch is paid once, by the parent.
 
-The parent must be a process without threads when it forks; `warm` imports everything that the verbs use.
+The parent must be a process without threads when it forks: after a test has built a corpus in it, a child that builds one
+hangs. `warm` imports everything that the verbs use.
 """
 
 import contextlib
