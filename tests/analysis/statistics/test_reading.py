@@ -119,6 +119,16 @@ def test_joined_points_are_left_out_in_one_version_and_not_in_another() -> None:
     assert list(both.at(8.0)) == pytest.approx([2.0, 1.5]), "after the last that is lowest, it stays there"
 
 
+def test_a_better_model_whose_first_point_costs_a_step_more_is_there_at_the_first_cost() -> None:
+    """Whole steps set its first cost, so what lies between the two first points is no reading."""
+    big = line(np.array([1.0, 4.0]), np.array([5.0, 4.0]))
+    for cost, early in ((1.002, True), (1.5, False)):
+        small = line(np.array([cost, 8.0]), np.array([4.5, 3.0]))
+        envelope = Envelope(lines=[big, small, joined([big, small])])
+        assert envelope.early(np.array([4.7]))[0] == early
+        assert not envelope.early(np.array([4.2]))[0]
+
+
 @given(runs())
 def test_a_fit_falls_and_keeps_falling_points(run: tuple[np.ndarray, np.ndarray]) -> None:
     cost, loss = run

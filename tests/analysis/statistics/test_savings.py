@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from growbench.analysis.statistics.documents import resampled
+from growbench.analysis.statistics.paired import estimate
 from growbench.analysis.statistics.reading import Curve
 from growbench.analysis.statistics.savings import (
     AT_FIRST,
@@ -147,14 +148,14 @@ def test_seeds_that_differ_have_a_t_interval_in_log_cost() -> None:
     assert found.interval.hi == pytest.approx(1 - 0.6 * np.exp(-half))
 
 
-def documented(cost: float, effects: np.ndarray, seeds: int = 3) -> Curve:
-    """A curve of documents of 100 tokens whose losses differ from the law by `effects`, in all seeds."""
+def documented(cost: float, effects: np.ndarray, shifts: tuple[float, ...] = (0.0, 0.0, 0.0)) -> Curve:
+    """A curve of documents of 100 tokens whose losses differ from the law by `effects`, in all seeds; shifts: of the seeds."""
     law = 10 - 0.25 * np.log(FLOPS / cost)
-    nats = 100 * (law[:, None] + effects)
     tokens = np.full(len(effects), 100)
-    loss = np.tile(nats.sum(axis=1) / tokens.sum(), (seeds, 1))
-    draws = np.tile(resampled(tokens, nats), (seeds, 1, 1))
-    return Curve(cost=np.tile(FLOPS, (seeds, 1)), loss=loss, draws=draws, documents=len(effects))
+    nats = [100 * (law[:, None] + effects + shift) for shift in shifts]
+    loss = np.stack([one.sum(axis=1) / tokens.sum() for one in nats])
+    draws = np.stack([resampled(tokens, one) for one in nats])
+    return Curve(cost=np.tile(FLOPS, (len(shifts), 1)), loss=loss, draws=draws, documents=len(effects))
 
 
 def test_documents_that_all_seeds_share_widen_the_second_interval_alone() -> None:
@@ -166,6 +167,23 @@ def test_documents_that_all_seeds_share_widen_the_second_interval_alone() -> Non
     assert found.multi.lo is not None and found.multi.hi is not None
     half = np.log((1 - found.multi.lo) / (1 - found.multi.hi)) / 2
     assert half == pytest.approx(1.984 * 4 * effects.std(ddof=1) / 10, rel=0.05)
+
+
+@pytest.mark.parametrize(("cost", "shift", "narrower"), [(0.97, 0.001, False), (0.75, 0.02, True)])
+def test_a_test_shows_only_what_both_intervals_show(cost: float, shift: float, narrower: bool) -> None:
+    """The documents' degrees of freedom can make the second interval the narrower one."""
+    effects = np.random.default_rng(0).normal(0, 0.1, 100)
+    other = documented(1.0, np.zeros(100))
+    found = measure(documented(cost, effects - effects.mean(), (0.0, shift, -shift)), other)
+    plain = estimate(np.array(found.logs))
+    lo, hi, multi_lo, multi_hi = found.interval.lo, found.interval.hi, found.multi.lo, found.multi.hi
+    assert lo is not None and hi is not None and multi_lo is not None and multi_hi is not None
+    assert (multi_hi - multi_lo < hi - lo) == narrower
+    assert found.p is not None and (found.p == plain.p_value()) == narrower
+    known = found.detectable, plain.detectable()
+    assert known[0] is not None and known[1] is not None
+    assert (known[0] == pytest.approx(-np.expm1(-known[1]))) == narrower
+    assert (found.p < 0.05) == (min(lo, multi_lo) > 0)
 
 
 def test_what_all_methods_share_of_a_document_cancels() -> None:

@@ -89,19 +89,20 @@ def _savings(rows: Sequence[Row], name: str, reuses: int) -> Columns:
     }
 
 
+def _second(rows: Sequence[Row], name: str, points: pd.DataFrame) -> str:
+    """Return what the second interval of an accounting is over; empty if no row has one."""
+    known = any(not pd.isna(row.get(f"saving_{name}_multi_lo")) for row in rows)
+    return f"over seeds × {'images' if wording.of_images(points) else 'documents'}" if known else ""
+
+
 def _firm(rows: Sequence[Row], name: str, points: pd.DataFrame) -> Columns:
     """Return the columns that say how far a saving can be trusted. name: the accounting of the headline."""
-    what = "images" if wording.of_images(points) else "documents"
-    documents = any(not pd.isna(row.get(f"saving_{name}_multi_lo")) for row in rows)
-    over = {
-        f"over seeds × {what}": lambda r: (
-            wording.ends(r, f"saving_{name}_multi", 1, scale=100).strip() or wording.MISSING
-        )
-    }
+    second = _second(rows, name, points)
+    over = {second: lambda r: wording.ends(r, f"saving_{name}_multi", 1, scale=100).strip() or wording.MISSING}
     return {
         "method": lambda r: str(r["method"]),
         "saving": partial(wording.saving, name=name),
-        **(over if documents else {}),
+        **(over if second else {}),
         "detectable": lambda r: wording.percent(r.get(f"detectable_{name}")),
         "level with it (2 % of FLOPs)": lambda r: wording.yes_no(r.get(f"level_{name}")),
         "on a monotone fit": lambda r: wording.percent(r[f"saving_{name}_fit"]),
@@ -134,6 +135,8 @@ def _gap(row: Row) -> str:
 
 def _caption(made: Frames, rows: Sequence[Row], name: str, reuses: int) -> str:
     scale, *others = captions.lines(made.points, rows, made.bases)
+    second = _second(rows, name, made.points)
+    larger = f" (the larger one of the tests over seeds and {second})" if second else ""
     return f"""\
 - {scale}
 - Saving = 1 − F / F_baseline at the lowest loss that both reach; speed-up = F_baseline / F − 1. F and F_baseline are what each \
@@ -144,8 +147,8 @@ Interpolated in (log FLOPs, loss), never extrapolated: `≥` if the method's fir
 source is free. Everything counted: source, operator learning and all stages. Source / {max(reuses, 1)}: the source's cost \
 is shared by the {reuses} method(s) of this study that start from it.
 {FRONTIER_NOTE.format(", ".join(captions.from_scratch(made.points, made.bases))) if name == FRONTIER else ""}{ISO_NOTE if against_iso(dict(rows[0])) else ""}\
-- p: of no saving in the first column, corrected by Holm for all growing methods. Among the best: in the model confidence set \
-of the growing methods' costs (95 %).
+- p: of no saving in the first column{larger}, corrected by Holm for all growing methods. Among the best: in the model \
+confidence set of the growing methods' costs (95 %).
 {"".join(f"- {line}{chr(10)}" for line in others)}- {wording.PUBLISHED_NOTE}.
 """
 

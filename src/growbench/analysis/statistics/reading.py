@@ -168,10 +168,9 @@ class Envelope:
         return np.asarray(np.min([line.reach(loss) for line in self.lines], axis=0))
 
     def early(self, loss: Floats) -> NDArray[np.bool_]:
-        """Return where the cheapest line is already below a loss at its first point, as Line.early."""
-        cheapest = np.argmin([line.reach(loss) for line in self.lines], axis=0)
-        early = np.array([line.early(loss) for line in self.lines])
-        return np.asarray(early[cheapest, np.arange(len(loss))])
+        """Return where a line that is among the first to begin is already below a loss at its first point, as Line.early."""
+        first = [line for line in self.lines if line.cost[0] <= self.first * (1 + ROUNDING)]
+        return np.asarray(np.any([line.early(loss) for line in first], axis=0))
 
 
 def fitted(cost: Floats, loss: Floats) -> tuple[Floats, Floats]:

@@ -45,8 +45,8 @@ class Saving:
     interval: 95 % t interval over seeds; its upper end is open (None) if the value is a lower bound.
     multi: the same over seeds x documents; empty without the losses of single documents.
     p: of no saving, two-sided. detectable: the smallest saving that this test would find with a probability of 0.8.
-    level: whether the cost is shown to lie within 2 % of the baseline's. These three are over seeds x documents if
-        documents are known; None for one seed, and if the value is a bound.
+    level: whether the cost is shown to lie within 2 % of the baseline's. These three are the more cautious ones of the two
+        intervals': both must show what they show. None for one seed, and if the value is a bound.
     share_not_reached, share_at_first: shares of the seeds in these two states.
     n: number of seeds.
     at: FLOPs by which both have reached the loss that they are compared at, mean over seeds; in `measure_at` the given ones.
@@ -148,22 +148,28 @@ def _saving(
 ) -> Saving:
     plain = estimate(logs)
     multi = None if error is None else estimate(logs, error, documents)
-    best = multi or plain
-    detectable = None if bound else best.detectable()
+    both = [plain, multi] if multi else [plain]
+    detectable = None if bound else _larger([found.detectable() for found in both])
     return Saving(
         value=share(plain.mean),
         status=AT_FIRST if bound else REACHED,
         interval=_ends(plain, bound),
         multi=_ends(multi, bound) if multi else Interval(),
-        p=None if bound else best.p_value(),
-        detectable=None if detectable is None else -math.expm1(-detectable),
-        level=None if bound else best.level_within(MARGIN),
+        p=None if bound else _larger([found.p_value() for found in both]),
+        detectable=None if detectable is None else share(-detectable),
+        level=None if bound or len(logs) < 2 else all(found.level_within(MARGIN) for found in both),
         share_not_reached=shares[0],
         share_at_first=shares[1],
         n=len(logs),
         at=at,
         logs=tuple(map(float, logs)),
     )
+
+
+def _larger(values: Sequence[float | None]) -> float | None:
+    """Return the largest value; None if one seed gives none."""
+    known = [value for value in values if value is not None]
+    return max(known) if known else None
 
 
 def _none(status: str, n: int, at: float | None, shares: tuple[float, float]) -> Saving:
