@@ -16,7 +16,7 @@ Policy, for every table and figure:
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -148,16 +148,16 @@ def _saving(
 ) -> Saving:
     plain = estimate(logs)
     multi = None if error is None else estimate(logs, error, documents)
-    both = [plain, multi] if multi else [plain]
-    detectable = None if bound else _larger([found.detectable() for found in both])
+    tests = [] if bound or plain.error is None else [found for found in (plain, multi) if found]
+    detectable = _larger(found.detectable() for found in tests)
     return Saving(
         value=share(plain.mean),
         status=AT_FIRST if bound else REACHED,
         interval=_ends(plain, bound),
         multi=_ends(multi, bound) if multi else Interval(),
-        p=None if bound else _larger([found.p_value() for found in both]),
+        p=_larger(found.p_value() for found in tests),
         detectable=None if detectable is None else share(-detectable),
-        level=None if bound or len(logs) < 2 else all(found.level_within(MARGIN) for found in both),
+        level=all(found.level_within(MARGIN) for found in tests) if tests else None,
         share_not_reached=shares[0],
         share_at_first=shares[1],
         n=len(logs),
@@ -166,10 +166,9 @@ def _saving(
     )
 
 
-def _larger(values: Sequence[float | None]) -> float | None:
-    """Return the largest value; None if one seed gives none."""
-    known = [value for value in values if value is not None]
-    return max(known) if known else None
+def _larger(values: Iterable[float | None]) -> float | None:
+    """Return the largest value; None without any."""
+    return max((value for value in values if value is not None), default=None)
 
 
 def _none(status: str, n: int, at: float | None, shares: tuple[float, float]) -> Saving:
